@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * bus.h - which device answers at a port or at an MMIO address
+ *
+ * Theory of operation
+ *
+ * A Bus is a sorted list of disjoint ranges, each with the operations of one device. Port
+ * I/O and MMIO are two Buses. Devices are added before the first vCPU runs and the list
+ * never changes after, so look-ups need no lock; what a device does in its operations is
+ * serialized by the lock of the machine, which the caller of bus_read() and bus_write()
+ * holds. Reads where nothing answers return all ones, writes go nowhere, as on ISA and PCI.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct {
+	/* @offset is relative to the range's start; @size is 1, 2, 4 or 8. */
+	guint64 (*read)(void *device, guint64 offset, guint size);
+	void (*write)(void *device, guint64 offset, guint size, guint64 value);
+} BusOperations;
+
+typedef struct Bus Bus;
+
+Bus *bus_new(const char *name);
+void bus_free(Bus *bus);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Bus, bus_free)
+
+/* An overlap with a range that is there already is a bug of the caller, and aborts. */
+void bus_add(Bus *bus, guint64 start, guint64 size, const char *name,
+	     const BusOperations *operations, void *device);
+
+guint64 bus_read(Bus *bus, guint64 address, guint size);
+void bus_write(Bus *bus, guint64 address, guint size, guint64 value);

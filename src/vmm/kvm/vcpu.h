@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vcpu.h - the guest's processors: their threads, their exits, and how to hold them
+ *
+ * Theory of operation
+ *
+ * A VcpuSet owns the guest's vCPUs and one thread for each. A vCPU thread runs KVM_RUN and
+ * hands each exit to the handlers of its owner (ports, MMIO) or to the memory engine
+ * (hypercalls, memory faults).
+ *
+ * Each vCPU has a gate: a lock, a count of reasons to stay out, and whether the thread is
+ * inside KVM_RUN. Two things close gates: the machine when it is paused (vcpu_set_pause)
+ * and the memory engine while a page's content is in flight (vcpu_set_hold). A closed gate
+ * keeps a vCPU from entering; a kick makes one that is inside leave. A vCPU that is inside
+ * KVM_RUN but blocked on a userfaultfd event cannot leave; the memory engine knows it by
+ * its thread id and counts it as held. docs/memory-engine.md has the argument in full.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "vmm/kvm/vm.h"
+#include "vmm/memory/memory.h"
+
+typedef struct VcpuSet VcpuSet;
+
+#define VCPU_MAX 16
+
+/*
+ * What the owner of a VcpuSet does for it. Each is called on a vCPU's thread, outside
+ * KVM_RUN, with no lock of the VcpuSet or of the memory engine held; each may touch guest
+ * memory.
+ */
+typedef struct {
+	/* @count items of @size bytes (1, 2, 4) at @data, as KVM_EXIT_IO hands them over. */
+	void (*port)(void *opaque, gboolean is_write, guint16 port, guint size, guint count,
+		     guint8 *data);
+	/* 1 to 8 bytes at @data, as KVM_EXIT_MMIO hands them over. */
+	void (*mmio)(void *opaque, gboolean is_write, guint64 gpa, guint size, guint8 *data);
+	/* The guest's processor shut itself down (triple fault). */
+	void (*shutdown)(void *opaque, guint index);
+	/* The vCPU cannot go on; its thread waits from then on. @error is only lent. */
+	void (*failed)(void *opaque, guint index, const GError *error);
+} VcpuHandlers;
+
+typedef struct {
+	guint count;      /* 1 to VCPU_MAX; APIC ids are 0 to count - 1 */
+	gboolean x2apic;  /* start-up state only; CPUID always offers x2APIC */
+	const VcpuHandlers *handlers;
+	void *opaque;     /* for the handlers */
+} VcpuConfig;
+
+/* Registers of the boot processor at its first instruction; see boot/ for what fills them. */
+typedef struct {
+	guint64 rip;
+	guint64 rsi;
+	guint64 rsp;
+	guint64 cr3;      /* page tables for long mode, 0 for the architectural reset state */
+	guint64 gdt_base; /* of the table that the boot protocol asks for; 0 with cr3 0 */
+	guint16 gdt_limit;
+	guint16 cs_selector;
+	guint16 ds_selector;
+} VcpuBootState;
+
+VcpuSet *vcpu_set_new(KvmVm *vm, Memory *memory, const VcpuConfig *config, GError **error);
+
+/* Ends every vCPU thread and waits for it, then frees. */
+void vcpu_set_free(VcpuSet *set);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VcpuSet, vcpu_set_free)
+
+guint vcpu_set_count(const VcpuSet *set);
+
+/* Thread id (gettid) of one vCPU's thread, for query-cpus-fast and for thread pinning. */
+pid_t vcpu_set_thread_id(const VcpuSet *set, guint index);
+
+/* Sets the boot processor up; only while paused. The others wait for INIT and SIPI. */
+gboolean vcpu_set_boot(VcpuSet *set, const VcpuBootState *state, GError **error);
+
+/* Every register of every vCPU back to what it was when it was made; only while paused. */
+gboolean vcpu_set_reset(VcpuSet *set, GError **error);
+
+/* A new set is paused. vcpu_set_resume() opens the gates. */
+void vcpu_set_resume(VcpuSet *set);
+
+/*
+ * vcpu_set_pause - close every gate and wait until each vCPU is outside KVM_RUN or blocked
+ * on a host touch (which it then finishes, and leaves).
+ *
+ * Not from a vCPU's own thread. Idempotent.
+ */
+void vcpu_set_pause(VcpuSet *set);
+
+/* Closes the gates without waiting; may be called from a vCPU's thread or the memory thread. */
+void vcpu_set_request_pause(VcpuSet *set);

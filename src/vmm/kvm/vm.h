@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vm.h - one KVM virtual machine: its descriptor, type, interrupt controllers and memslots
+ *
+ * Theory of operation
+ *
+ * A KvmVm owns the VM descriptor and every memslot number. It knows nothing of what a
+ * memslot holds; src/vmm/memory decides that. Memslots change only while every vCPU is
+ * outside KVM_RUN: KVM_SET_USER_MEMORY_REGION2 waits for vCPUs, and a vCPU that waits for
+ * a userfaultfd event would never let it return.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef enum {
+	KVM_VM_ORDINARY,     /* KVM_X86_DEFAULT_VM */
+	KVM_VM_SW_PROTECTED, /* KVM_X86_SW_PROTECTED_VM */
+} KvmVmType;
+
+typedef struct KvmVm KvmVm;
+
+/* What one memslot is made of; see KVM_SET_USER_MEMORY_REGION2 in KVM's API document. */
+typedef struct {
+	guint64 gpa;                /* guest physical address, page-aligned */
+	guint64 size;               /* bytes, page-aligned */
+	void *userspace;            /* start of the userspace mapping */
+	gboolean readonly;          /* KVM_MEM_READONLY; excludes guest_memfd */
+	int guest_memfd;            /* -1 where the slot has no private memory */
+	guint64 guest_memfd_offset; /* bytes */
+} KvmMemslot;
+
+#define KVM_ERROR (kvm_error_quark())
+GQuark kvm_error_quark(void);
+
+typedef enum {
+	KVM_ERROR_UNSUPPORTED, /* this host's KVM lacks what is asked for */
+	KVM_ERROR_SYSTEM,      /* an ioctl failed: the message names it and its errno */
+	KVM_ERROR_GUEST,       /* the guest did what no machine can carry out */
+} KvmError;
+
+/*
+ * kvm_vm_new - create a virtual machine
+ * @kvm_fd: an open /dev/kvm; stays the caller's
+ * @type:   what KVM_CREATE_VM is asked for
+ *
+ * For KVM_VM_SW_PROTECTED the capabilities that the memory engine needs
+ * (KVM_CAP_VM_TYPES bit 1, KVM_CAP_USER_MEMORY2, KVM_CAP_MEMORY_ATTRIBUTES,
+ * KVM_CAP_GUEST_MEMFD, KVM_CAP_EXIT_HYPERCALL) are checked one by one, and the error
+ * names the one that is missing.
+ *
+ * Return: a VM that kvm_vm_free() ends, or NULL with @error set.
+ */
+KvmVm *kvm_vm_new(int kvm_fd, KvmVmType type, GError **error);
+void kvm_vm_free(KvmVm *vm);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KvmVm, kvm_vm_free)
+
+int kvm_vm_fd(const KvmVm *vm);
+int kvm_vm_kvm_fd(const KvmVm *vm);
+KvmVmType kvm_vm_type(const KvmVm *vm);
+
+/* Creates PIC, IOAPIC, local APICs' support and PIT in the kernel; before the first vCPU. */
+gboolean kvm_vm_create_interrupt_controllers(KvmVm *vm, GError **error);
+
+/*
+ * kvm_vm_set_interrupt - set the level of one input of the in-kernel PIC and IOAPIC
+ * @gsi:   global system interrupt, 0 to 23
+ * @level: TRUE while the line is asserted
+ *
+ * May be called from any thread. Cannot fail on a VM that has its controllers.
+ */
+void kvm_vm_set_interrupt(KvmVm *vm, guint gsi, gboolean level);
+
+/*
+ * kvm_vm_add_memslot - make one memslot
+ * @slot_id: where the slot's number is stored, for kvm_vm_remove_memslot(); may be NULL
+ *
+ * Only while every vCPU is outside KVM_RUN. Fires the memslot trace point.
+ */
+gboolean kvm_vm_add_memslot(KvmVm *vm, const KvmMemslot *memslot, guint *slot_id, GError **error);
+gboolean kvm_vm_remove_memslot(KvmVm *vm, guint slot_id, GError **error);
+
+/*
+ * State of the in-kernel controllers as it was right after they were made, put back at a
+ * reset of the machine. Only while every vCPU is outside KVM_RUN.
+ */
+gboolean kvm_vm_reset_interrupt_controllers(KvmVm *vm, GError **error);

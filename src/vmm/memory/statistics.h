@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * statistics.h - what conversions cost, by direction and by cause
+ *
+ * Plain data: the memory engine fills a MemoryStatistics under its lock, the monitor prints
+ * a copy of it.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef enum {
+	CONVERSION_TO_SHARED,
+	CONVERSION_TO_PRIVATE,
+	CONVERSION_N_DIRECTIONS,
+} ConversionDirection;
+
+typedef enum {
+	CONVERSION_GUEST_HYPERCALL,  /* KVM_HC_MAP_GPA_RANGE */
+	CONVERSION_MEMORY_FAULT,     /* KVM_EXIT_MEMORY_FAULT */
+	CONVERSION_HOST_TOUCH_VCPU,  /* KVM's emulation on a vCPU's thread */
+	CONVERSION_HOST_TOUCH_DEVICE, /* a device or another thread of this process */
+	CONVERSION_HOST_TOUCH_KERNEL, /* a thread of the kernel or of another process */
+	CONVERSION_POPULATE,         /* content put into private memory at launch */
+	CONVERSION_RECLAIM,          /* shared pages that went back to private */
+	CONVERSION_N_CAUSES,
+} ConversionCause;
+
+/* Buckets of the latency histogram: bucket n counts latencies of [2^n, 2^(n+1)) ns. */
+#define CONVERSION_LATENCY_BUCKETS 40
+
+typedef struct {
+	guint64 count;   /* requests or events, each of one or more pages */
+	guint64 bytes;   /* that changed state (or were populated) */
+	guint64 time_ns; /* total */
+	guint64 latency[CONVERSION_LATENCY_BUCKETS];
+} ConversionCounter;
+
+typedef struct {
+	ConversionCounter conversions[CONVERSION_N_DIRECTIONS][CONVERSION_N_CAUSES];
+	guint64 private_bytes;           /* RAM whose state is private now */
+	guint64 private_allocated_bytes; /* of it, what guest_memfd holds pages for */
+	guint64 shared_bytes;            /* RAM whose state is shared now */
+	guint64 shared_bytes_peak;
+	guint64 shared_allocated_bytes;  /* of it, what the userspace mapping holds pages for */
+	guint64 courier_trips;
+	guint64 courier_bytes;
+} MemoryStatistics;
+
+/* Names as the monitor and libvirt show them, such as "guest-hypercall". */
+const char *conversion_cause_name(ConversionCause cause);
+const char *conversion_direction_name(ConversionDirection direction);
+
+/* Adds one conversion of @bytes that took @time_ns to @counter. */
+void conversion_counter_add(ConversionCounter *counter, guint64 bytes, guint64 time_ns);
