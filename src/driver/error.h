@@ -16,6 +16,7 @@ GQuark driver_error_quark(void);
 
 /*
  * driver_error - set @error
+ * @error:  where to put it; NULL when nobody wants to know
  * @code:   VIR_ERR_*
  * @format: the detail that follows libvirt's words for @code
  *
@@ -24,6 +25,13 @@ GQuark driver_error_quark(void);
 gboolean driver_error(GError **error, virErrorNumber code, const char *format, ...)
 	G_GNUC_PRINTF(3, 4);
 
-/* Turns an error of any domain into one of ours: its code where it has one, else @code. */
-void driver_error_from(GError **error, virErrorNumber code, GError *cause,
-		       const char *format, ...) G_GNUC_PRINTF(4, 5);
+/*
+ * driver_error_from - turn an error of any domain into one of ours
+ * @code:   used when @cause is not a DRIVER_ERROR; otherwise the cause's own code is kept
+ * @cause:  what went wrong; still the caller's, who frees it
+ * @format: the detail that goes in front of the cause's own text, or NULL for none
+ *
+ * The words of libvirt stand in front once, also where @cause had them already.
+ */
+void driver_error_from(GError **error, virErrorNumber code, const GError *cause, const char *format,
+		       ...) G_GNUC_PRINTF(4, 5);

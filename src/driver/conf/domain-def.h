@@ -5,15 +5,51 @@
  * Theory of operation
  *
  * A DomainDef is what <domain> says, no more: plain data, owned strings, no handles. The
- * parser fills it, the validator checks it, the formatter prints it; what the formatter
- * prints, the parser reads back to an equal model. Optional strings are NULL where absent.
+ * parser fills it, completes it with the defaults and checks it; the formatter prints it; what
+ * the formatter prints, the parser reads back to an equal model. Optional strings are NULL
+ * where absent. docs/domain-xml.md describes the elements to users.
  */
 #pragma once
 
 #include <glib.h>
 #include <libvirt/libvirt.h>
 
+#include "driver/conf/uuid.h"
+
 #define DOMAIN_UUID_SIZE VIR_UUID_BUFLEN
+
+/* The longest document that is read. libvirt's protocol carries no longer string, so that
+ * nothing which a client could send is refused for its length. */
+#define DOMAIN_XML_MAX_BYTES  (4u * 1024 * 1024)
+
+#define DOMAIN_MAX_VCPUS      16
+#define DOMAIN_MIN_MEMORY_KIB G_GUINT64_CONSTANT(1024)
+#define DOMAIN_MAX_MEMORY_KIB (G_GUINT64_CONSTANT(64) * 1024 * 1024)
+
+/* yes/no and on/off attributes that print as they were given, or not at all. */
+typedef enum {
+	DOMAIN_SWITCH_ABSENT,
+	DOMAIN_SWITCH_NO,
+	DOMAIN_SWITCH_YES,
+} DomainSwitch;
+
+/*
+ * What says that something is absent, or is as this machine has it anyway, asks for nothing
+ * but has to be printed again.
+ */
+typedef enum {
+	DOMAIN_SAYS_PAE = 1 << 0,	      /* <features><pae/> */
+	DOMAIN_SAYS_NO_SMM = 1 << 1,	      /* <features><smm state='off'/> */
+	DOMAIN_SAYS_NO_VMPORT = 1 << 2,	      /* <features><vmport state='off'/> */
+	DOMAIN_SAYS_NO_HPET = 1 << 3,	      /* <clock><timer name='hpet' present='no'/> */
+	DOMAIN_SAYS_KVMCLOCK = 1 << 4,	      /* <clock><timer name='kvmclock' present='yes'/> */
+	DOMAIN_SAYS_NO_USB = 1 << 5,	      /* <controller type='usb' model='none'/> */
+	DOMAIN_SAYS_NO_MEMBALLOON = 1 << 6,   /* <memballoon model='none'/> */
+	DOMAIN_SAYS_NO_VIDEO = 1 << 7,	      /* <video><model type='none'/></video> */
+	DOMAIN_SAYS_NO_AUDIO = 1 << 8,	      /* <audio id='1' type='none'/> */
+	DOMAIN_SAYS_NO_SECLABEL = 1 << 9,     /* <seclabel type='none'/> */
+	DOMAIN_SAYS_PRIVATE_ACCESS = 1 << 10, /* <memoryBacking><access mode='private'/> */
+} DomainSays;
 
 /* <on_poweroff>, <on_reboot>, <on_crash> */
 typedef enum {
@@ -38,70 +74,78 @@ typedef enum {
 /* <serial>, and <console> which is its twin for the first port. */
 typedef struct {
 	DomainChardevType type;
-	char *path;       /* of file and socket; of the pty while the domain runs */
-	gboolean append;  /* file: keep what is there */
-	char *log_path;   /* <log file='...' append='...'/>, or NULL */
+	char *path;	 /* of file and socket; of the pty while the domain runs, else NULL */
+	gboolean append; /* file: keep what is there */
+	char *log_path;	 /* <log file='...' append='...'/>, or NULL */
 	gboolean log_append;
-	guint port;       /* <target port='...'> */
-	char *alias;      /* live XML only: "serial0" */
+	guint port;  /* <target port='...'> */
+	char *alias; /* live XML only: "serial0" */
 } DomainSerial;
 
 typedef struct {
-	int id;           /* -1 while the domain is off */
+	int id; /* -1 while the domain is off */
 	guint8 uuid[DOMAIN_UUID_SIZE];
 	char *name;
 	char *title;
 	char *description;
-	char *metadata;   /* the <metadata> element as XML text, or NULL */
+	char *metadata; /* the <metadata> element as XML text, or NULL */
 
 	guint64 memory_kib;
 	guint64 current_memory_kib;
 	gboolean memory_private; /* <memoryBacking><private/> */
 	guint vcpus;
 
-	char *machine;    /* "q35" */
+	char *machine; /* "q35" */
 	char *kernel;
 	char *initrd;
 	char *cmdline;
 
-	gboolean acpi;
-	gboolean apic;
+	gboolean acpi; /* always TRUE: the machine has it, so the parser completes it */
+	gboolean apic; /* as above */
+	DomainSays says;
 
-	gboolean cpu_host_passthrough; /* <cpu mode='host-passthrough'>, the only mode yet */
-	gboolean cpu_present;          /* a <cpu> element was given */
-	gboolean cpu_migratable_set;
-	gboolean cpu_migratable;
+	gboolean cpu_host_passthrough; /* <cpu mode='host-passthrough'>, the only mode: TRUE */
+	DomainSwitch cpu_migratable;   /* <cpu migratable='on|off'>; there is no migration yet */
+	DomainSwitch suspend_to_mem;   /* <pm>; never YES: the machine has no S3 and no S4 */
+	DomainSwitch suspend_to_disk;
 
 	DomainAction on_poweroff;
 	DomainAction on_reboot;
 	DomainAction on_crash;
 
-	gboolean sw_protected;  /* <launchSecurity type='sw-protected'> */
+	gboolean sw_protected; /* <launchSecurity type='sw-protected'> */
 	DomainPolicy policy;
 
-	char *emulator;         /* NULL: the installed gmem-vmm */
-	DomainSerial *serials;  /* 0 or 1 in this release */
+	char *emulator;	       /* NULL: the installed gmem-vmm */
+	DomainSerial *serials; /* 0 or 1 in this release */
 	guint n_serials;
-	gboolean console_present;
+	gboolean console_present; /* TRUE where there is a serial: its twin */
 } DomainDef;
 
 typedef enum {
-	DOMAIN_PARSE_INACTIVE = 1 << 0,  /* ignore the id and other live-only parts */
-	DOMAIN_PARSE_VALIDATE = 1 << 1,  /* check against the RELAX NG schema first */
+	DOMAIN_PARSE_INACTIVE = 1 << 0, /* ignore the id and other live-only parts */
+	DOMAIN_PARSE_VALIDATE = 1 << 1, /* check against the RELAX NG schema first */
 } DomainParseFlags;
 
 typedef enum {
-	DOMAIN_FORMAT_INACTIVE = 1 << 0,
-	DOMAIN_FORMAT_SECURE = 1 << 1,   /* nothing is secret yet; accepted */
-	DOMAIN_FORMAT_STATUS = 1 << 2,   /* for our own state files: live parts included */
+	DOMAIN_FORMAT_INACTIVE = 1 << 0, /* without the id and other live-only parts */
+	DOMAIN_FORMAT_SECURE = 1 << 1,	 /* nothing is secret yet; accepted */
+	DOMAIN_FORMAT_STATUS = 1 << 2,	 /* for our own state files: live parts even without id */
 } DomainFormatFlags;
 
 /*
  * domain_def_parse - read, complete with defaults and validate a <domain> document
  * @xml: NUL-terminated text, of any length and from anyone
  *
+ * May be called from any thread. A UUID is made where the document has none.
+ *
  * Return: a definition for domain_def_free(), or NULL with a DRIVER_ERROR that names the
- * element and the reason.
+ * element and the reason:
+ *   VIR_ERR_XML_DETAIL          not well formed; the message says where
+ *   VIR_ERR_XML_ERROR           well formed, but a value is missing or wrong
+ *   VIR_ERR_XML_INVALID_SCHEMA  with DOMAIN_PARSE_VALIDATE only
+ *   VIR_ERR_OS_TYPE             another <os><type> than hvm
+ *   VIR_ERR_CONFIG_UNSUPPORTED  libvirt may know it, this driver cannot do it
  */
 DomainDef *domain_def_parse(const char *xml, DomainParseFlags flags, GError **error);
 
