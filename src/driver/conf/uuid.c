@@ -20,8 +20,11 @@ void uuid_format(const guint8 uuid[VIR_UUID_BUFLEN], char text[VIR_UUID_STRING_B
 
 gboolean uuid_parse(const char *text, guint8 uuid[VIR_UUID_BUFLEN])
 {
+	while (g_ascii_isspace(*text))
+		text++;
+
 	for (guint i = 0; i < VIR_UUID_BUFLEN; i++) {
-		while (i > 0 && *text == '-')
+		while (*text == '-' || *text == ' ')
 			text++;
 		if (!g_ascii_isxdigit(text[0]) || !g_ascii_isxdigit(text[1]))
 			return FALSE;
@@ -30,6 +33,8 @@ gboolean uuid_parse(const char *text, guint8 uuid[VIR_UUID_BUFLEN])
 		text += 2;
 	}
 
+	while (g_ascii_isspace(*text))
+		text++;
 	return *text == '\0';
 }
 

@@ -11,7 +11,7 @@
 void uuid_format(const guint8 uuid[VIR_UUID_BUFLEN], char text[VIR_UUID_STRING_BUFLEN]);
 
 /*
- * uuid_parse - read what libvirt reads: 32 hexadecimal digits, hyphens anywhere between bytes
+ * uuid_parse - read what libvirt reads: 32 hexadecimal digits, hyphens and spaces between bytes
  *
  * Return: FALSE, and @uuid is undefined, for anything else.
  */
