@@ -68,7 +68,8 @@ typedef struct {
 	int initrd_fd;           /* or -1 */
 	int payload_fd;          /* a flat payload for tests instead of a kernel, or -1 */
 	const char *command_line;
-	int console_fd;          /* first serial port: read and written, or -1 */
+	int console_fd;          /* where the first serial port writes, or -1; the caller's */
+	int console_input_fd;    /* where it reads: may be console_fd, or -1; the caller's */
 	int debug_exit_port;     /* port of isa-debug-exit, or -1 */
 	MachineAction on_reboot;
 	gboolean keep_after_shutdown; /* --no-shutdown */
