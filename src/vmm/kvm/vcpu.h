@@ -8,16 +8,17 @@
  * hands each exit to the handlers of its owner (ports, MMIO) or to the memory engine
  * (hypercalls, memory faults).
  *
- * Each vCPU has a gate: a lock, a count of reasons to stay out, and whether the thread is
- * inside KVM_RUN. Two things close gates: the machine when it is paused (vcpu_set_pause)
- * and the memory engine while a page's content is in flight (vcpu_set_hold). A closed gate
- * keeps a vCPU from entering; a kick makes one that is inside leave. A vCPU that is inside
- * KVM_RUN but blocked on a userfaultfd event cannot leave; the memory engine knows it by
- * its thread id and counts it as held. docs/memory-engine.md has the argument in full.
+ * Each vCPU has a gate: a lock, the reasons for which it is closed, and whether the thread
+ * is inside KVM_RUN. A closed gate keeps a vCPU from entering; a kick makes one that is
+ * inside leave. The machine closes gates to pause, the memory engine while a page's content
+ * is in flight. A vCPU that is inside KVM_RUN but blocked on a userfaultfd event cannot
+ * leave before the event is served; the memory engine, which serves it, knows it by its
+ * thread id. docs/memory-engine.md has the argument in full.
  */
 #pragma once
 
 #include <glib.h>
+#include <sys/types.h>
 
 #include "vmm/kvm/vm.h"
 #include "vmm/memory/memory.h"
@@ -44,19 +45,19 @@ typedef struct {
 } VcpuHandlers;
 
 typedef struct {
-	guint count;      /* 1 to VCPU_MAX; APIC ids are 0 to count - 1 */
-	gboolean x2apic;  /* start-up state only; CPUID always offers x2APIC */
+	guint count; /* 1 to VCPU_MAX; APIC ids are 0 to count - 1 */
 	const VcpuHandlers *handlers;
-	void *opaque;     /* for the handlers */
+	void *opaque; /* for the handlers */
 } VcpuConfig;
 
-/* Registers of the boot processor at its first instruction; see boot/ for what fills them. */
+/* Registers of the boot processor at its first instruction, in 64-bit mode. */
 typedef struct {
 	guint64 rip;
+	guint64 rdi;
 	guint64 rsi;
 	guint64 rsp;
-	guint64 cr3;      /* page tables for long mode, 0 for the architectural reset state */
-	guint64 gdt_base; /* of the table that the boot protocol asks for; 0 with cr3 0 */
+	guint64 cr3; /* page tables, filled by whoever boots */
+	guint64 gdt_base;
 	guint16 gdt_limit;
 	guint16 cs_selector;
 	guint16 ds_selector;
@@ -92,3 +93,36 @@ void vcpu_set_pause(VcpuSet *set);
 
 /* Closes the gates without waiting; may be called from a vCPU's thread or the memory thread. */
 void vcpu_set_request_pause(VcpuSet *set);
+
+/*
+ * What follows is the memory engine's alone, called on the memory thread.
+ *
+ * vcpu_set_hold() closes the gates and kicks; each time that a vCPU leaves KVM_RUN while they
+ * are closed, @wake_fd (an eventfd) is written to. vcpu_set_release() opens them.
+ */
+void vcpu_set_hold(VcpuSet *set, int wake_fd);
+void vcpu_set_release(VcpuSet *set);
+
+/*
+ * vcpu_set_entry - a count that is odd while a vCPU is inside KVM_RUN and grows by one each
+ * time that it enters or leaves
+ *
+ * Two equal odd values mean that it has been inside all the time between.
+ */
+guint64 vcpu_set_entry(VcpuSet *set, guint index);
+
+/*
+ * vcpu_set_is_outside - whether each vCPU is outside KVM_RUN
+ * @excused: vcpu_set_count() entry counts; a vCPU that is still in the KVM_RUN that the count
+ *           stands for is let off. NULL: none is.
+ */
+gboolean vcpu_set_is_outside(VcpuSet *set, const guint64 *excused);
+
+/* Return: the index of the vCPU whose thread @thread_id is, or -1. */
+int vcpu_set_find_thread(const VcpuSet *set, pid_t thread_id);
+
+/*
+ * vcpu_set_mark_stalled - whether a vCPU waits for a host touch that will not be served for
+ * now; vcpu_set_pause() does not wait for such a vCPU, nor kick it
+ */
+void vcpu_set_mark_stalled(VcpuSet *set, guint index, gboolean stalled);

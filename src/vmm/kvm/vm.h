@@ -22,11 +22,11 @@ typedef struct KvmVm KvmVm;
 
 /* What one memslot is made of; see KVM_SET_USER_MEMORY_REGION2 in KVM's API document. */
 typedef struct {
-	guint64 gpa;                /* guest physical address, page-aligned */
-	guint64 size;               /* bytes, page-aligned */
-	void *userspace;            /* start of the userspace mapping */
-	gboolean readonly;          /* KVM_MEM_READONLY; excludes guest_memfd */
-	int guest_memfd;            /* -1 where the slot has no private memory */
+	guint64 gpa;		    /* guest physical address, page-aligned */
+	guint64 size;		    /* bytes, page-aligned */
+	void *userspace;	    /* start of the userspace mapping */
+	gboolean readonly;	    /* KVM_MEM_READONLY; excludes guest_memfd */
+	int guest_memfd;	    /* -1 where the slot has no private memory */
 	guint64 guest_memfd_offset; /* bytes */
 } KvmMemslot;
 
@@ -72,16 +72,21 @@ gboolean kvm_vm_create_interrupt_controllers(KvmVm *vm, GError **error);
 void kvm_vm_set_interrupt(KvmVm *vm, guint gsi, gboolean level);
 
 /*
- * kvm_vm_add_memslot - make one memslot
- * @slot_id: where the slot's number is stored, for kvm_vm_remove_memslot(); may be NULL
+ * kvm_vm_add_memslot - make one memslot, through KVM_SET_USER_MEMORY_REGION2
  *
  * Only while every vCPU is outside KVM_RUN. Fires the memslot trace point.
  */
-gboolean kvm_vm_add_memslot(KvmVm *vm, const KvmMemslot *memslot, guint *slot_id, GError **error);
-gboolean kvm_vm_remove_memslot(KvmVm *vm, guint slot_id, GError **error);
+gboolean kvm_vm_add_memslot(KvmVm *vm, const KvmMemslot *memslot, GError **error);
 
 /*
  * State of the in-kernel controllers as it was right after they were made, put back at a
  * reset of the machine. Only while every vCPU is outside KVM_RUN.
  */
 gboolean kvm_vm_reset_interrupt_controllers(KvmVm *vm, GError **error);
+
+/*
+ * kvm_vm_mapped_bytes - what the guest's second-level page tables map now
+ *
+ * From KVM's own statistics (KVM_GET_STATS_FD); 0 where the host has none.
+ */
+guint64 kvm_vm_mapped_bytes(KvmVm *vm);

@@ -18,7 +18,7 @@ typedef struct VcpuSet VcpuSet;
 #define GUEST_PAGE_SIZE 4096ull
 
 /* Largest guest RAM, and where the part of it that does not fit below goes. */
-#define MEMORY_MAX_SIZE  (64ull << 30)
+#define MEMORY_MAX_SIZE	 (64ull << 30)
 #define MEMORY_HIGH_BASE (1ull << 32)
 
 /* Addresses [640 KiB, 768 KiB) are no RAM: legacy video memory. */
@@ -32,10 +32,10 @@ typedef enum {
 
 /* Who touched a private page from the host's side. */
 typedef struct {
-	guint64 gpa;           /* of the page */
+	guint64 gpa;	       /* of the page */
 	ConversionCause cause; /* one of the three CONVERSION_HOST_TOUCH_* */
 	pid_t thread_id;       /* 0 where the kernel does not say */
-	int vcpu;              /* index, or -1 */
+	int vcpu;	       /* index, or -1 */
 	gboolean is_write;
 } HostTouch;
 
@@ -47,9 +47,9 @@ typedef struct {
 } MemoryListener; /* called on the memory thread or a vCPU's; must not block */
 
 typedef struct {
-	guint64 size;             /* bytes of RAM, page-aligned, 1 MiB to MEMORY_MAX_SIZE */
+	guint64 size; /* bytes of RAM, page-aligned, 1 MiB to MEMORY_MAX_SIZE */
 	MemoryPolicy policy;
-	int userfaultfd_device;   /* an open /dev/userfaultfd, or -1: use userfaultfd(2) */
+	int userfaultfd_device; /* an open /dev/userfaultfd, or -1: use userfaultfd(2) */
 	const MemoryListener *listener;
 	void *opaque;
 } MemoryConfig;
@@ -81,8 +81,7 @@ guint64 memory_high_end(const Memory *memory);
  * For launch and reset, while every vCPU is outside KVM_RUN. Bytes of a page that are not
  * covered keep their content.
  */
-gboolean memory_populate(Memory *memory, guint64 gpa, const void *data, gsize size,
-			 GError **error);
+gboolean memory_populate(Memory *memory, guint64 gpa, const void *data, gsize size, GError **error);
 
 /*
  * memory_discard - give all of RAM back: private, unallocated, reading as zeroes
@@ -114,8 +113,16 @@ void memory_statistics(Memory *memory, MemoryStatistics *statistics);
 
 MemoryPolicy memory_policy(const Memory *memory);
 
-/* Called by VcpuSet alone, below; NULL when the set is about to go. */
+/*
+ * What follows is for VcpuSet alone.
+ *
+ * memory_set_vcpus() with NULL says that the set is about to go: no touch is served from then
+ * on, and who waits for one goes on with zeroes.
+ */
 void memory_set_vcpus(Memory *memory, VcpuSet *vcpus);
+
+/* Under MEMORY_POLICY_GUEST_ONLY: lets the threads whose touches wait try again. */
+void memory_retry_host_touches(Memory *memory);
 
 /*
  * memory_map_gpa_range - carry out KVM_HC_MAP_GPA_RANGE, on the thread of the vCPU that asked

@@ -16,13 +16,13 @@ typedef enum {
 } ConversionDirection;
 
 typedef enum {
-	CONVERSION_GUEST_HYPERCALL,  /* KVM_HC_MAP_GPA_RANGE */
-	CONVERSION_MEMORY_FAULT,     /* KVM_EXIT_MEMORY_FAULT */
-	CONVERSION_HOST_TOUCH_VCPU,  /* KVM's emulation on a vCPU's thread */
+	CONVERSION_GUEST_HYPERCALL,   /* KVM_HC_MAP_GPA_RANGE */
+	CONVERSION_MEMORY_FAULT,      /* KVM_EXIT_MEMORY_FAULT */
+	CONVERSION_HOST_TOUCH_VCPU,   /* KVM's emulation on a vCPU's thread */
 	CONVERSION_HOST_TOUCH_DEVICE, /* a device or another thread of this process */
 	CONVERSION_HOST_TOUCH_KERNEL, /* a thread of the kernel or of another process */
-	CONVERSION_POPULATE,         /* content put into private memory at launch */
-	CONVERSION_RECLAIM,          /* shared pages that went back to private */
+	CONVERSION_POPULATE,	      /* content put into private memory at launch */
+	CONVERSION_RECLAIM,	      /* shared pages that went back to private */
 	CONVERSION_N_CAUSES,
 } ConversionCause;
 
@@ -30,19 +30,19 @@ typedef enum {
 #define CONVERSION_LATENCY_BUCKETS 40
 
 typedef struct {
-	guint64 count;   /* requests or events, each of one or more pages */
-	guint64 bytes;   /* that changed state (or were populated) */
+	guint64 count;	 /* requests or events, each of one or more pages */
+	guint64 bytes;	 /* that changed state (or were populated) */
 	guint64 time_ns; /* total */
 	guint64 latency[CONVERSION_LATENCY_BUCKETS];
 } ConversionCounter;
 
 typedef struct {
 	ConversionCounter conversions[CONVERSION_N_DIRECTIONS][CONVERSION_N_CAUSES];
-	guint64 private_bytes;           /* RAM whose state is private now */
-	guint64 private_allocated_bytes; /* of it, what guest_memfd holds pages for */
-	guint64 shared_bytes;            /* RAM whose state is shared now */
+	guint64 private_bytes; /* RAM whose state is private now */
+	guint64 shared_bytes;  /* RAM whose state is shared now */
 	guint64 shared_bytes_peak;
-	guint64 shared_allocated_bytes;  /* of it, what the userspace mapping holds pages for */
+	guint64 shared_allocated_bytes; /* of it, what the userspace mapping holds pages for */
+	guint64 mapped_bytes; /* what KVM maps in the guest's second-level page tables now */
 	guint64 courier_trips;
 	guint64 courier_bytes;
 } MemoryStatistics;

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vcpu.c - the guest's processors: their threads, their exits, and how to hold them */
+#include "vmm/kvm/vcpu.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vmm/kvm/cpuid.h"
+#include "vmm/kvm/kvm-uapi.h"
+#include "vmm/kvm/vcpu-state.h"
+
+/* Makes KVM_RUN return. Its handler does nothing: being interrupted is the effect. */
+#define KICK_SIGNAL SIGUSR1
+
+/* Why a gate is closed; several reasons may hold at once. */
+typedef enum {
+	GATE_PAUSE = 1 << 0,  /* the machine is paused */
+	GATE_HOLD = 1 << 1,   /* a page's content is in flight */
+	GATE_FAILED = 1 << 2, /* this vCPU cannot go on until it is reset */
+	GATE_STOP = 1 << 3,   /* the thread has to end */
+} GateReason;
+
+typedef struct {
+	VcpuSet *set;
+	guint index;
+	int fd;
+	struct kvm_run *run;
+	VcpuState *reset_state;
+	GThread *thread;
+	pthread_t pthread; /* of @thread, for kicks */
+	pid_t thread_id;
+
+	GMutex lock; /* guards what follows; the innermost lock, never held over a call out */
+	GCond opened;
+	GCond left;
+	guint closed;  /* GateReason bits */
+	guint64 entry; /* odd: inside KVM_RUN; see vcpu_set_entry() */
+	gboolean stalled;
+	int wake_fd; /* while GATE_HOLD is set */
+} Vcpu;
+
+struct VcpuSet {
+	KvmVm *vm;
+	Memory *memory;
+	const VcpuHandlers *handlers;
+	void *opaque;
+	gsize run_size;
+	guint count;
+	Vcpu vcpus[VCPU_MAX];
+};
+
+static void ignore_kick(int signal_number)
+{
+	(void)signal_number;
+}
+
+static void install_kick_handler(void)
+{
+	struct sigaction action = { .sa_handler = ignore_kick };
+
+	sigemptyset(&action.sa_mask);
+	sigaction(KICK_SIGNAL, &action, NULL);
+}
+
+static gboolean is_inside(const Vcpu *vcpu)
+{
+	return vcpu->entry % 2 == 1;
+}
+
+/*
+ * Closes a gate and, where its vCPU is inside KVM_RUN, makes it leave. A stalled vCPU cannot
+ * leave, and a signal would only make it retry its access in a loop.
+ */
+static void close_gate(Vcpu *vcpu, GateReason reason, int wake_fd)
+{
+	g_mutex_lock(&vcpu->lock);
+	vcpu->closed |= reason;
+	if (reason == GATE_HOLD)
+		vcpu->wake_fd = wake_fd;
+	if (reason == GATE_STOP)
+		g_cond_broadcast(&vcpu->opened);
+	if (is_inside(vcpu) && (!vcpu->stalled || reason == GATE_STOP)) {
+		/* Catches a thread that is about to enter; the signal catches one that is in. */
+		vcpu->run->immediate_exit = 1;
+		pthread_kill(vcpu->pthread, KICK_SIGNAL);
+	}
+	g_mutex_unlock(&vcpu->lock);
+}
+
+static void open_gate(Vcpu *vcpu, guint reasons)
+{
+	g_mutex_lock(&vcpu->lock);
+	vcpu->closed &= ~reasons;
+	if (!vcpu->closed)
+		g_cond_broadcast(&vcpu->opened);
+	g_mutex_unlock(&vcpu->lock);
+}
+
+/* Return: FALSE when the thread has to end. */
+static gboolean pass_gate(Vcpu *vcpu)
+{
+	gboolean go_on;
+
+	g_mutex_lock(&vcpu->lock);
+	while (vcpu->closed && !(vcpu->closed & GATE_STOP))
+		g_cond_wait(&vcpu->opened, &vcpu->lock);
+	go_on = !(vcpu->closed & GATE_STOP);
+	if (go_on) {
+		vcpu->entry++;
+		vcpu->run->immediate_exit = 0;
+	}
+	g_mutex_unlock(&vcpu->lock);
+	return go_on;
+}
+
+static void leave_gate(Vcpu *vcpu)
+{
+	g_mutex_lock(&vcpu->lock);
+	vcpu->entry++;
+	if (vcpu->closed)
+		g_cond_broadcast(&vcpu->left);
+	if (vcpu->closed & GATE_HOLD)
+		eventfd_write(vcpu->wake_fd, 1);
+	g_mutex_unlock(&vcpu->lock);
+}
+
+static void fail(Vcpu *vcpu, const GError *error)
+{
+	close_gate(vcpu, GATE_FAILED, -1);
+	vcpu->set->handlers->failed(vcpu->set->opaque, vcpu->index, error);
+}
+
+/* Reports an exit that no handler knows, with what KVM says of it. */
+static void fail_exit(Vcpu *vcpu)
+{
+	const struct kvm_run *run = vcpu->run;
+	g_autoptr(GError) error = NULL;
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_FAIL_ENTRY:
+		g_set_error(&error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    "vCPU %u: KVM_EXIT_FAIL_ENTRY, hardware reason %#" G_GINT64_MODIFIER
+			    "x: the processor refused the guest's state",
+			    vcpu->index, (guint64)run->fail_entry.hardware_entry_failure_reason);
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		g_set_error(&error, KVM_ERROR, KVM_ERROR_GUEST,
+			    "vCPU %u: KVM_EXIT_INTERNAL_ERROR, suberror %u%s", vcpu->index,
+			    run->internal.suberror,
+			    run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION ?
+				    ": KVM cannot emulate an instruction of the guest" :
+				    "");
+		break;
+	default:
+		g_set_error(&error, KVM_ERROR, KVM_ERROR_SYSTEM, "vCPU %u: unknown exit reason %u",
+			    vcpu->index, run->exit_reason);
+		break;
+	}
+	fail(vcpu, error);
+}
+
+static void handle_hypercall(Vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	/* No other hypercall was asked to be handed over. */
+	if (run->hypercall.nr == KVM_HC_MAP_GPA_RANGE) {
+		run->hypercall.ret = (guint64)memory_map_gpa_range(
+			vcpu->set->memory, run->hypercall.args[0], run->hypercall.args[1],
+			run->hypercall.args[2]);
+	} else {
+		run->hypercall.ret = (guint64)-KVM_ENOSYS;
+	}
+}
+
+static void handle_exit(Vcpu *vcpu)
+{
+	VcpuSet *set = vcpu->set;
+	struct kvm_run *run = vcpu->run;
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_IO:
+		set->handlers->port(set->opaque, run->io.direction == KVM_EXIT_IO_OUT, run->io.port,
+				    run->io.size, run->io.count,
+				    (guint8 *)run + run->io.data_offset);
+		break;
+	case KVM_EXIT_MMIO:
+		set->handlers->mmio(set->opaque, run->mmio.is_write, run->mmio.phys_addr,
+				    run->mmio.len, run->mmio.data);
+		break;
+	case KVM_EXIT_HYPERCALL:
+		handle_hypercall(vcpu);
+		break;
+	case KVM_EXIT_SHUTDOWN:
+		set->handlers->shutdown(set->opaque, vcpu->index);
+		break;
+	case KVM_EXIT_INTR:
+	case KVM_EXIT_IRQ_WINDOW_OPEN:
+		break;
+	default:
+		fail_exit(vcpu);
+		break;
+	}
+}
+
+/* KVM_RUN returned -1. */
+static void handle_run_error(Vcpu *vcpu, int run_errno)
+{
+	const KvmMemoryFaultExit *fault = (const void *)&vcpu->run->hw;
+	g_autoptr(GError) error = NULL;
+
+	/* EAGAIN: a processor that waited for INIT got it. */
+	if (run_errno == EINTR || run_errno == EAGAIN)
+		return;
+	if (run_errno == EFAULT && vcpu->run->exit_reason == KVM_EXIT_MEMORY_FAULT) {
+		if (!memory_fault(vcpu->set->memory, fault->gpa, fault->size, fault->flags, &error))
+			fail(vcpu, error);
+		return;
+	}
+	if (vcpu->run->exit_reason == KVM_EXIT_MEMORY_FAULT) {
+		g_set_error(&error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    "vCPU %u: KVM_EXIT_MEMORY_FAULT at gpa %#" G_GINT64_MODIFIER "x: %s",
+			    vcpu->index, (guint64)fault->gpa, g_strerror(run_errno));
+	} else {
+		g_set_error(&error, KVM_ERROR, KVM_ERROR_SYSTEM, "vCPU %u: KVM_RUN: %s",
+			    vcpu->index, g_strerror(run_errno));
+	}
+	fail(vcpu, error);
+}
+
+static gpointer run_vcpu(gpointer data)
+{
+	Vcpu *vcpu = data;
+
+	g_mutex_lock(&vcpu->lock);
+	vcpu->pthread = pthread_self();
+	vcpu->thread_id = gettid();
+	g_cond_broadcast(&vcpu->left);
+	g_mutex_unlock(&vcpu->lock);
+
+	while (pass_gate(vcpu)) {
+		int result = ioctl(vcpu->fd, KVM_RUN, 0);
+		int run_errno = errno;
+
+		leave_gate(vcpu);
+		if (result < 0)
+			handle_run_error(vcpu, run_errno);
+		else
+			handle_exit(vcpu);
+	}
+	return NULL;
+}
+
+static gboolean set_vcpu_error(GError **error, guint index, const char *what)
+{
+	g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "vCPU %u: %s: %s", index, what,
+		    g_strerror(errno));
+	return FALSE;
+}
+
+/* Makes the vCPU itself, with its CPUID and its reset state; no thread yet. */
+static gboolean create_vcpu(Vcpu *vcpu, GError **error)
+{
+	VcpuSet *set = vcpu->set;
+	g_autofree struct kvm_cpuid2 *cpuid = cpuid_new(set->vm, vcpu->index, set->count, error);
+	void *run;
+
+	if (!cpuid)
+		return FALSE;
+	vcpu->fd = ioctl(kvm_vm_fd(set->vm), KVM_CREATE_VCPU, vcpu->index);
+	if (vcpu->fd < 0)
+		return set_vcpu_error(error, vcpu->index, "KVM_CREATE_VCPU");
+	run = mmap(NULL, set->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+	if (run == MAP_FAILED)
+		return set_vcpu_error(error, vcpu->index, "mapping struct kvm_run");
+	vcpu->run = run;
+	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) < 0)
+		return set_vcpu_error(error, vcpu->index, "KVM_SET_CPUID2");
+	vcpu->reset_state = vcpu_state_save(kvm_vm_kvm_fd(set->vm), vcpu->fd, error);
+	return vcpu->reset_state != NULL;
+}
+
+static gboolean start_thread(Vcpu *vcpu, GError **error)
+{
+	g_autofree char *name = g_strdup_printf("CPU %u/KVM", vcpu->index);
+
+	vcpu->thread = g_thread_try_new(name, run_vcpu, vcpu, error);
+	if (!vcpu->thread)
+		return FALSE;
+	g_mutex_lock(&vcpu->lock);
+	while (!vcpu->thread_id)
+		g_cond_wait(&vcpu->left, &vcpu->lock);
+	g_mutex_unlock(&vcpu->lock);
+	return TRUE;
+}
+
+VcpuSet *vcpu_set_new(KvmVm *vm, Memory *memory, const VcpuConfig *config, GError **error)
+{
+	g_autoptr(VcpuSet) set = g_new0(VcpuSet, 1);
+	int run_size = ioctl(kvm_vm_kvm_fd(vm), KVM_GET_VCPU_MMAP_SIZE, 0);
+
+	g_return_val_if_fail(config->count >= 1 && config->count <= VCPU_MAX, NULL);
+
+	install_kick_handler();
+	set->vm = vm;
+	set->memory = memory;
+	set->handlers = config->handlers;
+	set->opaque = config->opaque;
+	set->count = config->count;
+	set->run_size = MAX(run_size, 0);
+	for (guint i = 0; i < set->count; i++) {
+		Vcpu *vcpu = &set->vcpus[i];
+
+		vcpu->set = set;
+		vcpu->index = i;
+		vcpu->fd = -1;
+		vcpu->closed = GATE_PAUSE;
+		g_mutex_init(&vcpu->lock);
+		g_cond_init(&vcpu->opened);
+		g_cond_init(&vcpu->left);
+	}
+	if (run_size < (int)sizeof(struct kvm_run)) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "KVM_GET_VCPU_MMAP_SIZE: %s",
+			    g_strerror(errno));
+		return NULL;
+	}
+	for (guint i = 0; i < set->count; i++) {
+		if (!create_vcpu(&set->vcpus[i], error) || !start_thread(&set->vcpus[i], error))
+			return NULL;
+	}
+	memory_set_vcpus(memory, set);
+	return g_steal_pointer(&set);
+}
+
+void vcpu_set_free(VcpuSet *set)
+{
+	if (!set)
+		return;
+	for (guint i = 0; i < set->count; i++)
+		close_gate(&set->vcpus[i], GATE_STOP, -1);
+	/* From here on nobody waits for a host touch to be served. */
+	memory_set_vcpus(set->memory, NULL);
+	for (guint i = 0; i < set->count; i++) {
+		Vcpu *vcpu = &set->vcpus[i];
+
+		if (vcpu->thread)
+			g_thread_join(vcpu->thread);
+		g_clear_pointer(&vcpu->reset_state, vcpu_state_free);
+		if (vcpu->run)
+			munmap(vcpu->run, set->run_size);
+		if (vcpu->fd >= 0)
+			close(vcpu->fd);
+		g_cond_clear(&vcpu->left);
+		g_cond_clear(&vcpu->opened);
+		g_mutex_clear(&vcpu->lock);
+	}
+	g_free(set);
+}
+
+guint vcpu_set_count(const VcpuSet *set)
+{
+	return set->count;
+}
+
+pid_t vcpu_set_thread_id(const VcpuSet *set, guint index)
+{
+	g_return_val_if_fail(index < set->count, 0);
+	return set->vcpus[index].thread_id;
+}
+
+gboolean vcpu_set_boot(VcpuSet *set, const VcpuBootState *state, GError **error)
+{
+	return vcpu_state_boot(set->vcpus[0].fd, state, error);
+}
+
+/*
+ * Lets KVM finish an instruction that stopped half-way in an exit: its end would otherwise
+ * come after, and change, the registers that are about to be set.
+ */
+static void finish_instruction(Vcpu *vcpu)
+{
+	vcpu->run->immediate_exit = 1;
+	(void)ioctl(vcpu->fd, KVM_RUN, 0);
+}
+
+gboolean vcpu_set_reset(VcpuSet *set, GError **error)
+{
+	for (guint i = 0; i < set->count; i++)
+		finish_instruction(&set->vcpus[i]);
+	for (guint i = 0; i < set->count; i++) {
+		Vcpu *vcpu = &set->vcpus[i];
+
+		if (!vcpu_state_restore(vcpu->reset_state, vcpu->fd, error)) {
+			g_prefix_error(error, "vCPU %u: ", i);
+			return FALSE;
+		}
+		open_gate(vcpu, GATE_FAILED);
+	}
+	return TRUE;
+}
+
+void vcpu_set_resume(VcpuSet *set)
+{
+	for (guint i = 0; i < set->count; i++)
+		open_gate(&set->vcpus[i], GATE_PAUSE);
+	memory_retry_host_touches(set->memory);
+}
+
+void vcpu_set_request_pause(VcpuSet *set)
+{
+	for (guint i = 0; i < set->count; i++)
+		close_gate(&set->vcpus[i], GATE_PAUSE, -1);
+}
+
+void vcpu_set_pause(VcpuSet *set)
+{
+	vcpu_set_request_pause(set);
+	for (guint i = 0; i < set->count; i++) {
+		Vcpu *vcpu = &set->vcpus[i];
+
+		g_mutex_lock(&vcpu->lock);
+		while (is_inside(vcpu) && !vcpu->stalled)
+			g_cond_wait(&vcpu->left, &vcpu->lock);
+		g_mutex_unlock(&vcpu->lock);
+	}
+}
+
+void vcpu_set_hold(VcpuSet *set, int wake_fd)
+{
+	for (guint i = 0; i < set->count; i++)
+		close_gate(&set->vcpus[i], GATE_HOLD, wake_fd);
+}
+
+void vcpu_set_release(VcpuSet *set)
+{
+	for (guint i = 0; i < set->count; i++)
+		open_gate(&set->vcpus[i], GATE_HOLD);
+}
+
+guint64 vcpu_set_entry(VcpuSet *set, guint index)
+{
+	Vcpu *vcpu = &set->vcpus[index];
+	guint64 entry;
+
+	g_mutex_lock(&vcpu->lock);
+	entry = vcpu->entry;
+	g_mutex_unlock(&vcpu->lock);
+	return entry;
+}
+
+gboolean vcpu_set_is_outside(VcpuSet *set, const guint64 *excused)
+{
+	for (guint i = 0; i < set->count; i++) {
+		guint64 entry = vcpu_set_entry(set, i);
+
+		if (entry % 2 == 1 && !(excused && excused[i] == entry))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+int vcpu_set_find_thread(const VcpuSet *set, pid_t thread_id)
+{
+	for (guint i = 0; i < set->count; i++) {
+		if (set->vcpus[i].thread_id == thread_id)
+			return i;
+	}
+	return -1;
+}
+
+void vcpu_set_mark_stalled(VcpuSet *set, guint index, gboolean stalled)
+{
+	Vcpu *vcpu = &set->vcpus[index];
+
+	g_mutex_lock(&vcpu->lock);
+	vcpu->stalled = stalled;
+	g_cond_broadcast(&vcpu->left);
+	g_mutex_unlock(&vcpu->lock);
+}

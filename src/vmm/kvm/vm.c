@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm.c - one KVM virtual machine: descriptor, capabilities, interrupt controllers, memslots */
+#include "vmm/kvm/vm.h"
+
+#include <errno.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "vmm/kvm/kvm-uapi.h"
+#include "vmm/trace.h"
+
+/*
+ * Three pages that KVM wants below 4 GiB for processors that cannot run real mode natively,
+ * and one for their identity map: just under the BIOS's last 256 KiB, where no RAM is.
+ */
+#define TSS_ADDRESS	     0xfffbd000u
+#define IDENTITY_MAP_ADDRESS 0xfffbc000ull
+
+struct KvmVm {
+	int kvm_fd; /* the caller's */
+	int fd;
+	KvmVmType type;
+	guint n_memslots; /* slot numbers 0 to n_memslots - 1 are taken */
+
+	/* The in-kernel controllers right after they were made, for a reset. */
+	struct kvm_irqchip irqchips[3]; /* PIC master, PIC slave, IOAPIC */
+	struct kvm_pit_state2 pit;
+};
+
+G_DEFINE_QUARK(kvm - error - quark, kvm_error)
+
+static gboolean set_ioctl_error(GError **error, const char *ioctl_name)
+{
+	int saved_errno = errno;
+
+	g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "%s: %s", ioctl_name,
+		    g_strerror(saved_errno));
+	return FALSE;
+}
+
+/* A capability that the memory engine needs, and how the user knows it. */
+typedef struct {
+	long capability;
+	const char *name;
+	int needed_bits; /* 0: any positive answer will do */
+} NeededCapability;
+
+static const NeededCapability protected_capabilities[] = {
+	{ KVM_CAP_VM_TYPES, "KVM_CAP_VM_TYPES bit 1 (KVM_X86_SW_PROTECTED_VM)",
+	  1 << KVM_X86_SW_PROTECTED_VM },
+	{ KVM_CAP_USER_MEMORY2, "KVM_CAP_USER_MEMORY2", 0 },
+	{ KVM_CAP_EXIT_HYPERCALL, "KVM_CAP_EXIT_HYPERCALL of KVM_HC_MAP_GPA_RANGE",
+	  1 << KVM_HC_MAP_GPA_RANGE },
+};
+
+/* Asked of the VM, because their answer depends on its type. */
+static const NeededCapability protected_vm_capabilities[] = {
+	{ KVM_CAP_MEMORY_ATTRIBUTES, "KVM_CAP_MEMORY_ATTRIBUTES with the private attribute",
+	  KVM_MEMORY_ATTRIBUTE_PRIVATE },
+	{ KVM_CAP_GUEST_MEMFD, "KVM_CAP_GUEST_MEMFD", 0 },
+};
+
+static gboolean check_capabilities(int fd, const NeededCapability *needed, gsize n_needed,
+				   GError **error)
+{
+	for (gsize i = 0; i < n_needed; i++) {
+		int answer = ioctl(fd, KVM_CHECK_EXTENSION, needed[i].capability);
+		int wanted = needed[i].needed_bits;
+
+		if (answer > 0 && (answer & wanted) == wanted)
+			continue;
+		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+			    "this host's KVM cannot run software-protected VMs: it lacks %s; "
+			    "Linux 6.8 or newer with CONFIG_KVM_SW_PROTECTED_VM and the TDP MMU "
+			    "is needed",
+			    needed[i].name);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean enable_hypercall_exits(int fd, GError **error)
+{
+	struct kvm_enable_cap enable = {
+		.cap = KVM_CAP_EXIT_HYPERCALL,
+		.args[0] = 1 << KVM_HC_MAP_GPA_RANGE,
+	};
+
+	if (ioctl(fd, KVM_ENABLE_CAP, &enable) < 0)
+		return set_ioctl_error(error, "KVM_ENABLE_CAP(KVM_CAP_EXIT_HYPERCALL)");
+	return TRUE;
+}
+
+KvmVm *kvm_vm_new(int kvm_fd, KvmVmType type, GError **error)
+{
+	g_autoptr(KvmVm) vm = g_new0(KvmVm, 1);
+	gboolean is_protected = type == KVM_VM_SW_PROTECTED;
+	guint64 identity_map = IDENTITY_MAP_ADDRESS;
+
+	vm->kvm_fd = kvm_fd;
+	vm->type = type;
+	vm->fd = -1;
+	if (is_protected && !check_capabilities(kvm_fd, protected_capabilities,
+						G_N_ELEMENTS(protected_capabilities), error))
+		return NULL;
+	do {
+		vm->fd = ioctl(kvm_fd, KVM_CREATE_VM,
+			       is_protected ? KVM_X86_SW_PROTECTED_VM : KVM_X86_DEFAULT_VM);
+	} while (vm->fd < 0 && errno == EINTR);
+	if (vm->fd < 0) {
+		set_ioctl_error(error, is_protected ? "KVM_CREATE_VM(KVM_X86_SW_PROTECTED_VM)" :
+						      "KVM_CREATE_VM(KVM_X86_DEFAULT_VM)");
+		return NULL;
+	}
+	if (is_protected && (!check_capabilities(vm->fd, protected_vm_capabilities,
+						 G_N_ELEMENTS(protected_vm_capabilities), error) ||
+			     !enable_hypercall_exits(vm->fd, error)))
+		return NULL;
+	if (ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map) < 0) {
+		set_ioctl_error(error, "KVM_SET_IDENTITY_MAP_ADDR");
+		return NULL;
+	}
+	if (ioctl(vm->fd, KVM_SET_TSS_ADDR, TSS_ADDRESS) < 0) {
+		set_ioctl_error(error, "KVM_SET_TSS_ADDR");
+		return NULL;
+	}
+	return g_steal_pointer(&vm);
+}
+
+void kvm_vm_free(KvmVm *vm)
+{
+	if (!vm)
+		return;
+	if (vm->fd >= 0)
+		close(vm->fd);
+	g_free(vm);
+}
+
+int kvm_vm_fd(const KvmVm *vm)
+{
+	return vm->fd;
+}
+
+int kvm_vm_kvm_fd(const KvmVm *vm)
+{
+	return vm->kvm_fd;
+}
+
+KvmVmType kvm_vm_type(const KvmVm *vm)
+{
+	return vm->type;
+}
+
+gboolean kvm_vm_create_interrupt_controllers(KvmVm *vm, GError **error)
+{
+	/* The dummy speaker port is what guests measure the PIT's channel 2 with. */
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+
+	if (ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0) < 0)
+		return set_ioctl_error(error, "KVM_CREATE_IRQCHIP");
+	if (ioctl(vm->fd, KVM_CREATE_PIT2, &pit) < 0)
+		return set_ioctl_error(error, "KVM_CREATE_PIT2");
+	for (guint i = 0; i < G_N_ELEMENTS(vm->irqchips); i++) {
+		vm->irqchips[i].chip_id = i;
+		if (ioctl(vm->fd, KVM_GET_IRQCHIP, &vm->irqchips[i]) < 0)
+			return set_ioctl_error(error, "KVM_GET_IRQCHIP");
+	}
+	if (ioctl(vm->fd, KVM_GET_PIT2, &vm->pit) < 0)
+		return set_ioctl_error(error, "KVM_GET_PIT2");
+	return TRUE;
+}
+
+gboolean kvm_vm_reset_interrupt_controllers(KvmVm *vm, GError **error)
+{
+	for (guint i = 0; i < G_N_ELEMENTS(vm->irqchips); i++) {
+		if (ioctl(vm->fd, KVM_SET_IRQCHIP, &vm->irqchips[i]) < 0)
+			return set_ioctl_error(error, "KVM_SET_IRQCHIP");
+	}
+	if (ioctl(vm->fd, KVM_SET_PIT2, &vm->pit) < 0)
+		return set_ioctl_error(error, "KVM_SET_PIT2");
+	return TRUE;
+}
+
+void kvm_vm_set_interrupt(KvmVm *vm, guint gsi, gboolean level)
+{
+	struct kvm_irq_level line = { .irq = gsi, .level = level ? 1 : 0 };
+
+	/* KVM refuses only a VM without controllers or an unknown GSI: bugs of the caller. */
+	if (ioctl(vm->fd, KVM_IRQ_LINE, &line) < 0)
+		g_error("KVM_IRQ_LINE(gsi %u): %s", gsi, g_strerror(errno));
+}
+
+gboolean kvm_vm_add_memslot(KvmVm *vm, const KvmMemslot *memslot, GError **error)
+{
+	guint slot = vm->n_memslots;
+	gboolean has_private = memslot->guest_memfd >= 0;
+	struct kvm_userspace_memory_region2 region = {
+		.slot = slot,
+		.flags = (memslot->readonly ? KVM_MEM_READONLY : 0) |
+			 (has_private ? KVM_MEM_GUEST_MEMFD : 0),
+		.guest_phys_addr = memslot->gpa,
+		.memory_size = memslot->size,
+		.userspace_addr = (guint64)(guintptr)memslot->userspace,
+		.guest_memfd = has_private ? (guint32)memslot->guest_memfd : 0,
+		.guest_memfd_offset = has_private ? memslot->guest_memfd_offset : 0,
+	};
+	int result = 0;
+
+	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION2, &region) < 0)
+		result = -errno;
+	trace_memslot(slot >> 16, slot & 0xffff, region.flags, region.guest_phys_addr,
+		      region.memory_size, region.userspace_addr, memslot->guest_memfd,
+		      region.guest_memfd_offset, result);
+	if (result < 0) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    "KVM_SET_USER_MEMORY_REGION2(slot %u, gpa %#" G_GINT64_MODIFIER
+			    "x, size %#" G_GINT64_MODIFIER "x): %s",
+			    slot, memslot->gpa, memslot->size, g_strerror(-result));
+		return FALSE;
+	}
+	vm->n_memslots++;
+	return TRUE;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * conversion.c - pages that change state because the guest wants it
+ *
+ * Theory of operation
+ *
+ * Both entries run on the thread of the vCPU that exited, which is outside KVM_RUN then, and
+ * under the engine's lock. The attribute changes first and the backing that it left is freed
+ * after: from the moment that the attribute has changed no new access can reach it. The new
+ * side reads as zeroes, since a page has backing on one side only.
+ *
+ * The other vCPUs go on meanwhile. An access of theirs to the same pages hits one side or
+ * the other, as when a guest changes a page table that another processor uses.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "vmm/kvm/kvm-uapi.h"
+#include "vmm/log.h"
+#include "vmm/memory/engine.h"
+
+gint64 engine_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * G_GINT64_CONSTANT(1000000000) + now.tv_nsec;
+}
+
+gboolean engine_set_attribute(Memory *memory, guint64 gpa, guint64 size, gboolean is_private,
+			      GError **error)
+{
+	struct kvm_memory_attributes attributes = {
+		.address = gpa,
+		.size = size,
+		.attributes = is_private ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0,
+	};
+
+	if (ioctl(kvm_vm_fd(memory->vm), KVM_SET_MEMORY_ATTRIBUTES, &attributes) < 0) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    "KVM_SET_MEMORY_ATTRIBUTES(gpa %#" G_GINT64_MODIFIER
+			    "x, size %#" G_GINT64_MODIFIER "x, %s): %s",
+			    gpa, size, is_private ? "private" : "shared", g_strerror(errno));
+		return FALSE;
+	}
+	return TRUE;
+}
+
+gboolean engine_free_private(const RamRun *run, GError **error)
+{
+	if (fallocate(run->block->guest_memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      run->first << PAGE_SHIFT, ram_run_size(run)) < 0) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    "FALLOC_FL_PUNCH_HOLE of guest_memfd at gpa %#" G_GINT64_MODIFIER
+			    "x: %s",
+			    ram_run_gpa(run), g_strerror(errno));
+		return FALSE;
+	}
+	return TRUE;
+}
+
+/* Only what is there: a call for nothing still costs an invalidation in KVM. */
+gboolean engine_free_shared(Memory *memory, const RamRun *run, GError **error)
+{
+	guint64 end = run->first + run->pages;
+	RamRun part = { .block = run->block, .first = run->first };
+
+	for (; part.first < end; part.first += part.pages) {
+		part.pages = bitmap_run(run->block->populated, part.first, end - part.first);
+		if (!bitmap_get(run->block->populated, part.first))
+			continue;
+		if (madvise(ram_run_userspace(&part), ram_run_size(&part), MADV_DONTNEED) < 0) {
+			g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+				    "MADV_DONTNEED at gpa %#" G_GINT64_MODIFIER "x: %s",
+				    ram_run_gpa(&part), g_strerror(errno));
+			return FALSE;
+		}
+		engine_mark_populated(memory, &part, FALSE);
+	}
+	return TRUE;
+}
+
+void engine_mark_populated(Memory *memory, const RamRun *run, gboolean is_populated)
+{
+	guint64 changed = bitmap_fill(run->block->populated, run->first, run->pages, is_populated)
+			  << PAGE_SHIFT;
+
+	if (is_populated)
+		memory->statistics.shared_allocated_bytes += changed;
+	else
+		memory->statistics.shared_allocated_bytes -= changed;
+}
+
+guint64 engine_mark(Memory *memory, const RamRun *run, gboolean is_shared)
+{
+	MemoryStatistics *statistics = &memory->statistics;
+	guint64 changed = bitmap_fill(run->block->shared, run->first, run->pages, is_shared)
+			  << PAGE_SHIFT;
+
+	if (is_shared) {
+		statistics->shared_bytes += changed;
+		statistics->private_bytes -= changed;
+	} else {
+		statistics->shared_bytes -= changed;
+		statistics->private_bytes += changed;
+	}
+	statistics->shared_bytes_peak = MAX(statistics->shared_bytes_peak,
+					    statistics->shared_bytes);
+	return changed;
+}
+
+void engine_count(Memory *memory, ConversionDirection direction, ConversionCause cause, guint64 gpa,
+		  guint64 bytes, gint64 start_ns)
+{
+	guint64 time_ns = engine_now_ns() - start_ns;
+
+	conversion_counter_add(&memory->statistics.conversions[direction][cause], bytes, time_ns);
+	trace_conversion(direction, cause, gpa, bytes, time_ns);
+}
+
+/*
+ * Changes the state of a range that may hold more than RAM. Elsewhere than in RAM only the
+ * attribute changes: memory_fault() repairs it when the guest finds nothing private there.
+ */
+static gboolean convert(Memory *memory, guint64 gpa, guint64 size, gboolean to_private,
+			guint64 *changed, GError **error)
+{
+	RamRun run;
+
+	if (!engine_set_attribute(memory, gpa, size, to_private, error))
+		return FALSE;
+	RAM_FOR_EACH_RUN(&memory->ram, gpa, size, run)
+	{
+		guint64 run_changed = engine_mark(memory, &run, !to_private);
+
+		*changed += run_changed;
+		if (!run_changed)
+			continue;
+		if (!(to_private ? engine_free_shared(memory, &run, error) :
+				   engine_free_private(&run, error)))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* Where the guest may change attributes: RAM and what lies below it, never the courier. */
+static guint64 guest_address_limit(Memory *memory)
+{
+	return memory->ram.high_end;
+}
+
+gint64 memory_map_gpa_range(Memory *memory, guint64 gpa, guint64 pages, guint64 attributes)
+{
+	gint64 start_ns = engine_now_ns();
+	const guint64 known_attributes = KVM_MAP_GPA_RANGE_ENC_STAT(1) | 0xf;
+	gboolean to_private = (attributes & KVM_MAP_GPA_RANGE_ENC_STAT(1)) != 0;
+	guint64 limit = guest_address_limit(memory);
+	g_autoptr(GError) error = NULL;
+	guint64 changed = 0;
+	gboolean converted;
+
+	if (!memory->is_protected)
+		return -KVM_ENOSYS;
+	if (gpa % GUEST_PAGE_SIZE || pages == 0 || attributes & ~known_attributes || gpa >= limit ||
+	    pages > (limit - gpa) >> PAGE_SHIFT)
+		return -KVM_EINVAL;
+
+	g_mutex_lock(&memory->lock);
+	converted = !memory->has_failed &&
+		    convert(memory, gpa, pages << PAGE_SHIFT, to_private, &changed, &error);
+	if (converted)
+		engine_count(memory, to_private ? CONVERSION_TO_PRIVATE : CONVERSION_TO_SHARED,
+			     CONVERSION_GUEST_HYPERCALL, gpa, changed, start_ns);
+	else if (error)
+		engine_fail(memory, error);
+	g_mutex_unlock(&memory->lock);
+	return converted ? 0 : -KVM_EFAULT;
+}
+
+gboolean memory_fault(Memory *memory, guint64 gpa, guint64 size, guint64 flags, GError **error)
+{
+	gint64 start_ns = engine_now_ns();
+	gboolean was_private = (flags & KVM_MEMORY_EXIT_FLAG_PRIVATE) != 0;
+	guint64 page = gpa & ~(GUEST_PAGE_SIZE - 1);
+	gboolean can_retry = TRUE;
+	RamRun run;
+
+	if (!memory->is_protected || !was_private) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,
+			    "KVM_EXIT_MEMORY_FAULT at gpa %#" G_GINT64_MODIFIER
+			    "x (size %#" G_GINT64_MODIFIER "x, flags %#" G_GINT64_MODIFIER
+			    "x) has no remedy",
+			    gpa, size, flags);
+		return FALSE;
+	}
+
+	/*
+	 * In RAM the fault found an attribute that another vCPU was just changing, and trying
+	 * again is all it takes. Elsewhere the guest said private where there is nothing
+	 * private: take it for shared, which makes it MMIO or a memslot without guest_memfd.
+	 */
+	if (ram_find(&memory->ram, page, GUEST_PAGE_SIZE, &run))
+		return TRUE;
+	g_mutex_lock(&memory->lock);
+	can_retry = engine_set_attribute(memory, page, GUEST_PAGE_SIZE, FALSE, error);
+	if (can_retry)
+		engine_count(memory, CONVERSION_TO_SHARED, CONVERSION_MEMORY_FAULT, page,
+			     GUEST_PAGE_SIZE, start_ns);
+	g_mutex_unlock(&memory->lock);
+	return can_retry;
+}

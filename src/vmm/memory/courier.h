@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * courier.h - a vCPU of our own that reads and writes private memory
+ *
+ * Theory of operation
+ *
+ * KVM gives userspace no way into the private memory of a software-protected VM, but any
+ * vCPU may go there. The courier is one that the guest does not know of: no ACPI table
+ * lists it, and with its local APIC disabled in IA32_APIC_BASE it is not in KVM's map of
+ * APIC ids, where IPIs, INIT, SIPI and NMI look for their targets. It runs a copy loop of
+ * five bytes between a staging area, which this process maps, and guest RAM.
+ *
+ * Its memory is a window above guest RAM: a slot for page tables and the staging area, and
+ * a read-only one for the code. (The page tables cannot be read-only: processors treat
+ * their own accesses to them as writes when they check second-level permissions.) A guest
+ * that guesses the address can write to the first slot. So nothing that comes back is
+ * trusted: every register is set before each trip and the ones that matter are checked
+ * after it, the page table entries that a trip uses are compared before it, and a trip that
+ * takes too long is reported as stuck. Whatever a guest does there, it reaches its own
+ * memory only, which it could read and write all along.
+ *
+ * All but courier_new() and courier_free() belong to the memory thread. A trip may only
+ * touch pages that are private, and must not race with their conversion: the userspace side
+ * of a page is what the memory thread itself serves.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "vmm/kvm/vm.h"
+
+/* What one trip can carry. */
+#define COURIER_STAGING_SIZE (64ull << 12)
+
+typedef struct Courier Courier;
+
+/*
+ * Called on a thread of its own when a trip has taken several seconds, with the trip still
+ * under way. It has to see to it that no thread waits for the memory thread any more.
+ */
+typedef void (*CourierStuck)(gpointer opaque);
+
+/*
+ * courier_new - make the vCPU and its window
+ * @base:    guest physical address of the window, 1 GiB aligned, above all RAM
+ * @vcpu_id: KVM's id for it, one that no vCPU of the guest has
+ */
+Courier *courier_new(KvmVm *vm, guint64 base, guint vcpu_id, CourierStuck stuck, gpointer opaque,
+		     GError **error);
+void courier_free(Courier *courier);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Courier, courier_free)
+
+/* The staging area; what a fetch brings, and what a store takes. */
+guint8 *courier_staging(Courier *courier);
+
+/* Forgets what the staging area holds; after each use, so that nothing private stays there. */
+void courier_wipe(Courier *courier, guint64 size);
+
+/* Copies @size bytes, at most COURIER_STAGING_SIZE, from guest memory to the staging area. */
+gboolean courier_fetch(Courier *courier, guint64 gpa, guint64 size, GError **error);
+
+/* The same the other way. */
+gboolean courier_store(Courier *courier, guint64 gpa, guint64 size, GError **error);
+
+/* Trips and bytes so far. */
+guint64 courier_trips(const Courier *courier);
+guint64 courier_bytes(const Courier *courier);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * engine.h - the memory engine's inside, for the files of this folder
+ *
+ * Lock order: Memory.lock before a vCPU's gate (kvm/vcpu.c), which is innermost. Nothing
+ * under Memory.lock touches guest memory through the userspace mapping.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "vmm/kvm/vcpu.h"
+#include "vmm/memory/courier.h"
+#include "vmm/memory/memory.h"
+#include "vmm/memory/ram.h"
+#include "vmm/memory/userfault.h"
+#include "vmm/trace.h"
+
+/* A touch that was read from the userfaultfd and is still to be served. */
+typedef struct {
+	UserfaultEvent event;
+	gint64 start_ns;
+	int vcpu;      /* index, or -1 */
+	guint64 entry; /* of the vCPU, when the touch was read: see vcpu_set_entry() */
+} PendingTouch;
+
+/* Work that only the memory thread can do, and that its caller waits for. */
+typedef struct {
+	enum {
+		MEMORY_REQUEST_POPULATE,
+		MEMORY_REQUEST_RECLAIM,
+	} type;
+	guint64 gpa;
+	guint64 size;
+	const guint8 *data; /* populate */
+	guint64 reclaimed;  /* reclaim: bytes */
+	gboolean result;
+	GError *error;
+	gboolean done;
+} MemoryRequest;
+
+struct Memory {
+	KvmVm *vm;
+	guint64 size;
+	MemoryPolicy policy;
+	const MemoryListener *listener;
+	void *opaque;
+	Ram ram;
+
+	/* What follows exists in a software-protected VM only. */
+	gboolean is_protected;
+	int userfault_fd;
+	int wake_fd; /* eventfd: a request is queued, a vCPU left, or the thread has to end */
+	GThread *thread;
+
+	/* The memory thread's own. */
+	Courier *courier;
+	GArray *pending;	  /* of PendingTouch */
+	guint64 next_touch_gpa;	  /* where the last touch's run ended */
+	guint64 next_touch_pages; /* how long a run a touch there is served with */
+
+	/* Guarded by lock, with each block's bitmaps and the attributes that KVM keeps. */
+	GMutex lock;
+	MemoryStatistics statistics;
+	GArray *stalled; /* of PendingTouch: touches that the policy leaves waiting */
+	VcpuSet *vcpus;
+	gboolean has_failed; /* nothing is converted any more */
+
+	/* Guarded by request_lock; never taken with another lock held. */
+	GMutex request_lock;
+	GCond request_done;
+	GQueue requests; /* of MemoryRequest, owned by the callers who wait */
+	gboolean is_ending;
+};
+
+gint64 engine_now_ns(void);
+
+/* Each of these is called with Memory.lock held. */
+
+/* Sets KVM's attribute of a range, whatever it is made of. */
+gboolean engine_set_attribute(Memory *memory, guint64 gpa, guint64 size, gboolean is_private,
+			      GError **error);
+
+/* Frees the guest_memfd pages of a run. */
+gboolean engine_free_private(const RamRun *run, GError **error);
+
+/* Frees the userspace pages of a run. */
+gboolean engine_free_shared(Memory *memory, const RamRun *run, GError **error);
+
+/* Marks a run in the bitmap of states and in the statistics; returns bytes that changed. */
+guint64 engine_mark(Memory *memory, const RamRun *run, gboolean is_shared);
+
+/* Marks whether the userspace mapping holds pages for a run. */
+void engine_mark_populated(Memory *memory, const RamRun *run, gboolean is_populated);
+
+/* Counts and traces one conversion. */
+void engine_count(Memory *memory, ConversionDirection direction, ConversionCause cause, guint64 gpa,
+		  guint64 bytes, gint64 start_ns);
+
+/* Ends all conversion and tells the listener; @error is only lent. */
+void engine_fail(Memory *memory, const GError *error);
+
+/* host-touch.c: the memory thread. */
+gpointer engine_run_memory_thread(gpointer memory);
+
+/* Queues a request, waits for it, and hands its error over. */
+gboolean engine_request(Memory *memory, MemoryRequest *request, GError **error);

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * host-touch.c - the memory thread: touches from the host's side, populate and reclaim
+ *
+ * Theory of operation
+ *
+ * The userspace side of a private page is absent and registered with userfaultfd, so that
+ * whoever touches it - KVM's emulation on a vCPU's thread, a device, a worker of the
+ * kernel - waits until this thread has put the page there. To convert it with its content,
+ * nothing may write to its guest_memfd page between the copy and the change of the
+ * attribute. Only processors in guest mode write there, so every vCPU has to be out of it:
+ *
+ *   1. Close the gates; kick the vCPUs that are inside KVM_RUN.
+ *   2. Wait until each is outside, or has shown up as the thread of a touch that was read
+ *      here. The latter is in the kernel, and with the kick's signal pending it leaves
+ *      KVM_RUN before it enters the guest again.
+ *   3. For each touch: fetch the page by the courier, set the attribute, install the copy
+ *      (which wakes the thread), free the guest_memfd page.
+ *   4. Open the gates.
+ *
+ * Touches of one time share one hold. A touch that follows right after the last one's run
+ * is served together with the pages behind it, twice as many each time: string I/O and
+ * devices walk through buffers.
+ *
+ * Reclaim copies the other way, and there writes through the userspace mapping matter too.
+ * So it waits for every vCPU to be outside KVM_RUN, serving the touches that keep it in.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "vmm/log.h"
+#include "vmm/memory/engine.h"
+
+/* The longest run that a touch is served with; a compromise of exposure and cost. */
+#define TOUCH_RUN_MAX 16
+
+/* What a touch of a shared page that is not there yet brings along: zeroes cost little. */
+#define ZERO_RUN_MAX 64
+
+/* Finds out which vCPU touches, and in which KVM_RUN; FALSE where that is not certain. */
+static gboolean identify(Memory *memory, const guint64 entries_before[VCPU_MAX],
+			 PendingTouch *touch)
+{
+	touch->vcpu = -1;
+	touch->entry = 0;
+	if (!memory->vcpus)
+		return TRUE;
+	touch->vcpu = vcpu_set_find_thread(memory->vcpus, touch->event.thread_id);
+	if (touch->vcpu < 0)
+		return TRUE;
+	touch->entry = vcpu_set_entry(memory->vcpus, touch->vcpu);
+	return touch->entry == entries_before[touch->vcpu];
+}
+
+/*
+ * Reads every touch that waits. A thread whose touch was read waits inside the kernel until
+ * it is woken, or until a signal makes it give up: so its vCPU is out of the guest as long
+ * as it stays in the KVM_RUN in which it touched. Where it entered or left just while its
+ * touch was read, it is told to touch again.
+ */
+static void read_touches(Memory *memory)
+{
+	for (;;) {
+		guint n_vcpus = memory->vcpus ? vcpu_set_count(memory->vcpus) : 0;
+		guint64 entries[VCPU_MAX];
+		PendingTouch touch;
+
+		for (guint i = 0; i < n_vcpus; i++)
+			entries[i] = vcpu_set_entry(memory->vcpus, i);
+		if (!userfault_read(memory->userfault_fd, &touch.event))
+			return;
+		touch.start_ns = engine_now_ns();
+		if (identify(memory, entries, &touch))
+			g_array_append_val(memory->pending, touch);
+		else
+			userfault_wake(memory->userfault_fd, (void *)(guintptr)touch.event.address,
+				       GUEST_PAGE_SIZE);
+	}
+}
+
+/* Waits for a touch, a request, a vCPU that left, or the end. */
+static void wait_for_event(Memory *memory)
+{
+	struct pollfd fds[] = {
+		{ .fd = memory->userfault_fd, .events = POLLIN },
+		{ .fd = memory->wake_fd, .events = POLLIN },
+	};
+	eventfd_t value;
+
+	if (poll(fds, G_N_ELEMENTS(fds), -1) > 0 && fds[1].revents & POLLIN)
+		(void)eventfd_read(memory->wake_fd, &value);
+}
+
+/* Fills @excused with the KVM_RUNs that wait for a touch to be served. */
+static void find_blocked(Memory *memory, guint64 excused[VCPU_MAX])
+{
+	const GArray *touches[] = { memory->pending, memory->stalled };
+
+	memset(excused, 0, VCPU_MAX * sizeof(excused[0]));
+	for (guint i = 0; i < G_N_ELEMENTS(touches); i++) {
+		for (guint j = 0; j < touches[i]->len; j++) {
+			const PendingTouch *touch = &g_array_index(touches[i], PendingTouch, j);
+
+			if (touch->vcpu >= 0)
+				excused[touch->vcpu] = touch->entry;
+		}
+	}
+}
+
+/* Steps 1 and 2 of the theory of operation; touches that come meanwhile are read too. */
+static void hold_vcpus(Memory *memory)
+{
+	guint64 excused[VCPU_MAX];
+
+	if (!memory->vcpus)
+		return;
+	vcpu_set_hold(memory->vcpus, memory->wake_fd);
+	for (;;) {
+		read_touches(memory);
+		find_blocked(memory, excused);
+		if (vcpu_set_is_outside(memory->vcpus, excused))
+			return;
+		wait_for_event(memory);
+	}
+}
+
+static void release_vcpus(Memory *memory)
+{
+	if (memory->vcpus)
+		vcpu_set_release(memory->vcpus);
+}
+
+static ConversionCause touch_cause(const PendingTouch *touch)
+{
+	g_autofree char *task = NULL;
+
+	/* A vCPU's thread that is outside KVM_RUN runs a device. */
+	if (touch->vcpu >= 0)
+		return touch->entry % 2 == 1 ? CONVERSION_HOST_TOUCH_VCPU :
+					       CONVERSION_HOST_TOUCH_DEVICE;
+	if (touch->event.thread_id <= 0)
+		return CONVERSION_HOST_TOUCH_KERNEL;
+	task = g_strdup_printf("/proc/self/task/%d", (int)touch->event.thread_id);
+	return g_file_test(task, G_FILE_TEST_EXISTS) ? CONVERSION_HOST_TOUCH_DEVICE :
+						       CONVERSION_HOST_TOUCH_KERNEL;
+}
+
+/* How many private pages from the touched one on to convert with it. */
+static guint64 choose_run(Memory *memory, const RamRun *page)
+{
+	guint64 gpa = ram_run_gpa(page);
+	guint64 in_block = (page->block->size >> PAGE_SHIFT) - page->first;
+	guint64 wanted = 1;
+
+	if (gpa == memory->next_touch_gpa)
+		wanted = MIN(memory->next_touch_pages * 2, TOUCH_RUN_MAX);
+	wanted = bitmap_run(page->block->shared, page->first, MIN(wanted, in_block));
+	memory->next_touch_gpa = gpa + (wanted << PAGE_SHIFT);
+	memory->next_touch_pages = wanted;
+	return wanted;
+}
+
+/* Step 3: private to shared, content kept. */
+static gboolean convert_with_content(Memory *memory, const RamRun *run, GError **error)
+{
+	guint64 gpa = ram_run_gpa(run);
+	guint64 size = ram_run_size(run);
+	gboolean converted;
+
+	converted = courier_fetch(memory->courier, gpa, size, error) &&
+		    engine_set_attribute(memory, gpa, size, FALSE, error) &&
+		    userfault_copy(memory->userfault_fd, ram_run_userspace(run),
+				   courier_staging(memory->courier), size, error);
+	courier_wipe(memory->courier, size);
+	if (!converted)
+		return FALSE;
+	engine_mark_populated(memory, run, TRUE);
+	engine_mark(memory, run, TRUE);
+	return engine_free_private(run, error);
+}
+
+/* A shared page that is not there yet is zeroes; so are the absent ones behind it. */
+static gboolean fill_with_zeroes(Memory *memory, const RamRun *page, GError **error)
+{
+	guint64 in_block = (page->block->size >> PAGE_SHIFT) - page->first;
+	guint64 limit = MIN(in_block, ZERO_RUN_MAX);
+	RamRun run = *page;
+
+	limit = bitmap_run(run.block->shared, run.first, limit);
+	run.pages = bitmap_run(run.block->populated, run.first, limit);
+	if (!userfault_zero(memory->userfault_fd, ram_run_userspace(&run), ram_run_size(&run),
+			    error))
+		return FALSE;
+	engine_mark_populated(memory, &run, TRUE);
+	return TRUE;
+}
+
+/* Leaves a touch waiting, and the machine to decide. */
+static void stall(Memory *memory, const PendingTouch *touch)
+{
+	g_array_append_val(memory->stalled, *touch);
+	if (touch->vcpu >= 0)
+		vcpu_set_mark_stalled(memory->vcpus, touch->vcpu, TRUE);
+}
+
+static void report_stalled(Memory *memory, const PendingTouch *touch, const RamRun *page)
+{
+	const HostTouch host_touch = {
+		.gpa = ram_run_gpa(page),
+		.cause = touch_cause(touch),
+		.thread_id = touch->event.thread_id,
+		.vcpu = touch->vcpu,
+		.is_write = touch->event.is_write,
+	};
+
+	stall(memory, touch);
+	memory->listener->host_touch(memory->opaque, &host_touch);
+}
+
+static gboolean serve_private(Memory *memory, const PendingTouch *touch, const RamRun *page,
+			      GError **error)
+{
+	RamRun run = *page;
+
+	if (memory->policy == MEMORY_POLICY_GUEST_ONLY) {
+		report_stalled(memory, touch, page);
+		return TRUE;
+	}
+	run.pages = choose_run(memory, page);
+	if (!convert_with_content(memory, &run, error))
+		return FALSE;
+	engine_count(memory, CONVERSION_TO_SHARED, touch_cause(touch), ram_run_gpa(&run),
+		     ram_run_size(&run), touch->start_ns);
+	return TRUE;
+}
+
+/* With Memory.lock held and, where the page is private, the vCPUs too. */
+static gboolean serve_touch(Memory *memory, const PendingTouch *touch, GError **error)
+{
+	RamRun page;
+
+	if (!ram_find_userspace(&memory->ram, touch->event.address, &page)) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    "a userfaultfd event names %#" G_GINT64_MODIFIER
+			    "x, which is no guest RAM",
+			    touch->event.address);
+		return FALSE;
+	}
+	if (!bitmap_get(page.block->shared, page.first))
+		return serve_private(memory, touch, &page, error);
+	if (!bitmap_get(page.block->populated, page.first))
+		return fill_with_zeroes(memory, &page, error);
+	/* Another touch of the same page was served first. */
+	userfault_wake(memory->userfault_fd, ram_run_userspace(&page), GUEST_PAGE_SIZE);
+	return TRUE;
+}
+
+/* Serves what is pending; after a failure, leaves it waiting. */
+static void serve_pending(Memory *memory)
+{
+	for (guint i = 0; i < memory->pending->len; i++) {
+		const PendingTouch *touch = &g_array_index(memory->pending, PendingTouch, i);
+		g_autoptr(GError) error = NULL;
+
+		if (!memory->has_failed && !serve_touch(memory, touch, &error))
+			engine_fail(memory, error);
+		if (memory->has_failed)
+			stall(memory, touch);
+	}
+	g_array_set_size(memory->pending, 0);
+}
+
+static gboolean is_hold_needed(Memory *memory)
+{
+	if (memory->policy == MEMORY_POLICY_GUEST_ONLY || memory->has_failed)
+		return FALSE;
+	for (guint i = 0; i < memory->pending->len; i++) {
+		const PendingTouch *touch = &g_array_index(memory->pending, PendingTouch, i);
+		RamRun page;
+
+		if (ram_find_userspace(&memory->ram, touch->event.address, &page) &&
+		    !bitmap_get(page.block->shared, page.first))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+static void serve_touches(Memory *memory)
+{
+	g_mutex_lock(&memory->lock);
+	if (is_hold_needed(memory)) {
+		hold_vcpus(memory);
+		serve_pending(memory);
+		release_vcpus(memory);
+	} else {
+		serve_pending(memory);
+	}
+	g_mutex_unlock(&memory->lock);
+}
+
+/* Populate: content from this process into private pages, a staging area at a time. */
+static gboolean populate(Memory *memory, const MemoryRequest *request, GError **error)
+{
+	guint64 done = 0;
+
+	while (done < request->size) {
+		gint64 start_ns = engine_now_ns();
+		guint64 gpa = request->gpa + done;
+		guint64 chunk = MIN(request->size - done, COURIER_STAGING_SIZE);
+		gboolean stored;
+
+		memcpy(courier_staging(memory->courier), request->data + done, chunk);
+		stored = courier_store(memory->courier, gpa, chunk, error);
+		courier_wipe(memory->courier, chunk);
+		if (!stored)
+			return FALSE;
+		engine_count(memory, CONVERSION_TO_PRIVATE, CONVERSION_POPULATE, gpa, chunk,
+			     start_ns);
+		done += chunk;
+	}
+	return TRUE;
+}
+
+/*
+ * Waits, with the gates closed, until every vCPU is outside KVM_RUN. Those that a touch
+ * keeps in are served.
+ */
+static gboolean hold_vcpus_outside(Memory *memory, GError **error)
+{
+	for (;;) {
+		hold_vcpus(memory);
+		serve_pending(memory);
+		if (memory->has_failed || memory->stalled->len > 0) {
+			g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,
+				    "a host touch is waiting; nothing can be reclaimed before it "
+				    "is served");
+			return FALSE;
+		}
+		if (!memory->vcpus || vcpu_set_is_outside(memory->vcpus, NULL))
+			return TRUE;
+		wait_for_event(memory);
+	}
+}
+
+/* Shared to private, content kept; a run of populated pages that fits the staging area. */
+static gboolean reclaim_populated(Memory *memory, const RamRun *run, GError **error)
+{
+	guint64 gpa = ram_run_gpa(run);
+	guint64 size = ram_run_size(run);
+	gboolean stored;
+
+	/* Populated, so that this access is served by the page tables and not by this thread. */
+	memcpy(courier_staging(memory->courier), ram_run_userspace(run), size);
+	stored = engine_set_attribute(memory, gpa, size, TRUE, error) &&
+		 courier_store(memory->courier, gpa, size, error);
+	courier_wipe(memory->courier, size);
+	if (!stored)
+		return FALSE;
+	engine_mark(memory, run, FALSE);
+	return engine_free_shared(memory, run, error);
+}
+
+/* Shared pages that were never there are zeroes on either side. */
+static gboolean reclaim_absent(Memory *memory, const RamRun *run, GError **error)
+{
+	if (!engine_set_attribute(memory, ram_run_gpa(run), ram_run_size(run), TRUE, error))
+		return FALSE;
+	engine_mark(memory, run, FALSE);
+	return TRUE;
+}
+
+static gboolean reclaim_run(Memory *memory, const RamRun *run, guint64 *reclaimed, GError **error)
+{
+	guint64 end = run->first + run->pages;
+	RamRun part = { .block = run->block, .first = run->first };
+
+	for (; part.first < end; part.first += part.pages) {
+		gint64 start_ns = engine_now_ns();
+		gboolean done;
+
+		part.pages = bitmap_run(run->block->shared, part.first, end - part.first);
+		if (!bitmap_get(run->block->shared, part.first))
+			continue;
+		part.pages = bitmap_run(run->block->populated, part.first, part.pages);
+		if (bitmap_get(run->block->populated, part.first)) {
+			part.pages = MIN(part.pages, COURIER_STAGING_SIZE >> PAGE_SHIFT);
+			done = reclaim_populated(memory, &part, error);
+		} else {
+			done = reclaim_absent(memory, &part, error);
+		}
+		if (!done)
+			return FALSE;
+		*reclaimed += ram_run_size(&part);
+		engine_count(memory, CONVERSION_TO_PRIVATE, CONVERSION_RECLAIM, ram_run_gpa(&part),
+			     ram_run_size(&part), start_ns);
+	}
+	return TRUE;
+}
+
+static gboolean reclaim(Memory *memory, MemoryRequest *request, GError **error)
+{
+	gboolean done = hold_vcpus_outside(memory, error);
+	RamRun run;
+
+	if (done) {
+		RAM_FOR_EACH_RUN(&memory->ram, request->gpa, request->size, run)
+		{
+			done = reclaim_run(memory, &run, &request->reclaimed, error);
+			if (!done) {
+				engine_fail(memory, *error);
+				break;
+			}
+		}
+	}
+	release_vcpus(memory);
+	return done;
+}
+
+static void carry_out(Memory *memory, MemoryRequest *request)
+{
+	g_mutex_lock(&memory->lock);
+	if (memory->has_failed) {
+		g_set_error(&request->error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    "the memory engine has failed before");
+		request->result = FALSE;
+	} else if (request->type == MEMORY_REQUEST_POPULATE) {
+		request->result = populate(memory, request, &request->error);
+	} else {
+		request->result = reclaim(memory, request, &request->error);
+	}
+	g_mutex_unlock(&memory->lock);
+}
+
+/* Carries out every request that is queued; returns FALSE when the thread has to end. */
+static gboolean serve_requests(Memory *memory)
+{
+	gboolean go_on;
+
+	g_mutex_lock(&memory->request_lock);
+	while (!g_queue_is_empty(&memory->requests)) {
+		MemoryRequest *request = g_queue_pop_head(&memory->requests);
+
+		g_mutex_unlock(&memory->request_lock);
+		carry_out(memory, request);
+		g_mutex_lock(&memory->request_lock);
+		request->done = TRUE;
+		g_cond_broadcast(&memory->request_done);
+	}
+	go_on = !memory->is_ending;
+	g_mutex_unlock(&memory->request_lock);
+	return go_on;
+}
+
+gpointer engine_run_memory_thread(gpointer data)
+{
+	Memory *memory = data;
+
+	while (serve_requests(memory)) {
+		wait_for_event(memory);
+		g_mutex_lock(&memory->lock);
+		read_touches(memory);
+		g_mutex_unlock(&memory->lock);
+		if (memory->pending->len > 0)
+			serve_touches(memory);
+	}
+	return NULL;
+}
+
+gboolean engine_request(Memory *memory, MemoryRequest *request, GError **error)
+{
+	g_mutex_lock(&memory->request_lock);
+	if (memory->is_ending) {
+		request->done = TRUE;
+		g_set_error(&request->error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    "the memory engine has ended");
+	} else {
+		g_queue_push_tail(&memory->requests, request);
+		eventfd_write(memory->wake_fd, 1);
+	}
+	while (!request->done)
+		g_cond_wait(&memory->request_done, &memory->request_lock);
+	g_mutex_unlock(&memory->request_lock);
+	if (request->error)
+		g_propagate_error(error, request->error);
+	return request->result;
+}

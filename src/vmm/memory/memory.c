@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* memory.c - the memory engine as the rest of the VMM sees it: making, ending, asking */
+#include "vmm/memory/memory.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vmm/memory/engine.h"
+
+/* The courier's id: the first that no vCPU of the guest can have. */
+#define COURIER_VCPU_ID VCPU_MAX
+
+/* The courier's page tables use pages of this size. */
+#define COURIER_ALIGNMENT (1ull << 30)
+
+/* Lets every thread that waits for a touch go on, on zeroes; for the end and for failures. */
+static void abandon_touches(Memory *memory)
+{
+	for (guint i = 0; i < memory->ram.n_blocks; i++) {
+		RamBlock *block = &memory->ram.blocks[i];
+
+		userfault_unregister(memory->userfault_fd, block->userspace, block->size);
+	}
+}
+
+void engine_fail(Memory *memory, const GError *error)
+{
+	if (memory->has_failed)
+		return;
+	memory->has_failed = TRUE;
+	/* No vCPU may run on half-converted memory. */
+	if (memory->vcpus)
+		vcpu_set_request_pause(memory->vcpus);
+	memory->listener->failed(memory->opaque, error);
+}
+
+/*
+ * The memory thread is in KVM_RUN and may itself be waiting for a touch to be served, which
+ * only it could. Memory.lock is its; what is read here does not change while it has it.
+ */
+static void on_courier_stuck(gpointer opaque)
+{
+	Memory *memory = opaque;
+
+	if (memory->vcpus)
+		vcpu_set_request_pause(memory->vcpus);
+	abandon_touches(memory);
+}
+
+static gboolean init_userfault(Memory *memory, int device, GError **error)
+{
+	memory->userfault_fd = userfault_open(device, error);
+	if (memory->userfault_fd < 0)
+		return FALSE;
+	for (guint i = 0; i < memory->ram.n_blocks; i++) {
+		RamBlock *block = &memory->ram.blocks[i];
+
+		if (!userfault_register(memory->userfault_fd, block->userspace, block->size, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean make_all_private(Memory *memory, GError **error)
+{
+	for (guint i = 0; i < memory->ram.n_blocks; i++) {
+		RamBlock *block = &memory->ram.blocks[i];
+
+		if (!engine_set_attribute(memory, block->gpa, block->size, TRUE, error))
+			return FALSE;
+		memory->statistics.private_bytes += block->size;
+	}
+	return TRUE;
+}
+
+static gboolean init_protected(Memory *memory, const MemoryConfig *config, GError **error)
+{
+	guint64 window = (memory->ram.high_end + COURIER_ALIGNMENT - 1) & ~(COURIER_ALIGNMENT - 1);
+
+	memory->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (memory->wake_fd < 0) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "eventfd: %s", g_strerror(errno));
+		return FALSE;
+	}
+	if (!init_userfault(memory, config->userfaultfd_device, error) ||
+	    !make_all_private(memory, error))
+		return FALSE;
+	memory->courier = courier_new(memory->vm, window, COURIER_VCPU_ID, on_courier_stuck, memory,
+				      error);
+	if (!memory->courier)
+		return FALSE;
+	memory->thread = g_thread_try_new("memory", engine_run_memory_thread, memory, error);
+	return memory->thread != NULL;
+}
+
+Memory *memory_new(KvmVm *vm, const MemoryConfig *config, GError **error)
+{
+	g_autoptr(Memory) memory = g_new0(Memory, 1);
+
+	memory->vm = vm;
+	memory->size = config->size;
+	memory->policy = config->policy;
+	memory->listener = config->listener;
+	memory->opaque = config->opaque;
+	memory->is_protected = kvm_vm_type(vm) == KVM_VM_SW_PROTECTED;
+	memory->userfault_fd = -1;
+	memory->wake_fd = -1;
+	memory->pending = g_array_new(FALSE, FALSE, sizeof(PendingTouch));
+	memory->stalled = g_array_new(FALSE, FALSE, sizeof(PendingTouch));
+	g_mutex_init(&memory->lock);
+	g_mutex_init(&memory->request_lock);
+	g_cond_init(&memory->request_done);
+	g_queue_init(&memory->requests);
+
+	if (config->size < 1 << 20 || config->size > MEMORY_MAX_SIZE ||
+	    config->size % GUEST_PAGE_SIZE) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+			    "%" G_GUINT64_FORMAT " bytes of guest RAM: from 1 MiB to %llu GiB in "
+			    "whole pages are possible",
+			    config->size, MEMORY_MAX_SIZE >> 30);
+		return NULL;
+	}
+	if (!ram_init(&memory->ram, vm, config->size, error))
+		return NULL;
+	if (memory->is_protected && !init_protected(memory, config, error))
+		return NULL;
+	return g_steal_pointer(&memory);
+}
+
+static void end_memory_thread(Memory *memory)
+{
+	if (!memory->thread)
+		return;
+	g_mutex_lock(&memory->request_lock);
+	memory->is_ending = TRUE;
+	g_mutex_unlock(&memory->request_lock);
+	eventfd_write(memory->wake_fd, 1);
+	g_thread_join(g_steal_pointer(&memory->thread));
+	abandon_touches(memory);
+}
+
+void memory_free(Memory *memory)
+{
+	if (!memory)
+		return;
+	end_memory_thread(memory);
+	g_clear_pointer(&memory->courier, courier_free);
+	if (memory->userfault_fd >= 0)
+		close(memory->userfault_fd);
+	if (memory->wake_fd >= 0)
+		close(memory->wake_fd);
+	ram_clear(&memory->ram);
+	g_array_unref(memory->stalled);
+	g_array_unref(memory->pending);
+	g_cond_clear(&memory->request_done);
+	g_mutex_clear(&memory->request_lock);
+	g_mutex_clear(&memory->lock);
+	g_free(memory);
+}
+
+void memory_set_vcpus(Memory *memory, VcpuSet *vcpus)
+{
+	if (!vcpus)
+		end_memory_thread(memory);
+	g_mutex_lock(&memory->lock);
+	memory->vcpus = vcpus;
+	g_mutex_unlock(&memory->lock);
+}
+
+guint64 memory_size(const Memory *memory)
+{
+	return memory->size;
+}
+
+guint64 memory_low_end(const Memory *memory)
+{
+	return memory->ram.low_end;
+}
+
+guint64 memory_high_end(const Memory *memory)
+{
+	return memory->ram.high_end;
+}
+
+MemoryPolicy memory_policy(const Memory *memory)
+{
+	return memory->policy;
+}
+
+gboolean memory_populate(Memory *memory, guint64 gpa, const void *data, gsize size, GError **error)
+{
+	MemoryRequest request = {
+		.type = MEMORY_REQUEST_POPULATE,
+		.gpa = gpa,
+		.size = size,
+		.data = data,
+	};
+	RamRun run;
+
+	if (size == 0)
+		return TRUE;
+	if (gpa + size < gpa || !ram_find(&memory->ram, gpa, size, &run) || gpa < run.block->gpa ||
+	    gpa + size > run.block->gpa + run.block->size) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+			    "[%#" G_GINT64_MODIFIER "x, %#" G_GINT64_MODIFIER "x) is not guest RAM",
+			    gpa, gpa + size);
+		return FALSE;
+	}
+	if (memory->is_protected)
+		return engine_request(memory, &request, error);
+	memcpy(run.block->userspace + (gpa - run.block->gpa), data, size);
+	return TRUE;
+}
+
+gboolean memory_reclaim(Memory *memory, guint64 gpa, guint64 size, guint64 *reclaimed,
+			GError **error)
+{
+	MemoryRequest request = {
+		.type = MEMORY_REQUEST_RECLAIM,
+		.gpa = gpa,
+		.size = size,
+	};
+	gboolean done;
+
+	*reclaimed = 0;
+	if (gpa % GUEST_PAGE_SIZE || size % GUEST_PAGE_SIZE || gpa + size < gpa) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+			    "gpa %#" G_GINT64_MODIFIER "x, size %#" G_GINT64_MODIFIER
+			    "x: not a range of whole pages",
+			    gpa, size);
+		return FALSE;
+	}
+	if (!memory->is_protected)
+		return TRUE;
+	done = engine_request(memory, &request, error);
+	*reclaimed = request.reclaimed;
+	return done;
+}
+
+gboolean memory_touch(Memory *memory, guint64 gpa, guint64 size, GError **error)
+{
+	gboolean is_ram = FALSE;
+	RamRun run;
+
+	if (gpa + size < gpa) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+			    "gpa %#" G_GINT64_MODIFIER "x, size %#" G_GINT64_MODIFIER
+			    "x: the range wraps",
+			    gpa, size);
+		return FALSE;
+	}
+	RAM_FOR_EACH_RUN(&memory->ram, gpa, size, run)
+	{
+		is_ram = TRUE;
+		for (guint64 page = 0; page < run.pages; page++)
+			(void)*(volatile guint8 *)(ram_run_userspace(&run) + (page << PAGE_SHIFT));
+	}
+	if (!is_ram) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+			    "gpa %#" G_GINT64_MODIFIER "x, size %#" G_GINT64_MODIFIER
+			    "x: no guest RAM there",
+			    gpa, size);
+	}
+	return is_ram;
+}
+
+void memory_statistics(Memory *memory, MemoryStatistics *statistics)
+{
+	g_mutex_lock(&memory->lock);
+	*statistics = memory->statistics;
+	if (memory->courier) {
+		statistics->courier_trips = courier_trips(memory->courier);
+		statistics->courier_bytes = courier_bytes(memory->courier);
+	}
+	g_mutex_unlock(&memory->lock);
+	statistics->mapped_bytes = kvm_vm_mapped_bytes(memory->vm);
+}
+
+/*
+ * Lets the threads of stalled touches go: by @serve with a page of zeroes, else to touch
+ * again. With Memory.lock held.
+ */
+static gboolean release_stalled(Memory *memory, gboolean serve, GError **error)
+{
+	gboolean released = TRUE;
+
+	for (guint i = 0; i < memory->stalled->len && released; i++) {
+		const PendingTouch *touch = &g_array_index(memory->stalled, PendingTouch, i);
+		RamRun page;
+
+		if (!ram_find_userspace(&memory->ram, touch->event.address, &page))
+			continue;
+		if (touch->vcpu >= 0 && memory->vcpus)
+			vcpu_set_mark_stalled(memory->vcpus, touch->vcpu, FALSE);
+		if (serve && !bitmap_get(page.block->populated, page.first)) {
+			released = userfault_zero(memory->userfault_fd, ram_run_userspace(&page),
+						  GUEST_PAGE_SIZE, error);
+			/* Counted as populated, so that discarding the range frees it. */
+			engine_mark_populated(memory, &page, released);
+		} else {
+			userfault_wake(memory->userfault_fd, ram_run_userspace(&page),
+				       GUEST_PAGE_SIZE);
+		}
+	}
+	g_array_set_size(memory->stalled, 0);
+	return released;
+}
+
+void memory_retry_host_touches(Memory *memory)
+{
+	if (!memory->is_protected)
+		return;
+	g_mutex_lock(&memory->lock);
+	if (!memory->has_failed)
+		release_stalled(memory, FALSE, NULL);
+	g_mutex_unlock(&memory->lock);
+}
+
+/* Where there is no RAM, shared is what a guest finds after a reset. */
+static gboolean discard_hole(Memory *memory, guint64 start, guint64 end, GError **error)
+{
+	return start >= end || engine_set_attribute(memory, start, end - start, FALSE, error);
+}
+
+static gboolean discard_protected(Memory *memory, GError **error)
+{
+	if (!discard_hole(memory, MEMORY_VGA_HOLE_START, MEMORY_VGA_HOLE_END, error) ||
+	    !discard_hole(memory, memory->ram.low_end, MEMORY_HIGH_BASE, error))
+		return FALSE;
+	for (guint i = 0; i < memory->ram.n_blocks; i++) {
+		RamBlock *block = &memory->ram.blocks[i];
+		const RamRun all = { .block = block, .pages = block->size >> PAGE_SHIFT };
+
+		if (!engine_set_attribute(memory, block->gpa, block->size, TRUE, error) ||
+		    !engine_free_private(&all, error) || !engine_free_shared(memory, &all, error))
+			return FALSE;
+		engine_mark(memory, &all, FALSE);
+	}
+	return TRUE;
+}
+
+/* Gives the pages of an ordinary VM's RAM back. */
+static gboolean discard_ordinary(Memory *memory, GError **error)
+{
+	for (guint i = 0; i < memory->ram.n_blocks; i++) {
+		RamBlock *block = &memory->ram.blocks[i];
+
+		if (madvise(block->userspace, block->size, MADV_DONTNEED) < 0) {
+			g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "MADV_DONTNEED: %s",
+				    g_strerror(errno));
+			return FALSE;
+		}
+	}
+	return TRUE;
+}
+
+gboolean memory_discard(Memory *memory, GError **error)
+{
+	gboolean discarded;
+	VcpuSet *vcpus;
+
+	if (!memory->is_protected)
+		return discard_ordinary(memory, error);
+
+	/* What a stalled touch sees does not matter any more, but its vCPU has to come out. */
+	g_mutex_lock(&memory->lock);
+	discarded = release_stalled(memory, TRUE, error);
+	vcpus = memory->vcpus;
+	g_mutex_unlock(&memory->lock);
+	if (!discarded)
+		return FALSE;
+	if (vcpus)
+		vcpu_set_pause(vcpus);
+
+	g_mutex_lock(&memory->lock);
+	if (memory->has_failed) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    "the memory engine has failed before");
+		discarded = FALSE;
+	} else {
+		discarded = discard_protected(memory, error);
+	}
+	g_mutex_unlock(&memory->lock);
+	return discarded;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ram.c - the blocks that guest RAM is made of */
+#include "vmm/memory/ram.h"
+
+#include <errno.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vmm/kvm/kvm-uapi.h"
+#include "vmm/memory/memory.h"
+
+static gboolean create_guest_memfd(RamBlock *block, KvmVm *vm, GError **error)
+{
+	struct kvm_create_guest_memfd create = { .size = block->size };
+
+	block->guest_memfd = ioctl(kvm_vm_fd(vm), KVM_CREATE_GUEST_MEMFD, &create);
+	if (block->guest_memfd < 0) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    "KVM_CREATE_GUEST_MEMFD(%" G_GUINT64_FORMAT " bytes): %s", block->size,
+			    g_strerror(errno));
+		return FALSE;
+	}
+	block->shared = bitmap_new(block->size >> PAGE_SHIFT);
+	block->populated = bitmap_new(block->size >> PAGE_SHIFT);
+	return TRUE;
+}
+
+static gboolean map_userspace(RamBlock *block, gboolean is_protected, GError **error)
+{
+	void *mapping = mmap(NULL, block->size, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (mapping == MAP_FAILED) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    "mapping %" G_GUINT64_FORMAT " bytes of guest RAM: %s", block->size,
+			    g_strerror(errno));
+		return FALSE;
+	}
+	block->userspace = mapping;
+
+	/*
+	 * Pages come and go one at a time here, and a huge page would bring neighbours along
+	 * that are private. What little is shared has no business in a core dump either.
+	 */
+	if (is_protected) {
+		madvise(mapping, block->size, MADV_NOHUGEPAGE);
+		madvise(mapping, block->size, MADV_DONTDUMP);
+	} else {
+		madvise(mapping, block->size, MADV_HUGEPAGE);
+	}
+	return TRUE;
+}
+
+static gboolean add_block(Ram *ram, KvmVm *vm, guint64 gpa, guint64 end, GError **error)
+{
+	gboolean is_protected = kvm_vm_type(vm) == KVM_VM_SW_PROTECTED;
+	RamBlock *block = &ram->blocks[ram->n_blocks++];
+
+	block->gpa = gpa;
+	block->size = end - gpa;
+	block->guest_memfd = -1;
+	if (is_protected && !create_guest_memfd(block, vm, error))
+		return FALSE;
+	if (!map_userspace(block, is_protected, error))
+		return FALSE;
+	return kvm_vm_add_memslot(vm,
+				  &(KvmMemslot){
+					  .gpa = block->gpa,
+					  .size = block->size,
+					  .userspace = block->userspace,
+					  .guest_memfd = block->guest_memfd,
+				  },
+				  error);
+}
+
+gboolean ram_init(Ram *ram, KvmVm *vm, guint64 size, GError **error)
+{
+	ram->low_end = size < RAM_LOW_MAX ? size : RAM_LOW_SPLIT;
+	ram->high_end = MEMORY_HIGH_BASE + (size - ram->low_end);
+	if (!add_block(ram, vm, 0, MEMORY_VGA_HOLE_START, error) ||
+	    !add_block(ram, vm, MEMORY_VGA_HOLE_END, ram->low_end, error))
+		return FALSE;
+	if (ram->high_end > MEMORY_HIGH_BASE)
+		return add_block(ram, vm, MEMORY_HIGH_BASE, ram->high_end, error);
+	return TRUE;
+}
+
+void ram_clear(Ram *ram)
+{
+	for (guint i = 0; i < ram->n_blocks; i++) {
+		RamBlock *block = &ram->blocks[i];
+
+		if (block->userspace)
+			munmap(block->userspace, block->size);
+		if (block->guest_memfd >= 0)
+			close(block->guest_memfd);
+		g_clear_pointer(&block->shared, bitmap_free);
+		g_clear_pointer(&block->populated, bitmap_free);
+	}
+	ram->n_blocks = 0;
+}
+
+gboolean ram_find(Ram *ram, guint64 gpa, guint64 size, RamRun *run)
+{
+	for (guint i = 0; i < ram->n_blocks; i++) {
+		RamBlock *block = &ram->blocks[i];
+		guint64 start = MAX(gpa, block->gpa);
+		guint64 end = MIN(gpa + size, block->gpa + block->size);
+
+		if (start >= end)
+			continue;
+		run->block = block;
+		run->first = (start - block->gpa) >> PAGE_SHIFT;
+		run->pages = ((end - block->gpa + GUEST_PAGE_SIZE - 1) >> PAGE_SHIFT) - run->first;
+		return TRUE;
+	}
+	return FALSE;
+}
+
+gboolean ram_find_userspace(Ram *ram, guint64 address, RamRun *run)
+{
+	for (guint i = 0; i < ram->n_blocks; i++) {
+		RamBlock *block = &ram->blocks[i];
+		guint64 start = (guint64)(guintptr)block->userspace;
+
+		if (address < start || address - start >= block->size)
+			continue;
+		run->block = block;
+		run->first = (address - start) >> PAGE_SHIFT;
+		run->pages = 1;
+		return TRUE;
+	}
+	return FALSE;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * ram.h - the blocks that guest RAM is made of, and the state of each of their pages
+ *
+ * Theory of operation
+ *
+ * RAM is up to three blocks: below the VGA hole, from there to the hole under 4 GiB, and
+ * from 4 GiB on. Each has one userspace mapping, one memslot and, in a software-protected
+ * VM, one guest_memfd and two bits a page:
+ *
+ *   shared     the page's attribute is shared; clear means private
+ *   populated  the userspace mapping holds a page there; only ever set on a shared page
+ *
+ * The bits are the engine's, under its lock. The mapping of a software-protected VM stays
+ * absent until the engine puts pages there.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "vmm/kvm/vm.h"
+#include "vmm/memory/bitmap.h"
+
+#define PAGE_SHIFT 12
+
+/* With this much RAM or more, RAM below 4 GiB ends at 2 GiB, as on QEMU's q35. */
+#define RAM_LOW_MAX   0xb0000000ull
+#define RAM_LOW_SPLIT 0x80000000ull
+
+typedef struct {
+	guint64 gpa;
+	guint64 size; /* bytes */
+	guint8 *userspace;
+	int guest_memfd; /* -1 in an ordinary VM */
+	Bitmap *shared;
+	Bitmap *populated;
+} RamBlock;
+
+typedef struct {
+	RamBlock blocks[3];
+	guint n_blocks;
+	guint64 low_end;
+	guint64 high_end; /* MEMORY_HIGH_BASE where there is no high block */
+} Ram;
+
+/* The part of a range that lies in one block. */
+typedef struct {
+	RamBlock *block;
+	guint64 first; /* page index in the block */
+	guint64 pages;
+} RamRun;
+
+/* Fills @ram for @size bytes of RAM and makes its memslots. */
+gboolean ram_init(Ram *ram, KvmVm *vm, guint64 size, GError **error);
+void ram_clear(Ram *ram);
+
+/*
+ * ram_find - the first run of [gpa, gpa + size) that is RAM, in whole pages
+ *
+ * Return: FALSE where nothing of the range is RAM.
+ */
+gboolean ram_find(Ram *ram, guint64 gpa, guint64 size, RamRun *run);
+
+/* The same for an address in the userspace mapping of a block; a run of one page. */
+gboolean ram_find_userspace(Ram *ram, guint64 address, RamRun *run);
+
+static inline guint64 ram_run_gpa(const RamRun *run)
+{
+	return run->block->gpa + (run->first << PAGE_SHIFT);
+}
+
+static inline guint8 *ram_run_userspace(const RamRun *run)
+{
+	return run->block->userspace + (run->first << PAGE_SHIFT);
+}
+
+static inline guint64 ram_run_size(const RamRun *run)
+{
+	return run->pages << PAGE_SHIFT;
+}
+
+/*
+ * RAM_FOR_EACH_RUN - for each run of RAM in [gpa, gpa + size), lowest address first
+ *
+ * @run is a RamRun; the range must not wrap.
+ */
+#define RAM_FOR_EACH_RUN(ram, gpa_, size_, run)                          \
+	for (guint64 next_ = (gpa_), end_ = (gpa_) + (size_);            \
+	     next_ < end_ && ram_find(ram, next_, end_ - next_, &(run)); \
+	     next_ = ram_run_gpa(&(run)) + ram_run_size(&(run)))

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* statistics.c - names and arithmetic of the conversion counters */
+#include "vmm/memory/statistics.h"
+
+const char *conversion_cause_name(ConversionCause cause)
+{
+	static const char *const names[CONVERSION_N_CAUSES] = {
+		[CONVERSION_GUEST_HYPERCALL] = "guest-hypercall",
+		[CONVERSION_MEMORY_FAULT] = "memory-fault",
+		[CONVERSION_HOST_TOUCH_VCPU] = "host-touch-vcpu",
+		[CONVERSION_HOST_TOUCH_DEVICE] = "host-touch-device",
+		[CONVERSION_HOST_TOUCH_KERNEL] = "host-touch-kernel",
+		[CONVERSION_POPULATE] = "populate",
+		[CONVERSION_RECLAIM] = "reclaim",
+	};
+
+	g_return_val_if_fail(cause < CONVERSION_N_CAUSES, NULL);
+	return names[cause];
+}
+
+const char *conversion_direction_name(ConversionDirection direction)
+{
+	return direction == CONVERSION_TO_SHARED ? "to-shared" : "to-private";
+}
+
+void conversion_counter_add(ConversionCounter *counter, guint64 bytes, guint64 time_ns)
+{
+	guint bucket = time_ns ? g_bit_nth_msf(time_ns, -1) : 0;
+
+	counter->count++;
+	counter->bytes += bytes;
+	counter->time_ns += time_ns;
+	counter->latency[MIN(bucket, CONVERSION_LATENCY_BUCKETS - 1)]++;
+}
