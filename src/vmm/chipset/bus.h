@@ -9,6 +9,11 @@
  * never changes after, so look-ups need no lock; what a device does in its operations is
  * serialized by the lock of the machine, which the caller of bus_read() and bus_write()
  * holds. Reads where nothing answers return all ones, writes go nowhere, as on ISA and PCI.
+ *
+ * The device at an access's first byte decides: an access that is wider than the device
+ * takes is split, lowest address first, and what reaches beyond its range meets nothing. A
+ * wide access that begins where no device is misses one that begins behind it; so does a
+ * PCI configuration address written at 0xcf8 miss the reset register at 0xcf9.
  */
 #pragma once
 
@@ -18,6 +23,7 @@ typedef struct {
 	/* @offset is relative to the range's start; @size is 1, 2, 4 or 8. */
 	guint64 (*read)(void *device, guint64 offset, guint size);
 	void (*write)(void *device, guint64 offset, guint size, guint64 value);
+	guint max_access; /* widest access that the device takes: 1, 2, 4 or 8 bytes */
 } BusOperations;
 
 typedef struct Bus Bus;
@@ -26,9 +32,19 @@ Bus *bus_new(const char *name);
 void bus_free(Bus *bus);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Bus, bus_free)
 
-/* An overlap with a range that is there already is a bug of the caller, and aborts. */
+/*
+ * bus_add - make a device answer at [start, start + size)
+ * @name:       for messages about the bus; lent for the bus's life
+ * @operations: lent for the bus's life
+ *
+ * An overlap with a range that is there already is a bug of the caller, and aborts.
+ */
 void bus_add(Bus *bus, guint64 start, guint64 size, const char *name,
 	     const BusOperations *operations, void *device);
 
+/* The name of a range that [start, start + size) overlaps, or NULL. */
+const char *bus_overlap(const Bus *bus, guint64 start, guint64 size);
+
+/* @size is 1 to 8 bytes; the bytes above it are zero in the result and ignored in @value. */
 guint64 bus_read(Bus *bus, guint64 address, guint size);
 void bus_write(Bus *bus, guint64 address, guint size, guint64 value);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * device.h - what a device of the chipset needs of its surroundings
+ *
+ * Theory of operation
+ *
+ * A device is a state machine: registers in, interrupt line and deadline out. It knows
+ * neither KVM nor the main loop, so that a test can hold its lines and turn its clock.
+ * Everything here is called with the device lock held.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* One input of the interrupt controllers, as the device sees it. */
+typedef struct {
+	void (*set)(void *opaque, guint line, gboolean level);
+	void *opaque;
+	guint line; /* global system interrupt */
+	gboolean level;
+} InterruptLine;
+
+/* Tells the controllers of a change; costs nothing where there is none. */
+static inline void interrupt_line_set(InterruptLine *line, gboolean level)
+{
+	if (line->level == level)
+		return;
+	line->level = level;
+	line->set(line->opaque, line->line, level);
+}
+
+/* No deadline. */
+#define DEVICE_TIMER_NEVER G_MAXINT64
+
+/*
+ * A clock, and one deadline on it. The owner of the timer calls the device's function for
+ * it at or after the deadline; an early call, or one too many, does no harm.
+ */
+typedef struct {
+	gint64 (*now)(void *opaque);		    /* nanoseconds, never negative */
+	void (*arm)(void *opaque, gint64 deadline); /* replaces the last; or DEVICE_TIMER_NEVER */
+	void *opaque;
+} DeviceTimer;

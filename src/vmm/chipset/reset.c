@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* reset.c - the ports through which a guest resets the machine */
+#include "vmm/chipset/reset.h"
+
+enum {
+	CONTROL_SYSTEM = 1 << 1, /* the whole system, not only its processors */
+	CONTROL_RESET = 1 << 2,	 /* resets on its way from 0 to 1 */
+	CONTROL_FULL = 1 << 3,	 /* with power cycled */
+	CONTROL_MASK = CONTROL_SYSTEM | CONTROL_RESET | CONTROL_FULL,
+};
+
+/* Commands 0xf0 to 0xff pulse those of four output lines whose bit is 0; bit 0 is the reset. */
+#define COMMAND_PULSE_OUTPUT 0xf0
+#define PULSE_NOT_RESET	     0x01
+
+struct ResetControl {
+	void (*request)(void *opaque);
+	void *opaque;
+	guint8 value;
+};
+
+static guint64 control_read(void *device, guint64 offset, guint size)
+{
+	ResetControl *control = device;
+
+	(void)offset;
+	(void)size;
+	return control->value;
+}
+
+static void control_write(void *device, guint64 offset, guint size, guint64 value)
+{
+	ResetControl *control = device;
+	gboolean is_request = value & ~control->value & CONTROL_RESET;
+
+	(void)offset;
+	(void)size;
+	control->value = value & CONTROL_MASK;
+	/* Every kind resets all there is: no device keeps state that a reset would spare. */
+	if (is_request)
+		control->request(control->opaque);
+}
+
+const BusOperations reset_control_operations = {
+	.read = control_read,
+	.write = control_write,
+	.max_access = 1,
+};
+
+static guint64 keyboard_read(void *device, guint64 offset, guint size)
+{
+	(void)device;
+	(void)offset;
+	(void)size;
+	return 0;
+}
+
+static void keyboard_write(void *device, guint64 offset, guint size, guint64 value)
+{
+	ResetControl *control = device;
+
+	(void)offset;
+	(void)size;
+	if ((value & 0xf0) == COMMAND_PULSE_OUTPUT && !(value & PULSE_NOT_RESET))
+		control->request(control->opaque);
+}
+
+const BusOperations reset_keyboard_operations = {
+	.read = keyboard_read,
+	.write = keyboard_write,
+	.max_access = 1,
+};
+
+ResetControl *reset_control_new(void (*request)(void *opaque), void *opaque)
+{
+	ResetControl *control = g_new0(ResetControl, 1);
+
+	control->request = request;
+	control->opaque = opaque;
+	return control;
+}
+
+void reset_control_free(ResetControl *control)
+{
+	g_free(control);
+}
+
+void reset_control_reset(ResetControl *control)
+{
+	control->value = 0;
+}

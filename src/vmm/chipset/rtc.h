@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * rtc.h - the real-time clock and its CMOS memory
+ *
+ * Register names and behaviour are those of the MC146818 data sheet (Motorola), with the
+ * century byte where ACPI's FADT says it is.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "vmm/chipset/bus.h"
+#include "vmm/chipset/device.h"
+
+#define RTC_PORTS	2 /* index, data */
+#define RTC_CMOS_SIZE	128
+#define RTC_REG_CENTURY 0x32
+
+typedef struct Rtc Rtc;
+
+extern const BusOperations rtc_operations;
+
+/*
+ * rtc_new - make a clock that shows the time of @timer's clock as UTC
+ * @timer: its clock is the host's time since the epoch; the caller keeps it alive
+ */
+Rtc *rtc_new(const InterruptLine *irq, const DeviceTimer *timer);
+void rtc_free(Rtc *rtc);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Rtc, rtc_free)
+
+/* The data sheet's RESET: interrupts off; time, alarm and CMOS memory are kept. */
+void rtc_reset(Rtc *rtc);
+
+/* To be called when the deadline that was armed is over. */
+void rtc_expired(Rtc *rtc);
+
+/* Sets one byte of CMOS memory above the clock's own registers, as firmware would. */
+void rtc_set_cmos(Rtc *rtc, guint index, guint8 value);
