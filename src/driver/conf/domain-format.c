@@ -7,6 +7,7 @@
  * domain-parse.c.
  */
 #include <libxml/xmlwriter.h>
+#include <string.h>
 
 #include "driver/conf/domain-private.h"
 
@@ -26,11 +27,14 @@ static void end(xmlTextWriter *writer)
 	check(xmlTextWriterEndElement(writer));
 }
 
+/* libxml2 escapes double quotes in an attribute's value, and those only, whichever it uses
+ * around it. */
 static void attribute(xmlTextWriter *writer, const char *name, const char *value)
 {
-	if (value)
-		check(xmlTextWriterWriteAttribute(writer, (const xmlChar *)name,
-						  (const xmlChar *)value));
+	if (!value)
+		return;
+	check(xmlTextWriterSetQuoteChar(writer, strchr(value, '\'') ? '"' : '\''));
+	check(xmlTextWriterWriteAttribute(writer, (const xmlChar *)name, (const xmlChar *)value));
 }
 
 static void attribute_number(xmlTextWriter *writer, const char *name, guint64 value)
@@ -365,7 +369,6 @@ char *domain_def_format(const DomainDef *def, DomainFormatFlags flags)
 	g_assert(writer);
 	check(xmlTextWriterSetIndent(writer, 1));
 	check(xmlTextWriterSetIndentString(writer, (const xmlChar *)"  "));
-	check(xmlTextWriterSetQuoteChar(writer, '\''));
 
 	start(writer, "domain");
 	attribute(writer, "type", "kvm");

@@ -186,7 +186,7 @@ static guint64 parse_memory(XmlWalk *walk, xmlNode *node)
 		return 0;
 	}
 	if (!xml_walk_number(text, &number)) {
-		wrong_value(walk, node, NULL, text, "a number");
+		wrong_value(walk, node, NULL, text, "a number below 2^64");
 		return 0;
 	}
 	if (!g_uint64_checked_mul(&bytes, number, found->bytes) || bytes > G_MAXUINT64 - 1023) {
@@ -729,8 +729,8 @@ static void parse_root(XmlWalk *walk, DomainParseFlags flags, DomainDef *def)
 	xmlNode *root = walk->root;
 
 	if (strcmp((const char *)root->name, "domain") != 0 || root->ns) {
-		xml_walk_error(walk, VIR_ERR_XML_ERROR, "the root element is '%s', not 'domain'",
-			       xml_walk_path(walk, root));
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, "the root element is '%s'%s, not 'domain'",
+			       xml_walk_path(walk, root), root->ns ? " in a namespace" : "");
 		return;
 	}
 

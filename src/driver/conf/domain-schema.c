@@ -5,8 +5,11 @@
  * Compiling libvirt's schema takes longer than using it, so that it is done once. libxml2 does
  * not say that a compiled schema may be used by two threads at once; one lock covers both.
  */
+#include <errno.h>
+#include <glib/gstdio.h>
 #include <libxml/relaxng.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "driver/conf/domain-private.h"
@@ -53,9 +56,17 @@ static xmlRelaxNG *compile_schema(GError **error)
 	g_autofree char *path = g_build_filename(folder ? folder : SCHEMADIR, "domain.rng", NULL);
 	g_autoptr(GString) text = g_string_new(NULL);
 	Report report = { .text = text };
-	xmlRelaxNGParserCtxt *parser = xmlRelaxNGNewParserCtxt(path);
+	xmlRelaxNGParserCtxt *parser = NULL;
 	xmlRelaxNG *schema = NULL;
 
+	/* libxml2 prints a file that it cannot open, and says less in the report. */
+	if (g_access(path, R_OK) < 0) {
+		driver_error(error, VIR_ERR_INTERNAL_ERROR, "cannot read the schema %s: %s", path,
+			     g_strerror(errno));
+		return NULL;
+	}
+
+	parser = xmlRelaxNGNewParserCtxt(path);
 	if (parser) {
 		xmlRelaxNGSetParserStructuredErrors(parser, collect_error, &report);
 		schema = xmlRelaxNGParse(parser);
@@ -63,7 +74,7 @@ static xmlRelaxNG *compile_schema(GError **error)
 	}
 	if (!schema)
 		driver_error(error, VIR_ERR_INTERNAL_ERROR,
-			     "cannot read the schema %s, which needs libvirt's own: %s", path,
+			     "cannot use the schema %s, which needs libvirt's own: %s", path,
 			     text->len > 0 ? text->str : "out of memory");
 	return schema;
 }

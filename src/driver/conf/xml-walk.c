@@ -49,20 +49,22 @@ static void report_parser_error(xmlParserCtxt *parser, const char *what, GError 
 		return;
 	}
 
-	message = g_strndup(cause->message, 1024);
-	driver_error(error, VIR_ERR_XML_DETAIL, "(%s):%d: %s", what, cause->line,
-		     g_strchomp(message));
+	/* Some have several lines. */
+	message = g_strdelimit(g_strchomp(g_strndup(cause->message, 1024)), "\r\n", ' ');
+	driver_error(error, VIR_ERR_XML_DETAIL, "(%s):%d: %s", what, cause->line, message);
 }
 
 xmlDoc *xml_document_read(const char *xml, const char *what, gsize max_bytes, GError **error)
 {
-	const int options = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING;
+	const int options = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
+			    XML_PARSE_IGNORE_ENC;
+	const gsize length = strnlen(xml, max_bytes + 1);
 	g_autoptr(xmlDoc) document = NULL;
 	xmlParserCtxt *parser = NULL;
 
 	g_return_val_if_fail(max_bytes <= G_MAXINT, NULL);
 
-	if (strnlen(xml, max_bytes + 1) > max_bytes) {
+	if (length > max_bytes) {
 		driver_error(error, VIR_ERR_XML_ERROR,
 			     "(%s): longer than %" G_GSIZE_FORMAT
 			     " bytes, which is the longest that is read",
@@ -79,7 +81,7 @@ xmlDoc *xml_document_read(const char *xml, const char *what, gsize max_bytes, GE
 	}
 
 	parser->sax->internalSubset = refuse_document_type;
-	document = xmlCtxtReadDoc(parser, (const xmlChar *)xml, NULL, NULL, options);
+	document = xmlCtxtReadMemory(parser, xml, (int)length, NULL, "UTF-8", options);
 
 	if (parser->_private) {
 		driver_error(error, VIR_ERR_XML_ERROR,
@@ -126,14 +128,16 @@ void xml_walk_error(XmlWalk *walk, virErrorNumber code, const char *format, ...)
 const char *xml_walk_quote(XmlWalk *walk, const char *text)
 {
 	const char *end = NULL;
+	g_autofree char *line = NULL;
 	g_autofree char *cut = NULL;
 
-	if (strlen(text) <= XML_WALK_QUOTE)
-		return g_string_chunk_insert(walk->strings, text);
+	line = g_strstrip(g_strdelimit(g_strdup(text), "\t\r\n", ' '));
+	if (strlen(line) <= XML_WALK_QUOTE)
+		return g_string_chunk_insert(walk->strings, line);
 
 	/* Cut between characters, not inside one. */
-	g_utf8_validate(text, XML_WALK_QUOTE, &end);
-	cut = g_strdup_printf("%.*s...", (int)(end - text), text);
+	g_utf8_validate(line, XML_WALK_QUOTE, &end);
+	cut = g_strdup_printf("%.*s...", (int)(end - line), line);
 	return g_string_chunk_insert(walk->strings, cut);
 }
 

@@ -36,6 +36,7 @@ typedef struct {
  * @what: name of the kind of document, "domain_definition", for messages
  * @max_bytes: longer documents are refused before they are parsed
  *
+ * The text is UTF-8, whatever its XML declaration says: libvirt's protocol carries no other.
  * Reads no file and opens no connection. A document type declaration is refused: with it go
  * entities and whatever they expand to.
  *
@@ -63,7 +64,7 @@ gboolean xml_walk_finish(XmlWalk *walk, GError **error);
 /* "os/loader": the names from below the root down to @node, for messages. Lives as the walk. */
 const char *xml_walk_path(XmlWalk *walk, const xmlNode *node);
 
-/* As much of @text as a message should quote. Lives as the walk. */
+/* As much of @text as a message should quote, in one line. Lives as the walk. */
 const char *xml_walk_quote(XmlWalk *walk, const char *text);
 
 /* Return: the only child of that name, NULL when there is none; two are an error. */

@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * xml-test.c - the domain XML that is accepted and the one that is refused
+ *
+ * The files of accepted/ and refused/ are one test case each; see README.md there.
+ */
+#include <glib.h>
+#include <string.h>
+
+#include "driver/conf/domain-def.h"
+#include "driver/error.h"
+
+#define DATA_FOLDER    XML_TEST_DATA_FOLDER
+#define LIBVIRT_SCHEMA LIBVIRT_SCHEMADIR "/domaincommon.rng"
+
+/* Codes by name, as the .err files have them. */
+typedef struct {
+	const char *name;
+	virErrorNumber code;
+} CodeName;
+
+#define CODE(name_)           \
+	{                     \
+#name_, name_ \
+	}
+
+static const CodeName code_names[] = {
+	CODE(VIR_ERR_XML_ERROR), CODE(VIR_ERR_XML_DETAIL), CODE(VIR_ERR_XML_INVALID_SCHEMA),
+	CODE(VIR_ERR_OS_TYPE),	 CODE(VIR_ERR_OVERFLOW),   CODE(VIR_ERR_CONFIG_UNSUPPORTED),
+};
+
+static const char *code_name(int code)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(code_names); i++)
+		if ((int)code_names[i].code == code)
+			return code_names[i].name;
+	return "another code";
+}
+
+static gboolean may_write(void)
+{
+	return g_getenv("XML_TEST_WRITE") != NULL;
+}
+
+/* Return: the content of a file that must exist, or that is written now with @actual. */
+static char *expectation(const char *path, const char *actual)
+{
+	char *content = NULL;
+	g_autoptr(GError) error = NULL;
+
+	if (may_write() && !g_file_test(path, G_FILE_TEST_EXISTS))
+		g_file_set_contents(path, actual, -1, &error);
+	g_assert_no_error(error);
+	g_file_get_contents(path, &content, NULL, &error);
+	g_assert_no_error(error);
+	return content;
+}
+
+static char *read_file(const char *path)
+{
+	g_autoptr(GError) error = NULL;
+	char *content = NULL;
+
+	g_file_get_contents(path, &content, NULL, &error);
+	g_assert_no_error(error);
+	return content;
+}
+
+static DomainDef *parse(const char *xml, DomainParseFlags flags)
+{
+	g_autoptr(GError) error = NULL;
+	DomainDef *def = domain_def_parse(xml, flags | DOMAIN_PARSE_INACTIVE, &error);
+
+	g_assert_no_error(error);
+	g_assert_nonnull(def);
+	return def;
+}
+
+static gboolean has_libvirt_schemas(void)
+{
+	return g_file_test(LIBVIRT_SCHEMA, G_FILE_TEST_EXISTS);
+}
+
+static void test_accepted(gconstpointer data)
+{
+	const char *path = data;
+	g_autofree char *stem = g_strndup(path, strlen(path) - strlen(".xml"));
+	g_autofree char *out_path = g_strconcat(stem, ".out.xml", NULL);
+	g_autofree char *xml = read_file(path);
+	g_autoptr(DomainDef) def = parse(xml, 0);
+	g_autofree char *printed = domain_def_format(def, DOMAIN_FORMAT_INACTIVE);
+	g_autofree char *expected = expectation(out_path, printed);
+	g_autoptr(DomainDef) again = NULL;
+	g_autoptr(DomainDef) copy = NULL;
+	g_autofree char *printed_again = NULL;
+	g_autofree char *printed_copy = NULL;
+
+	g_assert_cmpstr(printed, ==, expected);
+
+	again = parse(printed, 0);
+	printed_again = domain_def_format(again, DOMAIN_FORMAT_INACTIVE);
+	g_assert_cmpstr(printed_again, ==, expected);
+
+	copy = domain_def_copy(def);
+	g_clear_pointer(&def, domain_def_free);
+	printed_copy = domain_def_format(copy, DOMAIN_FORMAT_INACTIVE);
+	g_assert_cmpstr(printed_copy, ==, expected);
+}
+
+/* What the driver prints is always valid under the schema, and what it accepts but for files
+ * that say so in their names. */
+static void test_accepted_by_schema(gconstpointer data)
+{
+	g_autofree char *name = g_path_get_basename(data);
+	g_autofree char *xml = read_file(data);
+	g_autofree char *printed = NULL;
+	g_autoptr(DomainDef) def = NULL;
+	g_autoptr(DomainDef) again = NULL;
+	g_autoptr(GError) error = NULL;
+
+	if (!has_libvirt_schemas()) {
+		g_test_skip("no " LIBVIRT_SCHEMA);
+		return;
+	}
+
+	if (g_str_has_prefix(name, "loose-")) {
+		g_assert_null(domain_def_parse(xml, DOMAIN_PARSE_INACTIVE | DOMAIN_PARSE_VALIDATE,
+					       &error));
+		g_assert_error(error, DRIVER_ERROR, VIR_ERR_XML_INVALID_SCHEMA);
+		def = parse(xml, 0);
+	} else {
+		def = parse(xml, DOMAIN_PARSE_VALIDATE);
+	}
+
+	printed = domain_def_format(def, DOMAIN_FORMAT_INACTIVE);
+	again = parse(printed, DOMAIN_PARSE_VALIDATE);
+	g_assert_nonnull(again);
+}
+
+static void check_message(const char *message, const char *expected)
+{
+	if (g_str_has_suffix(expected, "*")) {
+		g_autofree char *front = g_strndup(expected, strlen(expected) - 1);
+		g_autofree char *start = g_strndup(message, strlen(front));
+
+		g_assert_cmpstr(start, ==, front);
+	} else {
+		g_assert_cmpstr(message, ==, expected);
+	}
+}
+
+static void test_refused(gconstpointer data)
+{
+	const char *path = data;
+	g_autofree char *name = g_path_get_basename(path);
+	g_autofree char *stem = g_strndup(path, strlen(path) - strlen(".xml"));
+	g_autofree char *error_path = g_strconcat(stem, ".err", NULL);
+	g_autofree char *xml = read_file(path);
+	g_autofree char *actual = NULL;
+	g_autofree char *expected = NULL;
+	g_auto(GStrv) lines = NULL;
+	g_autoptr(GError) error = NULL;
+	DomainParseFlags flags = DOMAIN_PARSE_INACTIVE;
+
+	if (g_str_has_prefix(name, "schema-")) {
+		flags |= DOMAIN_PARSE_VALIDATE;
+		if (!has_libvirt_schemas()) {
+			g_test_skip("no " LIBVIRT_SCHEMA);
+			return;
+		}
+	}
+
+	g_assert_null(domain_def_parse(xml, flags, &error));
+	g_assert_nonnull(error);
+	g_assert_true(error->domain == DRIVER_ERROR);
+
+	actual = g_strdup_printf("%s\n%s\n", code_name(error->code), error->message);
+	expected = expectation(error_path, actual);
+	lines = g_strsplit(expected, "\n", -1);
+	g_assert_cmpuint(g_strv_length(lines), ==, 3);
+	g_assert_cmpstr(code_name(error->code), ==, lines[0]);
+	check_message(error->message, lines[1]);
+}
+
+/* A domain around @inside, which goes where a child of <domain> goes. */
+static char *domain_with(const char *inside, const char *devices)
+{
+	return g_strdup_printf("<domain type='kvm'><name>guest</name>"
+			       "<memory unit='MiB'>512</memory>"
+			       "<os><type>hvm</type><kernel>/boot/vmlinuz</kernel></os>"
+			       "%s<devices>%s</devices>"
+			       "<launchSecurity type='sw-protected'/></domain>",
+			       inside, devices);
+}
+
+static void assert_refused(const char *xml, virErrorNumber code, const char *message)
+{
+	g_autoptr(GError) error = NULL;
+
+	g_assert_null(domain_def_parse(xml, DOMAIN_PARSE_INACTIVE, &error));
+	g_assert_error(error, DRIVER_ERROR, (int)code);
+	check_message(error->message, message);
+}
+
+/* Elements and attributes below <domain> that libvirt 9.0 to 11.3 have and we do not. */
+static const char *const refused_elements[] = {
+	"genid",     "maxMemory", "vcpus",   "iothreads",  "iothreadids",     "defaultiothread",
+	"blkiotune", "memtune",	  "cputune", "numatune",   "resource",	      "sysinfo",
+	"idmap",     "perf",	  "keywrap", "bootloader", "bootloader_args", "throttlegroups",
+};
+
+static const char *const refused_devices[] = {
+	"disk",	    "filesystem", "lease",    "interface", "input", "sound",	"hostdev",
+	"graphics", "parallel",	  "channel",  "smartcard", "hub",   "redirdev", "redirfilter",
+	"rng",	    "tpm",	  "nvram",    "panic",	   "shmem", "memory",	"iommu",
+	"vsock",    "crypto",	  "watchdog", "pstore",
+};
+
+static void test_elements_refused_by_name(void)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(refused_elements); i++) {
+		g_autofree char *element = g_strdup_printf("<%s/>", refused_elements[i]);
+		g_autofree char *xml = domain_with(element, "");
+		g_autofree char *message =
+			g_strdup_printf("unsupported configuration: element '%s' is not "
+					"supported yet",
+					refused_elements[i]);
+
+		assert_refused(xml, VIR_ERR_CONFIG_UNSUPPORTED, message);
+	}
+}
+
+static void test_devices_refused_by_name(void)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(refused_devices); i++) {
+		g_autofree char *device = g_strdup_printf("<%s type='any'><x/></%s>",
+							  refused_devices[i], refused_devices[i]);
+		g_autofree char *xml = domain_with("", device);
+		g_autofree char *message =
+			g_strdup_printf("unsupported configuration: element 'devices/%s' is not "
+					"supported yet",
+					refused_devices[i]);
+
+		assert_refused(xml, VIR_ERR_CONFIG_UNSUPPORTED, message);
+	}
+}
+
+/* No attribute is overlooked, wherever it is. */
+static void test_every_attribute_is_looked_at(void)
+{
+	static const char xml[] =
+		"<domain type='kvm'><name>guest</name><uuid>"
+		"6a0f3c52-3c6d-4c1b-9a54-1d1d3b1f0c01</uuid><title>t</title>"
+		"<description>d</description><memory unit='MiB'>512</memory>"
+		"<currentMemory unit='MiB'>512</currentMemory>"
+		"<memoryBacking><access mode='private'/><private/></memoryBacking>"
+		"<vcpu placement='static'>2</vcpu>"
+		"<os><type>hvm</type><kernel>/k</kernel><initrd>/i</initrd>"
+		"<cmdline>c</cmdline></os>"
+		"<features><acpi/><apic/><pae/><smm state='off'/><vmport state='off'/>"
+		"</features><cpu mode='host-passthrough'/>"
+		"<clock offset='utc'><timer name='hpet' present='no'/></clock>"
+		"<on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot>"
+		"<on_crash>destroy</on_crash>"
+		"<pm><suspend-to-mem enabled='no'/><suspend-to-disk enabled='no'/></pm>"
+		"<devices><emulator>/e</emulator>"
+		"<controller type='usb' model='none'/>"
+		"<serial type='pty'><source path='/dev/pts/1'/><log file='/l'/>"
+		"<target port='0'><model name='isa-serial'/></target><alias name='a'/></serial>"
+		"<console type='pty'><log file='/l'/><target port='0'/></console>"
+		"<audio id='1' type='none'/><video><model type='none'/></video>"
+		"<memballoon model='none'/></devices><seclabel type='none'/>"
+		"<launchSecurity type='sw-protected'><conversion policy='on-demand'/>"
+		"</launchSecurity></domain>";
+	g_autoptr(DomainDef) def = parse(xml, 0);
+	guint elements = 0;
+
+	for (const char *at = xml; *at; at++) {
+		g_autoptr(GString) changed = NULL;
+		gsize name = 0;
+
+		if (*at != '<' || at[1] == '/')
+			continue;
+		name = strcspn(at + 1, " />");
+		changed = g_string_new_len(xml, at + 1 + name - xml);
+		g_string_append(changed, " q='1'");
+		g_string_append(changed, at + 1 + name);
+		elements++;
+
+		{
+			g_autofree char *message = g_strdup_printf(
+				"unsupported configuration: attribute 'q' of "
+				"element '*");
+
+			assert_refused(changed->str, VIR_ERR_CONFIG_UNSUPPORTED, message);
+		}
+	}
+	g_assert_cmpuint(elements, ==, 50);
+}
+
+static void test_document_of_20_mb(void)
+{
+	g_autofree char *filler = g_strnfill(20 * 1000 * 1000, ' ');
+	g_autofree char *xml = domain_with(filler, "");
+
+	assert_refused(xml, VIR_ERR_XML_ERROR,
+		       "XML error: (domain_definition): longer than 4194304 bytes, which is the "
+		       "longest that is read");
+}
+
+static void test_document_of_the_longest_length(void)
+{
+	g_autofree char *empty = domain_with("", "");
+	const gsize rest = DOMAIN_XML_MAX_BYTES - strlen(empty);
+	g_autofree char *filler = g_strnfill(rest, ' ');
+	g_autofree char *longer = g_strnfill(rest + 1, ' ');
+	g_autofree char *longest = domain_with(filler, "");
+	g_autofree char *too_long = domain_with(longer, "");
+	g_autoptr(DomainDef) def = parse(longest, 0);
+
+	g_assert_cmpstr(def->name, ==, "guest");
+	assert_refused(too_long, VIR_ERR_XML_ERROR, "XML error: (domain_definition): longer *");
+}
+
+static char *nested(guint levels)
+{
+	GString *text = g_string_new(NULL);
+
+	for (guint i = 0; i < levels; i++)
+		g_string_append(text, "<a>");
+	for (guint i = 0; i < levels; i++)
+		g_string_append(text, "</a>");
+	return g_string_free(text, FALSE);
+}
+
+static void test_deep_nesting(void)
+{
+	g_autofree char *deep = nested(500000);
+	g_autofree char *deep_xml = domain_with(deep, "");
+	g_autofree char *some = nested(200);
+	g_autofree char *some_xml = domain_with(some, "");
+	g_autofree char *metadata = g_strdup_printf("<metadata>%s</metadata>", some);
+	g_autofree char *metadata_xml = domain_with(metadata, "");
+	g_autoptr(DomainDef) def = NULL;
+
+	assert_refused(deep_xml, VIR_ERR_XML_DETAIL, "(domain_definition):1: *");
+	assert_refused(some_xml, VIR_ERR_CONFIG_UNSUPPORTED,
+		       "unsupported configuration: element 'a' is not supported yet");
+	def = parse(metadata_xml, 0);
+	g_assert_nonnull(strstr(def->metadata, "<a><a><a>"));
+}
+
+static void test_very_many_elements(void)
+{
+	g_autoptr(GString) many = g_string_new(NULL);
+	g_autofree char *xml = NULL;
+
+	for (guint i = 0; i < 200000; i++)
+		g_string_append(many, "<serial/>");
+	xml = domain_with("", many->str);
+	assert_refused(xml, VIR_ERR_CONFIG_UNSUPPORTED,
+		       "unsupported configuration: more than one element 'devices/serial' is not "
+		       "supported yet");
+}
+
+static void test_long_names_are_cut_in_messages(void)
+{
+	g_autofree char *name = g_strnfill(40000, 'n');
+	g_autofree char *element = g_strdup_printf("<%s/>", name);
+	g_autofree char *element_xml = domain_with(element, "");
+	g_autofree char *value = g_strdup_printf("<cpu mode='%s'/>", name);
+	g_autofree char *value_xml = domain_with(value, "");
+	g_autoptr(GError) error = NULL;
+
+	g_assert_null(domain_def_parse(element_xml, 0, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+	g_assert_cmpuint(strlen(error->message), <, 300);
+	g_clear_error(&error);
+
+	g_assert_null(domain_def_parse(value_xml, 0, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+	g_assert_cmpuint(strlen(error->message), <, 300);
+}
+
+/* Cut between characters: two bytes each here, with an odd limit at the end of the first. */
+static void test_messages_are_utf8(void)
+{
+	g_autoptr(GString) value = g_string_new("x");
+	g_autofree char *cpu = NULL;
+	g_autofree char *xml = NULL;
+	g_autoptr(GError) error = NULL;
+
+	for (guint i = 0; i < 100; i++)
+		g_string_append(value, "ü");
+	cpu = g_strdup_printf("<cpu mode='%s'/>", value->str);
+	xml = domain_with(cpu, "");
+	g_assert_null(domain_def_parse(xml, 0, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+	g_assert_true(g_utf8_validate(error->message, -1, NULL));
+	g_assert_null(strstr(error->message, "\xef\xbf\xbd"));
+}
+
+static void test_missing_uuid_is_made(void)
+{
+	g_autofree char *xml = domain_with("", "");
+	g_autoptr(DomainDef) a = parse(xml, 0);
+	g_autoptr(DomainDef) b = parse(xml, 0);
+
+	g_assert_cmpmem(a->uuid, 16, a->uuid, 16);
+	g_assert_cmpint(memcmp(a->uuid, b->uuid, 16), !=, 0);
+	g_assert_cmpuint(a->uuid[6] >> 4, ==, 4);
+	g_assert_cmpuint(a->uuid[8] >> 6, ==, 2);
+}
+
+static void test_live_parts(void)
+{
+	static const char devices[] = "<console type='pty'/>";
+	g_autofree char *xml = domain_with("", devices);
+	g_autoptr(DomainDef) def = parse(xml, 0);
+	g_autofree char *off = domain_def_format(def, 0);
+	g_autofree char *live = NULL;
+	g_autofree char *inactive = NULL;
+	g_autofree char *status = NULL;
+	g_autofree char *again = NULL;
+	g_autoptr(DomainDef) from_live = NULL;
+	g_autoptr(DomainDef) from_status = NULL;
+	g_autoptr(GError) error = NULL;
+
+	def->id = 7;
+	def->serials[0].path = g_strdup("/dev/pts/3");
+	def->serials[0].alias = g_strdup("serial0");
+
+	live = domain_def_format(def, 0);
+	g_assert_nonnull(strstr(live, "<domain type='kvm' id='7'>"));
+	g_assert_nonnull(strstr(live, "<console type='pty' tty='/dev/pts/3'>"));
+	g_assert_nonnull(strstr(live, "<source path='/dev/pts/3'/>"));
+	g_assert_nonnull(strstr(live, "<alias name='serial0'/>"));
+
+	/* A running domain's XML defines the same domain, without what was of that run. */
+	inactive = domain_def_format(def, DOMAIN_FORMAT_INACTIVE);
+	g_assert_cmpstr(inactive, ==, off);
+	from_live = parse(live, 0);
+	again = domain_def_format(from_live, 0);
+	g_assert_cmpstr(again, ==, off);
+	g_assert_cmpint(from_live->id, ==, -1);
+
+	/* Our own state file brings back all of it. */
+	status = domain_def_format(def, DOMAIN_FORMAT_STATUS);
+	from_status = domain_def_parse(status, 0, &error);
+	g_assert_no_error(error);
+	g_assert_cmpint(from_status->id, ==, 7);
+	g_assert_cmpstr(from_status->serials[0].path, ==, "/dev/pts/3");
+	g_assert_cmpstr(from_status->serials[0].alias, ==, "serial0");
+
+	if (has_libvirt_schemas()) {
+		g_autoptr(DomainDef) valid = parse(live, DOMAIN_PARSE_VALIDATE);
+
+		g_assert_nonnull(valid);
+	}
+}
+
+static void test_schema_that_is_missing(void)
+{
+	g_autofree char *xml = domain_with("", "");
+	g_autoptr(GError) error = NULL;
+
+	if (g_test_subprocess()) {
+		g_setenv("LIBVIRT_GMEM_SCHEMADIR", "/nonexistent", TRUE);
+		g_assert_null(domain_def_parse(xml, DOMAIN_PARSE_VALIDATE, &error));
+		g_assert_error(error, DRIVER_ERROR, VIR_ERR_INTERNAL_ERROR);
+		g_assert_nonnull(strstr(error->message, "/nonexistent/domain.rng"));
+		return;
+	}
+	g_test_trap_subprocess(NULL, 0, 0);
+	g_test_trap_assert_passed();
+}
+
+static gpointer parse_many(gpointer data)
+{
+	const char *xml = data;
+
+	for (guint i = 0; i < 50; i++) {
+		g_autoptr(GError) error = NULL;
+		g_autoptr(DomainDef) def = domain_def_parse(
+			xml, has_libvirt_schemas() ? DOMAIN_PARSE_VALIDATE : 0, &error);
+
+		g_assert_no_error(error);
+		g_assert_null(domain_def_parse("<domain", 0, NULL));
+	}
+	return NULL;
+}
+
+static void test_many_threads(void)
+{
+	g_autofree char *xml = domain_with("", "");
+	GThread *threads[4];
+
+	for (guint i = 0; i < G_N_ELEMENTS(threads); i++)
+		threads[i] = g_thread_new("parse", parse_many, xml);
+	for (guint i = 0; i < G_N_ELEMENTS(threads); i++)
+		g_thread_join(threads[i]);
+}
+
+static int compare_names(gconstpointer a, gconstpointer b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* One test case a file, in the order of their names. */
+static guint add_folder(const char *folder, const char *prefix, GTestDataFunc function)
+{
+	g_autofree char *path = g_build_filename(DATA_FOLDER, folder, NULL);
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GDir) dir = g_dir_open(path, 0, &error);
+	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+	const char *name = NULL;
+
+	g_assert_no_error(error);
+	while ((name = g_dir_read_name(dir)))
+		if (g_str_has_suffix(name, ".xml") && !g_str_has_suffix(name, ".out.xml"))
+			g_ptr_array_add(names, g_strdup(name));
+	g_ptr_array_sort(names, compare_names);
+
+	for (guint i = 0; i < names->len; i++) {
+		const char *file = names->pdata[i];
+		g_autofree char *test = g_strdup_printf("/xml/%s/%.*s", prefix,
+							(int)(strlen(file) - strlen(".xml")), file);
+
+		g_test_add_data_func_full(test, g_build_filename(path, file, NULL), function,
+					  g_free);
+	}
+	return names->len;
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+
+	g_assert_cmpuint(add_folder("accepted", "accepted", test_accepted), >, 0);
+	add_folder("accepted", "valid", test_accepted_by_schema);
+	g_assert_cmpuint(add_folder("refused", "refused", test_refused), >, 0);
+
+	g_test_add_func("/xml/elements-refused-by-name", test_elements_refused_by_name);
+	g_test_add_func("/xml/devices-refused-by-name", test_devices_refused_by_name);
+	g_test_add_func("/xml/every-attribute-is-looked-at", test_every_attribute_is_looked_at);
+	g_test_add_func("/xml/document-of-20-mb", test_document_of_20_mb);
+	g_test_add_func("/xml/document-of-the-longest-length", test_document_of_the_longest_length);
+	g_test_add_func("/xml/deep-nesting", test_deep_nesting);
+	g_test_add_func("/xml/very-many-elements", test_very_many_elements);
+	g_test_add_func("/xml/long-names-are-cut-in-messages", test_long_names_are_cut_in_messages);
+	g_test_add_func("/xml/messages-are-utf8", test_messages_are_utf8);
+	g_test_add_func("/xml/missing-uuid-is-made", test_missing_uuid_is_made);
+	g_test_add_func("/xml/live-parts", test_live_parts);
+	g_test_add_func("/xml/schema-that-is-missing", test_schema_that_is_missing);
+	g_test_add_func("/xml/many-threads", test_many_threads);
+
+	return g_test_run();
+}
