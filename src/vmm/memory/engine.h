@@ -57,7 +57,7 @@ struct Memory {
 	Courier *courier;
 	GArray *pending;	  /* of PendingTouch */
 	guint64 next_touch_gpa;	  /* where the last touch's run ended */
-	guint64 next_touch_pages; /* how long a run a touch there is served with */
+	guint64 next_touch_pages; /* how long a run the next touch there gets */
 
 	/* Guarded by lock, with each block's bitmaps and the attributes that KVM keeps. */
 	GMutex lock;

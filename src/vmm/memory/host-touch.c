@@ -18,9 +18,8 @@
  *      (which wakes the thread), free the guest_memfd page.
  *   4. Open the gates.
  *
- * Touches of one time share one hold. A touch that follows right after the last one's run
- * is served together with the pages behind it, twice as many each time: string I/O and
- * devices walk through buffers.
+ * Touches of one time share one hold. Where touches follow each other, the pages behind are
+ * brought along, twice as many each time: string I/O and devices walk through buffers.
  *
  * Reclaim copies the other way, and there writes through the userspace mapping matter too.
  * So it waits for every vCPU to be outside KVM_RUN, serving the touches that keep it in.
@@ -147,18 +146,20 @@ static ConversionCause touch_cause(const PendingTouch *touch)
 						       CONVERSION_HOST_TOUCH_KERNEL;
 }
 
-/* How many private pages from the touched one on to convert with it. */
+/*
+ * How many private pages from the touched one on to convert with it: one, until touches have
+ * followed each other twice.
+ */
 static guint64 choose_run(Memory *memory, const RamRun *page)
 {
 	guint64 gpa = ram_run_gpa(page);
 	guint64 in_block = (page->block->size >> PAGE_SHIFT) - page->first;
-	guint64 wanted = 1;
+	gboolean follows = gpa == memory->next_touch_gpa;
+	guint64 wanted = follows ? CLAMP(memory->next_touch_pages, 1, TOUCH_RUN_MAX) : 1;
 
-	if (gpa == memory->next_touch_gpa)
-		wanted = MIN(memory->next_touch_pages * 2, TOUCH_RUN_MAX);
 	wanted = bitmap_run(page->block->shared, page->first, MIN(wanted, in_block));
 	memory->next_touch_gpa = gpa + (wanted << PAGE_SHIFT);
-	memory->next_touch_pages = wanted;
+	memory->next_touch_pages = follows ? wanted * 2 : 1;
 	return wanted;
 }
 
