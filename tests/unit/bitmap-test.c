@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* bitmap-test.c - the memory engine's bitmap against a plain array of flags */
+#include "vmm/memory/bitmap.h"
+
+#define SIZE 517 /* no multiple of a word */
+
+static void check_equal(const Bitmap *bitmap, const gboolean *flags)
+{
+	for (guint i = 0; i < SIZE; i++)
+		g_assert_cmpint(bitmap_get(bitmap, i), ==, flags[i]);
+}
+
+static guint64 plain_run(const gboolean *flags, guint64 first, guint64 limit)
+{
+	guint64 run = 0;
+
+	while (run < limit && first + run < SIZE && flags[first + run] == flags[first])
+		run++;
+	return run;
+}
+
+static void test_starts_clear(void)
+{
+	g_autoptr(Bitmap) bitmap = bitmap_new(SIZE);
+	gboolean flags[SIZE] = { FALSE };
+
+	check_equal(bitmap, flags);
+	g_assert_cmpuint(bitmap_run(bitmap, 0, G_MAXUINT64), ==, SIZE);
+}
+
+static void test_fill_counts_what_changed(void)
+{
+	g_autoptr(Bitmap) bitmap = bitmap_new(SIZE);
+
+	g_assert_cmpuint(bitmap_fill(bitmap, 10, 100, TRUE), ==, 100);
+	g_assert_cmpuint(bitmap_fill(bitmap, 60, 100, TRUE), ==, 50);
+	g_assert_cmpuint(bitmap_fill(bitmap, 0, SIZE, FALSE), ==, 150);
+	g_assert_cmpuint(bitmap_fill(bitmap, SIZE, 0, TRUE), ==, 0);
+}
+
+static void test_agrees_with_plain_flags(void)
+{
+	g_autoptr(Bitmap) bitmap = bitmap_new(SIZE);
+	gboolean flags[SIZE] = { FALSE };
+
+	for (guint round = 0; round < 2000; round++) {
+		guint64 first = g_test_rand_int_range(0, SIZE);
+		guint64 length = g_test_rand_int_range(0, SIZE - first + 1);
+		gboolean value = g_test_rand_int_range(0, 2);
+		guint64 changed = 0;
+
+		for (guint64 i = first; i < first + length; i++) {
+			changed += flags[i] != value;
+			flags[i] = value;
+		}
+		g_assert_cmpuint(bitmap_fill(bitmap, first, length, value), ==, changed);
+		first = g_test_rand_int_range(0, SIZE);
+		length = g_test_rand_int_range(1, 2 * SIZE);
+		g_assert_cmpuint(bitmap_run(bitmap, first, length), ==,
+				 plain_run(flags, first, length));
+	}
+	check_equal(bitmap, flags);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/bitmap/starts-clear", test_starts_clear);
+	g_test_add_func("/bitmap/fill-counts-what-changed", test_fill_counts_what_changed);
+	g_test_add_func("/bitmap/agrees-with-plain-flags", test_agrees_with_plain_flags);
+	return g_test_run();
+}
