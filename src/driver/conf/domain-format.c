@@ -6,197 +6,133 @@
  * compares well with what people know. Each function is the inverse of the one of that name in
  * domain-parse.c.
  */
-#include <libxml/xmlwriter.h>
-#include <string.h>
-
 #include "driver/conf/domain-private.h"
+#include "driver/conf/xml-writer.h"
 
-/* Writing to memory fails only when memory ends, which GLib's allocations do not survive. */
-static void check(int written)
-{
-	g_assert(written >= 0);
-}
-
-static void start(xmlTextWriter *writer, const char *name)
-{
-	check(xmlTextWriterStartElement(writer, (const xmlChar *)name));
-}
-
-static void end(xmlTextWriter *writer)
-{
-	check(xmlTextWriterEndElement(writer));
-}
-
-/* libxml2 escapes double quotes in an attribute's value, and those only, whichever it uses
- * around it. */
-static void attribute(xmlTextWriter *writer, const char *name, const char *value)
-{
-	if (!value)
-		return;
-	check(xmlTextWriterSetQuoteChar(writer, strchr(value, '\'') ? '"' : '\''));
-	check(xmlTextWriterWriteAttribute(writer, (const xmlChar *)name, (const xmlChar *)value));
-}
-
-static void attribute_number(xmlTextWriter *writer, const char *name, guint64 value)
-{
-	g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, value);
-
-	attribute(writer, name, text);
-}
-
-static void attribute_switch(xmlTextWriter *writer, const char *name, DomainSwitch value,
+static void attribute_switch(XmlWriter *writer, const char *name, DomainSwitch value,
 			     const char *no, const char *yes)
 {
 	if (value != DOMAIN_SWITCH_ABSENT)
-		attribute(writer, name, value == DOMAIN_SWITCH_YES ? yes : no);
+		xml_writer_attribute(writer, name, value == DOMAIN_SWITCH_YES ? yes : no);
 }
 
-static void text(xmlTextWriter *writer, const char *value)
-{
-	check(xmlTextWriterWriteString(writer, (const xmlChar *)value));
-}
-
-static void element_text(xmlTextWriter *writer, const char *name, const char *value)
-{
-	if (!value)
-		return;
-	start(writer, name);
-	text(writer, value);
-	end(writer);
-}
-
-static void element_empty(xmlTextWriter *writer, const char *name)
-{
-	start(writer, name);
-	end(writer);
-}
-
-/* <name attribute='value'/> */
-static void element_with(xmlTextWriter *writer, const char *name, const char *attribute_name,
-			 const char *value)
-{
-	start(writer, name);
-	attribute(writer, attribute_name, value);
-	end(writer);
-}
-
-static void format_identity(xmlTextWriter *writer, const DomainDef *def)
+static void format_identity(XmlWriter *writer, const DomainDef *def)
 {
 	char uuid[VIR_UUID_STRING_BUFLEN];
 
 	uuid_format(def->uuid, uuid);
-	element_text(writer, "name", def->name);
-	element_text(writer, "uuid", uuid);
-	element_text(writer, "title", def->title);
-	element_text(writer, "description", def->description);
+	xml_writer_element_text(writer, "name", def->name);
+	xml_writer_element_text(writer, "uuid", uuid);
+	xml_writer_element_text(writer, "title", def->title);
+	xml_writer_element_text(writer, "description", def->description);
 }
 
 /* Kept as text, so it goes out as text: the writer's own indentation ends before it. */
-static void format_metadata(xmlTextWriter *writer, const DomainDef *def)
+static void format_metadata(XmlWriter *writer, const DomainDef *def)
 {
 	g_autofree char *line = NULL;
 
 	if (!def->metadata)
 		return;
 	line = g_strdup_printf("  %s\n", def->metadata);
-	check(xmlTextWriterWriteRaw(writer, (const xmlChar *)line));
+	xml_writer_raw(writer, line);
 }
 
-static void format_memory_size(xmlTextWriter *writer, const char *name, guint64 kib)
+static void format_memory_size(XmlWriter *writer, const char *name, guint64 kib)
 {
 	g_autofree char *number = g_strdup_printf("%" G_GUINT64_FORMAT, kib);
 
-	start(writer, name);
-	attribute(writer, "unit", "KiB");
-	text(writer, number);
-	end(writer);
+	xml_writer_start(writer, name);
+	xml_writer_attribute(writer, "unit", "KiB");
+	xml_writer_text(writer, number);
+	xml_writer_end(writer);
 }
 
-static void format_memory_backing(xmlTextWriter *writer, const DomainDef *def)
+static void format_memory_backing(XmlWriter *writer, const DomainDef *def)
 {
 	if (!def->memory_private && !(def->says & DOMAIN_SAYS_PRIVATE_ACCESS))
 		return;
 
-	start(writer, "memoryBacking");
+	xml_writer_start(writer, "memoryBacking");
 	if (def->says & DOMAIN_SAYS_PRIVATE_ACCESS)
-		element_with(writer, "access", "mode", "private");
+		xml_writer_element_with(writer, "access", "mode", "private");
 	if (def->memory_private)
-		element_empty(writer, "private");
-	end(writer);
+		xml_writer_element_empty(writer, "private");
+	xml_writer_end(writer);
 }
 
-static void format_vcpus(xmlTextWriter *writer, const DomainDef *def)
+static void format_vcpus(XmlWriter *writer, const DomainDef *def)
 {
 	g_autofree char *number = g_strdup_printf("%u", def->vcpus);
 
-	start(writer, "vcpu");
-	attribute(writer, "placement", "static");
-	text(writer, number);
-	end(writer);
+	xml_writer_start(writer, "vcpu");
+	xml_writer_attribute(writer, "placement", "static");
+	xml_writer_text(writer, number);
+	xml_writer_end(writer);
 }
 
-static void format_os(xmlTextWriter *writer, const DomainDef *def)
+static void format_os(XmlWriter *writer, const DomainDef *def)
 {
-	start(writer, "os");
-	start(writer, "type");
-	attribute(writer, "arch", "x86_64");
-	attribute(writer, "machine", def->machine);
-	text(writer, "hvm");
-	end(writer);
-	element_text(writer, "kernel", def->kernel);
-	element_text(writer, "initrd", def->initrd);
-	element_text(writer, "cmdline", def->cmdline);
-	end(writer);
+	xml_writer_start(writer, "os");
+	xml_writer_start(writer, "type");
+	xml_writer_attribute(writer, "arch", "x86_64");
+	xml_writer_attribute(writer, "machine", def->machine);
+	xml_writer_text(writer, "hvm");
+	xml_writer_end(writer);
+	xml_writer_element_text(writer, "kernel", def->kernel);
+	xml_writer_element_text(writer, "initrd", def->initrd);
+	xml_writer_element_text(writer, "cmdline", def->cmdline);
+	xml_writer_end(writer);
 }
 
-static void format_features(xmlTextWriter *writer, const DomainDef *def)
+static void format_features(XmlWriter *writer, const DomainDef *def)
 {
-	start(writer, "features");
+	xml_writer_start(writer, "features");
 	if (def->acpi)
-		element_empty(writer, "acpi");
+		xml_writer_element_empty(writer, "acpi");
 	if (def->apic)
-		element_empty(writer, "apic");
+		xml_writer_element_empty(writer, "apic");
 	if (def->says & DOMAIN_SAYS_PAE)
-		element_empty(writer, "pae");
+		xml_writer_element_empty(writer, "pae");
 	if (def->says & DOMAIN_SAYS_NO_VMPORT)
-		element_with(writer, "vmport", "state", "off");
+		xml_writer_element_with(writer, "vmport", "state", "off");
 	if (def->says & DOMAIN_SAYS_NO_SMM)
-		element_with(writer, "smm", "state", "off");
-	end(writer);
+		xml_writer_element_with(writer, "smm", "state", "off");
+	xml_writer_end(writer);
 }
 
-static void format_cpu(xmlTextWriter *writer, const DomainDef *def)
+static void format_cpu(XmlWriter *writer, const DomainDef *def)
 {
 	if (!def->cpu_host_passthrough)
 		return;
 
-	start(writer, "cpu");
-	attribute(writer, "mode", "host-passthrough");
-	attribute(writer, "check", "none");
+	xml_writer_start(writer, "cpu");
+	xml_writer_attribute(writer, "mode", "host-passthrough");
+	xml_writer_attribute(writer, "check", "none");
 	attribute_switch(writer, "migratable", def->cpu_migratable, "off", "on");
-	end(writer);
+	xml_writer_end(writer);
 }
 
-static void format_timer(xmlTextWriter *writer, const char *name, const char *present)
+static void format_timer(XmlWriter *writer, const char *name, const char *present)
 {
-	start(writer, "timer");
-	attribute(writer, "name", name);
-	attribute(writer, "present", present);
-	end(writer);
+	xml_writer_start(writer, "timer");
+	xml_writer_attribute(writer, "name", name);
+	xml_writer_attribute(writer, "present", present);
+	xml_writer_end(writer);
 }
 
-static void format_clock(xmlTextWriter *writer, const DomainDef *def)
+static void format_clock(XmlWriter *writer, const DomainDef *def)
 {
-	start(writer, "clock");
-	attribute(writer, "offset", "utc");
+	xml_writer_start(writer, "clock");
+	xml_writer_attribute(writer, "offset", "utc");
 	if (def->says & DOMAIN_SAYS_NO_HPET)
 		format_timer(writer, "hpet", "no");
 	if (def->says & DOMAIN_SAYS_KVMCLOCK)
 		format_timer(writer, "kvmclock", "yes");
-	end(writer);
+	xml_writer_end(writer);
 }
 
-static void format_lifecycle(xmlTextWriter *writer, const DomainDef *def)
+static void format_lifecycle(XmlWriter *writer, const DomainDef *def)
 {
 	static const char *const names[] = {
 		[DOMAIN_ACTION_DESTROY] = "destroy",
@@ -204,65 +140,65 @@ static void format_lifecycle(xmlTextWriter *writer, const DomainDef *def)
 		[DOMAIN_ACTION_PRESERVE] = "preserve",
 	};
 
-	element_text(writer, "on_poweroff", names[def->on_poweroff]);
-	element_text(writer, "on_reboot", names[def->on_reboot]);
-	element_text(writer, "on_crash", names[def->on_crash]);
+	xml_writer_element_text(writer, "on_poweroff", names[def->on_poweroff]);
+	xml_writer_element_text(writer, "on_reboot", names[def->on_reboot]);
+	xml_writer_element_text(writer, "on_crash", names[def->on_crash]);
 }
 
-static void format_suspend(xmlTextWriter *writer, const char *name, DomainSwitch enabled)
+static void format_suspend(XmlWriter *writer, const char *name, DomainSwitch enabled)
 {
 	if (enabled == DOMAIN_SWITCH_ABSENT)
 		return;
-	start(writer, name);
+	xml_writer_start(writer, name);
 	attribute_switch(writer, "enabled", enabled, "no", "yes");
-	end(writer);
+	xml_writer_end(writer);
 }
 
-static void format_pm(xmlTextWriter *writer, const DomainDef *def)
+static void format_pm(XmlWriter *writer, const DomainDef *def)
 {
 	if (def->suspend_to_mem == DOMAIN_SWITCH_ABSENT &&
 	    def->suspend_to_disk == DOMAIN_SWITCH_ABSENT)
 		return;
 
-	start(writer, "pm");
+	xml_writer_start(writer, "pm");
 	format_suspend(writer, "suspend-to-mem", def->suspend_to_mem);
 	format_suspend(writer, "suspend-to-disk", def->suspend_to_disk);
-	end(writer);
+	xml_writer_end(writer);
 }
 
-static void format_chardev_source(xmlTextWriter *writer, const DomainSerial *serial, gboolean live)
+static void format_chardev_source(XmlWriter *writer, const DomainSerial *serial, gboolean live)
 {
 	switch (serial->type) {
 	case DOMAIN_CHARDEV_NULL:
 		return;
 	case DOMAIN_CHARDEV_PTY:
 		if (live && serial->path)
-			element_with(writer, "source", "path", serial->path);
+			xml_writer_element_with(writer, "source", "path", serial->path);
 		return;
 	case DOMAIN_CHARDEV_FILE:
-		start(writer, "source");
-		attribute(writer, "path", serial->path);
+		xml_writer_start(writer, "source");
+		xml_writer_attribute(writer, "path", serial->path);
 		if (serial->append)
-			attribute(writer, "append", "on");
-		end(writer);
+			xml_writer_attribute(writer, "append", "on");
+		xml_writer_end(writer);
 		return;
 	case DOMAIN_CHARDEV_UNIX:
-		start(writer, "source");
-		attribute(writer, "mode", "bind");
-		attribute(writer, "path", serial->path);
-		end(writer);
+		xml_writer_start(writer, "source");
+		xml_writer_attribute(writer, "mode", "bind");
+		xml_writer_attribute(writer, "path", serial->path);
+		xml_writer_end(writer);
 		return;
 	}
 }
 
-static void format_chardev_log(xmlTextWriter *writer, const DomainSerial *serial)
+static void format_chardev_log(XmlWriter *writer, const DomainSerial *serial)
 {
 	if (!serial->log_path)
 		return;
-	start(writer, "log");
-	attribute(writer, "file", serial->log_path);
-	attribute(writer, "append", serial->log_append ? "on" : "off");
-	end(writer);
+	xml_writer_start(writer, "log");
+	xml_writer_attribute(writer, "file", serial->log_path);
+	xml_writer_attribute(writer, "append", serial->log_append ? "on" : "off");
+	xml_writer_end(writer);
 }
 
 static const char *chardev_type(const DomainSerial *serial)
@@ -277,103 +213,100 @@ static const char *chardev_type(const DomainSerial *serial)
 	return names[serial->type];
 }
 
-static void format_serial(xmlTextWriter *writer, const DomainSerial *serial, gboolean live)
+static void format_serial(XmlWriter *writer, const DomainSerial *serial, gboolean live)
 {
-	start(writer, "serial");
-	attribute(writer, "type", chardev_type(serial));
+	xml_writer_start(writer, "serial");
+	xml_writer_attribute(writer, "type", chardev_type(serial));
 	format_chardev_source(writer, serial, live);
 	format_chardev_log(writer, serial);
-	start(writer, "target");
-	attribute(writer, "type", "isa-serial");
-	attribute_number(writer, "port", serial->port);
-	element_with(writer, "model", "name", "isa-serial");
-	end(writer);
+	xml_writer_start(writer, "target");
+	xml_writer_attribute(writer, "type", "isa-serial");
+	xml_writer_attribute_number(writer, "port", serial->port);
+	xml_writer_element_with(writer, "model", "name", "isa-serial");
+	xml_writer_end(writer);
 	if (live && serial->alias)
-		element_with(writer, "alias", "name", serial->alias);
-	end(writer);
+		xml_writer_element_with(writer, "alias", "name", serial->alias);
+	xml_writer_end(writer);
 }
 
-static void format_console(xmlTextWriter *writer, const DomainSerial *serial, gboolean live)
+static void format_console(XmlWriter *writer, const DomainSerial *serial, gboolean live)
 {
-	start(writer, "console");
-	attribute(writer, "type", chardev_type(serial));
+	xml_writer_start(writer, "console");
+	xml_writer_attribute(writer, "type", chardev_type(serial));
 	if (live && serial->type == DOMAIN_CHARDEV_PTY)
-		attribute(writer, "tty", serial->path);
+		xml_writer_attribute(writer, "tty", serial->path);
 	format_chardev_source(writer, serial, live);
 	format_chardev_log(writer, serial);
-	start(writer, "target");
-	attribute(writer, "type", "serial");
-	attribute_number(writer, "port", serial->port);
-	end(writer);
+	xml_writer_start(writer, "target");
+	xml_writer_attribute(writer, "type", "serial");
+	xml_writer_attribute_number(writer, "port", serial->port);
+	xml_writer_end(writer);
 	if (live && serial->alias)
-		element_with(writer, "alias", "name", serial->alias);
-	end(writer);
+		xml_writer_element_with(writer, "alias", "name", serial->alias);
+	xml_writer_end(writer);
 }
 
-static void format_absent_devices(xmlTextWriter *writer, const DomainDef *def)
+static void format_absent_devices(XmlWriter *writer, const DomainDef *def)
 {
 	if (def->says & DOMAIN_SAYS_NO_AUDIO) {
-		start(writer, "audio");
-		attribute(writer, "id", "1");
-		attribute(writer, "type", "none");
-		end(writer);
+		xml_writer_start(writer, "audio");
+		xml_writer_attribute(writer, "id", "1");
+		xml_writer_attribute(writer, "type", "none");
+		xml_writer_end(writer);
 	}
 	if (def->says & DOMAIN_SAYS_NO_VIDEO) {
-		start(writer, "video");
-		element_with(writer, "model", "type", "none");
-		end(writer);
+		xml_writer_start(writer, "video");
+		xml_writer_element_with(writer, "model", "type", "none");
+		xml_writer_end(writer);
 	}
 	if (def->says & DOMAIN_SAYS_NO_MEMBALLOON)
-		element_with(writer, "memballoon", "model", "none");
+		xml_writer_element_with(writer, "memballoon", "model", "none");
 }
 
-static void format_devices(xmlTextWriter *writer, const DomainDef *def, gboolean live)
+static void format_devices(XmlWriter *writer, const DomainDef *def, gboolean live)
 {
-	start(writer, "devices");
-	element_text(writer, "emulator", def->emulator);
+	xml_writer_start(writer, "devices");
+	xml_writer_element_text(writer, "emulator", def->emulator);
 	if (def->says & DOMAIN_SAYS_NO_USB) {
-		start(writer, "controller");
-		attribute(writer, "type", "usb");
-		attribute(writer, "index", "0");
-		attribute(writer, "model", "none");
-		end(writer);
+		xml_writer_start(writer, "controller");
+		xml_writer_attribute(writer, "type", "usb");
+		xml_writer_attribute(writer, "index", "0");
+		xml_writer_attribute(writer, "model", "none");
+		xml_writer_end(writer);
 	}
 	for (guint i = 0; i < def->n_serials; i++)
 		format_serial(writer, &def->serials[i], live);
 	if (def->console_present && def->n_serials > 0)
 		format_console(writer, &def->serials[0], live);
 	format_absent_devices(writer, def);
-	end(writer);
+	xml_writer_end(writer);
 }
 
-static void format_launch_security(xmlTextWriter *writer, const DomainDef *def)
+static void format_launch_security(XmlWriter *writer, const DomainDef *def)
 {
 	if (!def->sw_protected)
 		return;
 
-	start(writer, "launchSecurity");
-	attribute(writer, "type", "sw-protected");
-	element_with(writer, "conversion", "policy",
-		     def->policy == DOMAIN_POLICY_GUEST_ONLY ? "guest-only" : "on-demand");
-	end(writer);
+	xml_writer_start(writer, "launchSecurity");
+	xml_writer_attribute(writer, "type", "sw-protected");
+	xml_writer_element_with(writer, "conversion", "policy",
+				def->policy == DOMAIN_POLICY_GUEST_ONLY ? "guest-only" :
+									  "on-demand");
+	xml_writer_end(writer);
 }
 
 char *domain_def_format(const DomainDef *def, DomainFormatFlags flags)
 {
 	const gboolean live = !(flags & DOMAIN_FORMAT_INACTIVE) &&
 			      (def->id >= 0 || (flags & DOMAIN_FORMAT_STATUS));
-	xmlBuffer *buffer = xmlBufferCreate();
-	xmlTextWriter *writer = buffer ? xmlNewTextWriterMemory(buffer, 0) : NULL;
-	char *result = NULL;
+	XmlWriter whole = { 0 };
+	XmlWriter *writer = &whole;
 
-	g_assert(writer);
-	check(xmlTextWriterSetIndent(writer, 1));
-	check(xmlTextWriterSetIndentString(writer, (const xmlChar *)"  "));
-
-	start(writer, "domain");
-	attribute(writer, "type", "kvm");
+	xml_writer_init(writer);
+	xml_writer_start(writer, "domain");
+	xml_writer_attribute(writer, "type", "kvm");
 	if (live && def->id >= 0)
-		attribute_number(writer, "id", (guint64)def->id);
+		xml_writer_attribute_number(writer, "id", (guint64)def->id);
 
 	format_identity(writer, def);
 	format_metadata(writer, def);
@@ -389,13 +322,10 @@ char *domain_def_format(const DomainDef *def, DomainFormatFlags flags)
 	format_pm(writer, def);
 	format_devices(writer, def, live);
 	if (def->says & DOMAIN_SAYS_NO_SECLABEL)
-		element_with(writer, "seclabel", "type", "none");
+		xml_writer_element_with(writer, "seclabel", "type", "none");
 	format_launch_security(writer, def);
 
-	end(writer);
-	xmlFreeTextWriter(writer);
+	xml_writer_end(writer);
 
-	result = g_strdup((const char *)xmlBufferContent(buffer));
-	xmlBufferFree(buffer);
-	return result;
+	return xml_writer_finish(writer);
 }

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * xml-writer.c - XML text in libvirt's looks
+ */
+#include "driver/conf/xml-writer.h"
+
+#include <string.h>
+
+static void check(int written)
+{
+	g_assert(written >= 0);
+}
+
+void xml_writer_init(XmlWriter *writer)
+{
+	writer->buffer = xmlBufferCreate();
+	writer->writer = writer->buffer ? xmlNewTextWriterMemory(writer->buffer, 0) : NULL;
+	g_assert(writer->writer);
+
+	check(xmlTextWriterSetIndent(writer->writer, 1));
+	check(xmlTextWriterSetIndentString(writer->writer, (const xmlChar *)"  "));
+}
+
+char *xml_writer_finish(XmlWriter *writer)
+{
+	char *text = NULL;
+
+	/* Freeing it closes the elements and flushes. */
+	g_clear_pointer(&writer->writer, xmlFreeTextWriter);
+	text = g_strdup((const char *)xmlBufferContent(writer->buffer));
+	g_clear_pointer(&writer->buffer, xmlBufferFree);
+	return text;
+}
+
+void xml_writer_start(XmlWriter *writer, const char *name)
+{
+	check(xmlTextWriterStartElement(writer->writer, (const xmlChar *)name));
+}
+
+void xml_writer_end(XmlWriter *writer)
+{
+	check(xmlTextWriterEndElement(writer->writer));
+}
+
+void xml_writer_attribute(XmlWriter *writer, const char *name, const char *value)
+{
+	if (!value)
+		return;
+
+	/* libxml2 escapes double quotes in a value, and those only, whichever it puts around. */
+	check(xmlTextWriterSetQuoteChar(writer->writer, strchr(value, '\'') ? '"' : '\''));
+	check(xmlTextWriterWriteAttribute(writer->writer, (const xmlChar *)name,
+					  (const xmlChar *)value));
+}
+
+void xml_writer_attribute_number(XmlWriter *writer, const char *name, guint64 value)
+{
+	g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, value);
+
+	xml_writer_attribute(writer, name, text);
+}
+
+void xml_writer_text(XmlWriter *writer, const char *value)
+{
+	check(xmlTextWriterWriteString(writer->writer, (const xmlChar *)value));
+}
+
+void xml_writer_raw(XmlWriter *writer, const char *xml)
+{
+	check(xmlTextWriterWriteRaw(writer->writer, (const xmlChar *)xml));
+}
+
+void xml_writer_element_text(XmlWriter *writer, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	xml_writer_start(writer, name);
+	xml_writer_text(writer, value);
+	xml_writer_end(writer);
+}
+
+void xml_writer_element_number(XmlWriter *writer, const char *name, guint64 value)
+{
+	g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, value);
+
+	xml_writer_element_text(writer, name, text);
+}
+
+void xml_writer_element_empty(XmlWriter *writer, const char *name)
+{
+	xml_writer_start(writer, name);
+	xml_writer_end(writer);
+}
+
+void xml_writer_element_with(XmlWriter *writer, const char *name, const char *attribute,
+			     const char *value)
+{
+	xml_writer_start(writer, name);
+	xml_writer_attribute(writer, attribute, value);
+	xml_writer_end(writer);
+}
