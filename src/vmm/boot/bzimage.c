@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* bzimage.c - the header of a Linux kernel image for x86 */
+#include "vmm/boot/bzimage.h"
+
+#include <string.h>
+
+#include "vmm/boot/layout.h"
+
+#define HEADER_OFFSET  offsetof(struct boot_params, hdr)
+#define BOOT_FLAG      0xaa55
+#define MAGIC	       0x53726448 /* "HdrS" */
+#define MIN_VERSION    0x020c
+#define SECTOR	       512
+#define MIN_ALIGNMENT  4096
+#define DEFAULT_SECTS  4
+#define PARAGRAPH_SIZE 16
+
+/* The header ends this far behind the byte at 0x201, the second byte of its jump. */
+#define HEADER_END_BASE 0x202
+
+G_DEFINE_QUARK(boot - error - quark, boot_error)
+
+static gboolean G_GNUC_PRINTF(2, 3) refuse(GError **error, const char *format, ...)
+{
+	g_autofree char *message = NULL;
+	va_list arguments;
+
+	va_start(arguments, format);
+	message = g_strdup_vprintf(format, arguments);
+	va_end(arguments);
+	g_set_error(error, BOOT_ERROR, BOOT_ERROR_FORMAT, "kernel %s", message);
+	return FALSE;
+}
+
+/* Copies the header out, as long as it says that it is. */
+static gboolean read_header(const guint8 *data, guint64 file_size, struct setup_header *header,
+			    GError **error)
+{
+	const gsize needed = HEADER_OFFSET + offsetof(struct setup_header, handover_offset);
+	gsize end;
+
+	memset(header, 0, sizeof(*header));
+	if (file_size < HEADER_OFFSET + offsetof(struct setup_header, jump))
+		return refuse(error,
+			      "is not a bzImage: the file ends at %" G_GUINT64_FORMAT
+			      ", before the boot signature at 0x1fe",
+			      file_size);
+	memcpy(header, data + HEADER_OFFSET, offsetof(struct setup_header, jump));
+	if (header->boot_flag != BOOT_FLAG)
+		return refuse(error, "is not a bzImage: no boot signature at 0x1fe");
+	if (file_size < needed)
+		return refuse(error,
+			      "is not a bzImage: the file ends at %" G_GUINT64_FORMAT
+			      ", inside the setup header",
+			      file_size);
+	memcpy(header, data + HEADER_OFFSET, needed - HEADER_OFFSET);
+	if (header->header != MAGIC)
+		return refuse(error, "is not a bzImage: no \"HdrS\" at 0x202");
+	if (header->version < MIN_VERSION)
+		return refuse(error,
+			      "has boot protocol %u.%02u (version, at 0x206): "
+			      "2.12 or newer is needed",
+			      header->version >> 8, header->version & 0xff);
+
+	end = HEADER_END_BASE + data[HEADER_END_BASE - 1];
+	if (end < needed)
+		return refuse(error,
+			      "has a setup header that ends at %#zx, before init_size ends at %#zx",
+			      end, needed);
+	end = MIN(end, HEADER_OFFSET + sizeof(*header));
+	if (file_size < end)
+		return refuse(error,
+			      "is not a bzImage: the file ends at %" G_GUINT64_FORMAT
+			      ", inside the setup header",
+			      file_size);
+	memcpy(header, data + HEADER_OFFSET, end - HEADER_OFFSET);
+	return TRUE;
+}
+
+static gboolean check_entry(const struct setup_header *header, GError **error)
+{
+	if (!(header->loadflags & LOADED_HIGH))
+		return refuse(error, "is a zImage (LOADED_HIGH is clear in loadflags, at 0x211): "
+				     "a bzImage is needed");
+	if (!(header->xloadflags & XLF_KERNEL_64))
+		return refuse(error, "has no 64-bit entry point (XLF_KERNEL_64 is clear in "
+				     "xloadflags, at 0x236)");
+	return TRUE;
+}
+
+/* Finds the protected-mode part, which is @image's payload. */
+static gboolean find_payload(guint64 file_size, BzImage *image, GError **error)
+{
+	const struct setup_header *header = &image->header;
+	guint64 sectors = header->setup_sects ? header->setup_sects : DEFAULT_SECTS;
+	guint64 stated = (guint64)header->syssize * PARAGRAPH_SIZE;
+
+	image->payload_offset = (sectors + 1) * SECTOR;
+	if (file_size <= image->payload_offset)
+		return refuse(error,
+			      "is truncated: %" G_GUINT64_FORMAT
+			      " bytes, of which the first %" G_GUINT64_FORMAT
+			      " are setup code (setup_sects, at 0x1f1)",
+			      file_size, image->payload_offset);
+	if (stated > file_size - image->payload_offset)
+		return refuse(error,
+			      "is truncated: %" G_GUINT64_FORMAT " bytes, with %" G_GUINT64_FORMAT
+			      " (syssize, at 0x1f4) wanted behind the first %" G_GUINT64_FORMAT,
+			      file_size, stated, image->payload_offset);
+	image->payload_size = stated;
+	if (image->payload_size <= BZIMAGE_ENTRY_64)
+		return refuse(error,
+			      "has %" G_GUINT64_FORMAT " bytes of code (syssize, at 0x1f4): its "
+			      "64-bit entry point is at 0x200",
+			      image->payload_size);
+	return TRUE;
+}
+
+/*
+ * The place that the kernel prefers is the one where it runs without moving itself; it
+ * needs the memory there even if it is loaded elsewhere.
+ */
+static gboolean find_place(BzImage *image, GError **error)
+{
+	const struct setup_header *header = &image->header;
+	guint64 alignment = header->kernel_alignment, load = header->pref_address;
+
+	if (alignment < MIN_ALIGNMENT || (alignment & (alignment - 1)))
+		return refuse(error,
+			      "has kernel_alignment %#" G_GINT64_MODIFIER
+			      "x (at 0x230): not a power of two of at least 4096",
+			      alignment);
+	if (load < BOOT_HIGH_RAM_START || load > G_MAXUINT32 || load % alignment)
+		return refuse(error,
+			      "has pref_address %#" G_GINT64_MODIFIER
+			      "x (at 0x258): not between 1 MiB and 4 GiB and aligned to "
+			      "%#" G_GINT64_MODIFIER "x",
+			      load, alignment);
+	if (header->init_size < image->payload_size)
+		return refuse(error,
+			      "has init_size %#x (at 0x260): less than its %" G_GUINT64_FORMAT
+			      " bytes of code",
+			      header->init_size, image->payload_size);
+	image->load_gpa = load;
+	image->memory_size = header->init_size;
+	return TRUE;
+}
+
+gboolean bzimage_parse(const guint8 *data, guint64 file_size, BzImage *image, GError **error)
+{
+	return read_header(data, file_size, &image->header, error) &&
+	       check_entry(&image->header, error) && find_payload(file_size, image, error) &&
+	       find_place(image, error);
+}
