@@ -34,6 +34,10 @@ gboolean host_uuid(const char *root, guint8 uuid[HOST_UUID_SIZE], GError **error
  */
 char *host_capabilities_xml(const HostSupport *support, const char *emulator, GError **error);
 
+/* The same of a host whose proc, sys and etc are below @root: for tests. */
+char *host_capabilities_xml_below(const char *root, const HostSupport *support,
+				  const char *emulator, GError **error);
+
 /*
  * host_domain_capabilities_xml - virConnectGetDomainCapabilities
  * @default_emulator: path of gmem-vmm

@@ -25,6 +25,7 @@ typedef struct {
 	gboolean online;
 	guint socket;
 	guint die;
+	guint cluster;
 	guint core;
 	char *siblings; /* list of the threads of this core, "0,4" or "0-1" */
 } NodeCpu;
@@ -34,7 +35,7 @@ typedef struct {
 	guint64 memory_kib;
 	guint cpus; /* online */
 	guint mhz;  /* current speed of the first processor; 0: unknown */
-	/* nodes * sockets * cores * threads is the number of possible processors, as libvirt says
+	/* nodes * sockets * cores * threads is the number of processors, as libvirt says
 	 * of virNodeInfo; where the host is not that regular, 1, 1, cpus, 1. */
 	guint nodes;
 	guint sockets;
@@ -62,7 +63,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(NodeInfo, node_info_free)
  * @length: bytes in @map
  * @online: number of bits set
  *
- * Return: number of processors that are present, online or not.
+ * Return: one more than the highest number of a processor that is present.
  */
 guint node_cpu_map(const NodeInfo *info, guint8 **map, gsize *length, guint *online);
 
@@ -71,7 +72,9 @@ gboolean node_free_memory(const char *root, guint64 *bytes, GError **error);
 
 /*
  * node_memory_stats - virNodeGetMemoryStats' numbers in KiB
- * @cell: a node's id, or -1 for the host; buffers and cached are of the host only
+ * @cell: a node's id, or -1 for the host
+ * @total, @free_kib, @buffers, @cached: each NULL when not wanted; the last two are left alone
+ *        for a node, which has no such numbers
  */
 gboolean node_memory_stats(const char *root, int cell, guint64 *total, guint64 *free_kib,
 			   guint64 *buffers, guint64 *cached, GError **error);
