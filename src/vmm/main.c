@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * main.c - gmem-vmm: from the command line to a running machine, and to its end
+ */
+#include <glib-unix.h>
+#include <glib.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "vmm/log.h"
+#include "vmm/machine/machine.h"
+#include "vmm/monitor/monitor.h"
+#include "vmm/options.h"
+
+typedef struct {
+	Machine *machine;
+	Monitor *monitor;	 /* or NULL */
+	struct termios terminal; /* as it was */
+	gboolean is_terminal_raw;
+} Program;
+
+static void on_machine_event(const MachineEvent *event, void *opaque)
+{
+	const Program *program = opaque;
+
+	if (event->type == MACHINE_EVENT_INTERNAL_ERROR)
+		log_error("machine", "%s", event->message);
+	else if (event->type == MACHINE_EVENT_HOST_TOUCH)
+		log_warning("memory",
+			    "paused: %s touched gpa %#" G_GINT64_MODIFIER
+			    "x, which policy guest-only does not convert (thread %d, vCPU %d)",
+			    conversion_cause_name(event->touch->cause), event->touch->gpa,
+			    (int)event->touch->thread_id, event->touch->vcpu);
+	if (program->monitor)
+		monitor_send_event(program->monitor, event);
+}
+
+static gboolean on_end_signal(gpointer opaque)
+{
+	const Program *program = opaque;
+
+	machine_quit(program->machine, "host-signal");
+	return G_SOURCE_CONTINUE;
+}
+
+/*
+ * Keys go to the guest as they are typed, and come back as the guest's echo. Ctrl-C still
+ * ends the machine.
+ */
+static void make_terminal_raw(Program *program)
+{
+	struct termios raw;
+
+	if (tcgetattr(STDIN_FILENO, &program->terminal) < 0)
+		return;
+	raw = program->terminal;
+	raw.c_iflag &= ~(ICRNL | IXON);
+	raw.c_lflag &= ~(ICANON | ECHO);
+	program->is_terminal_raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+}
+
+static void restore_terminal(const Program *program)
+{
+	if (program->is_terminal_raw)
+		tcsetattr(STDIN_FILENO, TCSANOW, &program->terminal);
+}
+
+/* Return: FALSE with @error set where the monitor cannot be served. */
+static gboolean start_monitor(Program *program, const Options *options, GError **error)
+{
+	g_autoptr(GSocket) listener = NULL;
+	int fd;
+
+	if (options->monitor_fd < 0)
+		return TRUE;
+	fd = dup(options->monitor_fd);
+	listener = g_socket_new_from_fd(fd, error);
+	if (!listener) {
+		close(fd);
+		return FALSE;
+	}
+	program->monitor = monitor_new(listener, program->machine);
+	return TRUE;
+}
+
+/* Runs the machine to its end; the process's exit status. */
+static int run(Program *program, const Options *options, GError **error)
+{
+	if (!start_monitor(program, options, error))
+		return EXIT_FAILURE;
+	g_unix_signal_add(SIGTERM, on_end_signal, program);
+	g_unix_signal_add(SIGINT, on_end_signal, program);
+	g_unix_signal_add(SIGHUP, on_end_signal, program);
+	if (options->console_is_terminal)
+		make_terminal_raw(program);
+	if (!options->is_paused && !machine_resume(program->machine, error))
+		return EXIT_FAILURE;
+	return machine_run(program->machine);
+}
+
+int main(int argc, char **argv)
+{
+	g_auto(Options) options = { .monitor_fd = -1 };
+	g_autoptr(GError) error = NULL;
+	Program program = { 0 };
+	gboolean is_busy;
+	int status;
+
+	(void)argc;
+	log_take_over_glib();
+	signal(SIGPIPE, SIG_IGN);
+	if (!options_parse(&options, argv, &error)) {
+		if (!error)
+			return EXIT_SUCCESS;
+		log_error("options", "%s", error->message);
+		return EXIT_FAILURE;
+	}
+	log_set_traces(options.traces);
+	program.machine = machine_new(&options.machine, on_machine_event, &program, &error);
+	if (!program.machine) {
+		log_error("start", "%s", error->message);
+		return EXIT_FAILURE;
+	}
+	/* They are the machine's from here on. */
+	options.machine.kvm_fd = -1;
+	options.machine.userfaultfd_device = -1;
+
+	status = run(&program, &options, &error);
+	if (error)
+		log_error("start", "%s", error->message);
+	restore_terminal(&program);
+	is_busy = program.monitor && monitor_is_busy(program.monitor);
+	g_clear_pointer(&program.monitor, monitor_free);
+	/* A worker may still wait inside the memory engine; then the process's end is the end. */
+	if (is_busy)
+		_exit(status);
+	machine_free(program.machine);
+	return status;
+}
