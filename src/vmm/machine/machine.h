@@ -19,10 +19,10 @@
 
 /* QEMU's RunState, as far as this machine has it. */
 typedef enum {
-	RUN_STATE_PRELAUNCH,      /* made, never run */
+	RUN_STATE_PRELAUNCH, /* made, never run */
 	RUN_STATE_RUNNING,
-	RUN_STATE_PAUSED,         /* by "stop", or by a host touch under guest-only */
-	RUN_STATE_SHUTDOWN,       /* the guest is off and --no-shutdown keeps the process */
+	RUN_STATE_PAUSED,	  /* by "stop", or by a host touch under guest-only */
+	RUN_STATE_SHUTDOWN,	  /* the guest is off and --no-shutdown keeps the process */
 	RUN_STATE_INTERNAL_ERROR, /* a vCPU or the memory engine cannot go on */
 } RunState;
 
@@ -32,9 +32,9 @@ const char *run_state_name(RunState state);
 typedef enum {
 	MACHINE_EVENT_STOP,
 	MACHINE_EVENT_RESUME,
-	MACHINE_EVENT_RESET,          /* reason: "guest-reset" or "host-qmp-system-reset" */
+	MACHINE_EVENT_RESET,	      /* reason: "guest-reset" or "host-qmp-system-reset" */
 	MACHINE_EVENT_POWERDOWN,      /* power button pressed */
-	MACHINE_EVENT_SHUTDOWN,       /* reason: "guest-shutdown", "guest-panic", "host-qmp-quit",
+	MACHINE_EVENT_SHUTDOWN,	      /* reason: "guest-shutdown", "guest-panic", "host-qmp-quit",
 					 "host-signal" */
 	MACHINE_EVENT_HOST_TOUCH,     /* touch is set; the machine is paused */
 	MACHINE_EVENT_INTERNAL_ERROR, /* message is set; the machine is paused */
@@ -42,9 +42,9 @@ typedef enum {
 
 typedef struct {
 	MachineEventType type;
-	gboolean guest;         /* RESET and SHUTDOWN: the guest asked for it */
-	const char *reason;     /* RESET and SHUTDOWN, QMP's ShutdownCause */
-	const char *message;    /* INTERNAL_ERROR */
+	gboolean guest;		/* RESET and SHUTDOWN: the guest asked for it */
+	const char *reason;	/* RESET and SHUTDOWN, QMP's ShutdownCause */
+	const char *message;	/* INTERNAL_ERROR */
 	const HostTouch *touch; /* HOST_TOUCH */
 } MachineEvent;
 
@@ -60,17 +60,17 @@ typedef enum {
 typedef struct {
 	KvmVmType vm_type;
 	MemoryPolicy policy;
-	guint64 memory_size;     /* bytes */
-	guint vcpus;             /* 1 to VCPU_MAX */
-	int kvm_fd;              /* open; the machine takes it over on success */
-	int userfaultfd_device;  /* open /dev/userfaultfd or -1; taken over on success */
-	int kernel_fd;           /* bzImage; stays the caller's, read again at each reset */
-	int initrd_fd;           /* or -1 */
-	int payload_fd;          /* a flat payload for tests instead of a kernel, or -1 */
+	guint64 memory_size;	/* bytes */
+	guint vcpus;		/* 1 to VCPU_MAX */
+	int kvm_fd;		/* open; the machine takes it over on success */
+	int userfaultfd_device; /* open /dev/userfaultfd or -1; taken over on success */
+	int kernel_fd;		/* bzImage; stays the caller's, read again at each reset */
+	int initrd_fd;		/* or -1 */
+	int payload_fd;		/* a flat payload for tests instead of a kernel, or -1 */
 	const char *command_line;
-	int console_fd;          /* where the first serial port writes, or -1; the caller's */
-	int console_input_fd;    /* where it reads: may be console_fd, or -1; the caller's */
-	int debug_exit_port;     /* port of isa-debug-exit, or -1 */
+	int console_fd;	      /* where the first serial port writes, or -1; the caller's */
+	int console_input_fd; /* where it reads: may be console_fd, or -1; the caller's */
+	int debug_exit_port;  /* port of isa-debug-exit, or -1 */
 	MachineAction on_reboot;
 	gboolean keep_after_shutdown; /* --no-shutdown */
 } MachineConfig;

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * console.h - the host's end of a serial line: descriptors that bytes go to and come from
+ *
+ * Theory of operation
+ *
+ * Output is gathered for a moment and written in one piece, on the main context; a vCPU's
+ * thread writes only where that fills up. Nothing ever waits for a reader: what a stuck one
+ * leaves no room for, beyond a buffer of CONSOLE_BUFFER_SIZE, is dropped and counted.
+ *
+ * Input is read when the serial port has room, and only as much, so that it waits in the
+ * host's kernel and not here.
+ *
+ * Descriptors of pipes and terminals are opened anew, so that making them non-blocking does
+ * not change them for others who share them. Those that cannot be are made non-blocking,
+ * and put back at the end.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "vmm/chipset/serial.h"
+
+#define CONSOLE_BUFFER_SIZE 65536
+
+typedef struct Console Console;
+
+/* The opaque pointer that goes with it is the Console. */
+extern const SerialBackend console_serial_backend;
+
+/*
+ * console_new - make the end of a serial line
+ * @output_fd, @input_fd: the caller's, for the console's life; each may be -1, or the same
+ * @device_lock:          held around everything that concerns the serial port
+ */
+Console *console_new(int output_fd, int input_fd, GMainContext *context, GMutex *device_lock,
+		     GError **error);
+
+/* Writes out what it still can without waiting. */
+void console_free(Console *console);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Console, console_free)
+
+/* Lets input flow to @serial, whose backend the console is. */
+void console_connect(Console *console, Serial *serial);
+
+/* Bytes that were dropped so far; only with the device lock held. */
+guint64 console_dropped(const Console *console);

@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* machine.c - one virtual machine as a whole: what it is made of, its state, its events */
+#include "vmm/machine/machine.h"
+
+#include <gio/gio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/boot/boot.h"
+#include "vmm/boot/layout.h"
+#include "vmm/chipset/acpi-tables.h"
+#include "vmm/chipset/chipset.h"
+#include "vmm/log.h"
+#include "vmm/machine/console.h"
+#include "vmm/machine/host-timer.h"
+#include "vmm/machine/requests.h"
+
+struct Machine {
+	MachineListener listener;
+	void *opaque;
+	GMainContext *context;
+	RequestQueue *requests;
+
+	int kvm_fd;
+	int userfaultfd_device;
+	KvmVm *vm;
+	Memory *memory;
+	VcpuSet *vcpus;
+
+	GMutex device_lock; /* guards everything of the chipset and the console */
+	HostTimer *rtc_timer;
+	HostTimer *pm_timer;
+	Console *console;
+	Chipset *chipset;
+
+	BootConfig boot;
+	char *command_line;
+	GByteArray *acpi_tables;
+
+	RunState state;
+	MachineAction on_reboot;
+	gboolean keep_after_shutdown;
+	GMainLoop *loop; /* while machine_run() runs */
+	gboolean has_ended;
+	int exit_status;
+};
+
+const char *run_state_name(RunState state)
+{
+	static const char *const names[] = {
+		[RUN_STATE_PRELAUNCH] = "prelaunch",
+		[RUN_STATE_RUNNING] = "running",
+		[RUN_STATE_PAUSED] = "paused",
+		[RUN_STATE_SHUTDOWN] = "shutdown",
+		[RUN_STATE_INTERNAL_ERROR] = "internal-error",
+	};
+
+	return names[state];
+}
+
+static void emit(Machine *machine, const MachineEvent *event)
+{
+	if (machine->listener)
+		machine->listener(event, machine->opaque);
+}
+
+static void emit_type(Machine *machine, MachineEventType type)
+{
+	const MachineEvent event = { .type = type };
+
+	emit(machine, &event);
+}
+
+/*
+ * Requests. What a guest asks for takes effect before its processors do anything else: the
+ * gates are closed by the thread that posts, right after it has posted.
+ */
+
+static void on_guest_reset(void *opaque)
+{
+	Machine *machine = opaque;
+
+	request_queue_post(machine->requests, REQUEST_RESET);
+	vcpu_set_request_pause(machine->vcpus);
+}
+
+static void on_guest_power_off(void *opaque)
+{
+	Machine *machine = opaque;
+
+	request_queue_post(machine->requests, REQUEST_POWER_OFF);
+	vcpu_set_request_pause(machine->vcpus);
+}
+
+static void on_debug_exit(void *opaque, guint32 value)
+{
+	Machine *machine = opaque;
+
+	request_queue_post_debug_exit(machine->requests, value);
+	vcpu_set_request_pause(machine->vcpus);
+}
+
+static void on_set_interrupt(void *opaque, guint gsi, gboolean level)
+{
+	Machine *machine = opaque;
+
+	kvm_vm_set_interrupt(machine->vm, gsi, level);
+}
+
+static const ChipsetHost chipset_host = {
+	.set_interrupt = on_set_interrupt,
+	.reset = on_guest_reset,
+	.power_off = on_guest_power_off,
+	.debug_exit = on_debug_exit,
+};
+
+/* Under the memory engine's lock: post, and stop the processors, and no more. */
+static void on_host_touch(void *opaque, const HostTouch *touch)
+{
+	Machine *machine = opaque;
+
+	request_queue_post_host_touch(machine->requests, touch);
+	if (machine->vcpus)
+		vcpu_set_request_pause(machine->vcpus);
+}
+
+static void on_memory_failed(void *opaque, const GError *error)
+{
+	Machine *machine = opaque;
+
+	request_queue_post_failure(machine->requests, error);
+	if (machine->vcpus)
+		vcpu_set_request_pause(machine->vcpus);
+}
+
+static const MemoryListener memory_listener = {
+	.host_touch = on_host_touch,
+	.failed = on_memory_failed,
+};
+
+static void on_port(void *opaque, gboolean is_write, guint16 port, guint size, guint count,
+		    guint8 *data)
+{
+	Machine *machine = opaque;
+	Bus *ports = chipset_ports(machine->chipset);
+
+	g_mutex_lock(&machine->device_lock);
+	for (guint i = 0; i < count; i++, data += size) {
+		guint64 value = 0;
+
+		if (is_write) {
+			memcpy(&value, data, size);
+			bus_write(ports, port, size, value);
+		} else {
+			value = bus_read(ports, port, size);
+			memcpy(data, &value, size);
+		}
+	}
+	g_mutex_unlock(&machine->device_lock);
+}
+
+static void on_mmio(void *opaque, gboolean is_write, guint64 gpa, guint size, guint8 *data)
+{
+	Machine *machine = opaque;
+	Bus *mmio = chipset_mmio(machine->chipset);
+	guint64 value = 0;
+
+	g_mutex_lock(&machine->device_lock);
+	if (is_write) {
+		memcpy(&value, data, size);
+		bus_write(mmio, gpa, size, value);
+	} else {
+		value = bus_read(mmio, gpa, size);
+		memcpy(data, &value, size);
+	}
+	g_mutex_unlock(&machine->device_lock);
+}
+
+/* A PC's chipset answers a processor's shutdown cycle with a reset. */
+static void on_vcpu_shutdown(void *opaque, guint index)
+{
+	log_info("machine", "vCPU %u shut down (triple fault): reset", index);
+	on_guest_reset(opaque);
+}
+
+static void on_vcpu_failed(void *opaque, guint index, const GError *error)
+{
+	Machine *machine = opaque;
+
+	(void)index;
+	request_queue_post_failure(machine->requests, error);
+	vcpu_set_request_pause(machine->vcpus);
+}
+
+static const VcpuHandlers vcpu_handlers = {
+	.port = on_port,
+	.mmio = on_mmio,
+	.shutdown = on_vcpu_shutdown,
+	.failed = on_vcpu_failed,
+};
+
+static void on_rtc_expired(void *opaque)
+{
+	Machine *machine = opaque;
+
+	chipset_rtc_expired(machine->chipset);
+}
+
+static void on_pm_expired(void *opaque)
+{
+	Machine *machine = opaque;
+
+	chipset_pm_expired(machine->chipset);
+}
+
+/*
+ * Opens the gates, unless something was posted that closed them: then serve_requests() has
+ * yet to decide. Whoever posts after the look closes the gates after it too.
+ */
+static void resume_vcpus(Machine *machine)
+{
+	vcpu_set_resume(machine->vcpus);
+	if (!request_queue_is_empty(machine->requests))
+		vcpu_set_request_pause(machine->vcpus);
+}
+
+static void stop_in_state(Machine *machine, RunState state)
+{
+	gboolean was_running = machine->state == RUN_STATE_RUNNING;
+
+	vcpu_set_pause(machine->vcpus);
+	machine->state = state;
+	if (was_running)
+		emit_type(machine, MACHINE_EVENT_STOP);
+}
+
+static void end(Machine *machine, int exit_status)
+{
+	vcpu_set_pause(machine->vcpus);
+	machine->has_ended = TRUE;
+	machine->exit_status = exit_status;
+	if (machine->loop)
+		g_main_loop_quit(machine->loop);
+}
+
+static void fail(Machine *machine, const char *message)
+{
+	const MachineEvent event = { .type = MACHINE_EVENT_INTERNAL_ERROR, .message = message };
+
+	log_error("machine", "%s", message);
+	machine->exit_status = 1;
+	stop_in_state(machine, RUN_STATE_INTERNAL_ERROR);
+	emit(machine, &event);
+}
+
+static void guest_shutdown(Machine *machine, const char *reason)
+{
+	const MachineEvent event = {
+		.type = MACHINE_EVENT_SHUTDOWN,
+		.guest = TRUE,
+		.reason = reason,
+	};
+
+	emit(machine, &event);
+	if (machine->keep_after_shutdown)
+		stop_in_state(machine, RUN_STATE_SHUTDOWN);
+	else
+		end(machine, 0);
+}
+
+static void guest_reset(Machine *machine)
+{
+	/* A reset that fails has said so, and has left the machine in RUN_STATE_INTERNAL_ERROR. */
+	if (machine->on_reboot == MACHINE_ACTION_SHUTDOWN)
+		guest_shutdown(machine, "guest-reset");
+	else
+		machine_reset(machine, TRUE, NULL);
+}
+
+static void report_touches(Machine *machine, const GArray *touches)
+{
+	for (guint i = 0; i < touches->len; i++) {
+		const MachineEvent event = {
+			.type = MACHINE_EVENT_HOST_TOUCH,
+			.touch = &g_array_index(touches, HostTouch, i),
+		};
+
+		emit(machine, &event);
+	}
+	if (machine->state == RUN_STATE_RUNNING)
+		stop_in_state(machine, RUN_STATE_PAUSED);
+}
+
+/* Serves everything that was posted, what ends the machine first. */
+static void serve_requests(void *opaque)
+{
+	Machine *machine = opaque;
+	g_auto(Requests) requests = { 0 };
+
+	request_queue_take(machine->requests, &requests);
+	if (machine->has_ended)
+		return;
+	if (requests.types & REQUEST_FAILURE) {
+		fail(machine, requests.failure);
+		return;
+	}
+	if (requests.types & REQUEST_DEBUG_EXIT) {
+		const MachineEvent event = {
+			.type = MACHINE_EVENT_SHUTDOWN,
+			.guest = TRUE,
+			.reason = "guest-shutdown",
+		};
+
+		emit(machine, &event);
+		end(machine, (int)(requests.exit_value << 1 | 1));
+		return;
+	}
+	if (requests.types & REQUEST_HOST_TOUCH)
+		report_touches(machine, requests.touches);
+	if (requests.types & REQUEST_POWER_OFF)
+		guest_shutdown(machine, "guest-shutdown");
+	else if (requests.types & REQUEST_RESET)
+		guest_reset(machine);
+	/* Who posted closed the gates; nothing above left them closed for good. */
+	if (!machine->has_ended && machine->state == RUN_STATE_RUNNING)
+		resume_vcpus(machine);
+}
+
+static gboolean make_core(Machine *machine, const MachineConfig *config, GError **error)
+{
+	const MemoryConfig memory = {
+		.size = config->memory_size,
+		.policy = config->policy,
+		.userfaultfd_device = config->userfaultfd_device,
+		.listener = &memory_listener,
+		.opaque = machine,
+	};
+	const VcpuConfig vcpus = {
+		.count = config->vcpus,
+		.handlers = &vcpu_handlers,
+		.opaque = machine,
+	};
+
+	machine->vm = kvm_vm_new(config->kvm_fd, config->vm_type, error);
+	if (!machine->vm || !kvm_vm_create_interrupt_controllers(machine->vm, error))
+		return FALSE;
+	machine->memory = memory_new(machine->vm, &memory, error);
+	if (!machine->memory)
+		return FALSE;
+	machine->vcpus = vcpu_set_new(machine->vm, machine->memory, &vcpus, error);
+	return machine->vcpus != NULL;
+}
+
+static gboolean make_devices(Machine *machine, const MachineConfig *config, GError **error)
+{
+	ChipsetConfig chipset = {
+		.host = &chipset_host,
+		.opaque = machine,
+		.serial_backend = &console_serial_backend,
+		.ram_low_end = memory_low_end(machine->memory),
+		.ram_high_end = memory_high_end(machine->memory),
+		.debug_exit_port = config->debug_exit_port,
+	};
+
+	machine->rtc_timer = host_timer_new(CLOCK_REALTIME, machine->context, &machine->device_lock,
+					    on_rtc_expired, machine, error);
+	if (!machine->rtc_timer)
+		return FALSE;
+	machine->pm_timer = host_timer_new(CLOCK_MONOTONIC, machine->context, &machine->device_lock,
+					   on_pm_expired, machine, error);
+	if (!machine->pm_timer)
+		return FALSE;
+	machine->console = console_new(config->console_fd, config->console_input_fd,
+				       machine->context, &machine->device_lock, error);
+	if (!machine->console)
+		return FALSE;
+	chipset.rtc_timer = host_timer_device(machine->rtc_timer);
+	chipset.pm_timer = host_timer_device(machine->pm_timer);
+	chipset.serial_opaque = machine->console;
+	machine->chipset = chipset_new(&chipset, error);
+	if (!machine->chipset)
+		return FALSE;
+	console_connect(machine->console, chipset_serial(machine->chipset));
+	return TRUE;
+}
+
+static gboolean boot(Machine *machine, GError **error)
+{
+	VcpuBootState state;
+
+	return boot_populate(machine->memory, &machine->boot, &state, error) &&
+	       vcpu_set_boot(machine->vcpus, &state, error);
+}
+
+Machine *machine_new(const MachineConfig *config, MachineListener listener, void *opaque,
+		     GError **error)
+{
+	g_autoptr(Machine) machine = g_new0(Machine, 1);
+
+	machine->listener = listener;
+	machine->opaque = opaque;
+	machine->context = g_main_context_ref_thread_default();
+	machine->requests = request_queue_new(machine->context, serve_requests, machine);
+	machine->kvm_fd = -1;
+	machine->userfaultfd_device = -1;
+	g_mutex_init(&machine->device_lock);
+	machine->on_reboot = config->on_reboot;
+	machine->keep_after_shutdown = config->keep_after_shutdown;
+
+	if (config->vcpus < 1 || config->vcpus > VCPU_MAX) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+			    "%u vCPUs: from 1 to %u are possible", config->vcpus, VCPU_MAX);
+		return NULL;
+	}
+	if (!make_core(machine, config, error) || !make_devices(machine, config, error))
+		return NULL;
+
+	machine->command_line = g_strdup(config->command_line);
+	machine->acpi_tables = acpi_tables_new(BOOT_ACPI_GPA, config->vcpus);
+	machine->boot = (BootConfig){
+		.kernel_fd = config->kernel_fd,
+		.initrd_fd = config->initrd_fd,
+		.payload_fd = config->payload_fd,
+		.command_line = machine->command_line,
+		.vcpus = config->vcpus,
+		.acpi_tables = machine->acpi_tables,
+	};
+	if (!boot(machine, error))
+		return NULL;
+	machine->kvm_fd = config->kvm_fd;
+	machine->userfaultfd_device = config->userfaultfd_device;
+	return g_steal_pointer(&machine);
+}
+
+static void report_dropped_output(Machine *machine)
+{
+	guint64 dropped;
+
+	if (!machine->console)
+		return;
+	g_mutex_lock(&machine->device_lock);
+	dropped = console_dropped(machine->console);
+	g_mutex_unlock(&machine->device_lock);
+	if (dropped > 0)
+		log_warning("console", "%" G_GUINT64_FORMAT " bytes were dropped: nobody read them",
+			    dropped);
+}
+
+void machine_free(Machine *machine)
+{
+	if (!machine)
+		return;
+	/* First those who call into the rest, and who do so until they have ended. */
+	vcpu_set_free(machine->vcpus);
+	report_dropped_output(machine);
+	g_clear_pointer(&machine->console, console_free);
+	g_clear_pointer(&machine->chipset, chipset_free);
+	g_clear_pointer(&machine->pm_timer, host_timer_free);
+	g_clear_pointer(&machine->rtc_timer, host_timer_free);
+	g_clear_pointer(&machine->memory, memory_free);
+	g_clear_pointer(&machine->vm, kvm_vm_free);
+	g_clear_pointer(&machine->acpi_tables, g_byte_array_unref);
+	g_free(machine->command_line);
+	if (machine->userfaultfd_device >= 0)
+		close(machine->userfaultfd_device);
+	if (machine->kvm_fd >= 0)
+		close(machine->kvm_fd);
+	g_mutex_clear(&machine->device_lock);
+	request_queue_free(machine->requests);
+	g_main_context_unref(machine->context);
+	g_free(machine);
+}
+
+RunState machine_run_state(const Machine *machine)
+{
+	return machine->state;
+}
+
+Memory *machine_memory(Machine *machine)
+{
+	return machine->memory;
+}
+
+VcpuSet *machine_vcpus(Machine *machine)
+{
+	return machine->vcpus;
+}
+
+gboolean machine_pause(Machine *machine, GError **error)
+{
+	(void)error;
+	if (machine->state == RUN_STATE_RUNNING)
+		stop_in_state(machine, RUN_STATE_PAUSED);
+	return TRUE;
+}
+
+gboolean machine_resume(Machine *machine, GError **error)
+{
+	switch (machine->state) {
+	case RUN_STATE_RUNNING:
+		return TRUE;
+	case RUN_STATE_PRELAUNCH:
+	case RUN_STATE_PAUSED:
+		break;
+	case RUN_STATE_SHUTDOWN:
+	case RUN_STATE_INTERNAL_ERROR:
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED,
+			    "a machine in state %s has to be reset before it can run",
+			    run_state_name(machine->state));
+		return FALSE;
+	}
+	machine->state = RUN_STATE_RUNNING;
+	emit_type(machine, MACHINE_EVENT_RESUME);
+	resume_vcpus(machine);
+	return TRUE;
+}
+
+/*
+ * Devices first: they let go of their interrupt lines, so that the controllers do not find
+ * one asserted when they come up again.
+ */
+static gboolean reset_everything(Machine *machine, GError **error)
+{
+	g_mutex_lock(&machine->device_lock);
+	chipset_reset(machine->chipset);
+	g_mutex_unlock(&machine->device_lock);
+	return kvm_vm_reset_interrupt_controllers(machine->vm, error) &&
+	       vcpu_set_reset(machine->vcpus, error) && memory_discard(machine->memory, error) &&
+	       boot(machine, error);
+}
+
+gboolean machine_reset(Machine *machine, gboolean guest, GError **error)
+{
+	const MachineEvent event = {
+		.type = MACHINE_EVENT_RESET,
+		.guest = guest,
+		.reason = guest ? "guest-reset" : "host-qmp-system-reset",
+	};
+	GError *reset_error = NULL;
+
+	vcpu_set_pause(machine->vcpus);
+	if (!reset_everything(machine, &reset_error)) {
+		g_prefix_error(&reset_error, "reset: ");
+		fail(machine, reset_error->message);
+		g_propagate_error(error, reset_error);
+		return FALSE;
+	}
+	machine->exit_status = 0;
+	emit(machine, &event);
+	if (machine->state == RUN_STATE_RUNNING)
+		resume_vcpus(machine);
+	else
+		machine->state = RUN_STATE_PRELAUNCH;
+	return TRUE;
+}
+
+gboolean machine_power_down(Machine *machine, GError **error)
+{
+	(void)error;
+	g_mutex_lock(&machine->device_lock);
+	chipset_press_power_button(machine->chipset);
+	g_mutex_unlock(&machine->device_lock);
+	emit_type(machine, MACHINE_EVENT_POWERDOWN);
+	return TRUE;
+}
+
+int machine_run(Machine *machine)
+{
+	if (!machine->has_ended) {
+		machine->loop = g_main_loop_new(machine->context, FALSE);
+		g_main_loop_run(machine->loop);
+		g_clear_pointer(&machine->loop, g_main_loop_unref);
+	}
+	return machine->exit_status;
+}
+
+void machine_quit(Machine *machine, const char *reason)
+{
+	const MachineEvent event = { .type = MACHINE_EVENT_SHUTDOWN, .reason = reason };
+
+	if (machine->has_ended)
+		return;
+	emit(machine, &event);
+	end(machine, machine->exit_status);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* requests.c - what other threads ask the main thread to do with the machine */
+#include "vmm/machine/requests.h"
+
+struct RequestQueue {
+	GMutex lock;
+	Requests posted; /* under lock */
+	GSource *source; /* its ready time is 0 while something is posted */
+	void (*serve)(void *opaque);
+	void *opaque;
+};
+
+static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer data)
+{
+	g_source_set_ready_time(source, -1);
+	return callback(data);
+}
+
+static GSourceFuncs source_functions = { .dispatch = dispatch };
+
+static gboolean on_posted(gpointer data)
+{
+	RequestQueue *queue = data;
+
+	queue->serve(queue->opaque);
+	return G_SOURCE_CONTINUE;
+}
+
+RequestQueue *request_queue_new(GMainContext *context, void (*serve)(void *opaque), void *opaque)
+{
+	RequestQueue *queue = g_new0(RequestQueue, 1);
+
+	g_mutex_init(&queue->lock);
+	queue->serve = serve;
+	queue->opaque = opaque;
+	queue->source = g_source_new(&source_functions, sizeof(GSource));
+	g_source_set_callback(queue->source, on_posted, queue, NULL);
+	g_source_attach(queue->source, context);
+	return queue;
+}
+
+void request_queue_free(RequestQueue *queue)
+{
+	if (!queue)
+		return;
+	g_source_destroy(queue->source);
+	g_source_unref(queue->source);
+	requests_clear(&queue->posted);
+	g_mutex_clear(&queue->lock);
+	g_free(queue);
+}
+
+/* Called with the lock held. */
+static void post_locked(RequestQueue *queue, RequestType type)
+{
+	queue->posted.types |= type;
+	g_source_set_ready_time(queue->source, 0);
+}
+
+void request_queue_post(RequestQueue *queue, RequestType type)
+{
+	g_mutex_lock(&queue->lock);
+	post_locked(queue, type);
+	g_mutex_unlock(&queue->lock);
+}
+
+void request_queue_post_debug_exit(RequestQueue *queue, guint32 value)
+{
+	g_mutex_lock(&queue->lock);
+	if (!(queue->posted.types & REQUEST_DEBUG_EXIT))
+		queue->posted.exit_value = value;
+	post_locked(queue, REQUEST_DEBUG_EXIT);
+	g_mutex_unlock(&queue->lock);
+}
+
+void request_queue_post_failure(RequestQueue *queue, const GError *error)
+{
+	g_mutex_lock(&queue->lock);
+	if (!(queue->posted.types & REQUEST_FAILURE))
+		queue->posted.failure = g_strdup(error->message);
+	post_locked(queue, REQUEST_FAILURE);
+	g_mutex_unlock(&queue->lock);
+}
+
+void request_queue_post_host_touch(RequestQueue *queue, const HostTouch *touch)
+{
+	g_mutex_lock(&queue->lock);
+	if (!queue->posted.touches)
+		queue->posted.touches = g_array_new(FALSE, FALSE, sizeof(HostTouch));
+	g_array_append_val(queue->posted.touches, *touch);
+	post_locked(queue, REQUEST_HOST_TOUCH);
+	g_mutex_unlock(&queue->lock);
+}
+
+gboolean request_queue_is_empty(RequestQueue *queue)
+{
+	gboolean is_empty;
+
+	g_mutex_lock(&queue->lock);
+	is_empty = queue->posted.types == 0;
+	g_mutex_unlock(&queue->lock);
+	return is_empty;
+}
+
+void request_queue_take(RequestQueue *queue, Requests *requests)
+{
+	g_mutex_lock(&queue->lock);
+	*requests = queue->posted;
+	queue->posted = (Requests){ .types = 0 };
+	g_mutex_unlock(&queue->lock);
+}
+
+void requests_clear(Requests *requests)
+{
+	g_clear_pointer(&requests->failure, g_free);
+	g_clear_pointer(&requests->touches, g_array_unref);
+	requests->types = 0;
+}

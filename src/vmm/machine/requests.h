@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * requests.h - what other threads ask the main thread to do with the machine
+ *
+ * Theory of operation
+ *
+ * A vCPU's thread or the memory thread posts; the main thread takes everything that was
+ * posted at once. Posting never waits and needs no memory that grows: what is asked for
+ * twice before it is done is asked for once, and only the first failure is kept. Host
+ * touches are the exception; each of them holds its thread, so there are no more of them
+ * than threads.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "vmm/memory/memory.h"
+
+typedef enum {
+	REQUEST_RESET = 1 << 0,
+	REQUEST_POWER_OFF = 1 << 1,
+	REQUEST_DEBUG_EXIT = 1 << 2,
+	REQUEST_FAILURE = 1 << 3,
+	REQUEST_HOST_TOUCH = 1 << 4,
+} RequestType;
+
+typedef struct {
+	guint types;	    /* RequestType bits */
+	guint32 exit_value; /* what the guest wrote to the debug-exit port */
+	char *failure;
+	GArray *touches; /* HostTouch */
+} Requests;
+
+typedef struct RequestQueue RequestQueue;
+
+/* @serve is called on @context, soon after something was posted. */
+RequestQueue *request_queue_new(GMainContext *context, void (*serve)(void *opaque), void *opaque);
+void request_queue_free(RequestQueue *queue);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RequestQueue, request_queue_free)
+
+/* From any thread. What is pointed to is only lent. */
+void request_queue_post(RequestQueue *queue, RequestType type);
+void request_queue_post_debug_exit(RequestQueue *queue, guint32 value);
+void request_queue_post_failure(RequestQueue *queue, const GError *error);
+void request_queue_post_host_touch(RequestQueue *queue, const HostTouch *touch);
+
+gboolean request_queue_is_empty(RequestQueue *queue);
+
+/* Moves everything to @requests, which requests_clear() empties. */
+void request_queue_take(RequestQueue *queue, Requests *requests);
+void requests_clear(Requests *requests);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Requests, requests_clear)
