@@ -258,7 +258,8 @@ static void test_every_attribute_is_looked_at(void)
 		"<os><type>hvm</type><kernel>/k</kernel><initrd>/i</initrd>"
 		"<cmdline>c</cmdline></os>"
 		"<features><acpi/><apic/><pae/><smm state='off'/><vmport state='off'/>"
-		"</features><cpu mode='host-passthrough'/>"
+		"</features><cpu mode='host-passthrough'>"
+		"<topology sockets='1' cores='2' threads='1'/></cpu>"
 		"<clock offset='utc'><timer name='hpet' present='no'/></clock>"
 		"<on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot>"
 		"<on_crash>destroy</on_crash>"
@@ -296,7 +297,7 @@ static void test_every_attribute_is_looked_at(void)
 			assert_refused(changed->str, VIR_ERR_CONFIG_UNSUPPORTED, message);
 		}
 	}
-	g_assert_cmpuint(elements, ==, 50);
+	g_assert_cmpuint(elements, ==, 51);
 }
 
 static void test_document_of_20_mb(void)

@@ -106,6 +106,7 @@ typedef struct {
 
 	gboolean cpu_host_passthrough; /* <cpu mode='host-passthrough'>, the only mode: TRUE */
 	DomainSwitch cpu_migratable;   /* <cpu migratable='on|off'>; there is no migration yet */
+	guint cpu_cores;	       /* <topology cores=>: 0 where absent, else as vcpus */
 	DomainSwitch suspend_to_mem;   /* <pm>; never YES: the machine has no S3 and no S4 */
 	DomainSwitch suspend_to_disk;
 

@@ -110,6 +110,14 @@ static void format_cpu(XmlWriter *writer, const DomainDef *def)
 	xml_writer_attribute(writer, "mode", "host-passthrough");
 	xml_writer_attribute(writer, "check", "none");
 	attribute_switch(writer, "migratable", def->cpu_migratable, "off", "on");
+	if (def->cpu_cores > 0) {
+		xml_writer_start(writer, "topology");
+		xml_writer_attribute(writer, "sockets", "1");
+		xml_writer_attribute(writer, "dies", "1");
+		xml_writer_attribute_number(writer, "cores", def->cpu_cores);
+		xml_writer_attribute(writer, "threads", "1");
+		xml_writer_end(writer);
+	}
 	xml_writer_end(writer);
 }
 

@@ -356,6 +356,25 @@ static void parse_features(XmlWalk *walk, xmlNode *root, DomainDef *def)
 		def->says |= DOMAIN_SAYS_NO_VMPORT;
 }
 
+/* The guest sees what the machine has, one socket with a core for each vCPU; whoever says the
+ * same may. */
+static void parse_topology(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
+{
+	static const char *const ones[] = { "sockets", "dies", "clusters", "threads" };
+	xmlNode *topology = xml_walk_child(walk, cpu, "topology");
+	const char *text = xml_walk_attribute_required(walk, topology, "cores");
+	guint64 cores = 0;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(ones); i++)
+		parse_only(walk, topology, ones[i], "1");
+
+	if (!text)
+		return;
+	if (!xml_walk_number(text, &cores) || cores == 0 || cores > G_MAXUINT)
+		wrong_value(walk, topology, "cores", text, "a number of cores");
+	def->cpu_cores = (guint)cores;
+}
+
 static void parse_cpu(XmlWalk *walk, xmlNode *root, DomainDef *def)
 {
 	xmlNode *cpu = xml_walk_child(walk, root, "cpu");
@@ -370,6 +389,7 @@ static void parse_cpu(XmlWalk *walk, xmlNode *root, DomainDef *def)
 			       "'host-passthrough' is supported");
 	parse_only(walk, cpu, "check", "none");
 	def->cpu_migratable = parse_switch(walk, cpu, "migratable", "off", "on");
+	parse_topology(walk, cpu, def);
 }
 
 static void parse_clock(XmlWalk *walk, xmlNode *root, DomainDef *def)

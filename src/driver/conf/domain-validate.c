@@ -130,6 +130,11 @@ gboolean domain_def_validate(const DomainDef *def, GError **error)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
 				    "element 'vcpu' is %u: a domain has 1 to %d", def->vcpus,
 				    DOMAIN_MAX_VCPUS);
+	if (def->cpu_cores > 0 && def->cpu_cores != def->vcpus)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    "element 'cpu/topology' has %u cores and 'vcpu' is %u: the "
+				    "machine has one socket with a core for each vCPU",
+				    def->cpu_cores, def->vcpus);
 	if (!check_boot(def, error) || !check_path("devices/emulator", def->emulator, error))
 		return FALSE;
 
