@@ -493,10 +493,19 @@ static int compare_names(gconstpointer a, gconstpointer b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* The examples that the documentation shows can be defined as they are. */
+static void test_example(gconstpointer data)
+{
+	g_autofree char *xml = read_file(data);
+	g_autoptr(DomainDef) def = parse(xml, has_libvirt_schemas() ? DOMAIN_PARSE_VALIDATE : 0);
+
+	g_assert_nonnull(def);
+}
+
 /* One test case a file, in the order of their names. */
 static guint add_folder(const char *folder, const char *prefix, GTestDataFunc function)
 {
-	g_autofree char *path = g_build_filename(DATA_FOLDER, folder, NULL);
+	g_autofree char *path = g_canonicalize_filename(folder, DATA_FOLDER);
 	g_autoptr(GError) error = NULL;
 	g_autoptr(GDir) dir = g_dir_open(path, 0, &error);
 	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
@@ -526,6 +535,8 @@ int main(int argc, char **argv)
 	g_assert_cmpuint(add_folder("accepted", "accepted", test_accepted), >, 0);
 	add_folder("accepted", "valid", test_accepted_by_schema);
 	g_assert_cmpuint(add_folder("refused", "refused", test_refused), >, 0);
+	if (g_file_test(DATA_FOLDER "/../../docs/examples", G_FILE_TEST_IS_DIR))
+		add_folder("../../docs/examples", "example", test_example);
 
 	g_test_add_func("/xml/elements-refused-by-name", test_elements_refused_by_name);
 	g_test_add_func("/xml/devices-refused-by-name", test_devices_refused_by_name);
