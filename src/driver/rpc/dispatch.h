@@ -16,13 +16,15 @@
 #include <rpc/rpc.h>
 
 typedef struct RpcClient RpcClient;
+typedef struct RpcStream RpcStream;
 
 /* A call that is being carried out; valid while its handler runs. */
 typedef struct {
-	RpcClient *client;   /* alive while the call is; see rpc/client.h */
+	RpcClient *client; /* alive while the call is; see rpc/client.h */
 	guint32 procedure;
 	guint32 serial;
-	gpointer driver;     /* what rpc_server_new() was given */
+	gpointer driver;   /* what rpc_server_new() was given */
+	RpcStream *stream; /* opened by the handler; the server's, see stream.h */
 } RpcCall;
 
 /*
@@ -35,16 +37,16 @@ typedef struct {
 typedef gboolean (*RpcHandler)(RpcCall *call, const void *args, void *result, GError **error);
 
 typedef enum {
-	RPC_ACCESS_READ,  /* allowed on the read-only socket */
-	RPC_ACCESS_WRITE, /* VIR_ERR_OPERATION_DENIED there */
+	RPC_ACCESS_READ,   /* allowed on the read-only socket */
+	RPC_ACCESS_WRITE,  /* VIR_ERR_OPERATION_DENIED there */
 	RPC_ACCESS_ANYONE, /* allowed before CONNECT_OPEN and authentication */
 } RpcAccess;
 
 typedef struct {
 	guint32 number;
-	const char *name;       /* for logs and errors, "DomainDefineXMLFlags" */
+	const char *name; /* for logs and errors; NULL ends a table */
 	RpcAccess access;
-	xdrproc_t args_filter;  /* NULL: no arguments */
+	xdrproc_t args_filter; /* NULL: no arguments */
 	gsize args_size;
 	xdrproc_t result_filter; /* NULL: no result */
 	gsize result_size;
@@ -55,26 +57,26 @@ typedef struct {
  * A row of a procedure table. NAME_args and NAME_ret are the .x file's types; the variants
  * say which of the two exist.
  */
-#define RPC_PROCEDURE(number_, access_, name_, handler_)                                          \
-	{                                                                                         \
-		.number = (number_), .name = #name_, .access = (access_),                         \
-		.args_filter = (xdrproc_t)xdr_##name_##_args, .args_size = sizeof(name_##_args),  \
+#define RPC_PROCEDURE(number_, access_, name_, handler_)                                           \
+	{                                                                                          \
+		.number = (number_), .name = #name_, .access = (access_),                          \
+		.args_filter = (xdrproc_t)xdr_##name_##_args, .args_size = sizeof(name_##_args),   \
 		.result_filter = (xdrproc_t)xdr_##name_##_ret, .result_size = sizeof(name_##_ret), \
-		.handler = (handler_),                                                            \
+		.handler = (handler_),                                                             \
 	}
-#define RPC_PROCEDURE_ARGS(number_, access_, name_, handler_)                                     \
-	{                                                                                         \
-		.number = (number_), .name = #name_, .access = (access_),                         \
-		.args_filter = (xdrproc_t)xdr_##name_##_args, .args_size = sizeof(name_##_args),  \
-		.handler = (handler_),                                                            \
+#define RPC_PROCEDURE_ARGS(number_, access_, name_, handler_)                                    \
+	{                                                                                        \
+		.number = (number_), .name = #name_, .access = (access_),                        \
+		.args_filter = (xdrproc_t)xdr_##name_##_args, .args_size = sizeof(name_##_args), \
+		.handler = (handler_),                                                           \
 	}
-#define RPC_PROCEDURE_RET(number_, access_, name_, handler_)                                      \
-	{                                                                                         \
-		.number = (number_), .name = #name_, .access = (access_),                         \
+#define RPC_PROCEDURE_RET(number_, access_, name_, handler_)                                       \
+	{                                                                                          \
+		.number = (number_), .name = #name_, .access = (access_),                          \
 		.result_filter = (xdrproc_t)xdr_##name_##_ret, .result_size = sizeof(name_##_ret), \
-		.handler = (handler_),                                                            \
+		.handler = (handler_),                                                             \
 	}
-#define RPC_PROCEDURE_PLAIN(number_, access_, name_, handler_)                                    \
-	{                                                                                         \
-		.number = (number_), .name = #name_, .access = (access_), .handler = (handler_),  \
+#define RPC_PROCEDURE_PLAIN(number_, access_, name_, handler_)                                   \
+	{                                                                                        \
+		.number = (number_), .name = #name_, .access = (access_), .handler = (handler_), \
 	}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* wire.c - messages of libvirt's RPC as bytes */
+#include "driver/rpc/wire.h"
+
+#include <libvirt/virterror.h>
+#include <string.h>
+
+#include "driver/error.h"
+#include "driver/rpc/protocol.h"
+
+/* What a first try at encoding gets; it doubles from there. */
+#define ENCODE_START 4096u
+
+static guint32 read_word(const guint8 *data)
+{
+	guint32 word;
+
+	memcpy(&word, data, sizeof(word));
+	return GUINT32_FROM_BE(word);
+}
+
+static void write_word(guint8 *data, guint32 word)
+{
+	word = GUINT32_TO_BE(word);
+	memcpy(data, &word, sizeof(word));
+}
+
+gboolean wire_parse_length(const guint8 *data, gsize *size)
+{
+	*size = read_word(data);
+	return *size >= WIRE_LENGTH_SIZE + WIRE_HEADER_SIZE &&
+	       *size <= WIRE_LENGTH_SIZE + WIRE_MESSAGE_MAX;
+}
+
+void wire_parse_header(const guint8 *data, gsize size, WireHeader *header)
+{
+	g_return_if_fail(size >= WIRE_LENGTH_SIZE + WIRE_HEADER_SIZE);
+
+	data += WIRE_LENGTH_SIZE;
+	header->program = read_word(data);
+	header->version = read_word(data + 4);
+	header->procedure = (gint32)read_word(data + 8);
+	header->type = read_word(data + 12);
+	header->serial = read_word(data + 16);
+	header->status = read_word(data + 20);
+}
+
+static void write_header(guint8 *data, gsize size, const WireHeader *header)
+{
+	write_word(data, size);
+	data += WIRE_LENGTH_SIZE;
+	write_word(data, header->program);
+	write_word(data + 4, header->version);
+	write_word(data + 8, (guint32)header->procedure);
+	write_word(data + 12, header->type);
+	write_word(data + 16, header->serial);
+	write_word(data + 20, header->status);
+}
+
+gboolean wire_decode(const guint8 *payload, gsize size, xdrproc_t filter, void *value)
+{
+	gboolean decoded;
+	XDR xdr;
+
+	xdrmem_create(&xdr, (char *)payload, size, XDR_DECODE);
+	decoded = filter(&xdr, value);
+	xdr_destroy(&xdr);
+	return decoded;
+}
+
+GBytes *wire_encode(const WireHeader *header, xdrproc_t filter, const void *value)
+{
+	const gsize start = WIRE_LENGTH_SIZE + WIRE_HEADER_SIZE;
+	gsize payload_size = 0;
+
+	if (!filter) {
+		guint8 *message = g_malloc(start);
+
+		write_header(message, start, header);
+		return g_bytes_new_take(message, start);
+	}
+	for (gsize room = ENCODE_START; room <= WIRE_MESSAGE_MAX; room *= 2) {
+		g_autofree guint8 *message = g_malloc(start + room);
+		gboolean encoded;
+		XDR xdr;
+
+		xdrmem_create(&xdr, (char *)message + start, room, XDR_ENCODE);
+		/* Encoding only reads the value; XDR has one filter for both directions. */
+		encoded = filter(&xdr, (void *)value);
+		payload_size = xdr_getpos(&xdr);
+		xdr_destroy(&xdr);
+		if (!encoded || payload_size > WIRE_MESSAGE_MAX - WIRE_HEADER_SIZE)
+			continue;
+		write_header(message, start + payload_size, header);
+		return g_bytes_new_take(g_steal_pointer(&message), start + payload_size);
+	}
+	return NULL;
+}
+
+GBytes *wire_encode_data(const WireHeader *header, const void *data, gsize size)
+{
+	const gsize start = WIRE_LENGTH_SIZE + WIRE_HEADER_SIZE;
+	guint8 *message;
+
+	g_return_val_if_fail(size <= WIRE_STREAM_DATA_MAX, NULL);
+
+	message = g_malloc(start + size);
+	write_header(message, start + size, header);
+	if (size > 0)
+		memcpy(message + start, data, size);
+	return g_bytes_new_take(message, start + size);
+}
+
+GBytes *wire_encode_error(const WireHeader *header, const GError *error)
+{
+	WireHeader error_header = *header;
+	/* No message is longer than the protocol allows, whatever a client made it quote. */
+	g_autofree char *message = g_strndup(error->message, 64u << 10);
+	g_autofree char *valid = g_utf8_make_valid(message, -1);
+	const RpcError rpc_error = {
+		.code = error->domain == DRIVER_ERROR ? error->code : VIR_ERR_INTERNAL_ERROR,
+		.domain = VIR_FROM_DOMAIN,
+		.message = &valid,
+		.level = VIR_ERR_ERROR,
+		.int1 = -1,
+		.int2 = -1,
+	};
+	GBytes *bytes;
+
+	error_header.status = WIRE_ERROR;
+	bytes = wire_encode(&error_header, (xdrproc_t)xdr_RpcError, &rpc_error);
+	g_assert(bytes);
+	return bytes;
+}
