@@ -8,7 +8,7 @@
 
 #include "config.h"
 #include "vmm/log.h"
-#include "vmm/monitor/qmp-splitter.h"
+#include "common/qmp-splitter.h"
 
 /* What may wait for a client that does not read; then it is sent away. */
 #define OUTPUT_MAX  (1u << 20)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qmp-splitter.c - where one JSON object of a stream ends and the next begins */
-#include "vmm/monitor/qmp-splitter.h"
+#include "common/qmp-splitter.h"
 
 #include <string.h>
 
