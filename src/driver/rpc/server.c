@@ -110,20 +110,27 @@ static void stop_keepalive(RpcServer *server)
 	g_clear_pointer(&server->keepalive_source, g_source_unref);
 }
 
-void rpc_server_free(RpcServer *server)
+void rpc_server_stop(RpcServer *server)
 {
-	if (!server)
+	if (!server->workers)
 		return;
 	for (guint i = 0; i < server->listeners->len; i++)
 		g_source_destroy(g_ptr_array_index(server->listeners, i));
 	server->on_idle = NULL;
 	while (server->clients->len > 0)
 		rpc_client_close(g_ptr_array_index(server->clients, 0));
-	g_thread_pool_free(server->workers, FALSE, TRUE);
+	g_thread_pool_free(g_steal_pointer(&server->workers), FALSE, TRUE);
 	/* What the last workers have posted still names the server. */
 	while (g_main_context_iteration(server->context, FALSE))
 		continue;
 	stop_keepalive(server);
+}
+
+void rpc_server_free(RpcServer *server)
+{
+	if (!server)
+		return;
+	rpc_server_stop(server);
 	g_array_unref(server->registrations);
 	g_ptr_array_unref(server->clients);
 	g_ptr_array_unref(server->listeners);

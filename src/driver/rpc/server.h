@@ -39,7 +39,15 @@ typedef struct RpcServer RpcServer;
  */
 RpcServer *rpc_server_new(const RpcProcedure *const *tables, const char *uri, gpointer driver);
 
-/* Disconnects everybody and waits for the calls under way. */
+/*
+ * rpc_server_stop - disconnect everybody, and wait for the calls under way and for what
+ * rpc_client_on_close() has asked for
+ *
+ * Events may still be sent to the server; nobody hears them. Nothing else may be.
+ */
+void rpc_server_stop(RpcServer *server);
+
+/* Stops it where that has not been done. */
 void rpc_server_free(RpcServer *server);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RpcServer, rpc_server_free)
 
