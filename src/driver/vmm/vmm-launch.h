@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vmm-launch.h - from a domain's configuration to a VMM that waits for its first command
+ *
+ * Theory of operation
+ *
+ * The VMM gets descriptors, not paths: KVM, the userfaultfd device, the kernel and initrd,
+ * the console and the socket that its monitor listens on are opened here and handed over by
+ * number, so that the process needs no right to open anything. It starts paused; that it is
+ * ready is known by its monitor's greeting, which the socket's queue holds the daemon's
+ * connection for. If it ends before, the connection ends with it.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "driver/conf/domain-def.h"
+#include "driver/vmm/qmp-client.h"
+#include "driver/vmm/vmm-process.h"
+
+typedef struct {
+	const char *emulator;	  /* where the domain names none */
+	const char *monitor_path; /* of the socket to be made; an old one is replaced */
+	const char *log_path;
+	uid_t uid; /* who the VMM runs as */
+	gid_t gid;
+} VmmLaunch;
+
+/* A VMM that runs. */
+typedef struct {
+	VmmProcess *process;
+	QmpClient *monitor; /* not started yet */
+	gint64 log_start;   /* for vmm_log_tail() */
+} Vmm;
+
+/*
+ * vmm_launch - start a VMM for a domain
+ * @def: its configuration; the path and alias of its serial port are filled in
+ * @vmm: for vmm_clear()
+ *
+ * Blocks until the VMM is ready. Nothing is left behind on failure but the log.
+ *
+ * Return: FALSE with DRIVER_ERROR: VIR_ERR_SYSTEM_ERROR that names the file which cannot be
+ * opened, VIR_ERR_INTERNAL_ERROR with the end of the log where the VMM gave up.
+ */
+gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **error);
+
+/* Ends the monitor's connection and forgets the process, which is not ended. */
+void vmm_clear(Vmm *vmm);
+
+/*
+ * vmm_failure - what there is to say about a VMM that has ended
+ *
+ * Return: text for g_free(): how it ended and the last lines of its log.
+ */
+char *vmm_failure(VmmProcess *process, const char *log_path, gint64 log_start);

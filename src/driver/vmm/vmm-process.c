@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vmm-process.c - the process of a domain's VMM, from spawning it to its end */
+#include "driver/vmm/vmm-process.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "driver/error.h"
+
+struct VmmProcess {
+	pid_t pid;
+	int pidfd;
+	guint64 start_time; /* clock ticks since the host's boot */
+	gboolean is_child;
+
+	GMutex lock; /* guards what follows; innermost */
+	gboolean has_ended;
+	gboolean has_status;
+	siginfo_t status;
+};
+
+/* What the child needs between fork and exec, where only system calls are safe. */
+typedef struct {
+	gboolean change_user;
+	uid_t uid;
+	gid_t gid;
+} ChildSetup;
+
+static void set_up_child(gpointer data)
+{
+	const ChildSetup *setup = data;
+
+	(void)setsid();
+	if (setup->change_user &&
+	    (setgroups(0, NULL) < 0 || setresgid(setup->gid, setup->gid, setup->gid) < 0 ||
+	     setresuid(setup->uid, setup->uid, setup->uid) < 0))
+		_exit(127);
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	(void)signal(SIGPIPE, SIG_DFL);
+}
+
+/*
+ * Fields of /proc/PID/stat by their numbers in proc(5), from 3 on. The name, field 2, may
+ * contain anything; what follows its last bracket does not.
+ */
+enum {
+	STAT_FIRST = 3,
+	STAT_USER_TIME = 14,
+	STAT_SYSTEM_TIME = 15,
+	STAT_START_TIME = 22,
+	STAT_RESIDENT_PAGES = 24,
+	STAT_PROCESSOR = 39,
+};
+
+static GStrv read_stat(pid_t pid, pid_t tid)
+{
+	g_autofree char *path = tid ? g_strdup_printf("/proc/%d/task/%d/stat", (int)pid, (int)tid) :
+				      g_strdup_printf("/proc/%d/stat", (int)pid);
+	g_autofree char *text = NULL;
+	g_auto(GStrv) fields = NULL;
+	const char *end;
+
+	if (!g_file_get_contents(path, &text, NULL, NULL))
+		return NULL;
+	end = strrchr(text, ')');
+	if (!end || end[1] != ' ')
+		return NULL;
+	fields = g_strsplit(end + 2, " ", -1);
+	if (g_strv_length(fields) <= STAT_PROCESSOR - STAT_FIRST)
+		return NULL;
+	return g_steal_pointer(&fields);
+}
+
+static guint64 stat_number(GStrv fields, guint number)
+{
+	return g_ascii_strtoull(fields[number - STAT_FIRST], NULL, 10);
+}
+
+static gboolean read_start_time(pid_t pid, guint64 *start_time)
+{
+	g_auto(GStrv) fields = read_stat(pid, 0);
+
+	if (!fields)
+		return FALSE;
+	*start_time = stat_number(fields, STAT_START_TIME);
+	return TRUE;
+}
+
+static VmmProcess *process_new(pid_t pid, int pidfd, guint64 start_time, gboolean is_child)
+{
+	VmmProcess *process = g_new0(VmmProcess, 1);
+
+	g_mutex_init(&process->lock);
+	process->pid = pid;
+	process->pidfd = pidfd;
+	process->start_time = start_time;
+	process->is_child = is_child;
+	return process;
+}
+
+static int open_pidfd(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+VmmProcess *vmm_process_spawn(const VmmSpawn *spawn, GError **error)
+{
+	ChildSetup setup = {
+		.change_user = spawn->uid != geteuid() || spawn->gid != getegid(),
+		.uid = spawn->uid,
+		.gid = spawn->gid,
+	};
+	g_autofree int *sources = g_new(int, spawn->n_descriptors);
+	g_autofree int *targets = g_new(int, spawn->n_descriptors);
+	g_autoptr(GError) cause = NULL;
+	guint64 start_time = 0;
+	GPid pid;
+	int pidfd;
+
+	for (guint i = 0; i < spawn->n_descriptors; i++) {
+		sources[i] = spawn->descriptors[i].source;
+		targets[i] = spawn->descriptors[i].target;
+	}
+	if (!g_spawn_async_with_pipes_and_fds("/", spawn->argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD,
+					      set_up_child, &setup, -1, spawn->log_fd,
+					      spawn->log_fd, sources, targets, spawn->n_descriptors,
+					      &pid, NULL, NULL, NULL, &cause)) {
+		driver_error(error, VIR_ERR_INTERNAL_ERROR, "starting '%s': %s", spawn->argv[0],
+			     cause->message);
+		return NULL;
+	}
+	/* Nobody has reaped it, so that the number is still its own. */
+	pidfd = open_pidfd(pid);
+	if (pidfd < 0 || !read_start_time(pid, &start_time)) {
+		driver_error(error, VIR_ERR_INTERNAL_ERROR, "following process %d: %s", (int)pid,
+			     g_strerror(errno));
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+		if (pidfd >= 0)
+			close(pidfd);
+		return NULL;
+	}
+	return process_new(pid, pidfd, start_time, TRUE);
+}
+
+VmmProcess *vmm_process_adopt(pid_t pid, guint64 start_time, GError **error)
+{
+	int pidfd = pid > 0 ? open_pidfd(pid) : -1;
+	guint64 found = 0;
+
+	/* Looked at after the pidfd is open: what has this start time now is what it names. */
+	if (pidfd >= 0 && read_start_time(pid, &found) && found == start_time)
+		return process_new(pid, pidfd, start_time, FALSE);
+	if (pidfd >= 0)
+		close(pidfd);
+	driver_error(error, VIR_ERR_INTERNAL_ERROR, "process %d has ended", (int)pid);
+	return NULL;
+}
+
+void vmm_process_free(VmmProcess *process)
+{
+	if (!process)
+		return;
+	close(process->pidfd);
+	g_mutex_clear(&process->lock);
+	g_free(process);
+}
+
+pid_t vmm_process_pid(const VmmProcess *process)
+{
+	return process->pid;
+}
+
+guint64 vmm_process_start_time(const VmmProcess *process)
+{
+	return process->start_time;
+}
+
+/* With the lock, once the pidfd is readable. */
+static void reap(VmmProcess *process)
+{
+	if (process->has_ended)
+		return;
+	process->has_ended = TRUE;
+	if (process->is_child)
+		process->has_status = waitid(P_PIDFD, process->pidfd, &process->status,
+					     WEXITED | WNOHANG) == 0 &&
+				      process->status.si_pid == process->pid;
+}
+
+gboolean vmm_process_wait(VmmProcess *process, guint seconds)
+{
+	const gint64 deadline = g_get_monotonic_time() + seconds * G_TIME_SPAN_SECOND;
+	struct pollfd poll_fd = { .fd = process->pidfd, .events = POLLIN };
+	int n;
+
+	do {
+		gint64 left_ms = (deadline - g_get_monotonic_time()) / G_TIME_SPAN_MILLISECOND;
+
+		n = poll(&poll_fd, 1, CLAMP(left_ms, 0, G_MAXINT));
+	} while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return FALSE;
+	g_mutex_lock(&process->lock);
+	reap(process);
+	g_mutex_unlock(&process->lock);
+	return TRUE;
+}
+
+char *vmm_process_outcome(VmmProcess *process)
+{
+	char *outcome = NULL;
+
+	g_mutex_lock(&process->lock);
+	if (process->has_status && process->status.si_code == CLD_EXITED)
+		outcome = g_strdup_printf("exit status %d", process->status.si_status);
+	else if (process->has_status)
+		outcome = g_strdup_printf("signal %d (%s)", process->status.si_status,
+					  g_strsignal(process->status.si_status));
+	g_mutex_unlock(&process->lock);
+	return outcome;
+}
+
+void vmm_process_signal(VmmProcess *process, int signal_number)
+{
+	(void)syscall(SYS_pidfd_send_signal, process->pidfd, signal_number, NULL, 0);
+}
+
+gboolean vmm_process_cpu_time(const VmmProcess *process, pid_t tid, VmmCpuTime *time)
+{
+	const guint64 tick_ns = G_GUINT64_CONSTANT(1000000000) / (guint64)sysconf(_SC_CLK_TCK);
+	g_auto(GStrv) fields = read_stat(process->pid, tid);
+
+	if (!fields)
+		return FALSE;
+	time->user_ns = stat_number(fields, STAT_USER_TIME) * tick_ns;
+	time->system_ns = stat_number(fields, STAT_SYSTEM_TIME) * tick_ns;
+	time->processor = (int)stat_number(fields, STAT_PROCESSOR);
+	return TRUE;
+}
+
+guint64 vmm_process_resident_kib(const VmmProcess *process)
+{
+	g_auto(GStrv) fields = read_stat(process->pid, 0);
+
+	return fields ? stat_number(fields, STAT_RESIDENT_PAGES) * (guint64)sysconf(_SC_PAGESIZE) /
+				1024 :
+			0;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vmm-process.h - the process of a domain's VMM, from spawning it to its end
+ *
+ * Theory of operation
+ *
+ * A VMM outlives the daemon: it is in a session of its own, and its status file says its
+ * process id and the time when the kernel started it. The two together name a process for
+ * as long as the host runs, so that a daemon which finds the file again cannot mistake
+ * another process for it. From then on a pidfd stands for the process: it can be waited
+ * for and signalled whether it is a child or not, and never names another one.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+typedef struct VmmProcess VmmProcess;
+
+/* A descriptor of this process and the number that it has in the VMM. */
+typedef struct {
+	int source;
+	int target;
+} VmmDescriptor;
+
+typedef struct {
+	const char *const *argv;	  /* argv[0] is the program's path */
+	const VmmDescriptor *descriptors; /* target numbers from 3 on */
+	guint n_descriptors;
+	int log_fd; /* becomes standard output and standard error */
+	uid_t uid;  /* who the VMM runs as; differs from the caller's only for root */
+	gid_t gid;
+} VmmSpawn;
+
+/*
+ * vmm_process_spawn - start a program in a session of its own
+ *
+ * Return: NULL with DRIVER_ERROR (VIR_ERR_INTERNAL_ERROR) that names the program.
+ */
+VmmProcess *vmm_process_spawn(const VmmSpawn *spawn, GError **error);
+
+/*
+ * vmm_process_adopt - find a process again
+ *
+ * Return: NULL with DRIVER_ERROR where it has ended.
+ */
+VmmProcess *vmm_process_adopt(pid_t pid, guint64 start_time, GError **error);
+
+void vmm_process_free(VmmProcess *process);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmProcess, vmm_process_free)
+
+pid_t vmm_process_pid(const VmmProcess *process);
+guint64 vmm_process_start_time(const VmmProcess *process);
+
+/*
+ * vmm_process_wait - wait for its end and reap it
+ * @seconds: 0 to look only
+ *
+ * Safe on any thread, and again after it has ended.
+ *
+ * Return: TRUE when it has ended.
+ */
+gboolean vmm_process_wait(VmmProcess *process, guint seconds);
+
+/* How it ended, "exit status 1" or "signal 9 (Killed)"; NULL when that is not known. */
+char *vmm_process_outcome(VmmProcess *process);
+
+void vmm_process_signal(VmmProcess *process, int signal);
+
+/* Processor time that a thread or, with @tid 0, the whole process has used, in ns. */
+typedef struct {
+	guint64 user_ns;
+	guint64 system_ns;
+	int processor; /* where it ran last */
+} VmmCpuTime;
+
+/* Return: FALSE when it has ended. */
+gboolean vmm_process_cpu_time(const VmmProcess *process, pid_t tid, VmmCpuTime *time);
+
+/* Resident memory in KiB; 0 when it has ended. */
+guint64 vmm_process_resident_kib(const VmmProcess *process);
