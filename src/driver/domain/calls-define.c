@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* calls-define.c - procedures that define and undefine domains, and their autostart */
+#include "driver/domain/calls.h"
+#include "driver/domain/store.h"
+#include "driver/error.h"
+
+/* With the job. Takes over @def where it succeeds. */
+static gboolean set_config(Domain *domain, DomainDef *def, GError **error)
+{
+	const Driver *driver = domain->driver;
+	gboolean is_new;
+
+	if (!store_save_config(driver, def, error))
+		return FALSE;
+	g_mutex_lock(&domain->lock);
+	is_new = !domain->config;
+	domain_def_free(domain->config);
+	domain->config = def;
+	domain->is_updated = domain_is_active(domain);
+	domain_send_event(domain, VIR_DOMAIN_EVENT_DEFINED,
+			  is_new ? VIR_DOMAIN_EVENT_DEFINED_ADDED :
+				   VIR_DOMAIN_EVENT_DEFINED_UPDATED);
+	g_mutex_unlock(&domain->lock);
+	return TRUE;
+}
+
+/* Return: the domain, for domain_unref(), or NULL with @error set. */
+static Domain *define(Driver *driver, const char *xml, DomainParseFlags flags, GError **error)
+{
+	g_autoptr(DomainDef) def = domain_def_parse(xml, flags | DOMAIN_PARSE_INACTIVE, error);
+	g_autoptr(Domain) domain = NULL;
+	gboolean defined;
+
+	if (!def)
+		return NULL;
+	domain = domain_list_obtain(driver->domains, driver, def, error);
+	if (!domain || !domain_begin_job(domain, "define", error))
+		return NULL;
+	defined = set_config(domain, def, error);
+	if (defined)
+		def = NULL;
+	domain_list_drop_invisible(driver->domains, domain);
+	domain_end_job(domain);
+	return defined ? g_steal_pointer(&domain) : NULL;
+}
+
+static gboolean reply_defined(RpcCall *call, const char *xml, guint flags, RpcDomain *wire,
+			      GError **error)
+{
+	g_autoptr(Domain) domain = NULL;
+
+	if (!calls_check_flags("virDomainDefineXMLFlags", flags, VIR_DOMAIN_DEFINE_VALIDATE, error))
+		return FALSE;
+	domain = define(call->driver, xml,
+			flags & VIR_DOMAIN_DEFINE_VALIDATE ? DOMAIN_PARSE_VALIDATE : 0, error);
+	if (!domain)
+		return FALSE;
+	calls_fill_domain(wire, domain);
+	return TRUE;
+}
+
+static gboolean define_xml(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainDefineXml_args *request = args;
+	DomainDefineXml_ret *ret = result;
+
+	return reply_defined(call, request->xml, 0, &ret->dom, error);
+}
+
+static gboolean define_xml_flags(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainDefineXmlFlags_args *request = args;
+	DomainDefineXmlFlags_ret *ret = result;
+
+	return reply_defined(call, request->xml, request->flags, &ret->dom, error);
+}
+
+/* With the job. */
+static gboolean drop_config(Domain *domain, GError **error)
+{
+	const Driver *driver = domain->driver;
+	gboolean is_defined;
+
+	g_mutex_lock(&domain->lock);
+	is_defined = domain->config != NULL;
+	g_mutex_unlock(&domain->lock);
+	if (!is_defined)
+		return driver_error(error, VIR_ERR_OPERATION_INVALID,
+				    "cannot undefine transient domain '%s'", domain->name);
+	if (!store_delete_config(driver, domain->name, error))
+		return FALSE;
+	g_mutex_lock(&domain->lock);
+	domain_send_event(domain, VIR_DOMAIN_EVENT_UNDEFINED, VIR_DOMAIN_EVENT_UNDEFINED_REMOVED);
+	g_clear_pointer(&domain->config, domain_def_free);
+	domain->is_autostart = FALSE;
+	g_mutex_unlock(&domain->lock);
+	return TRUE;
+}
+
+static gboolean undefine(const RpcCall *call, const RpcDomain *wire, GError **error)
+{
+	Driver *driver = call->driver;
+	g_autoptr(Domain) domain = calls_domain(call, wire, error);
+	gboolean done;
+
+	if (!domain || !domain_begin_job(domain, "undefine", error))
+		return FALSE;
+	done = drop_config(domain, error);
+	domain_list_drop_invisible(driver->domains, domain);
+	domain_end_job(domain);
+	return done;
+}
+
+static gboolean domain_undefine(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainUndefine_args *request = args;
+
+	(void)result;
+	return undefine(call, &request->dom, error);
+}
+
+/* Flags that say what to do with things that no domain has here: they ask for nothing. */
+#define UNDEFINE_FLAGS                                                               \
+	(VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | \
+	 VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM |                \
+	 VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA)
+
+static gboolean domain_undefine_flags(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainUndefineFlags_args *request = args;
+
+	(void)result;
+	return calls_check_flags("virDomainUndefineFlags", request->flags, UNDEFINE_FLAGS, error) &&
+	       undefine(call, &request->dom, error);
+}
+
+static gboolean get_autostart(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainGetAutostart_args *request = args;
+	DomainGetAutostart_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	if (!domain)
+		return FALSE;
+	g_mutex_lock(&domain->lock);
+	ret->autostart = domain->is_autostart;
+	g_mutex_unlock(&domain->lock);
+	return TRUE;
+}
+
+/* With the job. */
+static gboolean change_autostart(Domain *domain, gboolean autostart, GError **error)
+{
+	gboolean is_defined;
+
+	g_mutex_lock(&domain->lock);
+	is_defined = domain->config != NULL;
+	g_mutex_unlock(&domain->lock);
+	if (!is_defined)
+		return driver_error(error, VIR_ERR_OPERATION_INVALID,
+				    "cannot set autostart for transient domain '%s'", domain->name);
+	if (!store_set_autostart(domain->driver, domain->name, autostart, error))
+		return FALSE;
+	g_mutex_lock(&domain->lock);
+	domain->is_autostart = autostart;
+	g_mutex_unlock(&domain->lock);
+	return TRUE;
+}
+
+static gboolean set_autostart(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainSetAutostart_args *request = args;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	gboolean done;
+
+	(void)result;
+	if (!domain || !domain_begin_job(domain, "autostart", error))
+		return FALSE;
+	done = change_autostart(domain, request->autostart != 0, error);
+	domain_end_job(domain);
+	return done;
+}
+
+const RpcProcedure calls_define[] = {
+	RPC_PROCEDURE(RPC_DOMAIN_DEFINE_XML, RPC_ACCESS_WRITE, DomainDefineXml, define_xml),
+	RPC_PROCEDURE(RPC_DOMAIN_DEFINE_XML_FLAGS, RPC_ACCESS_WRITE, DomainDefineXmlFlags,
+		      define_xml_flags),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_UNDEFINE, RPC_ACCESS_WRITE, DomainUndefine, domain_undefine),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_UNDEFINE_FLAGS, RPC_ACCESS_WRITE, DomainUndefineFlags,
+			   domain_undefine_flags),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_AUTOSTART, RPC_ACCESS_READ, DomainGetAutostart, get_autostart),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_SET_AUTOSTART, RPC_ACCESS_WRITE, DomainSetAutostart,
+			   set_autostart),
+	{ .name = NULL },
+};

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* calls-lifecycle.c - procedures that start, stop and steer domains */
+#include "driver/domain/calls.h"
+#include "driver/domain/lifecycle.h"
+#include "driver/error.h"
+
+/*
+ * FORCE_BOOT and BYPASS_CACHE are about saved images, RESET_NVRAM about firmware; no domain
+ * has either here, so that they ask for nothing.
+ */
+#define CREATE_FLAGS                                                                              \
+	(VIR_DOMAIN_START_PAUSED | VIR_DOMAIN_START_AUTODESTROY | VIR_DOMAIN_START_BYPASS_CACHE | \
+	 VIR_DOMAIN_START_FORCE_BOOT | VIR_DOMAIN_START_RESET_NVRAM)
+
+/* With the job: what a defined domain is to be started with, or NULL with @error set. */
+static DomainDef *def_to_start(Domain *domain, GError **error)
+{
+	DomainDef *def = NULL;
+
+	g_mutex_lock(&domain->lock);
+	if (domain_is_active(domain))
+		driver_error(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is already running",
+			     domain->name);
+	else if (!domain->config)
+		driver_error(error, VIR_ERR_NO_DOMAIN, "domain '%s' is gone", domain->name);
+	else
+		def = domain_def_copy(domain->config);
+	g_mutex_unlock(&domain->lock);
+	return def;
+}
+
+static gboolean start(const RpcCall *call, Domain *domain, guint flags, GError **error)
+{
+	DomainDef *def;
+	gboolean started = FALSE;
+
+	if (!calls_check_flags("virDomainCreateWithFlags", flags, CREATE_FLAGS, error) ||
+	    !domain_begin_job(domain, "start", error))
+		return FALSE;
+	def = def_to_start(domain, error);
+	if (def)
+		started = lifecycle_start(domain, def, flags, call->client, error);
+	domain_end_job(domain);
+	return started;
+}
+
+static gboolean create(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainCreate_args *request = args;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	(void)result;
+	return domain && start(call, domain, 0, error);
+}
+
+static gboolean create_with_flags(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainCreateWithFlags_args *request = args;
+	DomainCreateWithFlags_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	if (!domain || !start(call, domain, request->flags, error))
+		return FALSE;
+	calls_fill_domain(&ret->dom, domain);
+	return TRUE;
+}
+
+/* With the job. */
+static gboolean check_inactive(Domain *domain, GError **error)
+{
+	gboolean is_active;
+
+	g_mutex_lock(&domain->lock);
+	is_active = domain_is_active(domain);
+	g_mutex_unlock(&domain->lock);
+	return !is_active || driver_error(error, VIR_ERR_OPERATION_INVALID,
+					  "domain '%s' is already running", domain->name);
+}
+
+static gboolean create_xml(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainCreateXml_args *request = args;
+	DomainCreateXml_ret *ret = result;
+	Driver *driver = call->driver;
+	const DomainParseFlags validate = request->flags & VIR_DOMAIN_START_VALIDATE ?
+						  DOMAIN_PARSE_VALIDATE :
+						  0;
+	g_autoptr(DomainDef) def = NULL;
+	g_autoptr(Domain) domain = NULL;
+	gboolean started = FALSE;
+
+	if (!calls_check_flags("virDomainCreateXML", request->flags,
+			       CREATE_FLAGS | VIR_DOMAIN_START_VALIDATE, error))
+		return FALSE;
+	def = domain_def_parse(request->xml, DOMAIN_PARSE_INACTIVE | validate, error);
+	if (!def)
+		return FALSE;
+	domain = domain_list_obtain(driver->domains, driver, def, error);
+	if (!domain || !domain_begin_job(domain, "start", error))
+		return FALSE;
+	if (check_inactive(domain, error))
+		started = lifecycle_start(domain, g_steal_pointer(&def), request->flags,
+					  call->client, error);
+	domain_list_drop_invisible(driver->domains, domain);
+	domain_end_job(domain);
+	if (started)
+		calls_fill_domain(&ret->dom, domain);
+	return started;
+}
+
+/* The guest has a power button and nothing else that hears of a wish. */
+#define SHUTDOWN_FLAGS VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
+
+static gboolean shut_down(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainShutdown_args *request = args;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	(void)result;
+	return domain && lifecycle_shutdown(domain, FALSE, error);
+}
+
+static gboolean shut_down_flags(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainShutdownFlags_args *request = args;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	(void)result;
+	return domain &&
+	       calls_check_flags("virDomainShutdownFlags", request->flags, SHUTDOWN_FLAGS, error) &&
+	       lifecycle_shutdown(domain, FALSE, error);
+}
+
+static gboolean reboot(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainReboot_args *request = args;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	(void)result;
+	return domain &&
+	       calls_check_flags("virDomainReboot", request->flags,
+				 VIR_DOMAIN_REBOOT_ACPI_POWER_BTN, error) &&
+	       lifecycle_shutdown(domain, TRUE, error);
+}
+
+static gboolean reset(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainReset_args *request = args;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	(void)result;
+	return domain && calls_check_flags("virDomainReset", request->flags, 0, error) &&
+	       lifecycle_reset(domain, error);
+}
+
+static gboolean destroy(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainDestroy_args *request = args;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	(void)result;
+	return domain && lifecycle_destroy(domain, FALSE, error);
+}
+
+static gboolean destroy_flags(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainDestroyFlags_args *request = args;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	(void)result;
+	return domain &&
+	       calls_check_flags("virDomainDestroyFlags", request->flags,
+				 VIR_DOMAIN_DESTROY_GRACEFUL, error) &&
+	       lifecycle_destroy(domain, request->flags & VIR_DOMAIN_DESTROY_GRACEFUL, error);
+}
+
+static gboolean suspend(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainSuspend_args *request = args;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	(void)result;
+	return domain && lifecycle_suspend(domain, error);
+}
+
+static gboolean resume(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainResume_args *request = args;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	(void)result;
+	return domain && lifecycle_resume(domain, error);
+}
+
+const RpcProcedure calls_lifecycle[] = {
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_CREATE, RPC_ACCESS_WRITE, DomainCreate, create),
+	RPC_PROCEDURE(RPC_DOMAIN_CREATE_WITH_FLAGS, RPC_ACCESS_WRITE, DomainCreateWithFlags,
+		      create_with_flags),
+	RPC_PROCEDURE(RPC_DOMAIN_CREATE_XML, RPC_ACCESS_WRITE, DomainCreateXml, create_xml),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_SHUTDOWN, RPC_ACCESS_WRITE, DomainShutdown, shut_down),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_SHUTDOWN_FLAGS, RPC_ACCESS_WRITE, DomainShutdownFlags,
+			   shut_down_flags),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_REBOOT, RPC_ACCESS_WRITE, DomainReboot, reboot),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_RESET, RPC_ACCESS_WRITE, DomainReset, reset),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_DESTROY, RPC_ACCESS_WRITE, DomainDestroy, destroy),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_DESTROY_FLAGS, RPC_ACCESS_WRITE, DomainDestroyFlags,
+			   destroy_flags),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_SUSPEND, RPC_ACCESS_WRITE, DomainSuspend, suspend),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_RESUME, RPC_ACCESS_WRITE, DomainResume, resume),
+	{ .name = NULL },
+};

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* calls-query.c - procedures that say what one domain is and does */
+#include <unistd.h>
+
+#include "driver/domain/calls.h"
+#include "driver/error.h"
+
+/* The VMM of a domain where it runs, for domain_vmm_unref(), else NULL. With the lock. */
+static DomainVmm *vmm_or_null(Domain *domain)
+{
+	return domain->vmm ? domain_vmm_ref(domain->vmm) : NULL;
+}
+
+static gboolean get_info(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainGetInfo_args *request = args;
+	DomainGetInfo_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	g_autoptr(DomainVmm) vmm = NULL;
+	const DomainDef *def;
+	VmmCpuTime time;
+
+	if (!domain)
+		return FALSE;
+	g_mutex_lock(&domain->lock);
+	def = domain_current_def(domain);
+	if (def) {
+		ret->state = (u_char)domain->state;
+		ret->max_memory = def->memory_kib;
+		ret->memory = def->memory_kib;
+		ret->vcpus = (u_short)def->vcpus;
+	}
+	vmm = vmm_or_null(domain);
+	g_mutex_unlock(&domain->lock);
+	if (vmm && vmm_process_cpu_time(vmm->process, 0, &time))
+		ret->cpu_time = time.user_ns + time.system_ns;
+	return TRUE;
+}
+
+static gboolean get_state(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainGetState_args *request = args;
+	DomainGetState_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	if (!domain || !calls_check_flags("virDomainGetState", request->flags, 0, error))
+		return FALSE;
+	g_mutex_lock(&domain->lock);
+	ret->state = domain->state;
+	ret->reason = domain->reason;
+	g_mutex_unlock(&domain->lock);
+	return TRUE;
+}
+
+/* Whether somebody else is changing the domain, and for how long. */
+static gboolean get_control_info(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainGetControlInfo_args *request = args;
+	DomainGetControlInfo_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	gboolean is_active;
+
+	if (!domain || !calls_check_flags("virDomainGetControlInfo", request->flags, 0, error))
+		return FALSE;
+	g_mutex_lock(&domain->lock);
+	is_active = domain_is_active(domain);
+	ret->state = domain->job ? VIR_DOMAIN_CONTROL_OCCUPIED : VIR_DOMAIN_CONTROL_OK;
+	if (domain->job)
+		ret->state_time = (guint64)(g_get_monotonic_time() - domain->job_since) / 1000;
+	g_mutex_unlock(&domain->lock);
+	return is_active || driver_error(error, VIR_ERR_OPERATION_INVALID,
+					 "domain '%s' is not running", domain->name);
+}
+
+#define XML_FLAGS (VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_UPDATE_CPU)
+
+static gboolean get_xml_desc(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainGetXmlDesc_args *request = args;
+	DomainGetXmlDesc_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	DomainFormatFlags flags = 0;
+	const DomainDef *def;
+
+	if (!domain || !calls_check_flags("virDomainGetXMLDesc", request->flags, XML_FLAGS, error))
+		return FALSE;
+	if ((request->flags & VIR_DOMAIN_XML_SECURE) && rpc_client_is_readonly(call->client))
+		return driver_error(error, VIR_ERR_OPERATION_DENIED,
+				    "secret parts of the XML on a read-only connection");
+	if (request->flags & VIR_DOMAIN_XML_SECURE)
+		flags |= DOMAIN_FORMAT_SECURE;
+
+	g_mutex_lock(&domain->lock);
+	def = domain_current_def(domain);
+	/* A transient domain has no other definition than what runs. */
+	if ((request->flags & VIR_DOMAIN_XML_INACTIVE) && domain->config)
+		def = domain->config;
+	if (!domain->live || (request->flags & VIR_DOMAIN_XML_INACTIVE))
+		flags |= DOMAIN_FORMAT_INACTIVE;
+	if (def)
+		ret->xml = domain_def_format(def, flags);
+	g_mutex_unlock(&domain->lock);
+	return ret->xml ||
+	       driver_error(error, VIR_ERR_NO_DOMAIN, "domain '%s' is gone", domain->name);
+}
+
+static gboolean get_os_type(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainGetOsType_args *request = args;
+	DomainGetOsType_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	if (!domain)
+		return FALSE;
+	ret->type = g_strdup("hvm");
+	return TRUE;
+}
+
+static gboolean get_max_memory(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainGetMaxMemory_args *request = args;
+	DomainGetMaxMemory_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	const DomainDef *def;
+
+	if (!domain)
+		return FALSE;
+	g_mutex_lock(&domain->lock);
+	def = domain_current_def(domain);
+	ret->memory = def ? def->memory_kib : 0;
+	g_mutex_unlock(&domain->lock);
+	return TRUE;
+}
+
+/* What a domain's number of vCPUs is, live or in its definition; -1 with @error set. */
+static int count_vcpus(Domain *domain, guint flags, GError **error)
+{
+	const DomainDef *def;
+	int count = -1;
+
+	g_mutex_lock(&domain->lock);
+	if (flags & VIR_DOMAIN_AFFECT_LIVE)
+		def = domain->live;
+	else if (flags & VIR_DOMAIN_AFFECT_CONFIG)
+		def = domain->config;
+	else
+		def = domain_current_def(domain);
+	if (def)
+		count = (int)def->vcpus;
+	g_mutex_unlock(&domain->lock);
+	if (count < 0)
+		driver_error(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is not %s",
+			     domain->name,
+			     flags & VIR_DOMAIN_AFFECT_LIVE ? "running" : "persistent");
+	return count;
+}
+
+static gboolean get_max_vcpus(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainGetMaxVcpus_args *request = args;
+	DomainGetMaxVcpus_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	if (!domain)
+		return FALSE;
+	ret->num = count_vcpus(domain, VIR_DOMAIN_AFFECT_CURRENT, error);
+	return ret->num >= 0;
+}
+
+static gboolean get_vcpus_flags(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainGetVcpusFlags_args *request = args;
+	DomainGetVcpusFlags_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	if (!domain || !calls_check_flags("virDomainGetVcpusFlags", request->flags,
+					  VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG |
+						  VIR_DOMAIN_VCPU_MAXIMUM,
+					  error))
+		return FALSE;
+	if ((request->flags & VIR_DOMAIN_AFFECT_LIVE) &&
+	    (request->flags & VIR_DOMAIN_AFFECT_CONFIG))
+		return driver_error(error, VIR_ERR_INVALID_ARG,
+				    "flags for live and for config exclude each other");
+	ret->num = count_vcpus(domain, request->flags, error);
+	return ret->num >= 0;
+}
+
+/* Bitmap of the host's processors, which a vCPU may run on all of. */
+static void fill_cpumap(guint8 *map, guint length)
+{
+	const long processors = sysconf(_SC_NPROCESSORS_CONF);
+
+	for (long i = 0; i < processors && i / 8 < (long)length; i++)
+		map[i / 8] |= (guint8)(1u << (i % 8));
+}
+
+static gboolean check_cpumaps(int count, int length, GError **error)
+{
+	if (count >= 0 && count <= RPC_VCPUINFO_MAX && length >= 0 && length <= RPC_CPUMAP_MAX)
+		return TRUE;
+	return driver_error(error, VIR_ERR_INVALID_ARG, "%d processor maps of %d bytes", count,
+			    length);
+}
+
+static char *new_cpumaps(guint count, guint length)
+{
+	guint8 *maps = g_malloc0(MAX((gsize)count * length, 1));
+
+	for (guint i = 0; i < count; i++)
+		fill_cpumap(maps + (gsize)i * length, length);
+	return (char *)maps;
+}
+
+static gboolean get_vcpus(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainGetVcpus_args *request = args;
+	DomainGetVcpus_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	g_autoptr(DomainVmm) vmm = NULL;
+	guint count;
+
+	if (!domain || !check_cpumaps(request->max_info, request->map_length, error))
+		return FALSE;
+	g_mutex_lock(&domain->lock);
+	vmm = domain_get_vmm(domain, error);
+	g_mutex_unlock(&domain->lock);
+	if (!vmm)
+		return FALSE;
+
+	count = MIN(vmm->n_vcpu_threads, (guint)request->max_info);
+	ret->info.info_val = g_new0(RpcVcpuInfo, count + 1);
+	ret->info.info_len = count;
+	for (guint i = 0; i < count; i++) {
+		RpcVcpuInfo *info = &ret->info.info_val[i];
+		VmmCpuTime time = { 0 };
+
+		info->number = i;
+		info->state = VIR_VCPU_RUNNING;
+		if (vmm_process_cpu_time(vmm->process, vmm->vcpu_threads[i], &time)) {
+			info->cpu_time = time.user_ns + time.system_ns;
+			info->cpu = time.processor;
+		}
+	}
+	ret->cpumaps.cpumaps_val = new_cpumaps(count, (guint)request->map_length);
+	ret->cpumaps.cpumaps_len = count * (guint)request->map_length;
+	return TRUE;
+}
+
+static gboolean get_vcpu_pin_info(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainGetVcpuPinInfo_args *request = args;
+	DomainGetVcpuPinInfo_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	int vcpus;
+	guint count;
+
+	if (!domain || !check_cpumaps(request->max_maps, request->map_length, error) ||
+	    !calls_check_flags("virDomainGetVcpuPinInfo", request->flags,
+			       VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, error))
+		return FALSE;
+	vcpus = count_vcpus(domain, request->flags, error);
+	if (vcpus < 0)
+		return FALSE;
+	count = (guint)MIN(vcpus, request->max_maps);
+	ret->cpumaps.cpumaps_val = new_cpumaps(count, (guint)request->map_length);
+	ret->cpumaps.cpumaps_len = count * (guint)request->map_length;
+	ret->num = (int)count;
+	return TRUE;
+}
+
+static gboolean is_active(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainIsActive_args *request = args;
+	DomainIsActive_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	if (!domain)
+		return FALSE;
+	g_mutex_lock(&domain->lock);
+	ret->active = domain_is_active(domain);
+	g_mutex_unlock(&domain->lock);
+	return TRUE;
+}
+
+static gboolean is_persistent(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainIsPersistent_args *request = args;
+	DomainIsPersistent_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	if (!domain)
+		return FALSE;
+	g_mutex_lock(&domain->lock);
+	ret->persistent = domain->config != NULL;
+	g_mutex_unlock(&domain->lock);
+	return TRUE;
+}
+
+static gboolean is_updated(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainIsUpdated_args *request = args;
+	DomainIsUpdated_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	if (!domain)
+		return FALSE;
+	g_mutex_lock(&domain->lock);
+	ret->updated = domain->is_updated;
+	g_mutex_unlock(&domain->lock);
+	return TRUE;
+}
+
+/* There are no saved images: private memory leaves its VM for nobody. */
+static gboolean has_managed_save_image(RpcCall *call, const void *args, void *result,
+				       GError **error)
+{
+	const DomainHasManagedSaveImage_args *request = args;
+	DomainHasManagedSaveImage_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+
+	ret->result = 0;
+	return domain &&
+	       calls_check_flags("virDomainHasManagedSaveImage", request->flags, 0, error);
+}
+
+/* What somebody who looks after the domain should know. */
+static GPtrArray *messages_of(Domain *domain)
+{
+	GPtrArray *messages = g_ptr_array_new();
+
+	g_mutex_lock(&domain->lock);
+	if (domain->crash)
+		g_ptr_array_add(messages, g_strdup(domain->crash));
+	if (domain->vmm && domain->vmm->host_touch)
+		g_ptr_array_add(messages, g_strdup(domain->vmm->host_touch));
+	g_mutex_unlock(&domain->lock);
+	return messages;
+}
+
+static gboolean get_messages(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainGetMessages_args *request = args;
+	DomainGetMessages_ret *ret = result;
+	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	GPtrArray *messages;
+
+	if (!domain ||
+	    !calls_check_flags("virDomainGetMessages", request->flags,
+			       VIR_DOMAIN_MESSAGE_DEPRECATION | VIR_DOMAIN_MESSAGE_TAINTING, error))
+		return FALSE;
+	/* Of the two kinds that can be asked for by name, there are none. */
+	if (request->flags)
+		return TRUE;
+	messages = messages_of(domain);
+	ret->messages.messages_len = messages->len;
+	ret->messages.messages_val = (RpcString *)g_ptr_array_free(messages, FALSE);
+	return TRUE;
+}
+
+const RpcProcedure calls_query[] = {
+	RPC_PROCEDURE(RPC_DOMAIN_GET_INFO, RPC_ACCESS_READ, DomainGetInfo, get_info),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_STATE, RPC_ACCESS_READ, DomainGetState, get_state),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_CONTROL_INFO, RPC_ACCESS_READ, DomainGetControlInfo,
+		      get_control_info),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_XML_DESC, RPC_ACCESS_READ, DomainGetXmlDesc, get_xml_desc),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_OS_TYPE, RPC_ACCESS_READ, DomainGetOsType, get_os_type),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_MAX_MEMORY, RPC_ACCESS_READ, DomainGetMaxMemory,
+		      get_max_memory),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_MAX_VCPUS, RPC_ACCESS_READ, DomainGetMaxVcpus, get_max_vcpus),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_VCPUS_FLAGS, RPC_ACCESS_READ, DomainGetVcpusFlags,
+		      get_vcpus_flags),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_VCPUS, RPC_ACCESS_READ, DomainGetVcpus, get_vcpus),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_VCPU_PIN_INFO, RPC_ACCESS_READ, DomainGetVcpuPinInfo,
+		      get_vcpu_pin_info),
+	RPC_PROCEDURE(RPC_DOMAIN_IS_ACTIVE, RPC_ACCESS_READ, DomainIsActive, is_active),
+	RPC_PROCEDURE(RPC_DOMAIN_IS_PERSISTENT, RPC_ACCESS_READ, DomainIsPersistent, is_persistent),
+	RPC_PROCEDURE(RPC_DOMAIN_IS_UPDATED, RPC_ACCESS_READ, DomainIsUpdated, is_updated),
+	RPC_PROCEDURE(RPC_DOMAIN_HAS_MANAGED_SAVE_IMAGE, RPC_ACCESS_READ, DomainHasManagedSaveImage,
+		      has_managed_save_image),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_MESSAGES, RPC_ACCESS_READ, DomainGetMessages, get_messages),
+	{ .name = NULL },
+};

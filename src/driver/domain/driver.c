@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* driver.c - all that one daemon knows: its folders, its host, its domains */
+#include "driver/domain/driver.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "driver/domain/lifecycle.h"
+#include "driver/domain/store.h"
+#include "driver/error.h"
+
+#define KVM_DEVICE "/dev/kvm"
+
+typedef struct {
+	void (*function)(gpointer data);
+	gpointer data;
+} Job;
+
+static void run_job(gpointer data, gpointer unused)
+{
+	Job *job = data;
+
+	(void)unused;
+	job->function(job->data);
+	g_free(job);
+}
+
+static void set_system_paths(DriverPaths *paths)
+{
+	paths->config = g_build_filename(SYSCONFDIR, "libvirt", "gmem", NULL);
+	paths->state = g_build_filename(RUNSTATEDIR, "libvirt", "gmem", NULL);
+	paths->log = g_build_filename(LOCALSTATEDIR, "log", "libvirt", "gmem", NULL);
+	paths->socket = g_build_filename(RUNSTATEDIR, "libvirt", "virtgmemd-sock", NULL);
+}
+
+static void set_session_paths(DriverPaths *paths)
+{
+	const char *run = g_get_user_runtime_dir();
+
+	paths->config = g_build_filename(g_get_user_config_dir(), "libvirt", "gmem", NULL);
+	paths->state = g_build_filename(run, "libvirt", "gmem", "run", NULL);
+	paths->log = g_build_filename(g_get_user_cache_dir(), "libvirt", "gmem", "log", NULL);
+	paths->socket = g_build_filename(run, "libvirt", "virtgmemd-sock", NULL);
+}
+
+/* The installed one, unless the environment names one that is not installed yet. */
+static char *find_emulator(void)
+{
+	const char *named = g_getenv("GMEM_VMM");
+
+	return named ? g_canonicalize_filename(named, NULL) :
+		       g_build_filename(LIBEXECDIR, "gmem-vmm", NULL);
+}
+
+Driver *driver_new(gboolean is_system)
+{
+	Driver *driver = g_new0(Driver, 1);
+
+	g_mutex_init(&driver->support_lock);
+	driver->is_system = is_system;
+	if (is_system)
+		set_system_paths(&driver->paths);
+	else
+		set_session_paths(&driver->paths);
+	driver->paths.autostart = g_build_filename(driver->paths.config, "autostart", NULL);
+	driver->emulator = find_emulator();
+	driver->vmm_uid = geteuid();
+	driver->vmm_gid = getegid();
+	driver->domains = domain_list_new();
+	driver->workers = g_thread_pool_new(run_job, NULL, -1, FALSE, NULL);
+	driver->support = host_support_probe(KVM_DEVICE);
+	return driver;
+}
+
+static void leave_domains(Driver *driver)
+{
+	g_autoptr(GPtrArray) all = domain_list_all(driver->domains);
+
+	for (guint i = 0; i < all->len; i++)
+		lifecycle_leave(g_ptr_array_index(all, i));
+}
+
+void driver_free(Driver *driver)
+{
+	if (!driver)
+		return;
+	leave_domains(driver);
+	g_thread_pool_free(driver->workers, FALSE, TRUE);
+	domain_list_free(driver->domains);
+	host_support_free(driver->support);
+	g_mutex_clear(&driver->support_lock);
+	g_free(driver->emulator);
+	g_free(driver->paths.socket);
+	g_free(driver->paths.log);
+	g_free(driver->paths.state);
+	g_free(driver->paths.autostart);
+	g_free(driver->paths.config);
+	g_free(driver);
+}
+
+const char *driver_uri(const Driver *driver)
+{
+	return driver->is_system ? "gmem:///system" : "gmem:///session";
+}
+
+static gboolean make_folder(const char *path, mode_t mode, GError **error)
+{
+	if (g_mkdir_with_parents(path, mode) == 0)
+		return TRUE;
+	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "making folder '%s': %s", path,
+			    g_strerror(errno));
+}
+
+gboolean driver_make_folders(Driver *driver, GError **error)
+{
+	g_autofree char *sockets = g_path_get_dirname(driver->paths.socket);
+
+	/* The sockets' folder is libvirt's: its permissions are not ours to narrow. */
+	return make_folder(sockets, 0755, error) && make_folder(driver->paths.state, 0700, error) &&
+	       make_folder(driver->paths.log, 0700, error) &&
+	       make_folder(driver->paths.config, 0700, error) &&
+	       make_folder(driver->paths.autostart, 0700, error);
+}
+
+void driver_run(Driver *driver, void (*function)(gpointer data), gpointer data)
+{
+	Job *job = g_new0(Job, 1);
+
+	job->function = function;
+	job->data = data;
+	/* A thread that cannot be made now is made later; the job waits in the queue. */
+	g_thread_pool_push(driver->workers, job, NULL);
+}
+
+static void load_config(DomainDef *def, gboolean is_autostart, gpointer data)
+{
+	Driver *driver = data;
+	g_autoptr(GError) error = NULL;
+	g_autoptr(Domain) domain = domain_list_obtain(driver->domains, driver, def, &error);
+
+	if (!domain) {
+		g_warning("%s", error->message);
+		domain_def_free(def);
+		return;
+	}
+	g_mutex_lock(&domain->lock);
+	domain->config = def;
+	domain->is_autostart = is_autostart;
+	g_mutex_unlock(&domain->lock);
+}
+
+static void load_status(StoreStatus *status, gpointer data)
+{
+	Driver *driver = data;
+	g_autoptr(GError) error = NULL;
+	g_autoptr(Domain) domain = domain_list_obtain(driver->domains, driver, status->def, &error);
+
+	if (!domain) {
+		g_warning("%s", error->message);
+		return;
+	}
+	driver->last_id = MAX(driver->last_id, status->def->id);
+	lifecycle_reconnect(domain, status);
+}
+
+/* On a worker. */
+static void autostart(gpointer data)
+{
+	Domain *domain = data;
+	g_autoptr(GError) error = NULL;
+	DomainDef *def = NULL;
+
+	if (domain_begin_job(domain, "autostart", &error)) {
+		g_mutex_lock(&domain->lock);
+		if (domain->config && !domain_is_active(domain))
+			def = domain_def_copy(domain->config);
+		g_mutex_unlock(&domain->lock);
+		if (def)
+			(void)lifecycle_start(domain, def, 0, NULL, &error);
+		domain_end_job(domain);
+	}
+	if (error)
+		g_warning("domain '%s' does not start with the host: %s", domain->name,
+			  error->message);
+	domain_unref(domain);
+}
+
+static void autostart_all(Driver *driver)
+{
+	g_autoptr(GPtrArray) all = domain_list_all(driver->domains);
+
+	for (guint i = 0; i < all->len; i++) {
+		Domain *domain = g_ptr_array_index(all, i);
+		gboolean starts;
+
+		g_mutex_lock(&domain->lock);
+		starts = domain->is_autostart && !domain_is_active(domain);
+		g_mutex_unlock(&domain->lock);
+		if (starts)
+			driver_run(driver, autostart, domain_ref(domain));
+	}
+}
+
+void driver_load(Driver *driver)
+{
+	store_load_configs(driver, load_config, driver);
+	store_load_statuses(driver, load_status, driver);
+	if (store_take_autostart_turn(driver))
+		autostart_all(driver);
+}
+
+/* With the lock. */
+static void look_again(Driver *driver)
+{
+	if (host_support_protected(driver->support))
+		return;
+	host_support_free(driver->support);
+	driver->support = host_support_probe(KVM_DEVICE);
+}
+
+gboolean driver_check_support(Driver *driver, GError **error)
+{
+	gboolean is_supported;
+
+	g_mutex_lock(&driver->support_lock);
+	look_again(driver);
+	is_supported = host_support_protected(driver->support);
+	if (!is_supported)
+		driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			     "launchSecurity type 'sw-protected' cannot run on this host: %s",
+			     driver->support->reason);
+	g_mutex_unlock(&driver->support_lock);
+	return is_supported;
+}
+
+HostSupport *driver_support(Driver *driver)
+{
+	HostSupport *copy;
+
+	g_mutex_lock(&driver->support_lock);
+	look_again(driver);
+	copy = g_memdup2(driver->support, sizeof(*driver->support));
+	copy->reason = g_strdup(driver->support->reason);
+	g_mutex_unlock(&driver->support_lock);
+	return copy;
+}

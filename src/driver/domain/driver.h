@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * driver.h - all that one daemon knows: its folders, its host, its domains
+ *
+ * docs/driver.md says which thread does what, and in which order locks are taken.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+#include "driver/domain/domain-list.h"
+#include "driver/host/host-support.h"
+#include "driver/rpc/server.h"
+
+/* Folders of one daemon; libvirt's usual ones with gmem in place of qemu. */
+typedef struct {
+	char *config;	 /* definitions */
+	char *autostart; /* links to those that start with the host */
+	char *state;	 /* of running domains: gone with the host's next boot */
+	char *log;
+	char *socket; /* where clients connect; with "-ro" behind for those that only read */
+} DriverPaths;
+
+typedef struct Driver {
+	DriverPaths paths;
+	gboolean is_system; /* gmem:///system; otherwise a user's gmem:///session */
+	char *emulator;	    /* gmem-vmm, where a domain names no other */
+	uid_t vmm_uid;	    /* who it runs as */
+	gid_t vmm_gid;
+	DomainList *domains;
+	RpcServer *server;    /* for events; set once, before the first domain runs */
+	GThreadPool *workers; /* what monitor threads and timers leave to others */
+	gint last_id;	      /* atomic */
+
+	GMutex support_lock; /* guards what follows; innermost */
+	HostSupport *support;
+} Driver;
+
+/*
+ * driver_new - a driver that knows its folders and nothing else
+ * @is_system: the system's instance, otherwise the calling user's
+ */
+Driver *driver_new(gboolean is_system);
+
+/* Waits for what is under way. Domains go on running. */
+void driver_free(Driver *driver);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Driver, driver_free)
+
+const char *driver_uri(const Driver *driver);
+
+/* Return: FALSE with DRIVER_ERROR that names the folder which cannot be made. */
+gboolean driver_make_folders(Driver *driver, GError **error);
+
+/*
+ * driver_load - read the definitions, find the domains that run, start those that should
+ *
+ * A file that cannot be read is reported in the log and left alone. Returns before domains
+ * that run have been reached and those that start are up.
+ */
+void driver_load(Driver *driver);
+
+/* Has a function run on a thread where it may block. */
+void driver_run(Driver *driver, void (*function)(gpointer data), gpointer data);
+
+/*
+ * driver_check_support - whether this host can run protected domains
+ *
+ * Looks again where it could not before: KVM's module may have been loaded since.
+ *
+ * Return: FALSE with VIR_ERR_CONFIG_UNSUPPORTED that says why.
+ */
+gboolean driver_check_support(Driver *driver, GError **error);
+
+/* What this host's KVM offers, for host_support_free(). */
+HostSupport *driver_support(Driver *driver);

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* statistics.c - what virConnectGetAllDomainStats says of a domain */
+#include "driver/domain/statistics.h"
+
+#include <string.h>
+
+#include "driver/domain/calls.h"
+
+struct StatisticsQuestion {
+	Domain *domain; /* a reference */
+	guint groups;
+	DomainVmm *vmm;		  /* a reference, or NULL */
+	QmpCommandTicket *ticket; /* or NULL */
+};
+
+/* Parameters, as they are put together. */
+typedef struct {
+	GArray *params; /* of RpcTypedParam */
+} Params;
+
+static RpcTypedParam *add(Params *params, int type, const char *format, va_list arguments)
+{
+	RpcTypedParam param = { .field = g_strdup_vprintf(format, arguments) };
+
+	param.value.type = type;
+	g_array_append_val(params->params, param);
+	return &g_array_index(params->params, RpcTypedParam, params->params->len - 1);
+}
+
+static void add_int(Params *params, int value, const char *format, ...) G_GNUC_PRINTF(3, 4);
+static void add_int(Params *params, int value, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	add(params, VIR_TYPED_PARAM_INT, format, arguments)->value.RpcTypedValue_u.i = value;
+	va_end(arguments);
+}
+
+static void add_uint(Params *params, guint value, const char *format, ...) G_GNUC_PRINTF(3, 4);
+static void add_uint(Params *params, guint value, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	add(params, VIR_TYPED_PARAM_UINT, format, arguments)->value.RpcTypedValue_u.ui = value;
+	va_end(arguments);
+}
+
+static void add_number(Params *params, guint64 value, const char *format, ...) G_GNUC_PRINTF(3, 4);
+static void add_number(Params *params, guint64 value, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	add(params, VIR_TYPED_PARAM_ULLONG, format, arguments)->value.RpcTypedValue_u.ul = value;
+	va_end(arguments);
+}
+
+static void add_string(Params *params, const char *value, const char *format, ...)
+	G_GNUC_PRINTF(3, 4);
+static void add_string(Params *params, const char *value, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	add(params, VIR_TYPED_PARAM_STRING, format, arguments)->value.RpcTypedValue_u.s =
+		g_strdup(value);
+	va_end(arguments);
+}
+
+StatisticsQuestion *statistics_ask(Domain *domain, guint groups)
+{
+	StatisticsQuestion *question = g_new0(StatisticsQuestion, 1);
+
+	question->domain = domain_ref(domain);
+	question->groups = groups;
+	g_mutex_lock(&domain->lock);
+	if (domain->vmm)
+		question->vmm = domain_vmm_ref(domain->vmm);
+	g_mutex_unlock(&domain->lock);
+	if (question->vmm && (groups & VIR_DOMAIN_STATS_VM))
+		question->ticket = qmp_client_send(question->vmm->monitor, "query-conversion-stats",
+						   NULL, NULL);
+	return question;
+}
+
+static void add_state(Params *params, Domain *domain)
+{
+	g_mutex_lock(&domain->lock);
+	add_int(params, domain->state, "state.state");
+	add_int(params, domain->reason, "state.reason");
+	g_mutex_unlock(&domain->lock);
+}
+
+static void add_cpu_total(Params *params, const DomainVmm *vmm)
+{
+	VmmCpuTime time;
+
+	if (!vmm || !vmm_process_cpu_time(vmm->process, 0, &time))
+		return;
+	add_number(params, time.user_ns + time.system_ns, "cpu.time");
+	add_number(params, time.user_ns, "cpu.user");
+	add_number(params, time.system_ns, "cpu.system");
+}
+
+static guint64 memory_of(Domain *domain)
+{
+	const DomainDef *def;
+	guint64 memory;
+
+	g_mutex_lock(&domain->lock);
+	def = domain_current_def(domain);
+	memory = def ? def->memory_kib : 0;
+	g_mutex_unlock(&domain->lock);
+	return memory;
+}
+
+static void add_balloon(Params *params, Domain *domain, const DomainVmm *vmm)
+{
+	const guint64 memory = memory_of(domain);
+
+	if (vmm)
+		add_number(params, memory, "balloon.current");
+	add_number(params, memory, "balloon.maximum");
+	if (vmm)
+		add_number(params, vmm_process_resident_kib(vmm->process), "balloon.rss");
+}
+
+static void add_vcpus(Params *params, Domain *domain, const DomainVmm *vmm)
+{
+	const DomainDef *def;
+	guint count;
+
+	g_mutex_lock(&domain->lock);
+	def = domain_current_def(domain);
+	count = def ? def->vcpus : 0;
+	g_mutex_unlock(&domain->lock);
+	add_uint(params, count, "vcpu.current");
+	add_uint(params, count, "vcpu.maximum");
+	for (guint i = 0; vmm && i < vmm->n_vcpu_threads; i++) {
+		VmmCpuTime time;
+
+		if (!vmm_process_cpu_time(vmm->process, vmm->vcpu_threads[i], &time))
+			continue;
+		add_int(params, VIR_VCPU_RUNNING, "vcpu.%u.state", i);
+		add_number(params, time.user_ns + time.system_ns, "vcpu.%u.time", i);
+	}
+}
+
+/* Members of what the VMM says, which may be missing or something else than they should be. */
+static gboolean get_number(JsonObject *object, const char *name, guint64 *value)
+{
+	JsonNode *node = object ? json_object_get_member(object, name) : NULL;
+
+	if (!node || !JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_INT64)
+		return FALSE;
+	*value = (guint64)json_node_get_int(node);
+	return TRUE;
+}
+
+static const char *get_string(JsonObject *object, const char *name)
+{
+	JsonNode *node = json_object_get_member(object, name);
+
+	return node && JSON_NODE_HOLDS_VALUE(node) &&
+			       json_node_get_value_type(node) == G_TYPE_STRING ?
+		       json_node_get_string(node) :
+		       NULL;
+}
+
+static JsonArray *get_array(JsonObject *object, const char *name)
+{
+	JsonNode *node = json_object_get_member(object, name);
+
+	return node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+}
+
+static void add_member(Params *params, JsonObject *object, const char *member, const char *field)
+{
+	guint64 value;
+
+	if (get_number(object, member, &value))
+		add_number(params, value, "vm.gmem.%s", field);
+}
+
+/* A name that the VMM sends becomes part of a field's name: letters and hyphens, or nothing. */
+static gboolean is_plain_name(const char *name)
+{
+	return name && *name && strlen(name) <= 32 &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz-") == strlen(name);
+}
+
+/* Buckets that are empty are left out: there are many, and few ever hold anything. */
+static void add_latency(Params *params, JsonArray *latency, const char *direction,
+			const char *cause)
+{
+	for (guint i = 0; latency && i < json_array_get_length(latency) && i < 64; i++) {
+		JsonNode *node = json_array_get_element(latency, i);
+
+		if (JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_INT64 &&
+		    json_node_get_int(node) > 0)
+			add_number(params, (guint64)json_node_get_int(node),
+				   "vm.gmem.convert.%s.%s.latency.%u.sum", direction, cause, i);
+	}
+}
+
+static void add_conversion(Params *params, JsonObject *conversion)
+{
+	const char *direction = get_string(conversion, "direction");
+	const char *cause = get_string(conversion, "cause");
+	guint64 count;
+	guint64 bytes;
+	guint64 time_ns;
+
+	if (!is_plain_name(direction) || !is_plain_name(cause) ||
+	    !get_number(conversion, "count", &count) || !get_number(conversion, "bytes", &bytes) ||
+	    !get_number(conversion, "time-ns", &time_ns))
+		return;
+	add_number(params, count, "vm.gmem.convert.%s.%s.count.sum", direction, cause);
+	add_number(params, bytes, "vm.gmem.convert.%s.%s.bytes.sum", direction, cause);
+	add_number(params, time_ns, "vm.gmem.convert.%s.%s.time.sum", direction, cause);
+	add_latency(params, get_array(conversion, "latency-log2-ns"), direction, cause);
+}
+
+static void add_memory(Params *params, JsonObject *reply)
+{
+	JsonNode *courier = json_object_get_member(reply, "courier");
+	JsonArray *conversions = get_array(reply, "conversions");
+	const char *policy = get_string(reply, "policy");
+
+	if (is_plain_name(policy))
+		add_string(params, policy, "vm.gmem.policy");
+	add_member(params, reply, "private-bytes", "private.bytes.cur");
+	add_member(params, reply, "shared-bytes", "shared.bytes.cur");
+	add_member(params, reply, "shared-bytes-peak", "shared.bytes.max");
+	add_member(params, reply, "shared-allocated-bytes", "shared.allocated.bytes.cur");
+	add_member(params, reply, "mapped-bytes", "mapped.bytes.cur");
+	if (courier && JSON_NODE_HOLDS_OBJECT(courier)) {
+		add_member(params, json_node_get_object(courier), "trips", "courier.trips.sum");
+		add_member(params, json_node_get_object(courier), "bytes", "courier.bytes.sum");
+	}
+	for (guint i = 0; conversions && i < json_array_get_length(conversions) && i < 64; i++) {
+		JsonNode *node = json_array_get_element(conversions, i);
+
+		if (JSON_NODE_HOLDS_OBJECT(node))
+			add_conversion(params, json_node_get_object(node));
+	}
+}
+
+static void add_vm(Params *params, StatisticsQuestion *question, gint64 deadline)
+{
+	g_autoptr(JsonNode) reply = NULL;
+
+	if (!question->ticket)
+		return;
+	reply = qmp_client_wait(question->vmm->monitor, g_steal_pointer(&question->ticket),
+				deadline, NULL);
+	if (reply && JSON_NODE_HOLDS_OBJECT(reply))
+		add_memory(params, json_node_get_object(reply));
+}
+
+void statistics_answer(StatisticsQuestion *question, gint64 deadline, RpcDomainStats *stats)
+{
+	Params params = { g_array_new(FALSE, TRUE, sizeof(RpcTypedParam)) };
+	Domain *domain = question->domain;
+
+	if (question->groups & VIR_DOMAIN_STATS_STATE)
+		add_state(&params, domain);
+	if (question->groups & VIR_DOMAIN_STATS_CPU_TOTAL)
+		add_cpu_total(&params, question->vmm);
+	if (question->groups & VIR_DOMAIN_STATS_BALLOON)
+		add_balloon(&params, domain, question->vmm);
+	if (question->groups & VIR_DOMAIN_STATS_VCPU)
+		add_vcpus(&params, domain, question->vmm);
+	if (question->groups & VIR_DOMAIN_STATS_VM)
+		add_vm(&params, question, deadline);
+
+	calls_fill_domain(&stats->dom, domain);
+	stats->params.params_len = params.params->len;
+	stats->params.params_val = (RpcTypedParam *)g_array_free(params.params, FALSE);
+	domain_vmm_unref(question->vmm);
+	domain_unref(domain);
+	g_free(question);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* store.c - what of a domain is in files */
+#include "driver/domain/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "driver/error.h"
+
+#define CONFIG_SUFFIX ".xml"
+#define STATUS_SUFFIX ".status"
+#define STATUS_GROUP  "domain"
+
+/* A file larger than this was not written here. */
+#define FILE_SIZE_MAX (8 << 20)
+
+static char *file_path(const char *folder, const char *name, const char *suffix)
+{
+	g_autofree char *file = g_strconcat(name, suffix, NULL);
+
+	return g_build_filename(folder, file, NULL);
+}
+
+char *store_log_path(const Driver *driver, const char *name)
+{
+	return file_path(driver->paths.log, name, ".log");
+}
+
+/* Addresses of UNIX sockets are short and names of domains may be long: hence the UUID. */
+char *store_monitor_path(const Driver *driver, const guint8 *uuid)
+{
+	char text[VIR_UUID_STRING_BUFLEN];
+
+	uuid_format(uuid, text);
+	return file_path(driver->paths.state, text, ".mon");
+}
+
+static gboolean write_file(const char *path, const char *text, GError **error)
+{
+	g_autoptr(GError) cause = NULL;
+
+	if (g_file_set_contents_full(path, text, -1,
+				     G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE,
+				     0600, &cause))
+		return TRUE;
+	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "writing '%s': %s", path, cause->message);
+}
+
+static gboolean remove_file(const char *path, GError **error)
+{
+	if (unlink(path) == 0 || errno == ENOENT)
+		return TRUE;
+	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "removing '%s': %s", path,
+			    g_strerror(errno));
+}
+
+gboolean store_save_config(const Driver *driver, const DomainDef *def, GError **error)
+{
+	g_autofree char *path = file_path(driver->paths.config, def->name, CONFIG_SUFFIX);
+	g_autofree char *text = domain_def_format(def,
+						  DOMAIN_FORMAT_INACTIVE | DOMAIN_FORMAT_SECURE);
+
+	return write_file(path, text, error);
+}
+
+gboolean store_delete_config(const Driver *driver, const char *name, GError **error)
+{
+	g_autofree char *link = file_path(driver->paths.autostart, name, CONFIG_SUFFIX);
+	g_autofree char *path = file_path(driver->paths.config, name, CONFIG_SUFFIX);
+
+	return remove_file(link, error) && remove_file(path, error);
+}
+
+gboolean store_set_autostart(const Driver *driver, const char *name, gboolean autostart,
+			     GError **error)
+{
+	g_autofree char *link = file_path(driver->paths.autostart, name, CONFIG_SUFFIX);
+	g_autofree char *path = file_path(driver->paths.config, name, CONFIG_SUFFIX);
+
+	if (!remove_file(link, error))
+		return FALSE;
+	if (!autostart || symlink(path, link) == 0)
+		return TRUE;
+	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "linking '%s' to '%s': %s", link, path,
+			    g_strerror(errno));
+}
+
+static char *read_file(const char *path)
+{
+	g_autoptr(GError) error = NULL;
+	char *text = NULL;
+	GStatBuf status;
+
+	if (g_stat(path, &status) == 0 && status.st_size > FILE_SIZE_MAX)
+		g_warning("'%s' is too large to be a domain's", path);
+	else if (!g_file_get_contents(path, &text, NULL, &error))
+		g_warning("reading a domain: %s", error->message);
+	return text;
+}
+
+/* Calls @each with the path and the name before @suffix of the files that end in it. */
+static void for_each_file(const char *folder, const char *suffix,
+			  void (*each)(const char *path, const char *name, gpointer data),
+			  gpointer data)
+{
+	g_autoptr(GError) error = NULL;
+	GDir *directory = g_dir_open(folder, 0, &error);
+	const char *file;
+
+	if (!directory) {
+		g_warning("%s", error->message);
+		return;
+	}
+	while ((file = g_dir_read_name(directory))) {
+		g_autofree char *path = g_build_filename(folder, file, NULL);
+		g_autofree char *name = NULL;
+
+		if (!g_str_has_suffix(file, suffix) || strlen(file) == strlen(suffix) ||
+		    g_file_test(path, G_FILE_TEST_IS_DIR))
+			continue;
+		name = g_strndup(file, strlen(file) - strlen(suffix));
+		each(path, name, data);
+	}
+	g_dir_close(directory);
+}
+
+typedef struct {
+	const Driver *driver;
+	void (*found_config)(DomainDef *def, gboolean is_autostart, gpointer data);
+	void (*found_status)(StoreStatus *status, gpointer data);
+	gpointer data;
+} Loader;
+
+static DomainDef *parse_def(const char *path, const char *name, const char *text,
+			    DomainParseFlags flags)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(DomainDef) def = domain_def_parse(text, flags, &error);
+
+	if (!def) {
+		g_warning("'%s' is left alone: %s", path, error->message);
+		return NULL;
+	}
+	if (strcmp(def->name, name) != 0) {
+		g_warning("'%s' is left alone: it holds domain '%s'", path, def->name);
+		return NULL;
+	}
+	return g_steal_pointer(&def);
+}
+
+static void load_config(const char *path, const char *name, gpointer data)
+{
+	const Loader *loader = data;
+	g_autofree char *link = file_path(loader->driver->paths.autostart, name, CONFIG_SUFFIX);
+	g_autofree char *text = read_file(path);
+	DomainDef *def = text ? parse_def(path, name, text, DOMAIN_PARSE_INACTIVE) : NULL;
+
+	if (def)
+		loader->found_config(def, g_file_test(link, G_FILE_TEST_IS_SYMLINK), loader->data);
+}
+
+void store_load_configs(const Driver *driver,
+			void (*found)(DomainDef *def, gboolean is_autostart, gpointer data),
+			gpointer data)
+{
+	Loader loader = { .driver = driver, .found_config = found, .data = data };
+
+	for_each_file(driver->paths.config, CONFIG_SUFFIX, load_config, &loader);
+}
+
+void store_status_clear(StoreStatus *status)
+{
+	g_clear_pointer(&status->def, domain_def_free);
+}
+
+gboolean store_save_status(const Driver *driver, const StoreStatus *status, GError **error)
+{
+	g_autoptr(GKeyFile) file = g_key_file_new();
+	g_autofree char *path = file_path(driver->paths.state, status->def->name, STATUS_SUFFIX);
+	g_autofree char *xml = domain_def_format(status->def,
+						 DOMAIN_FORMAT_STATUS | DOMAIN_FORMAT_SECURE);
+	g_autofree char *text = NULL;
+	g_autoptr(GError) cause = NULL;
+
+	g_key_file_set_int64(file, STATUS_GROUP, "pid", status->pid);
+	g_key_file_set_uint64(file, STATUS_GROUP, "start-time", status->start_time);
+	g_key_file_set_int64(file, STATUS_GROUP, "log-start", status->log_start);
+	g_key_file_set_integer(file, STATUS_GROUP, "state", status->state);
+	g_key_file_set_integer(file, STATUS_GROUP, "reason", status->reason);
+	g_key_file_set_string(file, STATUS_GROUP, "xml", xml);
+	text = g_key_file_to_data(file, NULL, NULL);
+	/* The state folder does not outlive the host's run, so nothing has to reach a disk. */
+	if (g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0600, &cause))
+		return TRUE;
+	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "writing '%s': %s", path, cause->message);
+}
+
+void store_delete_status(const Driver *driver, const char *name)
+{
+	g_autofree char *path = file_path(driver->paths.state, name, STATUS_SUFFIX);
+	g_autoptr(GError) error = NULL;
+
+	if (!remove_file(path, &error))
+		g_warning("%s", error->message);
+}
+
+/* Numbers are 0 where the file has none; no process has number 0. */
+static void load_status(const char *path, const char *name, gpointer data)
+{
+	const Loader *loader = data;
+	g_autoptr(GKeyFile) file = g_key_file_new();
+	g_autofree char *text = read_file(path);
+	g_autofree char *xml = NULL;
+	g_autoptr(GError) error = NULL;
+	StoreStatus status = { 0 };
+
+	if (!text)
+		return;
+	if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, &error) ||
+	    !(xml = g_key_file_get_string(file, STATUS_GROUP, "xml", &error))) {
+		g_warning("'%s' is left alone: %s", path, error->message);
+		return;
+	}
+	status.pid = (pid_t)g_key_file_get_int64(file, STATUS_GROUP, "pid", NULL);
+	status.start_time = g_key_file_get_uint64(file, STATUS_GROUP, "start-time", NULL);
+	status.log_start = g_key_file_get_int64(file, STATUS_GROUP, "log-start", NULL);
+	status.state = g_key_file_get_integer(file, STATUS_GROUP, "state", NULL);
+	status.reason = g_key_file_get_integer(file, STATUS_GROUP, "reason", NULL);
+	status.def = parse_def(path, name, xml, 0);
+	if (status.def)
+		loader->found_status(&status, loader->data);
+	store_status_clear(&status);
+}
+
+void store_load_statuses(const Driver *driver, void (*found)(StoreStatus *status, gpointer data),
+			 gpointer data)
+{
+	Loader loader = { .driver = driver, .found_status = found, .data = data };
+
+	for_each_file(driver->paths.state, STATUS_SUFFIX, load_status, &loader);
+}
+
+gboolean store_take_autostart_turn(const Driver *driver)
+{
+	g_autofree char *path = g_build_filename(driver->paths.state, "autostarted", NULL);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return FALSE;
+	close(fd);
+	return TRUE;
+}
