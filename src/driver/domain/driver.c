@@ -75,20 +75,23 @@ Driver *driver_new(gboolean is_system)
 	return driver;
 }
 
-static void leave_domains(Driver *driver)
+void driver_leave(Driver *driver)
 {
-	g_autoptr(GPtrArray) all = domain_list_all(driver->domains);
+	g_autoptr(GPtrArray) all = NULL;
 
+	if (!driver->workers)
+		return;
+	all = domain_list_all(driver->domains);
 	for (guint i = 0; i < all->len; i++)
 		lifecycle_leave(g_ptr_array_index(all, i));
+	g_thread_pool_free(g_steal_pointer(&driver->workers), FALSE, TRUE);
 }
 
 void driver_free(Driver *driver)
 {
 	if (!driver)
 		return;
-	leave_domains(driver);
-	g_thread_pool_free(driver->workers, FALSE, TRUE);
+	driver_leave(driver);
 	domain_list_free(driver->domains);
 	host_support_free(driver->support);
 	g_mutex_clear(&driver->support_lock);
@@ -147,9 +150,12 @@ static void load_config(DomainDef *def, gboolean is_autostart, gpointer data)
 		return;
 	}
 	g_mutex_lock(&domain->lock);
-	domain->config = def;
-	domain->is_autostart = is_autostart;
+	if (!domain->config) {
+		domain->config = g_steal_pointer(&def);
+		domain->is_autostart = is_autostart;
+	}
 	g_mutex_unlock(&domain->lock);
+	domain_def_free(def);
 }
 
 static void load_status(StoreStatus *status, gpointer data)
@@ -210,6 +216,11 @@ void driver_load(Driver *driver)
 	store_load_statuses(driver, load_status, driver);
 	if (store_take_autostart_turn(driver))
 		autostart_all(driver);
+}
+
+void driver_reload(Driver *driver)
+{
+	store_load_configs(driver, load_config, driver);
 }
 
 /* With the lock. */

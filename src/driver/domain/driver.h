@@ -43,7 +43,10 @@ typedef struct Driver {
  */
 Driver *driver_new(gboolean is_system);
 
-/* Waits for what is under way. Domains go on running. */
+/* Leaves the domains that run to the next daemon, and waits for what is under way. */
+void driver_leave(Driver *driver);
+
+/* Leaves the domains where that has not been done. */
 void driver_free(Driver *driver);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Driver, driver_free)
 
@@ -59,6 +62,9 @@ gboolean driver_make_folders(Driver *driver, GError **error);
  * that run have been reached and those that start are up.
  */
 void driver_load(Driver *driver);
+
+/* Reads definitions that have appeared since. */
+void driver_reload(Driver *driver);
 
 /* Has a function run on a thread where it may block. */
 void driver_run(Driver *driver, void (*function)(gpointer data), gpointer data);

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * main.c - virtgmemd: from the command line to a daemon that serves, and to its end
+ *
+ * Theory of operation
+ *
+ * Root gets the system's instance, anybody else a session's. The sockets are opened first,
+ * because they say whether another daemon is there already; clients that connect wait in
+ * their queues until the domains are loaded. Domains outlive the daemon.
+ */
+#include <errno.h>
+#include <glib-unix.h>
+#include <glib.h>
+#include <grp.h>
+#include <locale.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "driver/daemon/settings.h"
+#include "driver/daemon/sockets.h"
+#include "driver/domain/calls.h"
+#include "driver/domain/driver.h"
+#include "driver/error.h"
+#include "driver/rpc/server.h"
+
+/* The VMMs' user where the configuration names none; it need not exist. */
+#define DEFAULT_VMM_USER "libvirt-gmem"
+
+/* Two bits that virt daemons do not need: what they make is for nobody else. */
+#define UMASK 0077
+
+typedef struct {
+	char *config; /* or NULL */
+	int timeout;  /* seconds; 0: never */
+	gboolean is_verbose;
+	gboolean is_version_asked;
+} Arguments;
+
+typedef struct {
+	GMainLoop *loop;
+	Driver *driver;
+	RpcServer *server;
+	guint idle_seconds; /* 0: serve for ever */
+	guint idle_source;
+} Daemon;
+
+static gboolean parse_arguments(Arguments *arguments, int *argc, char ***argv, GError **error)
+{
+	const GOptionEntry entries[] = {
+		{ "config", 'f', 0, G_OPTION_ARG_FILENAME, &arguments->config, "Configuration file",
+		  "FILE" },
+		{ "timeout", 't', 0, G_OPTION_ARG_INT, &arguments->timeout,
+		  "End after so long without clients and running domains", "SECONDS" },
+		{ "verbose", 'v', 0, G_OPTION_ARG_NONE, &arguments->is_verbose,
+		  "Say more about what is done", NULL },
+		{ "version", 'V', 0, G_OPTION_ARG_NONE, &arguments->is_version_asked,
+		  "Print the version", NULL },
+		{ NULL },
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+
+	g_option_context_set_summary(
+		context, "The libvirt daemon for software-protected virtual machines (gmem:///).");
+	g_option_context_add_main_entries(context, entries, NULL);
+	if (!g_option_context_parse(context, argc, argv, error))
+		return FALSE;
+	if (*argc > 1)
+		return driver_error(error, VIR_ERR_INVALID_ARG, "unexpected argument '%s'",
+				    (*argv)[1]);
+	if (arguments->timeout < 0)
+		return driver_error(error, VIR_ERR_INVALID_ARG, "--timeout=%d: not negative",
+				    arguments->timeout);
+	return TRUE;
+}
+
+static char *default_config(gboolean is_system)
+{
+	return is_system ?
+		       g_build_filename(SYSCONFDIR, "libvirt", "virtgmemd.conf", NULL) :
+		       g_build_filename(g_get_user_config_dir(), "libvirt", "virtgmemd.conf", NULL);
+}
+
+/*
+ * Who the VMMs run as. Only root can choose; a user that is named has to exist, the default
+ * one need not.
+ */
+static gboolean choose_vmm_user(Driver *driver, const Settings *settings, GError **error)
+{
+	const char *user = settings->vmm_user ? settings->vmm_user : DEFAULT_VMM_USER;
+	const struct passwd *entry;
+	const struct group *group;
+
+	if (geteuid() != 0)
+		return !settings->vmm_user ||
+		       driver_error(error, VIR_ERR_CONF_SYNTAX,
+				    "'user' is root's to choose, for its own instance");
+	entry = getpwnam(user);
+	if (entry) {
+		driver->vmm_uid = entry->pw_uid;
+		driver->vmm_gid = entry->pw_gid;
+	} else if (settings->vmm_user) {
+		return driver_error(error, VIR_ERR_CONF_SYNTAX, "'user': no user '%s'", user);
+	}
+	if (!settings->vmm_group)
+		return TRUE;
+	group = getgrnam(settings->vmm_group);
+	if (!group)
+		return driver_error(error, VIR_ERR_CONF_SYNTAX, "'group': no group '%s'",
+				    settings->vmm_group);
+	driver->vmm_gid = group->gr_gid;
+	return TRUE;
+}
+
+static gboolean on_end_signal(gpointer data)
+{
+	const Daemon *daemon = data;
+
+	g_main_loop_quit(daemon->loop);
+	return G_SOURCE_CONTINUE;
+}
+
+/* SIGHUP: definitions that have appeared are read; libvirt's daemons do so too. */
+static gboolean on_reload_signal(gpointer data)
+{
+	const Daemon *daemon = data;
+
+	driver_reload(daemon->driver);
+	return G_SOURCE_CONTINUE;
+}
+
+static gboolean has_active_domain(const Driver *driver)
+{
+	g_autoptr(GPtrArray) all = domain_list_all(driver->domains);
+	gboolean found = FALSE;
+
+	for (guint i = 0; i < all->len && !found; i++) {
+		Domain *domain = g_ptr_array_index(all, i);
+
+		g_mutex_lock(&domain->lock);
+		found = domain_is_active(domain) || domain->job;
+		g_mutex_unlock(&domain->lock);
+	}
+	return found;
+}
+
+/* A turn of idle_seconds has passed; whoever came and went meanwhile has begun a new one. */
+static gboolean on_idle_turn(gpointer data)
+{
+	Daemon *daemon = data;
+
+	if (rpc_server_count_clients(daemon->server) > 0) {
+		daemon->idle_source = 0;
+		return G_SOURCE_REMOVE;
+	}
+	if (has_active_domain(daemon->driver))
+		return G_SOURCE_CONTINUE;
+	g_main_loop_quit(daemon->loop);
+	daemon->idle_source = 0;
+	return G_SOURCE_REMOVE;
+}
+
+static void on_idle(gpointer data)
+{
+	Daemon *daemon = data;
+
+	if (!daemon->idle_seconds)
+		return;
+	if (daemon->idle_source)
+		g_source_remove(daemon->idle_source);
+	daemon->idle_source = g_timeout_add_seconds(daemon->idle_seconds, on_idle_turn, daemon);
+}
+
+static void serve(Daemon *daemon, Sockets *sockets)
+{
+	rpc_server_add_socket(daemon->server, sockets->socket, FALSE);
+	if (sockets->readonly_socket)
+		rpc_server_add_socket(daemon->server, sockets->readonly_socket, TRUE);
+	rpc_server_on_idle(daemon->server, on_idle, daemon);
+	on_idle(daemon);
+	g_unix_signal_add(SIGTERM, on_end_signal, daemon);
+	g_unix_signal_add(SIGINT, on_end_signal, daemon);
+	g_unix_signal_add(SIGHUP, on_reload_signal, daemon);
+	(void)sd_notify(0, "READY=1");
+	g_main_loop_run(daemon->loop);
+	(void)sd_notify(0, "STOPPING=1");
+}
+
+static gboolean run(const Arguments *arguments, GError **error)
+{
+	g_autoptr(Driver) driver = driver_new(geteuid() == 0);
+	g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+	g_autofree char *config = arguments->config ? g_strdup(arguments->config) :
+						      default_config(driver->is_system);
+	g_auto(Settings) settings = { 0 };
+	g_auto(Sockets) sockets = { .lock_fd = -1 };
+	Daemon daemon = { .loop = loop, .driver = driver, .idle_seconds = arguments->timeout };
+
+	if (!settings_load(&settings, config, arguments->config != NULL, error) ||
+	    !choose_vmm_user(driver, &settings, error) || !driver_make_folders(driver, error) ||
+	    !sockets_open(&sockets, driver->paths.socket, &settings, error))
+		return FALSE;
+	driver->server = rpc_server_new(calls_tables, driver_uri(driver), driver);
+	daemon.server = driver->server;
+	driver_load(driver);
+	serve(&daemon, &sockets);
+	/* Clients first: what hangs on them ends with them. Then the domains are left alone. */
+	rpc_server_stop(driver->server);
+	driver_leave(driver);
+	rpc_server_free(g_steal_pointer(&driver->server));
+	return TRUE;
+}
+
+int main(int argc, char **argv)
+{
+	Arguments arguments = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	setlocale(LC_ALL, "");
+	(void)umask(UMASK);
+	signal(SIGPIPE, SIG_IGN);
+	if (!parse_arguments(&arguments, &argc, &argv, &error)) {
+		fprintf(stderr, "virtgmemd: %s\n", error->message);
+		return EXIT_FAILURE;
+	}
+	if (arguments.is_version_asked) {
+		printf("virtgmemd (libvirt-gmem) %s\n", PACKAGE_VERSION);
+		return EXIT_SUCCESS;
+	}
+	if (arguments.is_verbose)
+		(void)g_setenv("G_MESSAGES_DEBUG", "all", FALSE);
+	if (!run(&arguments, &error)) {
+		fprintf(stderr, "virtgmemd: %s\n", error->message);
+		g_free(arguments.config);
+		return EXIT_FAILURE;
+	}
+	g_free(arguments.config);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * settings.c - virtgmemd's configuration file
+ *
+ * Theory of operation
+ *
+ * The file differs from GLib's key files in that it has no groups and quotes its strings. So
+ * it is read as the only group of a key file, and the quotes are taken off.
+ */
+#include "driver/daemon/settings.h"
+
+#include <grp.h>
+#include <string.h>
+
+#include "driver/error.h"
+
+#define GROUP "virtgmemd"
+
+static const char *const names[] = {
+	"unix_sock_group", "unix_sock_rw_perms", "unix_sock_ro_perms", "user", "group",
+};
+
+/* Return: FALSE where @value is no string in double quotes; they are taken off. */
+static gboolean unquote(char *value)
+{
+	const gsize length = strlen(value);
+
+	if (length < 2 || value[0] != '"' || value[length - 1] != '"')
+		return FALSE;
+	memmove(value, value + 1, length - 2);
+	value[length - 2] = '\0';
+	return !strpbrk(value, "\"\\");
+}
+
+/* A setting's string; NULL where it is absent or, with @error set, wrong. */
+static char *get_string(GKeyFile *file, const char *path, const char *name, GError **error)
+{
+	g_autofree char *value = g_key_file_get_value(file, GROUP, name, NULL);
+
+	if (!value)
+		return NULL;
+	if (!unquote(value)) {
+		driver_error(error, VIR_ERR_CONF_SYNTAX,
+			     "%s: '%s' must be a string in double quotes", path, name);
+		return NULL;
+	}
+	return g_steal_pointer(&value);
+}
+
+static gboolean get_mode(GKeyFile *file, const char *path, const char *name, mode_t *mode,
+			 GError **error)
+{
+	g_autoptr(GError) problem = NULL;
+	g_autofree char *value = get_string(file, path, name, &problem);
+	guint64 number;
+
+	if (problem) {
+		g_propagate_error(error, g_steal_pointer(&problem));
+		return FALSE;
+	}
+	if (!value)
+		return TRUE;
+	if (!g_ascii_string_to_unsigned(value, 8, 0, 0777, &number, NULL))
+		return driver_error(error, VIR_ERR_CONF_SYNTAX,
+				    "%s: '%s' must be octal, such as \"0770\"", path, name);
+	*mode = (mode_t)number;
+	return TRUE;
+}
+
+static gboolean get_group(GKeyFile *file, const char *path, const char *name, gid_t *group,
+			  GError **error)
+{
+	g_autoptr(GError) problem = NULL;
+	g_autofree char *value = get_string(file, path, name, &problem);
+	const struct group *entry;
+
+	if (problem) {
+		g_propagate_error(error, g_steal_pointer(&problem));
+		return FALSE;
+	}
+	if (!value || !*value)
+		return TRUE;
+	/* At the daemon's start there is one thread. */
+	entry = getgrnam(value);
+	if (!entry)
+		return driver_error(error, VIR_ERR_CONF_SYNTAX, "%s: '%s': no group '%s'", path,
+				    name, value);
+	*group = entry->gr_gid;
+	return TRUE;
+}
+
+static gboolean get_name(GKeyFile *file, const char *path, const char *name, char **value,
+			 GError **error)
+{
+	g_autoptr(GError) problem = NULL;
+
+	*value = get_string(file, path, name, &problem);
+	if (!problem)
+		return TRUE;
+	g_propagate_error(error, g_steal_pointer(&problem));
+	return FALSE;
+}
+
+static gboolean check_names(GKeyFile *file, const char *path, GError **error)
+{
+	g_auto(GStrv) found = g_key_file_get_keys(file, GROUP, NULL, NULL);
+
+	for (guint i = 0; found && found[i]; i++) {
+		gboolean is_known = FALSE;
+
+		for (gsize j = 0; j < G_N_ELEMENTS(names); j++)
+			is_known |= strcmp(found[i], names[j]) == 0;
+		if (!is_known)
+			return driver_error(error, VIR_ERR_CONF_SYNTAX,
+					    "%s: there is no setting '%s'", path, found[i]);
+	}
+	return TRUE;
+}
+
+static gboolean read_settings(Settings *settings, GKeyFile *file, const char *path, GError **error)
+{
+	return check_names(file, path, error) &&
+	       get_group(file, path, "unix_sock_group", &settings->socket_group, error) &&
+	       get_mode(file, path, "unix_sock_rw_perms", &settings->socket_mode, error) &&
+	       get_mode(file, path, "unix_sock_ro_perms", &settings->readonly_socket_mode, error) &&
+	       get_name(file, path, "user", &settings->vmm_user, error) &&
+	       get_name(file, path, "group", &settings->vmm_group, error);
+}
+
+gboolean settings_load(Settings *settings, const char *path, gboolean must_exist, GError **error)
+{
+	g_autoptr(GKeyFile) file = g_key_file_new();
+	g_autoptr(GError) cause = NULL;
+	g_autofree char *text = NULL;
+	g_autofree char *grouped = NULL;
+
+	*settings = (Settings){
+		.socket_group = (gid_t)-1,
+		.socket_mode = 0700,
+		.readonly_socket_mode = 0777,
+	};
+	if (!g_file_get_contents(path, &text, NULL, &cause)) {
+		if (!must_exist && g_error_matches(cause, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+			return TRUE;
+		return driver_error(error, VIR_ERR_CONF_SYNTAX, "%s", cause->message);
+	}
+	grouped = g_strconcat("[" GROUP "]\n", text, NULL);
+	if (!g_key_file_load_from_data(file, grouped, -1, G_KEY_FILE_NONE, &cause))
+		return driver_error(error, VIR_ERR_CONF_SYNTAX, "%s: %s", path, cause->message);
+	return read_settings(settings, file, path, error);
+}
+
+void settings_clear(Settings *settings)
+{
+	g_clear_pointer(&settings->vmm_user, g_free);
+	g_clear_pointer(&settings->vmm_group, g_free);
+}

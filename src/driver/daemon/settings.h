@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * settings.h - virtgmemd's configuration file
+ *
+ * Lines "name = value" as in libvirt's own files: a value is a string in double quotes or a
+ * number, "#" begins a comment. docs/man/virtgmemd.rst lists the names.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+typedef struct {
+	gid_t socket_group; /* (gid_t)-1: the daemon's own */
+	mode_t socket_mode; /* of the socket that changes things */
+	mode_t readonly_socket_mode;
+	char *vmm_user;	 /* NULL: libvirt-gmem where there is one, else the daemon's own */
+	char *vmm_group; /* NULL: the user's */
+} Settings;
+
+/*
+ * settings_load - read a configuration file
+ * @path: the file
+ * @must_exist: whether its absence is an error; otherwise it means the defaults
+ *
+ * Return: FALSE with DRIVER_ERROR (VIR_ERR_CONF_SYNTAX) that names file and setting.
+ */
+gboolean settings_load(Settings *settings, const char *path, gboolean must_exist, GError **error);
+void settings_clear(Settings *settings);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Settings, settings_clear)
