@@ -20,9 +20,14 @@ enum {
 	PM1_TIMER = 1 << 0,
 	PM1_GLOBAL = 1 << 5,
 	PM1_POWER_BUTTON = 1 << 8,
+	PM1_SLEEP_BUTTON = 1 << 9,
+	PM1_RTC = 1 << 10,
 
-	/* What can be enabled: of these, a guest sees the timer's and the button's happen. */
-	PM1_ENABLE_MASK = PM1_TIMER | PM1_GLOBAL | PM1_POWER_BUTTON,
+	/*
+	 * Only the timer's and the power button's events ever happen. The others can be enabled
+	 * all the same: Linux complains where an enable bit does not stick.
+	 */
+	PM1_ENABLE_MASK = PM1_TIMER | PM1_GLOBAL | PM1_POWER_BUTTON | PM1_SLEEP_BUTTON | PM1_RTC,
 };
 
 enum {
