@@ -1,0 +1,109 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Debian packages, for the tools: installs what is missing, and fetches from a
+# backports suite without changing the machine's own package sources.
+#
+# The mirror is the one that the machine uses already. Lists of a backports suite
+# are kept beside the project's other caches.
+
+# shellcheck source=tools/lib/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+# Runs a command as root: itself, or through sudo.
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		fail "packages have to be installed: run this as root, or install sudo"
+	fi
+}
+
+# Whether a package is installed.
+has_package() {
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null || true)" = installed ]
+}
+
+# Updates the package lists, once in a run.
+update_lists() {
+	[ -z "${packages_are_listed:-}" ] || return 0
+	progress "reading the package lists"
+	quietly as_root apt-get -q update
+	packages_are_listed=1
+}
+
+# Installs those of the named packages that are missing.
+install_packages() {
+	local missing=() package
+	for package; do
+		has_package "$package" || missing+=("$package")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	update_lists
+	progress "installing ${missing[*]}"
+	quietly as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -q -y --no-install-recommends install "${missing[@]}"
+}
+
+# Prints "URI CODENAME" of the mirror that the machine takes Debian's own packages from.
+debian_mirror() {
+	# shellcheck disable=SC2016
+	apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
+		sort -u |
+		awk '$1 == "Debian" && $3 !~ /-/ { print $2, $3; exit }'
+}
+
+# Sets the array backports_options to apt-get's options for the release's backports.
+backports_options() {
+	local lists=$GMEM_CACHE/apt mirror uri codename
+	update_lists
+	mirror=$(debian_mirror)
+	[ -n "$mirror" ] || fail "this machine has no package source of Debian's: add one to /etc/apt"
+	read -r uri codename <<<"$mirror"
+	mkdir -p "$lists/lists/partial"
+	printf 'deb [signed-by=%s] %s %s-backports main\n' \
+		/usr/share/keyrings/debian-archive-keyring.gpg "$uri" "$codename" >"$lists/sources.list"
+	backports_release=$codename-backports
+	backports_options=(-o "Dir::Etc::SourceList=$lists/sources.list"
+		-o "Dir::Etc::SourceParts=/dev/null"
+		-o "Dir::State::Lists=$lists/lists"
+		-o "Acquire::Check-Valid-Until=false")
+	[ -z "${backports_are_listed:-}" ] || return 0
+	progress "reading the package lists of $backports_release"
+	quietly as_root apt-get -q "${backports_options[@]}" update
+	backports_are_listed=1
+}
+
+# Installs packages from the release's backports, with what they need from either.
+install_backports() {
+	local mirror_lists package wanted=()
+	backports_options
+	mirror_lists=$GMEM_CACHE/apt/merged
+	# Both sets of lists, so that the dependencies are found too.
+	mkdir -p "$mirror_lists/partial"
+	cp -f /var/lib/apt/lists/*_dists_* "$GMEM_CACHE"/apt/lists/*_dists_* "$mirror_lists/"
+	for package; do
+		wanted+=("$package/$backports_release")
+	done
+	mkdir -p "$GMEM_CACHE/apt/parts"
+	cp -f /etc/apt/sources.list.d/* "$GMEM_CACHE/apt/parts/" 2>/dev/null || true
+	cp -f "$GMEM_CACHE/apt/sources.list" "$GMEM_CACHE/apt/parts/gmem-backports.list"
+	progress "installing $* from $backports_release"
+	quietly as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -q -y --no-install-recommends -t "$backports_release" \
+		-o "Dir::Etc::SourceParts=$GMEM_CACHE/apt/parts" \
+		-o "Dir::State::Lists=$mirror_lists" \
+		install "${wanted[@]}"
+}
+
+# Downloads a package into the current folder: from the release, or else from its backports.
+download_package() {
+	if [ -n "$(apt-cache -q policy "$1" 2>/dev/null)" ]; then
+		quietly apt-get -q download "$1"
+	else
+		backports_options
+		quietly apt-get -q "${backports_options[@]}" download "$1"
+	fi
+}
