@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "driver/daemon/background.h"
 #include "driver/daemon/settings.h"
 #include "driver/daemon/sockets.h"
 #include "driver/domain/calls.h"
@@ -36,8 +37,10 @@
 #define UMASK 0077
 
 typedef struct {
-	char *config; /* or NULL */
-	int timeout;  /* seconds; 0: never */
+	char *config;	/* or NULL */
+	char *pid_file; /* or NULL */
+	int timeout;	/* seconds; 0: never */
+	gboolean is_background;
 	gboolean is_verbose;
 	gboolean is_version_asked;
 } Arguments;
@@ -48,11 +51,16 @@ typedef struct {
 	RpcServer *server;
 	guint idle_seconds; /* 0: serve for ever */
 	guint idle_source;
+	int parent_fd; /* tells the parent that the daemon serves; -1: there is none */
 } Daemon;
 
 static gboolean parse_arguments(Arguments *arguments, int *argc, char ***argv, GError **error)
 {
 	const GOptionEntry entries[] = {
+		{ "daemon", 'd', 0, G_OPTION_ARG_NONE, &arguments->is_background,
+		  "Go on in the background, once clients can connect", NULL },
+		{ "pid-file", 'p', 0, G_OPTION_ARG_FILENAME, &arguments->pid_file,
+		  "Write the process id there", "FILE" },
 		{ "config", 'f', 0, G_OPTION_ARG_FILENAME, &arguments->config, "Configuration file",
 		  "FILE" },
 		{ "timeout", 't', 0, G_OPTION_ARG_INT, &arguments->timeout,
@@ -76,6 +84,12 @@ static gboolean parse_arguments(Arguments *arguments, int *argc, char ***argv, G
 	if (arguments->timeout < 0)
 		return driver_error(error, VIR_ERR_INVALID_ARG, "--timeout=%d: not negative",
 				    arguments->timeout);
+	if (arguments->pid_file) {
+		/* In the background it is another current folder. */
+		g_autofree char *given = g_steal_pointer(&arguments->pid_file);
+
+		arguments->pid_file = g_canonicalize_filename(given, NULL);
+	}
 	return TRUE;
 }
 
@@ -176,7 +190,39 @@ static void on_idle(gpointer data)
 	daemon->idle_source = g_timeout_add_seconds(daemon->idle_seconds, on_idle_turn, daemon);
 }
 
-static void serve(Daemon *daemon, Sockets *sockets)
+static void arguments_clear(Arguments *arguments)
+{
+	g_clear_pointer(&arguments->config, g_free);
+	g_clear_pointer(&arguments->pid_file, g_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, arguments_clear)
+
+static gboolean write_pid_file(const char *path, GError **error)
+{
+	g_autofree char *text = g_strdup_printf("%d\n", (int)getpid());
+	g_autoptr(GError) cause = NULL;
+
+	if (!path ||
+	    g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0644, &cause))
+		return TRUE;
+	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "--pid-file: %s", cause->message);
+}
+
+/* From here on a client that connects is served: whoever waits for that is told. */
+static gboolean announce(Daemon *daemon, const char *pid_file, GError **error)
+{
+	g_autofree char *log = g_build_filename(daemon->driver->paths.log, "virtgmemd.log", NULL);
+
+	if (!write_pid_file(pid_file, error))
+		return FALSE;
+	if (daemon->parent_fd >= 0 &&
+	    !background_serving(g_steal_fd(&daemon->parent_fd), log, error))
+		return FALSE;
+	(void)sd_notify(0, "READY=1");
+	return TRUE;
+}
+
+static void accept_clients(Daemon *daemon, Sockets *sockets)
 {
 	rpc_server_add_socket(daemon->server, sockets->socket, FALSE);
 	if (sockets->readonly_socket)
@@ -186,12 +232,9 @@ static void serve(Daemon *daemon, Sockets *sockets)
 	g_unix_signal_add(SIGTERM, on_end_signal, daemon);
 	g_unix_signal_add(SIGINT, on_end_signal, daemon);
 	g_unix_signal_add(SIGHUP, on_reload_signal, daemon);
-	(void)sd_notify(0, "READY=1");
-	g_main_loop_run(daemon->loop);
-	(void)sd_notify(0, "STOPPING=1");
 }
 
-static gboolean run(const Arguments *arguments, GError **error)
+static gboolean run(const Arguments *arguments, int parent_fd, GError **error)
 {
 	g_autoptr(Driver) driver = driver_new(geteuid() == 0);
 	g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
@@ -199,7 +242,13 @@ static gboolean run(const Arguments *arguments, GError **error)
 						      default_config(driver->is_system);
 	g_auto(Settings) settings = { 0 };
 	g_auto(Sockets) sockets = { .lock_fd = -1 };
-	Daemon daemon = { .loop = loop, .driver = driver, .idle_seconds = arguments->timeout };
+	Daemon daemon = {
+		.loop = loop,
+		.driver = driver,
+		.idle_seconds = arguments->timeout,
+		.parent_fd = parent_fd,
+	};
+	gboolean served;
 
 	if (!settings_load(&settings, config, arguments->config != NULL, error) ||
 	    !choose_vmm_user(driver, &settings, error) || !driver_make_folders(driver, error) ||
@@ -208,37 +257,41 @@ static gboolean run(const Arguments *arguments, GError **error)
 	driver->server = rpc_server_new(calls_tables, driver_uri(driver), driver);
 	daemon.server = driver->server;
 	driver_load(driver);
-	serve(&daemon, &sockets);
+	accept_clients(&daemon, &sockets);
+	served = announce(&daemon, arguments->pid_file, error);
+	if (served)
+		g_main_loop_run(loop);
+	(void)sd_notify(0, "STOPPING=1");
 	/* Clients first: what hangs on them ends with them. Then the domains are left alone. */
 	rpc_server_stop(driver->server);
 	driver_leave(driver);
 	rpc_server_free(g_steal_pointer(&driver->server));
-	return TRUE;
+	if (served && arguments->pid_file)
+		(void)unlink(arguments->pid_file);
+	return served;
 }
 
 int main(int argc, char **argv)
 {
-	Arguments arguments = { 0 };
+	g_auto(Arguments) arguments = { 0 };
 	g_autoptr(GError) error = NULL;
+	int parent_fd = -1;
 
 	setlocale(LC_ALL, "");
 	(void)umask(UMASK);
 	signal(SIGPIPE, SIG_IGN);
-	if (!parse_arguments(&arguments, &argc, &argv, &error)) {
-		fprintf(stderr, "virtgmemd: %s\n", error->message);
-		return EXIT_FAILURE;
+	if (parse_arguments(&arguments, &argc, &argv, &error)) {
+		if (arguments.is_version_asked) {
+			printf("virtgmemd (libvirt-gmem) %s\n", PACKAGE_VERSION);
+			return EXIT_SUCCESS;
+		}
+		if (arguments.is_verbose)
+			(void)g_setenv("G_MESSAGES_DEBUG", "all", FALSE);
+		if (arguments.is_background)
+			parent_fd = background_enter(&error);
+		if (!error && run(&arguments, parent_fd, &error))
+			return EXIT_SUCCESS;
 	}
-	if (arguments.is_version_asked) {
-		printf("virtgmemd (libvirt-gmem) %s\n", PACKAGE_VERSION);
-		return EXIT_SUCCESS;
-	}
-	if (arguments.is_verbose)
-		(void)g_setenv("G_MESSAGES_DEBUG", "all", FALSE);
-	if (!run(&arguments, &error)) {
-		fprintf(stderr, "virtgmemd: %s\n", error->message);
-		g_free(arguments.config);
-		return EXIT_FAILURE;
-	}
-	g_free(arguments.config);
-	return EXIT_SUCCESS;
+	fprintf(stderr, "virtgmemd: %s\n", error->message);
+	return EXIT_FAILURE;
 }

@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The guest of the demo and of the tests: Debian's cloud kernel as its package has it, and an
+# initramfs of busybox and the two modules that make a power button work.
+
+# shellcheck source=tools/lib/packages.sh
+. "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
+
+# Where the guest's files are: vmlinuz and initrd.
+GMEM_GUEST=$GMEM_CACHE/guest
+export GMEM_GUEST
+
+# The package that the release's metapackage stands for at present.
+cloud_kernel_package() {
+	apt-cache depends linux-image-cloud-amd64 2>/dev/null |
+		sed -n 's/^ *Depends: \(linux-image-.*\)$/\1/p' | head -n 1
+}
+
+# Unpacks what is needed of the kernel's package: GMEM_GUEST/vmlinuz and the modules.
+fetch_guest_kernel() {
+	local package work=$GMEM_GUEST/work module
+	package=$(cloud_kernel_package)
+	if [ -z "$package" ]; then
+		update_lists
+		package=$(cloud_kernel_package)
+	fi
+	[ -n "$package" ] || fail "Debian's linux-image-cloud-amd64 is not in the package lists"
+	progress "downloading $package"
+	rm -rf "$work"
+	mkdir -p "$work/tree"
+	(cd "$work" && download_package "$package") || fail "$package cannot be downloaded"
+	dpkg-deb -x "$work"/linux-image-*.deb "$work/tree"
+	rm -rf "$GMEM_GUEST/modules"
+	mkdir -p "$GMEM_GUEST/modules"
+	for module in button evdev; do
+		find "$work/tree" -name "$module.ko*" -exec cp {} "$GMEM_GUEST/modules/" \;
+	done
+	# Debian 13 compresses its modules; insmod of busybox wants them plain.
+	find "$GMEM_GUEST/modules" -name '*.xz' -exec xz -d {} +
+	install -m 644 "$work"/tree/boot/vmlinuz-* "$GMEM_GUEST/vmlinuz.new"
+	mv "$GMEM_GUEST/vmlinuz.new" "$GMEM_GUEST/vmlinuz"
+	rm -rf "$work"
+}
+
+make_guest_initramfs() {
+	local tree=$GMEM_GUEST/tree parts=$GMEM_SOURCE/tools/guest.d
+	rm -rf "$tree"
+	mkdir -p "$tree"/{bin,dev,proc,sys,modules,etc/acpi/PWRF}
+	install -m 755 /bin/busybox "$tree/bin/busybox"
+	ln -s busybox "$tree/bin/sh"
+	install -m 755 "$parts/init" "$tree/init"
+	install -m 755 "$parts/power-button" "$tree/etc/acpi/PWRF/00000080"
+	cp "$GMEM_GUEST"/modules/* "$tree/modules/"
+	(cd "$tree" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet | gzip -9n) \
+		>"$GMEM_GUEST/initrd.new"
+	mv "$GMEM_GUEST/initrd.new" "$GMEM_GUEST/initrd"
+	rm -rf "$tree"
+}
+
+# Makes the guest's files, once; the initramfs anew when what it is made of has changed.
+prepare_guest() {
+	local parts=$GMEM_SOURCE/tools/guest.d
+	install_packages busybox-static cpio xz-utils
+	mkdir -p "$GMEM_GUEST"
+	[ -e "$GMEM_GUEST/vmlinuz" ] || fetch_guest_kernel
+	if [ ! -e "$GMEM_GUEST/initrd" ] || [ "$parts/init" -nt "$GMEM_GUEST/initrd" ] ||
+		[ "$parts/power-button" -nt "$GMEM_GUEST/initrd" ]; then
+		make_guest_initramfs
+	fi
+}
