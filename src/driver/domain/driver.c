@@ -117,12 +117,22 @@ static gboolean make_folder(const char *path, mode_t mode, GError **error)
 			    g_strerror(errno));
 }
 
+/* The sockets' folder is libvirt's: others must reach theirs in it, whatever our umask. */
+static gboolean make_socket_folder(const char *path, GError **error)
+{
+	const mode_t mask = umask(0022);
+	const gboolean done = make_folder(path, 0755, error);
+
+	(void)umask(mask);
+	return done;
+}
+
 gboolean driver_make_folders(Driver *driver, GError **error)
 {
 	g_autofree char *sockets = g_path_get_dirname(driver->paths.socket);
 
-	/* The sockets' folder is libvirt's: its permissions are not ours to narrow. */
-	return make_folder(sockets, 0755, error) && make_folder(driver->paths.state, 0700, error) &&
+	return make_socket_folder(sockets, error) &&
+	       make_folder(driver->paths.state, 0700, error) &&
 	       make_folder(driver->paths.log, 0700, error) &&
 	       make_folder(driver->paths.config, 0700, error) &&
 	       make_folder(driver->paths.autostart, 0700, error);
