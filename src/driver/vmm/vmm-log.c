@@ -89,6 +89,9 @@ char *vmm_log_tail(const char *path, gint64 start)
 	if (fd < 0)
 		return NULL;
 	size = lseek(fd, 0, SEEK_END);
+	/* A file that was rotated by truncating it holds nothing older. */
+	if (size < start)
+		start = 0;
 	n = size > start ? pread(fd, buffer, TAIL_BYTES, MAX(start, size - TAIL_BYTES)) : 0;
 	close(fd);
 	if (n <= 0)
