@@ -111,8 +111,6 @@ static gboolean make(Sockets *sockets, const char *path, const Settings *setting
 {
 	g_autofree char *readonly_path = g_strconcat(path, READONLY_SUFFIX, NULL);
 
-	if (!take_lock(sockets, path, error))
-		return FALSE;
 	sockets->path = g_strdup(path);
 	sockets->socket = listen_on(path, settings->socket_group, settings->socket_mode, error);
 	if (sockets->socket)
@@ -127,8 +125,8 @@ gboolean sockets_open(Sockets *sockets, const char *path, const Settings *settin
 	g_autoptr(GError) cause = NULL;
 
 	*sockets = (Sockets){ .lock_fd = -1 };
-	if (count > 0 ? take_over_all(sockets, count, &cause) :
-			make(sockets, path, settings, &cause))
+	if (take_lock(sockets, path, &cause) && (count > 0 ? take_over_all(sockets, count, &cause) :
+							     make(sockets, path, settings, &cause)))
 		return TRUE;
 	driver_error_from(error, VIR_ERR_SYSTEM_ERROR, cause, "listening on '%s'", path);
 	sockets_close(sockets);

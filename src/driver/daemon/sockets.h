@@ -4,10 +4,10 @@
  *
  * Theory of operation
  *
- * systemd may have made them before the daemon was started, and hands them over as
- * descriptors; which is which is told by their paths. Otherwise the daemon makes them,
- * having taken the lock that says that no other daemon serves them; it removes those that
- * it has made.
+ * A lock beside them says that no other daemon is there, which would have the same domains.
+ * systemd may have made the sockets before the daemon was started, and hands them over as
+ * descriptors; which is which is told by their paths. Otherwise the daemon makes them, and
+ * removes them at its end.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ typedef struct {
 	GSocket *socket;
 	GSocket *readonly_socket; /* NULL where systemd has handed over only the other */
 	char *path;		  /* of those made here, else NULL */
-	int lock_fd;		  /* -1: none */
+	int lock_fd;		  /* -1: not taken yet */
 } Sockets;
 
 /*
