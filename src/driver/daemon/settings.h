@@ -2,8 +2,8 @@
 /*
  * settings.h - virtgmemd's configuration file
  *
- * Lines "name = value" as in libvirt's own files: a value is a string in double quotes or a
- * number, "#" begins a comment. docs/man/virtgmemd.rst lists the names.
+ * Lines "name = value" as in libvirt's own files: a value is a string in double quotes, "#"
+ * begins a line that is a comment. docs/man/virtgmemd.rst lists the names.
  */
 #pragma once
 
