@@ -63,6 +63,10 @@ struct RpcServer {
 	void (*on_idle)(gpointer data);
 	gpointer on_idle_data;
 
+	GMutex jobs_lock; /* guards what follows */
+	GCond jobs_done;
+	guint n_jobs; /* given to workers and not done */
+
 	GMutex events_lock;    /* guards what follows */
 	GArray *registrations; /* of Registration, see events.c */
 	int next_callback;

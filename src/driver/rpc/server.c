@@ -50,13 +50,17 @@ void rpc_server_post(RpcServer *server, void (*function)(gpointer data), gpointe
 	g_source_unref(source);
 }
 
-static void run_job(gpointer data, gpointer unused)
+static void run_job(gpointer data, gpointer user_data)
 {
 	Job *job = data;
+	RpcServer *server = user_data;
 
-	(void)unused;
 	job->function(job->data);
 	g_free(job);
+	g_mutex_lock(&server->jobs_lock);
+	if (--server->n_jobs == 0)
+		g_cond_broadcast(&server->jobs_done);
+	g_mutex_unlock(&server->jobs_lock);
 }
 
 void rpc_server_run_in_worker(RpcServer *server, void (*function)(gpointer data), gpointer data)
@@ -65,6 +69,9 @@ void rpc_server_run_in_worker(RpcServer *server, void (*function)(gpointer data)
 
 	job->function = function;
 	job->data = data;
+	g_mutex_lock(&server->jobs_lock);
+	server->n_jobs++;
+	g_mutex_unlock(&server->jobs_lock);
 	/* A thread that cannot be made now is made later; the job waits in the queue. */
 	g_thread_pool_push(server->workers, job, NULL);
 }
@@ -85,6 +92,8 @@ RpcServer *rpc_server_new(const RpcProcedure *const *tables, const char *uri, gp
 	RpcServer *server = g_new0(RpcServer, 1);
 
 	g_mutex_init(&server->events_lock);
+	g_mutex_init(&server->jobs_lock);
+	g_cond_init(&server->jobs_done);
 	server->context = g_main_context_ref_thread_default();
 	server->uri = g_strdup(uri);
 	server->driver = driver;
@@ -94,7 +103,7 @@ RpcServer *rpc_server_new(const RpcProcedure *const *tables, const char *uri, gp
 	for (; *tables; tables++)
 		add_procedures(server, *tables);
 	g_thread_pool_set_max_idle_time(IDLE_WORKER_MS);
-	server->workers = g_thread_pool_new(run_job, NULL, -1, FALSE, NULL);
+	server->workers = g_thread_pool_new(run_job, server, -1, FALSE, NULL);
 	server->listeners = g_ptr_array_new_with_free_func((GDestroyNotify)g_source_unref);
 	server->clients = g_ptr_array_new_with_free_func((GDestroyNotify)rpc_client_unref);
 	server->registrations = rpc_events_new_registrations();
@@ -110,6 +119,15 @@ static void stop_keepalive(RpcServer *server)
 	g_clear_pointer(&server->keepalive_source, g_source_unref);
 }
 
+/* A pool that is being freed takes no more, and a job may ask for another one. */
+static void wait_for_jobs(RpcServer *server)
+{
+	g_mutex_lock(&server->jobs_lock);
+	while (server->n_jobs > 0)
+		g_cond_wait(&server->jobs_done, &server->jobs_lock);
+	g_mutex_unlock(&server->jobs_lock);
+}
+
 void rpc_server_stop(RpcServer *server)
 {
 	if (!server->workers)
@@ -119,6 +137,7 @@ void rpc_server_stop(RpcServer *server)
 	server->on_idle = NULL;
 	while (server->clients->len > 0)
 		rpc_client_close(g_ptr_array_index(server->clients, 0));
+	wait_for_jobs(server);
 	g_thread_pool_free(g_steal_pointer(&server->workers), FALSE, TRUE);
 	/* What the last workers have posted still names the server. */
 	while (g_main_context_iteration(server->context, FALSE))
@@ -136,6 +155,8 @@ void rpc_server_free(RpcServer *server)
 	g_ptr_array_unref(server->listeners);
 	g_hash_table_unref(server->procedures);
 	g_main_context_unref(server->context);
+	g_cond_clear(&server->jobs_done);
+	g_mutex_clear(&server->jobs_lock);
 	g_mutex_clear(&server->events_lock);
 	g_free(server->uri);
 	g_free(server);
