@@ -4,11 +4,11 @@
  *
  * Theory of operation
  *
- * The server's main thread reads whole messages, finds their RpcProcedure, decodes the
- * arguments with its XDR filter, and hands the call to a worker thread. The handler runs
- * there, blocks as long as it must, and fills the result, which is encoded and queued for
- * the client. Replies of one client may come back in another order than its calls: that is
- * how libvirt's protocol works, the serial tells them apart.
+ * The server's main thread reads whole messages, finds their RpcProcedure, and hands the call
+ * to a worker thread. There the arguments are decoded with its XDR filter, the handler runs,
+ * blocks as long as it must, and fills the result, which is encoded and queued for the client.
+ * Replies of one client may come back in another order than its calls: that is how libvirt's
+ * protocol works, the serial tells them apart.
  */
 #pragma once
 
