@@ -789,6 +789,7 @@ static void reconnect(gpointer data)
 		qmp_client_start(vmm->monitor, &monitor_callbacks, vmm);
 		if (!query_status(vmm, &error) || !read_vcpu_threads(vmm, &error)) {
 			g_warning("domain '%s': %s", domain->name, error->message);
+			set_end_reason(vmm, VIR_DOMAIN_SHUTOFF_FAILED);
 			end_guest(vmm);
 		}
 		catch_up(vmm);
