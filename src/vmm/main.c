@@ -25,9 +25,8 @@ static void on_machine_event(const MachineEvent *event, void *opaque)
 {
 	const Program *program = opaque;
 
-	if (event->type == MACHINE_EVENT_INTERNAL_ERROR)
-		log_error("machine", "%s", event->message);
-	else if (event->type == MACHINE_EVENT_HOST_TOUCH)
+	/* Of an internal error the machine has said so itself. */
+	if (event->type == MACHINE_EVENT_HOST_TOUCH)
 		log_warning("memory",
 			    "paused: %s touched gpa %#" G_GINT64_MODIFIER
 			    "x, which policy guest-only does not convert (thread %d, vCPU %d)",
