@@ -34,7 +34,7 @@ typedef enum {
 	MACHINE_EVENT_RESUME,
 	MACHINE_EVENT_RESET,	      /* reason: "guest-reset" or "host-qmp-system-reset" */
 	MACHINE_EVENT_POWERDOWN,      /* power button pressed */
-	MACHINE_EVENT_SHUTDOWN,	      /* reason: "guest-shutdown", "guest-panic", "host-qmp-quit",
+	MACHINE_EVENT_SHUTDOWN,	      /* reason: "guest-shutdown", "guest-reset", "host-qmp-quit",
 					 "host-signal" */
 	MACHINE_EVENT_HOST_TOUCH,     /* touch is set; the machine is paused */
 	MACHINE_EVENT_INTERNAL_ERROR, /* message is set; the machine is paused */
