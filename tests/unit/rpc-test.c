@@ -28,6 +28,7 @@
 #include "driver/rpc/server.h"
 #include "driver/rpc/stream.h"
 #include "driver/rpc/wire.h"
+#include "support.h"
 
 #define URI "gmem:///test"
 
@@ -311,16 +312,6 @@ static gpointer serve(gpointer data)
 	rpc_server_free(fixture->server);
 	g_main_context_pop_thread_default(fixture->context);
 	return NULL;
-}
-
-static guint count_fds(void)
-{
-	g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
-	guint n = 0;
-
-	while (g_dir_read_name(dir))
-		n++;
-	return n;
 }
 
 static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
