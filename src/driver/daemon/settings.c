@@ -39,7 +39,8 @@ static char *get_string(GKeyFile *file, const char *path, const char *name, GErr
 
 	if (!value)
 		return NULL;
-	if (!unquote(value)) {
+	/* The key file keeps what is behind a value. */
+	if (!unquote(g_strchomp(value))) {
 		driver_error(error, VIR_ERR_CONF_SYNTAX,
 			     "%s: '%s' must be a string in double quotes", path, name);
 		return NULL;
@@ -101,6 +102,17 @@ static gboolean get_name(GKeyFile *file, const char *path, const char *name, cha
 	return FALSE;
 }
 
+/* A "[group]" would have the settings behind it overlooked. */
+static gboolean check_groups(GKeyFile *file, const char *path, GError **error)
+{
+	g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
+
+	if (!groups[1])
+		return TRUE;
+	return driver_error(error, VIR_ERR_CONF_SYNTAX, "%s: '[%s]': there are no groups", path,
+			    groups[1]);
+}
+
 static gboolean check_names(GKeyFile *file, const char *path, GError **error)
 {
 	g_auto(GStrv) found = g_key_file_get_keys(file, GROUP, NULL, NULL);
@@ -119,7 +131,7 @@ static gboolean check_names(GKeyFile *file, const char *path, GError **error)
 
 static gboolean read_settings(Settings *settings, GKeyFile *file, const char *path, GError **error)
 {
-	return check_names(file, path, error) &&
+	return check_groups(file, path, error) && check_names(file, path, error) &&
 	       get_group(file, path, "unix_sock_group", &settings->socket_group, error) &&
 	       get_mode(file, path, "unix_sock_rw_perms", &settings->socket_mode, error) &&
 	       get_mode(file, path, "unix_sock_ro_perms", &settings->readonly_socket_mode, error) &&
@@ -133,19 +145,22 @@ gboolean settings_load(Settings *settings, const char *path, gboolean must_exist
 	g_autoptr(GError) cause = NULL;
 	g_autofree char *text = NULL;
 	g_autofree char *grouped = NULL;
+	gsize length;
 
 	*settings = (Settings){
 		.socket_group = (gid_t)-1,
 		.socket_mode = 0700,
 		.readonly_socket_mode = 0777,
 	};
-	if (!g_file_get_contents(path, &text, NULL, &cause)) {
+	if (!g_file_get_contents(path, &text, &length, &cause)) {
 		if (!must_exist && g_error_matches(cause, G_FILE_ERROR, G_FILE_ERROR_NOENT))
 			return TRUE;
 		return driver_error(error, VIR_ERR_CONF_SYNTAX, "%s", cause->message);
 	}
+	if (strlen(text) < length)
+		return driver_error(error, VIR_ERR_CONF_SYNTAX, "%s: not a text file", path);
 	grouped = g_strconcat("[" GROUP "]\n", text, NULL);
-	if (!g_key_file_load_from_data(file, grouped, -1, G_KEY_FILE_NONE, &cause))
+	if (!g_key_file_load_from_data(file, grouped, -1, G_KEY_FILE_KEEP_TRANSLATIONS, &cause))
 		return driver_error(error, VIR_ERR_CONF_SYNTAX, "%s: %s", path, cause->message);
 	return read_settings(settings, file, path, error);
 }

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* settings-test.c - virtgmemd's configuration file */
+#include <grp.h>
+#include <string.h>
+
+#include "driver/daemon/settings.h"
+#include "driver/error.h"
+#include "support.h"
+
+typedef struct {
+	char *folder;
+	char *path;
+	Settings settings;
+} Fixture;
+
+static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(GError) error = NULL;
+
+	fixture->folder = g_dir_make_tmp("settings-test-XXXXXX", &error);
+	g_assert_no_error(error);
+	fixture->path = g_build_filename(fixture->folder, "virtgmemd.conf", NULL);
+}
+
+static void end(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	settings_clear(&fixture->settings);
+	remove_tree(fixture->folder);
+	g_free(fixture->path);
+	g_free(fixture->folder);
+}
+
+static gboolean load_bytes(Fixture *fixture, const char *content, gssize length, GError **error)
+{
+	g_autoptr(GError) problem = NULL;
+
+	g_file_set_contents(fixture->path, content, length, &problem);
+	g_assert_no_error(problem);
+	settings_clear(&fixture->settings);
+	return settings_load(&fixture->settings, fixture->path, TRUE, error);
+}
+
+static const Settings *load(Fixture *fixture, const char *content)
+{
+	g_autoptr(GError) error = NULL;
+
+	load_bytes(fixture, content, -1, &error);
+	if (error)
+		g_error("refused: %s\n%s", error->message, content);
+	return &fixture->settings;
+}
+
+static void assert_refused_bytes(Fixture *fixture, const char *content, gssize length,
+				 const char *words)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (load_bytes(fixture, content, length, &error))
+		g_error("accepted: %s", content);
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_CONF_SYNTAX);
+	if (!strstr(error->message, words) || !strstr(error->message, fixture->path))
+		g_error("'%s' was to be refused with '%s', and not with '%s'", content, words,
+			error->message);
+}
+
+static void assert_refused(Fixture *fixture, const char *content, const char *words)
+{
+	assert_refused_bytes(fixture, content, -1, words);
+}
+
+static void assert_defaults(const Settings *settings)
+{
+	g_assert_cmpint((int)settings->socket_group, ==, -1);
+	g_assert_cmphex(settings->socket_mode, ==, 0700);
+	g_assert_cmphex(settings->readonly_socket_mode, ==, 0777);
+	g_assert_null(settings->vmm_user);
+	g_assert_null(settings->vmm_group);
+}
+
+static void test_no_file(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(settings_load(&fixture->settings, fixture->path, FALSE, &error));
+	g_assert_no_error(error);
+	assert_defaults(&fixture->settings);
+
+	g_assert_false(settings_load(&fixture->settings, fixture->path, TRUE, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_CONF_SYNTAX);
+	g_assert_nonnull(strstr(error->message, fixture->path));
+}
+
+/* Absence is the only reason not to read a file that is not wanted by name. */
+static void test_file_that_cannot_be_read(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(GError) error = NULL;
+
+	g_assert_false(settings_load(&fixture->settings, fixture->folder, FALSE, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_CONF_SYNTAX);
+	g_assert_nonnull(strstr(error->message, fixture->folder));
+}
+
+static void test_nothing_set(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	assert_defaults(load(fixture, ""));
+	assert_defaults(load(fixture, "# unix_sock_rw_perms = \"0770\"\n\n  \n"));
+}
+
+static void test_everything_set(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const Settings *settings = load(fixture, "# who may connect\n"
+						 "unix_sock_group = \"root\"\n"
+						 "unix_sock_rw_perms = \"0770\"\n"
+						 "unix_sock_ro_perms=\"0\"\n"
+						 "  user   =   \"nobody\"  \n"
+						 "group = \"kvm users\"");
+
+	g_assert_cmpint((int)settings->socket_group, ==, 0);
+	g_assert_cmphex(settings->socket_mode, ==, 0770);
+	g_assert_cmphex(settings->readonly_socket_mode, ==, 0);
+	g_assert_cmpstr(settings->vmm_user, ==, "nobody");
+	g_assert_cmpstr(settings->vmm_group, ==, "kvm users");
+}
+
+static void test_empty_group_is_the_daemons_own(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_assert_cmpint((int)load(fixture, "unix_sock_group = \"\"\n")->socket_group, ==, -1);
+}
+
+static void test_modes(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const char *const wrong[] = { "",     "0778", "01777", "8",    "-1",
+					     "0x1f", "rw",   "777 ",  "+777", "77777777777777777" };
+
+	g_assert_cmphex(load(fixture, "unix_sock_rw_perms = \"777\"")->socket_mode, ==, 0777);
+	g_assert_cmphex(load(fixture, "unix_sock_rw_perms = \"0\"")->socket_mode, ==, 0);
+	for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
+		g_autofree char *content = g_strdup_printf("unix_sock_rw_perms = \"%s\"\n",
+							   wrong[i]);
+
+		assert_refused(fixture, content, "'unix_sock_rw_perms' must be octal");
+	}
+	assert_refused(fixture, "unix_sock_ro_perms = \"9\"", "'unix_sock_ro_perms' must be octal");
+}
+
+static void test_strings_are_quoted(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const char *const wrong[] = {
+		"",	  "0770",	 "\"",	       "\"a",	    "a\"",    "'a'",
+		"\"a\"b", "\"a\" \"b\"", "\"a\\\"b\"", "\"a\\nb\"", "\"\"\"", "\"a\" # comment",
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
+		g_autofree char *user = g_strdup_printf("user = %s\n", wrong[i]);
+		g_autofree char *mode = g_strdup_printf("unix_sock_rw_perms = %s\n", wrong[i]);
+		g_autofree char *group = g_strdup_printf("unix_sock_group = %s\n", wrong[i]);
+
+		assert_refused(fixture, user, "'user' must be a string in double quotes");
+		assert_refused(fixture, mode, "'unix_sock_rw_perms' must be a string");
+		assert_refused(fixture, group, "'unix_sock_group' must be a string");
+	}
+}
+
+static void test_no_such_group(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	assert_refused(fixture, "unix_sock_group = \"no such group here\"\n",
+		       "'unix_sock_group': no group 'no such group here'");
+}
+
+static void test_unknown_settings(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	assert_refused(fixture, "usr = \"nobody\"\n", "there is no setting 'usr'");
+	assert_refused(fixture, "User = \"nobody\"\n", "there is no setting 'User'");
+	assert_refused(fixture, "user[de] = \"nobody\"\n", "there is no setting 'user[de]'");
+	assert_refused(fixture, "user = \"a\"\nmax_clients = \"5\"\n", "'max_clients'");
+}
+
+/* Nothing in the file is passed over in silence. */
+static void test_no_settings(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	assert_refused(fixture, "user \"nobody\"\n", "virtgmemd.conf");
+	assert_refused(fixture, "= \"nobody\"\n", "virtgmemd.conf");
+	assert_refused(fixture, "[section]\nuser = \"nobody\"\n", "'[section]'");
+	assert_refused(fixture, "\xff\xfe\n", "virtgmemd.conf");
+	assert_refused_bytes(fixture, "user = \"a\"\n\0usr = \"b\"\n", 22, "not a text file");
+}
+
+static void test_the_last_one_counts(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const Settings *settings = load(fixture, "user = \"a\"\nuser = \"b\"\n");
+
+	g_assert_cmpstr(settings->vmm_user, ==, "b");
+}
+
+static void add(const char *path, void (*test)(Fixture *fixture, gconstpointer data))
+{
+	g_test_add(path, Fixture, NULL, start, test, end);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+
+	add("/settings/no-file", test_no_file);
+	add("/settings/file-that-cannot-be-read", test_file_that_cannot_be_read);
+	add("/settings/nothing-set", test_nothing_set);
+	add("/settings/everything-set", test_everything_set);
+	add("/settings/empty-group-is-the-daemons-own", test_empty_group_is_the_daemons_own);
+	add("/settings/modes", test_modes);
+	add("/settings/strings-are-quoted", test_strings_are_quoted);
+	add("/settings/no-such-group", test_no_such_group);
+	add("/settings/unknown", test_unknown_settings);
+	add("/settings/no-settings", test_no_settings);
+	add("/settings/the-last-one-counts", test_the_last_one_counts);
+
+	return g_test_run();
+}
