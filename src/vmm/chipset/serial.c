@@ -188,14 +188,24 @@ static guint8 read_rbr(Serial *serial)
 	return byte;
 }
 
+/* What finds a full FIFO is lost; without one it is the older byte that is. */
+static void loop_byte(Serial *serial, guint8 byte)
+{
+	if (serial->level < receiver_size(serial)) {
+		receive_byte(serial, byte);
+		return;
+	}
+	serial->overrun = TRUE;
+	if (!fifos_enabled(serial))
+		serial->fifo[serial->head] = byte;
+}
+
 static void write_thr(Serial *serial, guint8 byte)
 {
 	if (!(serial->mcr & MCR_LOOP))
 		serial->backend->transmit(serial->opaque, byte);
-	else if (serial->level < receiver_size(serial))
-		receive_byte(serial, byte);
 	else
-		serial->overrun = TRUE;
+		loop_byte(serial, byte);
 	serial->thr_empty_pending = TRUE;
 }
 
@@ -211,9 +221,11 @@ static guint8 read_iir(Serial *serial)
 static void write_fcr(Serial *serial, guint8 value)
 {
 	/* Changing the mode clears the FIFOs; without bit 0 the others are not programmed. */
-	if ((value ^ serial->fcr) & FCR_ENABLE || value & FCR_CLEAR_RECEIVER)
+	gboolean is_enabled = value & FCR_ENABLE;
+
+	if (is_enabled != fifos_enabled(serial) || (is_enabled && value & FCR_CLEAR_RECEIVER))
 		clear_receiver(serial);
-	serial->fcr = value & FCR_ENABLE ? value & FCR_KEPT : 0;
+	serial->fcr = is_enabled ? value & FCR_KEPT : 0;
 	report_room(serial);
 }
 
