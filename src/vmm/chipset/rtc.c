@@ -195,6 +195,14 @@ static gboolean alarm_matches(const Rtc *rtc, guint reg, guint value)
 	return value == (reg == REG_HOURS_ALARM ? decode_hour(rtc, alarm) : decode(rtc, alarm));
 }
 
+/* An alarm at a second that no minute has never goes off; it is not worth a search. */
+static gboolean alarm_is_possible(const Rtc *rtc)
+{
+	guint8 alarm = rtc->cmos[REG_SECONDS_ALARM];
+
+	return (alarm & ALARM_DONT_CARE) == ALARM_DONT_CARE || decode(rtc, alarm) < 60;
+}
+
 /* The first second of the day, from @second_of_day on, at which the alarm matches. */
 static gint64 alarm_in_day(const Rtc *rtc, gint64 second_of_day)
 {
@@ -220,6 +228,8 @@ static gint64 next_alarm(const Rtc *rtc, gint64 after)
 	gint64 of_day = calendar % SECONDS_PER_DAY;
 	gint64 found;
 
+	if (!alarm_is_possible(rtc))
+		return NO_ALARM;
 	if (of_day < 0)
 		of_day += SECONDS_PER_DAY;
 	found = alarm_in_day(rtc, of_day);
