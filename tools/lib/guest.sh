@@ -46,7 +46,8 @@ fetch_guest_kernel() {
 make_guest_initramfs() {
 	local tree=$GMEM_GUEST/tree parts=$GMEM_SOURCE/tools/guest.d
 	rm -rf "$tree"
-	mkdir -p "$tree"/{bin,dev,proc,sys,modules,etc/acpi/PWRF}
+	# acpid writes its log and its process id.
+	mkdir -p "$tree"/{bin,dev,proc,sys,modules,etc/acpi/PWRF,var/log,var/run}
 	install -m 755 /bin/busybox "$tree/bin/busybox"
 	ln -s busybox "$tree/bin/sh"
 	install -m 755 "$parts/init" "$tree/init"
@@ -65,7 +66,8 @@ prepare_guest() {
 	mkdir -p "$GMEM_GUEST"
 	[ -e "$GMEM_GUEST/vmlinuz" ] || fetch_guest_kernel
 	if [ ! -e "$GMEM_GUEST/initrd" ] || [ "$parts/init" -nt "$GMEM_GUEST/initrd" ] ||
-		[ "$parts/power-button" -nt "$GMEM_GUEST/initrd" ]; then
+		[ "$parts/power-button" -nt "$GMEM_GUEST/initrd" ] ||
+		[ "$GMEM_SOURCE/tools/lib/guest.sh" -nt "$GMEM_GUEST/initrd" ]; then
 		make_guest_initramfs
 	fi
 }

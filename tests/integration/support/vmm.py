@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""gmem-vmm, run alone, with its console in a pipe and its monitor at a socket."""
+
+import os
+import re
+import socket
+import subprocess
+import tempfile
+
+from .qmp import Qmp
+from .waiting import Deadline, Timeout, wait_readable
+
+BUILD = os.environ.get("GMEM_BUILD", "build")
+GUEST = os.environ.get("GMEM_GUEST", "")
+EMULATOR = os.path.join(BUILD, "src/vmm/gmem-vmm")
+KERNEL = os.path.join(GUEST, "vmlinuz")
+INITRD = os.path.join(GUEST, "initrd")
+
+# The exit status that a payload's write of N to the debug exit port makes.
+DEBUG_EXIT_PORT = 0xf4
+
+
+def payload(name):
+    """The path of a flat binary of tests/payload."""
+    return os.path.join(BUILD, "tests/payload", name + ".bin")
+
+
+class Console:
+    """What a guest writes to its serial port, and what it is sent."""
+
+    def __init__(self, output, source):
+        self._output = output
+        self._input = source
+        self.text = ""
+        self._seen = 0
+
+    def send(self, text):
+        self._input.write(text.encode())
+        self._input.flush()
+
+    def wait_for(self, pattern, seconds=120):
+        """Waits for a match after the last one; returns it."""
+        deadline = Deadline(seconds)
+        while True:
+            match = re.compile(pattern).search(self.text, self._seen)
+            if match:
+                self._seen = match.end()
+                return match
+            try:
+                wait_readable(self._output, deadline, "console")
+            except Timeout:
+                raise Timeout(f"the console does not show {pattern!r}; its end is: "
+                              f"{self.text[-1500:]!r}") from None
+            if not self._read():
+                raise EOFError(f"the console ended without {pattern!r}: {self.text[-1500:]!r}")
+
+    def _read(self):
+        data = os.read(self._output.fileno(), 65536)
+        self.text += data.decode(errors="replace")
+        return bool(data)
+
+    def read_all(self):
+        while self._read():
+            pass
+        return self.text
+
+
+class Vmm:
+    """A VMM; a context manager that leaves nothing behind."""
+
+    def __init__(self, *arguments, emulator=EMULATOR, pass_fds=(), **popen):
+        self._folder = tempfile.TemporaryDirectory(prefix="gmem-test.")
+        self.monitor_path = os.path.join(self._folder.name, "monitor")
+        self._log = tempfile.TemporaryFile()
+        # It listens before the VMM is there, so that nobody has to wait until it does.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            listener.bind(self.monitor_path)
+            listener.listen()
+            self.process = subprocess.Popen(
+                [emulator, f"--monitor-fd={listener.fileno()}", *arguments],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
+                pass_fds=[listener.fileno(), *pass_fds], **popen)
+        self.console = Console(self.process.stdout, self.process.stdin)
+        self._qmp = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def end(self):
+        if self._qmp:
+            self._qmp.close()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self._log.close()
+        self._folder.cleanup()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def qmp(self):
+        """The monitor, connected when it is first asked for."""
+        if not self._qmp:
+            self._qmp = Qmp(self.monitor_path)
+        return self._qmp
+
+    def log(self):
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
+
+    def wait(self, seconds=120):
+        """Waits for the end; the exit status."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Timeout(f"the VMM does not end; its log: {self.log()}") from None
+
+
+def linux(*arguments, append="console=ttyS0", **popen):
+    """A VMM with the tests' Linux guest."""
+    return Vmm(f"--kernel={KERNEL}", f"--initrd={INITRD}", f"--append={append}", *arguments,
+               **popen)
+
+
+def run_payload(name, *arguments, seconds=120, **popen):
+    """Runs a payload to its end: its exit status and what it printed, with the VMM's log."""
+    with Vmm(f"--payload={payload(name)}", f"--debug-exit={DEBUG_EXIT_PORT:#x}", *arguments,
+             **popen) as vmm:
+        status = vmm.wait(seconds)
+        return status, vmm.console.read_all(), vmm.log()

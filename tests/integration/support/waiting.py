@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Waiting for what happens elsewhere, with a limit that is told when it is reached."""
+
+import os
+import select
+import time
+
+
+class Timeout(AssertionError):
+    """Something did not happen in time."""
+
+
+class Deadline:
+    """A moment at which waiting ends."""
+
+    def __init__(self, seconds):
+        self._end = time.monotonic() + seconds
+
+    def left(self):
+        return max(0.0, self._end - time.monotonic())
+
+    def is_over(self):
+        return self.left() == 0.0
+
+
+def wait_readable(fd, deadline, what):
+    """Waits until a descriptor can be read."""
+    if not select.select([fd], [], [], deadline.left())[0]:
+        raise Timeout(f"{what}: nothing came in time")
+
+
+def wait_for_exit(pid, seconds):
+    """Waits until a process that need not be a child has ended; whether it has."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([pidfd], [], [], seconds)[0])
+    finally:
+        os.close(pidfd)
