@@ -95,11 +95,6 @@ static bool_t xdr_text(XDR *xdr, Text *text)
 	return xdr_string(xdr, &text->text, TEXT_MAX);
 }
 
-static bool_t xdr_short_text(XDR *xdr, Text *text)
-{
-	return xdr_string(xdr, &text->text, 10);
-}
-
 static bool_t xdr_test_bytes(XDR *xdr, Bytes *bytes)
 {
 	return xdr_bytes(xdr, &bytes->bytes, &bytes->length, 100);
@@ -133,7 +128,10 @@ static gboolean do_bytes(RpcCall *call G_GNUC_UNUSED, const void *args, void *re
 static gboolean do_flood(RpcCall *call G_GNUC_UNUSED, const void *args G_GNUC_UNUSED, void *result,
 			 GError **error G_GNUC_UNUSED)
 {
-	((Text *)result)->text = g_strdup("longer than ten");
+	Bytes *bytes = result;
+
+	bytes->length = 101;
+	bytes->bytes = g_malloc0(bytes->length);
 	return TRUE;
 }
 
@@ -206,8 +204,8 @@ static const RpcProcedure procedures[] = {
 	{ WAIT, "Wait", RPC_ACCESS_READ, .handler = do_wait },
 	{ BYTES, "Bytes", RPC_ACCESS_READ, (xdrproc_t)xdr_test_bytes, sizeof(Bytes),
 	  (xdrproc_t)xdr_count, sizeof(u_int), do_bytes },
-	{ FLOOD, "Flood", RPC_ACCESS_READ, .result_filter = (xdrproc_t)xdr_short_text,
-	  .result_size = sizeof(Text), .handler = do_flood },
+	{ FLOOD, "Flood", RPC_ACCESS_READ, .result_filter = (xdrproc_t)xdr_test_bytes,
+	  .result_size = sizeof(Bytes), .handler = do_flood },
 	{ STREAM, "Stream", RPC_ACCESS_READ, .handler = do_stream },
 	{ LEAVE, "Leave", RPC_ACCESS_READ, .handler = do_leave },
 	{ FAIL, "Fail", RPC_ACCESS_READ, .handler = do_fail },
