@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What bare-conversions measured: the same calls in one process."""
+
+import os
+import subprocess
+
+from support.vmm import BUILD
+
+PROGRAM = os.path.join(BUILD, "tests/bench/bare-conversions")
+
+
+def payload(name):
+    """The path of a payload of this folder's."""
+    return os.path.join(BUILD, "tests/bench", name + ".bin")
+
+
+def _run(*arguments):
+    result = subprocess.run([PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE, text=True,
+                            timeout=120, check=True)
+    *lines, last = result.stdout.splitlines()
+    _, ticks, _, nanoseconds = last.split()
+    return [[int(field) for field in line.split()] for line in lines], \
+        int(ticks) / int(nanoseconds)
+
+
+def means(lines):
+    """The means of columns."""
+    return [sum(column) / len(column) for column in zip(*lines)]
+
+
+def convert(pages, count, use):
+    """Nanoseconds of (attribute, punch, attribute, discard), and ticks of the TSC a nanosecond."""
+    lines, ticks_per_ns = _run("convert", pages, count, int(use))
+    return means(lines), ticks_per_ns
+
+
+def touch(pages, at_a_time, count):
+    """Nanoseconds of (memcpy, attribute, UFFDIO_COPY, punch) for all of the pages."""
+    lines, _ = _run("touch", pages, at_a_time, count)
+    return means(lines)
