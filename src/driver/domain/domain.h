@@ -44,6 +44,7 @@ typedef struct {
 
 	/* Guarded by the domain's lock. */
 	int end_reason;		 /* VIR_DOMAIN_SHUTOFF_*, as far as the end is known */
+	gboolean is_ending;	 /* it has been told to end, by this daemon */
 	gboolean is_reboot;	 /* the next power-off is the first half of a reboot */
 	gboolean is_guest_reset; /* what ended the guest was a reset */
 	char *host_touch;	 /* why policy guest-only has paused it, or NULL */

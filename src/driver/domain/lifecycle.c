@@ -128,15 +128,19 @@ static void leave_to_worker(Domain *domain, void (*function)(gpointer data))
 static void on_shutdown(Domain *domain, JsonObject *data)
 {
 	const gboolean is_guest = boolean_of(data, "guest");
+	DomainVmm *vmm = domain->vmm;
 
-	/* Anything else ends the VMM too, and that is seen. */
-	domain->vmm->is_guest_reset = strcmp(string_of(data, "reason"), "guest-reset") == 0;
-	if (domain->vmm->end_reason == VIR_DOMAIN_SHUTOFF_CRASHED)
-		domain->vmm->end_reason = VIR_DOMAIN_SHUTOFF_SHUTDOWN;
+	/* What a VMM says that is being ended here has its reason already. */
+	if (vmm->is_ending)
+		return;
+	vmm->is_guest_reset = strcmp(string_of(data, "reason"), "guest-reset") == 0;
+	vmm->end_reason = VIR_DOMAIN_SHUTOFF_SHUTDOWN;
 	change_state(domain, VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTDOWN_USER,
 		     VIR_DOMAIN_EVENT_SHUTDOWN,
 		     is_guest ? VIR_DOMAIN_EVENT_SHUTDOWN_GUEST : VIR_DOMAIN_EVENT_SHUTDOWN_HOST);
-	leave_to_worker(domain, handle_power_off);
+	/* Otherwise the VMM ends by itself, and that is seen. */
+	if (is_guest)
+		leave_to_worker(domain, handle_power_off);
 }
 
 static void on_host_touch(Domain *domain, JsonObject *data)
@@ -270,6 +274,9 @@ static void finish(Domain *domain, DomainVmm *vmm)
 /* Return: FALSE where the VMM is still there. */
 static gboolean end_process(DomainVmm *vmm, gboolean graceful)
 {
+	g_mutex_lock(&vmm->domain->lock);
+	vmm->is_ending = TRUE;
+	g_mutex_unlock(&vmm->domain->lock);
 	vmm_process_signal(vmm->process, SIGTERM);
 	if (vmm_process_wait(vmm->process, END_SECONDS))
 		return TRUE;
