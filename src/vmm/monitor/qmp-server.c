@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/qmp-splitter.h"
 #include "config.h"
 #include "vmm/log.h"
-#include "common/qmp-splitter.h"
 
 /* What may wait for a client that does not read; then it is sent away. */
 #define OUTPUT_MAX  (1u << 20)
@@ -142,7 +142,9 @@ static GSource *add_socket_source(GSocket *socket, GIOCondition condition, GSour
 static void send_message(QmpClient *client, JsonObject *message)
 {
 	g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), message);
-	g_autofree char *text = json_to_string(node, FALSE);
+	g_autofree char *json = json_to_string(node, FALSE);
+	/* A client's half of a surrogate pair is no UTF-8 when it is quoted or echoed. */
+	g_autofree char *text = g_utf8_make_valid(json, -1);
 
 	json_object_unref(message);
 	if (client->is_gone)
