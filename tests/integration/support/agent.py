@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The payload that does what it is told (tests/payload/agent.c), in a VMM."""
+
+import ctypes
+import os
+import re
+import struct
+
+from .vmm import DEBUG_EXIT_PORT, Vmm, payload
+
+PAGE = 4096
+PRIVATE = 0x10
+SHARED = 0
+
+# Where tests may do to memory what they like: the agent itself is below.
+GROUND = 4 << 20
+
+_PRESENT_OR_SWAPPED = 3 << 62
+
+
+class Agent(Vmm):
+    """A guest of one payload, ready for orders."""
+
+    def __init__(self, *arguments, **popen):
+        super().__init__(f"--payload={payload('agent')}", f"--debug-exit={DEBUG_EXIT_PORT:#x}",
+                         "--trace=memslot", *arguments, **popen)
+        try:
+            self.wait_ready()
+        except BaseException:
+            print(f"# log: {self.log()}")
+            self.end()
+            raise
+
+    def wait_ready(self):
+        self.console.wait_for(r"agent [0-9a-f]+\n", 60)
+
+    def _send(self, vcpu, operation, arguments):
+        words = [f"{vcpu:x}", operation, *(f"{argument:x}" for argument in arguments)]
+        self.console.send(" ".join(words) + "\n")
+
+    def _answer(self, seconds):
+        match = self.console.wait_for(r"= ([0-9a-f]{16}) ([0-9a-f]{16})\n", seconds)
+        return (ctypes.c_int64(int(match.group(1), 16)).value, int(match.group(2), 16))
+
+    def detail(self, operation, *arguments, vcpu=0, seconds=60):
+        """Has an operation carried out; its result and detail."""
+        self._send(vcpu, operation, arguments)
+        return self._answer(seconds)
+
+    def call(self, operation, *arguments, vcpu=0, seconds=60):
+        """The same; the result only."""
+        return self.detail(operation, *arguments, vcpu=vcpu, seconds=seconds)[0]
+
+    def begin(self, vcpu, operation, *arguments):
+        """Has another processor than the first begin an operation."""
+        self._send(vcpu, "&" + operation, arguments)
+
+    def join(self, vcpu, seconds=60):
+        self._send(vcpu, "join", ())
+        return self._answer(seconds)
+
+    def order(self, operation, *arguments):
+        """An operation that has no answer."""
+        self._send(0, operation, arguments)
+
+    def map(self, gpa, pages, attributes, vcpu=0):
+        return self.call("map", gpa, pages, attributes, vcpu=vcpu)
+
+    # The host's side.
+
+    def memslots(self):
+        """(guest address, size, address in the VMM) of each memslot, from the VMM's log."""
+        pattern = r"gpa=(\w+) size=(\w+) userspace_addr=(\w+)"
+        return [tuple(int(number, 16) for number in match)
+                for match in re.findall(pattern, self.log())]
+
+    def address_of(self, gpa):
+        """Where the VMM has mapped a guest address."""
+        for start, size, address in self.memslots():
+            if start <= gpa < start + size:
+                return address + gpa - start
+        raise AssertionError(f"no memslot has {gpa:#x}: {self.log()}")
+
+    def has_host_page(self, gpa):
+        """Whether the VMM's mapping holds a page, without touching it."""
+        with open(f"/proc/{self.pid}/pagemap", "rb") as pagemap:
+            pagemap.seek(self.address_of(gpa) // PAGE * 8)
+            return bool(struct.unpack("Q", pagemap.read(8))[0] & _PRESENT_OR_SWAPPED)
+
+    def host_read(self, gpa, size):
+        """What the host sees of shared memory."""
+        with open(f"/proc/{self.pid}/mem", "rb") as memory:
+            memory.seek(self.address_of(gpa))
+            return memory.read(size)
+
+    def find_in_process(self, secret):
+        """Addresses at which any present page of the VMM's process holds some bytes."""
+        found = []
+        with open(f"/proc/{self.pid}/maps", encoding="utf-8") as maps, \
+                open(f"/proc/{self.pid}/pagemap", "rb") as pagemap, \
+                open(f"/proc/{self.pid}/mem", "rb") as memory:
+            for line in maps:
+                bounds, rights = line.split()[:2]
+                start, end = (int(number, 16) for number in bounds.split("-"))
+                if "r" in rights and "[v" not in line:
+                    found += _search(pagemap, memory, start, end, secret)
+        return found
+
+    def memory_in_use(self):
+        """
+        Bytes that the VMM and its guest hold. The pages of guest_memfd are nobody's but the
+        kernel's list of what it cannot evict, where nothing else is on a test host.
+        """
+        with open("/proc/meminfo", encoding="ascii") as file:
+            unevictable = re.search(r"^Unevictable:\s*(\d+) kB", file.read(), re.MULTILINE)
+        with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as file:
+            resident = re.search(r"^Rss:\s*(\d+) kB", file.read(), re.MULTILINE)
+        return (int(unevictable.group(1)) + int(resident.group(1))) * 1024
+
+
+def _search(pagemap, memory, start, end, secret):
+    found = []
+    pagemap.seek(start // PAGE * 8)
+    entries = pagemap.read((end - start) // PAGE * 8)
+    for i in range(len(entries) // 8):
+        if not struct.unpack_from("Q", entries, i * 8)[0] & _PRESENT_OR_SWAPPED:
+            continue
+        try:
+            memory.seek(start + i * PAGE)
+            at = memory.read(PAGE).find(secret)
+        except OSError:
+            continue
+        if at >= 0:
+            found.append(start + i * PAGE + at)
+    return found

@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The memory engine, driven by a guest that does what it is told and seen from both sides."""
+
+import os
+import time
+import unittest
+
+from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED
+
+EINVAL = -22
+ENOSYS = -1000
+
+# An address without RAM in a guest of 64 MiB, below the end of what may be converted.
+HOLE = 0xd0000000
+
+TO_SHARED_BY_VCPU = ("to-shared", "host-touch-vcpu")
+
+
+class GuestTest(unittest.TestCase):
+    """A test with one guest."""
+
+    arguments = ("--memory=64M", "--vcpus=2")
+
+    def setUp(self):
+        self.guest = Agent(*self.arguments)
+        self.addCleanup(self.guest.end)
+
+    def assertGuestSees(self, gpa, size, byte):
+        wrong, first = self.guest.detail("check", gpa, size, byte)
+        self.assertEqual(wrong, 0, f"{wrong} bytes are not {byte:#x}, the first at {first:#x}")
+
+    def assertHostSees(self, gpa, size, byte):
+        seen = self.guest.host_read(gpa, size)
+        self.assertEqual(seen, bytes([byte]) * size)
+
+    def assertNotOnHost(self, gpa, pages):
+        there = [hex(gpa + i * PAGE) for i in range(pages)
+                 if self.guest.has_host_page(gpa + i * PAGE)]
+        self.assertEqual(there, [], "pages that the VMM's mapping holds")
+
+    def counter(self, direction, cause):
+        return self.guest.qmp.conversions()["conversions"][(direction, cause)]
+
+
+class Hypercall(GuestTest):
+    """Conversions that the guest asks for."""
+
+    def test_part_of_a_range_changes_and_its_neighbours_do_not(self):
+        guest = self.guest
+        for vcpu in (0, 1):
+            guest.call("fill", GROUND, 8 * PAGE, 0xa5)
+            self.assertNotOnHost(GROUND, 8)
+            self.assertEqual(guest.map(GROUND + 3 * PAGE, 2, SHARED, vcpu=vcpu), 0)
+            self.assertGuestSees(GROUND, 3 * PAGE, 0xa5)
+            self.assertGuestSees(GROUND + 3 * PAGE, 2 * PAGE, 0)
+            self.assertGuestSees(GROUND + 5 * PAGE, 3 * PAGE, 0xa5)
+            guest.call("fill", GROUND + 3 * PAGE, 2 * PAGE, 0x3c, vcpu=1 - vcpu)
+            self.assertHostSees(GROUND + 3 * PAGE, 2 * PAGE, 0x3c)
+            self.assertNotOnHost(GROUND, 3)
+            self.assertNotOnHost(GROUND + 5 * PAGE, 3)
+            self.assertEqual(guest.map(GROUND + 4 * PAGE, 1, PRIVATE, vcpu=vcpu), 0)
+            self.assertGuestSees(GROUND + 3 * PAGE, PAGE, 0x3c)
+            self.assertGuestSees(GROUND + 4 * PAGE, PAGE, 0)
+            self.assertNotOnHost(GROUND + 4 * PAGE, 1)
+            self.assertEqual(guest.map(GROUND, 8, PRIVATE), 0)
+
+    def test_a_page_that_is_in_its_state_already_keeps_its_content(self):
+        guest = self.guest
+        guest.call("fill", GROUND, PAGE, 0x11)
+        self.assertEqual(guest.map(GROUND, 1, PRIVATE), 0)
+        self.assertGuestSees(GROUND, PAGE, 0x11)
+        guest.map(GROUND, 1, SHARED)
+        guest.call("fill", GROUND, PAGE, 0x22)
+        self.assertEqual(guest.map(GROUND, 1, SHARED), 0)
+        self.assertGuestSees(GROUND, PAGE, 0x22)
+        self.assertHostSees(GROUND, PAGE, 0x22)
+
+    def test_to_and_fro_many_times(self):
+        for pages in (1, 16, 512):
+            wrong, first = self.guest.detail("convert", GROUND, pages, 1 + 64 // pages, 0x5a,
+                                             seconds=100)
+            self.assertEqual((wrong, first), (0, 0), f"{pages} pages")
+
+    def test_bad_ranges_are_refused_and_change_nothing(self):
+        guest = self.guest
+        guest.call("fill", GROUND, 2 * PAGE, 0x77)
+        for gpa, pages, attributes in (
+                (GROUND + 8, 1, SHARED),          # not a page's address
+                (GROUND, 0, SHARED),              # nothing
+                (GROUND, 1, 0x20),                # an attribute that does not exist
+                (GROUND, 1 << 51, SHARED),        # 2^63 bytes
+                (GROUND, (1 << 52) + 1, SHARED),  # wraps to one page
+                (1 << 63, 1, SHARED),
+                ((1 << 64) - PAGE, 2, SHARED),
+                (4 << 30, 1, SHARED),             # the courier's memslot
+                ((4 << 30) - PAGE, 2, SHARED)):   # from a hole into it
+            self.assertEqual(guest.map(gpa, pages, attributes), EINVAL,
+                             f"gpa {gpa:#x}, {pages:#x} pages, attributes {attributes:#x}")
+        self.assertGuestSees(GROUND, 2 * PAGE, 0x77)
+        self.assertNotOnHost(GROUND, 2)
+        self.assertEqual(self.counter("to-shared", "guest-hypercall")["count"], 0)
+
+    def test_statistics_say_what_was_converted(self):
+        before = self.guest.qmp.conversions()
+        self.guest.map(GROUND, 5, SHARED)
+        self.guest.map(GROUND + PAGE, 2, PRIVATE)
+        after = self.guest.qmp.conversions()
+        self.assertEqual(after["shared-bytes"] - before["shared-bytes"], 3 * PAGE)
+        self.assertEqual(before["private-bytes"] - after["private-bytes"], 3 * PAGE)
+        self.assertGreaterEqual(after["shared-bytes-peak"], before["shared-bytes"] + 5 * PAGE)
+        to_shared = after["conversions"][("to-shared", "guest-hypercall")]
+        to_private = after["conversions"][("to-private", "guest-hypercall")]
+        self.assertEqual((to_shared["count"], to_shared["bytes"]), (1, 5 * PAGE))
+        self.assertEqual((to_private["count"], to_private["bytes"]), (1, 2 * PAGE))
+        self.assertEqual(sum(to_shared["latency-log2-ns"]), 1)
+        self.assertGreater(to_shared["time-ns"], 0)
+
+
+class SeveralProcessors(GuestTest):
+    """Conversions at the same time."""
+
+    arguments = ("--memory=64M", "--vcpus=4")
+
+    def test_neighbouring_pages(self):
+        for vcpu in (1, 2, 3):
+            self.guest.begin(vcpu, "convert", GROUND + vcpu * PAGE, 1, 200, 0x40 + vcpu)
+        for vcpu in (1, 2, 3):
+            self.assertEqual(self.guest.join(vcpu), (0, 0), f"vCPU {vcpu}")
+
+    def test_the_same_pages(self):
+        guest = self.guest
+        for vcpu in (1, 2, 3):
+            guest.begin(vcpu, "contend", GROUND, 4, 300)
+        for vcpu in (1, 2, 3):
+            self.assertEqual(guest.join(vcpu)[0], 0, f"conversions of vCPU {vcpu} that failed")
+        # Whatever came last, each page is one thing now, and works.
+        self.assertEqual(guest.map(GROUND, 4, PRIVATE), 0)
+        self.assertNotOnHost(GROUND, 4)
+        self.assertEqual(guest.detail("convert", GROUND, 4, 2, 0x66), (0, 0))
+
+    def test_no_increment_is_lost_while_the_host_touches_and_reclaims(self):
+        guest = self.guest
+        pages = 8
+        counting = (1, 2, 3)
+        for vcpu in counting:
+            guest.begin(vcpu, "count", GROUND, pages)
+        end = time.monotonic() + 10
+        touches = 0
+        while time.monotonic() < end:
+            for page in range(pages):
+                guest.qmp.execute("x-gmem-touch", gpa=GROUND + page * PAGE, size=1)
+                touches += 1
+            guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=pages * PAGE)
+        guest.order("stop")
+        guest.console.wait_for("= ")
+        rounds = {vcpu: guest.join(vcpu)[0] for vcpu in counting}
+        for page in range(pages):
+            gpa = GROUND + page * PAGE
+            for vcpu in counting:
+                self.assertEqual(guest.call("read", gpa + vcpu * 8), rounds[vcpu],
+                                 f"page {page}, vCPU {vcpu}, after {touches} touches")
+            self.assertEqual(guest.call("read", gpa + 0x800), sum(rounds.values()),
+                             f"page {page}, all vCPUs, after {touches} touches")
+        self.assertGreater(self.counter("to-private", "reclaim")["count"], 0)
+        self.assertGreater(min(rounds.values()), 0)
+
+
+class MemoryFault(GuestTest):
+    """KVM_EXIT_MEMORY_FAULT: private where nothing private is."""
+
+    def test_an_access_makes_the_page_an_mmio_address_again(self):
+        guest = self.guest
+        self.assertEqual(guest.map(HOLE, 2, PRIVATE), 0)
+        for vcpu, page in ((0, 0), (1, 1)):
+            self.assertEqual(guest.call("read", HOLE + page * PAGE, vcpu=vcpu), -1)
+            self.assertEqual(self.counter("to-shared", "memory-fault")["count"], page + 1)
+            # Once is enough.
+            guest.call("write", HOLE + page * PAGE, 1, vcpu=vcpu)
+            self.assertEqual(self.counter("to-shared", "memory-fault")["count"], page + 1)
+
+    def test_ram_beside_the_hole_is_not_touched(self):
+        guest = self.guest
+        end = 64 << 20
+        guest.call("fill", end - 2 * PAGE, 2 * PAGE, 0x9d)
+        self.assertEqual(guest.map(end, 16, PRIVATE), 0)
+        self.assertEqual(guest.call("read", end), -1)
+        self.assertGuestSees(end - 2 * PAGE, 2 * PAGE, 0x9d)
+        self.assertNotOnHost(end - 2 * PAGE, 2)
+        # A range over RAM and hole is converted where there is RAM.
+        self.assertEqual(guest.map(end - PAGE, 2, SHARED), 0)
+        guest.call("fill", end - PAGE, PAGE, 0x9e)
+        self.assertHostSees(end - PAGE, PAGE, 0x9e)
+        self.assertGuestSees(end - 2 * PAGE, PAGE, 0x9d)
+
+
+class HostTouch(GuestTest):
+    """Pages that KVM or the VMM touch."""
+
+    def test_string_output_from_private_memory(self):
+        guest = self.guest
+        text = b"private "
+        guest.call("write", GROUND, int.from_bytes(text, "little"))
+        guest.order("print", GROUND, len(text))
+        guest.console.wait_for("private ")
+        self.assertGreater(self.counter(*TO_SHARED_BY_VCPU)["count"], 0)
+        self.assertEqual(guest.host_read(GROUND, len(text)), text)
+
+    def test_string_input_to_private_memory(self):
+        guest = self.guest
+        guest.call("fill", GROUND, 4 * PAGE, 0x12)
+        guest.call("ins", GROUND + 100, 3 * PAGE, vcpu=1)
+        self.assertGuestSees(GROUND, 100, 0x12)
+        self.assertGuestSees(GROUND + 100, 3 * PAGE, 0xff)
+        self.assertGuestSees(GROUND + 100 + 3 * PAGE, PAGE - 100, 0x12)
+
+    def test_paravirtual_clock_in_private_memory(self):
+        first, multiplier = self.guest.detail("clock", GROUND + 0x40)
+        self.assertGreater(multiplier, 0)
+        second, _ = self.guest.detail("clock", GROUND + 0x40)
+        self.assertGreater(second, first)
+
+    def test_pages_keep_their_content_there_and_back(self):
+        guest = self.guest
+        pages = 512
+        for i in range(0, pages, 64):
+            guest.call("fill", GROUND + i * PAGE, 64 * PAGE, 1 + i // 64)
+        guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=pages * PAGE)
+        for i in range(0, pages, 64):
+            self.assertHostSees(GROUND + i * PAGE, 64 * PAGE, 1 + i // 64)
+            self.assertGuestSees(GROUND + i * PAGE, 64 * PAGE, 1 + i // 64)
+        reclaimed = guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=pages * PAGE)
+        self.assertEqual(reclaimed["bytes"], pages * PAGE)
+        self.assertNotOnHost(GROUND, pages)
+        for i in range(0, pages, 64):
+            self.assertGuestSees(GROUND + i * PAGE, 64 * PAGE, 1 + i // 64)
+
+    def test_a_secret_in_private_memory_is_not_in_the_process(self):
+        guest = self.guest
+        secret = os.urandom(32)
+        for i in range(0, len(secret), 8):
+            guest.call("write", GROUND + i, int.from_bytes(secret[i:i + 8], "little"))
+        self.assertNotOnHost(GROUND, 1)
+        # The orders themselves went through the process, eight bytes at a time.
+        self.assertEqual([hex(address) for address in guest.find_in_process(secret)], [])
+        # The search does find what is there.
+        guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=1)
+        self.assertIn(guest.address_of(GROUND), guest.find_in_process(secret))
+        guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=PAGE)
+        self.assertEqual([hex(address) for address in guest.find_in_process(secret)], [])
+
+    def test_processors_that_are_reset_do_not_disturb_the_courier(self):
+        guest = self.guest
+        guest.call("fill", GROUND, PAGE, 0x47)
+        init_all_others = 0xc4500
+        guest.call("ipi", init_all_others)
+        guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=1)
+        self.assertHostSees(GROUND, PAGE, 0x47)
+
+
+class MemoryInUse(GuestTest):
+    """Nothing is kept on both sides, and nothing is left behind."""
+
+    def test_a_thousand_conversions_leave_as_much_as_before(self):
+        guest = self.guest
+        pages = 256
+        guest.call("fill", GROUND, pages * PAGE, 1)
+        before = guest.memory_in_use()
+        for _ in range(100):
+            self.assertEqual(guest.detail("convert", GROUND, pages, 5, 0x21), (0, 0))
+        self.assertEqual(self.counter("to-shared", "guest-hypercall")["count"], 500)
+        self.assertEqual(self.counter("to-private", "guest-hypercall")["count"], 500)
+        self.assertAlmostEqual(guest.memory_in_use(), before, delta=pages * PAGE // 4)
+
+    def test_a_page_is_held_on_one_side_only(self):
+        guest = self.guest
+        size = 16 << 20
+        empty = guest.memory_in_use()
+        for direction in (PRIVATE, SHARED, PRIVATE):
+            guest.map(GROUND, size // PAGE, direction)
+            self.assertAlmostEqual(guest.memory_in_use(), empty, delta=1 << 20)
+            guest.call("fill", GROUND, size, 0x31)
+            self.assertAlmostEqual(guest.memory_in_use(), empty + size, delta=1 << 20)
+        guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=size)
+        self.assertAlmostEqual(guest.memory_in_use(), empty + size, delta=1 << 20)
+
+
+class GuestOnly(GuestTest):
+    """The policy under which nobody but the guest converts."""
+
+    arguments = ("--memory=64M", "--vcpus=2", "--policy=guest-only")
+
+    def test_a_host_touch_pauses_with_an_event_that_names_it(self):
+        guest = self.guest
+        guest.begin(1, "outs", GROUND + 8, 16)
+        event = guest.qmp.wait_event("GMEM_HOST_TOUCH")["data"]
+        self.assertEqual(event["gpa"] // PAGE, GROUND // PAGE)
+        self.assertEqual(event["cause"], "host-touch-vcpu")
+        self.assertEqual(event["vcpu"], 1)
+        self.assertFalse(event["write"])
+        self.assertEqual(guest.qmp.execute("query-status")["status"], "paused")
+        self.assertNotOnHost(GROUND, 1)
+        # Going on changes nothing as long as the page is private.
+        guest.qmp.execute("cont")
+        guest.qmp.wait_event("GMEM_HOST_TOUCH")
+        # A reset does.
+        guest.qmp.execute("system_reset")
+        guest.qmp.execute("cont")
+        guest.wait_ready()
+        self.assertGuestSees(GROUND, PAGE, 0)
+
+    def test_a_page_that_the_guest_shares_may_be_touched(self):
+        guest = self.guest
+        guest.map(GROUND, 1, SHARED)
+        guest.call("outs", GROUND, 16, vcpu=1)
+        self.assertEqual(guest.qmp.execute("query-status")["status"], "running")
+        self.assertEqual(self.counter(*TO_SHARED_BY_VCPU)["count"], 0)
+
+
+class Reset(GuestTest):
+    """A reset makes everything as it was."""
+
+    def test_memory_is_private_and_empty(self):
+        guest = self.guest
+        shared_before = guest.qmp.conversions()["shared-bytes"]
+        guest.call("fill", GROUND, 4 * PAGE, 0x51)
+        guest.map(GROUND + PAGE, 1, SHARED)
+        guest.call("fill", GROUND + PAGE, PAGE, 0x52)
+        guest.qmp.execute("x-gmem-touch", gpa=GROUND + 2 * PAGE, size=1)
+        guest.order("reset")
+        guest.qmp.wait_event("RESET")
+        guest.wait_ready()
+        self.assertNotOnHost(GROUND, 4)
+        self.assertGuestSees(GROUND, 4 * PAGE, 0)
+        self.assertLessEqual(guest.qmp.conversions()["shared-bytes"], shared_before)
+
+    def test_many_resets_leave_as_much_as_before(self):
+        guest = self.guest
+        guest.call("fill", GROUND, 64 * PAGE, 1)
+        used = []
+        for _ in range(10):
+            guest.qmp.execute("system_reset")
+            guest.wait_ready()
+            guest.call("fill", GROUND, 64 * PAGE, 1)
+            used.append(guest.memory_in_use())
+        self.assertAlmostEqual(used[-1], used[0], delta=64 * PAGE)
+
+
+class Hostile(GuestTest):
+    """A guest that looks for the courier."""
+
+    def test_rubbish_in_the_couriers_memory_ends_the_guest_only(self):
+        guest = self.guest
+        courier = 4 << 30
+        guest.call("fill", GROUND, PAGE, 0x61)
+        guest.call("fill", courier, 264 << 10, 0xee)
+        # The code is behind it, in a read-only slot.
+        guest.call("write", courier + (264 << 10), 0)
+        try:
+            guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=1, seconds=30)
+        except Exception as error:  # pylint: disable=broad-except
+            self.assertIn("courier", str(error) + guest.log())
+        status = guest.qmp.execute("query-status")["status"]
+        if status == "internal-error":
+            self.assertIn("courier", guest.log())
+        else:
+            self.assertEqual(status, "running")
+            self.assertHostSees(GROUND, PAGE, 0x61)
+        guest.qmp.execute("quit")
+        self.assertEqual(guest.wait(30), 0)
+
+
+class Sizes(unittest.TestCase):
+    """Machines small and large."""
+
+    def test_sixteen_processors(self):
+        with Agent("--memory=64M", "--vcpus=16") as guest:
+            self.assertEqual(len(guest.qmp.execute("query-cpus-fast")), 16)
+            for vcpu in range(1, 16):
+                guest.begin(vcpu, "convert", GROUND + vcpu * PAGE, 1, 3, vcpu)
+            for vcpu in range(1, 16):
+                self.assertEqual(guest.join(vcpu), (0, 0), f"vCPU {vcpu}")
+
+    def test_ram_above_four_gib(self):
+        with Agent("--memory=64G") as guest:
+            high_end = (4 << 30) + (62 << 30)
+            for gpa in (4 << 30, high_end - 2 * PAGE):
+                self.assertEqual(guest.detail("convert", gpa, 2, 2, 0x71), (0, 0), hex(gpa))
+                guest.call("fill", gpa, PAGE, 0x72)
+                guest.qmp.execute("x-gmem-touch", gpa=gpa, size=1)
+                self.assertEqual(guest.host_read(gpa, PAGE), b"\x72" * PAGE)
+            self.assertEqual(guest.map(high_end, 1, SHARED), EINVAL)
+
+    def test_an_ordinary_machine_converts_nothing(self):
+        with Agent("--memory=64M", "--vm-type=ordinary") as guest:
+            self.assertEqual(guest.map(GROUND, 1, SHARED), ENOSYS)
+            guest.call("fill", GROUND, PAGE, 0x81)
+            self.assertEqual(guest.host_read(GROUND, PAGE), b"\x81" * PAGE)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * agent.c - a guest that does to its memory what it is told over the serial port
+ *
+ * Theory of operation
+ *
+ * The first processor reads lines and has each carried out by the processor that it names:
+ *
+ *     PROCESSOR OPERATION [ARGUMENT...]
+ *
+ * Numbers are hexadecimal. It answers "= RESULT DETAIL" when the operation is done. With '&'
+ * before its name the operation is only begun, and "PROCESSOR join" answers for it; so the
+ * first processor, which reads the lines, cannot be the one. Nothing here uses memory that
+ * a test converts: that is from 4 MiB on.
+ */
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long u64;
+
+enum {
+	MAX_PROCESSORS = 16,
+	MAX_ARGUMENTS = 4,
+	PAGE_SIZE = 4096,
+	START_PAGE = 0x8000,
+
+	PORT_NOTHING = 0x80,
+	PORT_DEBUG_EXIT = 0xf4,
+	PORT_SERIAL = 0x3f8,
+	PORT_SERIAL_STATUS = PORT_SERIAL + 5,
+	SERIAL_DATA_READY = 1,
+	PORT_RESET = 0xcf9,
+	RESET_NOW = 6,
+
+	KVM_HC_MAP_GPA_RANGE = 12,
+	MAP_PRIVATE = 0x10,
+	MSR_KVM_SYSTEM_TIME_NEW = 0x4b564d01,
+
+	MSR_APIC_BASE = 0x1b,
+	APIC_BASE_X2APIC = 1 << 10,
+	MSR_X2APIC_ICR = 0x830,
+	ICR_INIT_ALL_OTHERS = 0xc4500,
+	ICR_START_ALL_OTHERS = 0xc4600,
+};
+
+/* Where in a page the counters are: of each processor, and one of all. */
+enum { COMMON_COUNTER = 0x800 };
+
+typedef struct {
+	/* Set by the first processor, cleared by the one that is done. */
+	volatile u64 operation;
+	u64 arguments[MAX_ARGUMENTS];
+	u64 result;
+	u64 detail;
+	volatile u64 is_up;
+} Mailbox;
+
+/* start.S */
+void first_main(u64 memory, u64 processors);
+void ap_main(u64 processor);
+extern u8 ap_start[], ap_end[];
+extern u32 ap_page_tables;
+
+static Mailbox mailboxes[MAX_PROCESSORS];
+static volatile u64 stop_counting;
+static u64 n_processors;
+
+static void out8(u16 port, u8 value)
+{
+	asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static u8 in8(u16 port)
+{
+	u8 value;
+
+	asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
+static void write_msr(u32 number, u64 value)
+{
+	asm volatile("wrmsr" : : "c"(number), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
+}
+
+static u64 read_msr(u32 number)
+{
+	u32 low, high;
+
+	asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(number));
+	return low | (u64)high << 32;
+}
+
+static void print(const char *text)
+{
+	while (*text)
+		out8(PORT_SERIAL, *text++);
+}
+
+static void print_number(u64 number)
+{
+	for (int shift = 60; shift >= 0; shift -= 4)
+		out8(PORT_SERIAL, "0123456789abcdef"[number >> shift & 15]);
+}
+
+/* The VMM takes either vendor's instruction, but KVM has to patch a foreign one. */
+static u64 hypercall(u64 gpa, u64 pages, u64 attributes)
+{
+	static int is_amd = -1;
+	u64 result = KVM_HC_MAP_GPA_RANGE;
+
+	if (is_amd < 0) {
+		u32 a = 0, b, c = 0, d;
+
+		asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+		is_amd = b == 0x68747541; /* "Auth" */
+	}
+	if (is_amd)
+		asm volatile("vmmcall"
+			     : "+a"(result)
+			     : "b"(gpa), "c"(pages), "d"(attributes)
+			     : "memory");
+	else
+		asm volatile("vmcall"
+			     : "+a"(result)
+			     : "b"(gpa), "c"(pages), "d"(attributes)
+			     : "memory");
+	return result;
+}
+
+static void fill(u64 gpa, u64 size, u8 byte)
+{
+	volatile u8 *memory = (volatile u8 *)gpa;
+
+	for (u64 i = 0; i < size; i++)
+		memory[i] = byte;
+}
+
+/* How many bytes differ; @first: the address of the first that does. */
+static u64 check(u64 gpa, u64 size, u8 byte, u64 *first)
+{
+	const volatile u8 *memory = (const volatile u8 *)gpa;
+	u64 different = 0;
+
+	for (u64 i = 0; i < size; i++) {
+		if (memory[i] != byte && different++ == 0)
+			*first = gpa + i;
+	}
+	return different;
+}
+
+/* One way and back, with content checked at each step; how many bytes were wrong. */
+static u64 convert(u64 gpa, u64 pages, u64 rounds, u8 byte, u64 *first)
+{
+	const u64 size = pages * PAGE_SIZE;
+	u64 wrong = 0;
+
+	for (u64 i = 0; i < rounds; i++) {
+		wrong += hypercall(gpa, pages, 0) != 0;
+		wrong += check(gpa, size, 0, first);
+		fill(gpa, size, byte);
+		wrong += check(gpa, size, byte, first);
+		wrong += hypercall(gpa, pages, MAP_PRIVATE) != 0;
+		wrong += check(gpa, size, 0, first);
+		fill(gpa, size, ~byte);
+		wrong += check(gpa, size, ~byte, first);
+	}
+	return wrong;
+}
+
+/* The hypercall to and fro, whoever else does the same; how many of them failed. */
+static u64 contend(u64 gpa, u64 pages, u64 rounds)
+{
+	volatile u8 *memory = (volatile u8 *)gpa;
+	u64 failed = 0;
+
+	for (u64 i = 0; i < rounds; i++) {
+		failed += hypercall(gpa, pages, 0) != 0;
+		for (u64 page = 0; page < pages; page++)
+			memory[page * PAGE_SIZE] = 1;
+		failed += hypercall(gpa, pages, MAP_PRIVATE) != 0;
+		for (u64 page = 0; page < pages; page++)
+			memory[page * PAGE_SIZE] = 1;
+	}
+	return failed;
+}
+
+/* Counts in every page until it is told to stop; how many rounds. */
+static u64 count(u64 processor, u64 gpa, u64 pages)
+{
+	u64 rounds = 0;
+
+	while (!stop_counting) {
+		for (u64 page = 0; page < pages; page++) {
+			volatile u64 *counters = (volatile u64 *)(gpa + page * PAGE_SIZE);
+
+			counters[processor]++;
+			asm volatile("lock incq %0" : "+m"(counters[COMMON_COUNTER / 8]));
+		}
+		rounds++;
+	}
+	return rounds;
+}
+
+/* Repeated string output: KVM reads its operand on its own. */
+static void string_out(u64 gpa, u64 size, u16 port)
+{
+	asm volatile("rep outsb" : "+S"(gpa), "+c"(size) : "d"(port) : "memory");
+}
+
+static void string_in(u64 gpa, u64 size)
+{
+	asm volatile("rep insb" : "+D"(gpa), "+c"(size) : "d"(PORT_NOTHING) : "memory");
+}
+
+/* Turns the clock on at an address and reads its time and its multiplier. */
+static u64 clock(u64 gpa, u64 *multiplier)
+{
+	const volatile u32 *words = (const volatile u32 *)gpa;
+
+	write_msr(MSR_KVM_SYSTEM_TIME_NEW, gpa | 1);
+	*multiplier = words[6];
+	return words[4] | (u64)words[5] << 32;
+}
+
+static u64 name_of(const char *text)
+{
+	u64 name = 0;
+
+	while (*text)
+		name = name << 8 | (u8)*text++;
+	return name;
+}
+
+/* An operation is its name's characters, eight at most. */
+static void carry_out(u64 processor, Mailbox *mailbox)
+{
+	const u64 operation = mailbox->operation;
+	const u64 *a = mailbox->arguments;
+
+	mailbox->result = 0;
+	mailbox->detail = 0;
+	if (operation == name_of("fill"))
+		fill(a[0], a[1], a[2]);
+	else if (operation == name_of("check"))
+		mailbox->result = check(a[0], a[1], a[2], &mailbox->detail);
+	else if (operation == name_of("read"))
+		mailbox->result = *(volatile u64 *)a[0];
+	else if (operation == name_of("write"))
+		*(volatile u64 *)a[0] = a[1];
+	else if (operation == name_of("map"))
+		mailbox->result = hypercall(a[0], a[1], a[2]);
+	else if (operation == name_of("convert"))
+		mailbox->result = convert(a[0], a[1], a[2], a[3], &mailbox->detail);
+	else if (operation == name_of("contend"))
+		mailbox->result = contend(a[0], a[1], a[2]);
+	else if (operation == name_of("count"))
+		mailbox->result = count(processor, a[0], a[1]);
+	else if (operation == name_of("outs"))
+		string_out(a[0], a[1], PORT_NOTHING);
+	else if (operation == name_of("print"))
+		string_out(a[0], a[1], PORT_SERIAL);
+	else if (operation == name_of("ins"))
+		string_in(a[0], a[1]);
+	else if (operation == name_of("clock"))
+		mailbox->result = clock(a[0], &mailbox->detail);
+	else if (operation == name_of("ipi"))
+		write_msr(MSR_X2APIC_ICR, a[0]);
+	else
+		mailbox->result = ~0ul;
+	asm volatile("" : : : "memory");
+	mailbox->operation = 0;
+}
+
+static void enable_x2apic(void)
+{
+	write_msr(MSR_APIC_BASE, read_msr(MSR_APIC_BASE) | APIC_BASE_X2APIC);
+}
+
+void ap_main(u64 processor)
+{
+	Mailbox *mailbox = &mailboxes[processor];
+
+	enable_x2apic();
+	mailbox->is_up = 1;
+	for (;;) {
+		while (!mailbox->operation)
+			asm volatile("pause");
+		carry_out(processor, mailbox);
+	}
+}
+
+static void start_others(void)
+{
+	u64 page_tables;
+
+	asm volatile("mov %%cr3, %0" : "=r"(page_tables));
+	ap_page_tables = page_tables;
+	for (u64 i = 0; i < (u64)(ap_end - ap_start); i++)
+		((volatile u8 *)START_PAGE)[i] = ap_start[i];
+	enable_x2apic();
+	write_msr(MSR_X2APIC_ICR, ICR_INIT_ALL_OTHERS);
+	write_msr(MSR_X2APIC_ICR, ICR_START_ALL_OTHERS | START_PAGE / PAGE_SIZE);
+	for (u64 i = 1; i < n_processors; i++) {
+		while (!mailboxes[i].is_up)
+			asm volatile("pause");
+	}
+}
+
+static char read_character(void)
+{
+	while (!(in8(PORT_SERIAL_STATUS) & SERIAL_DATA_READY))
+		asm volatile("pause");
+	return in8(PORT_SERIAL);
+}
+
+/* Reads a line's words; what is too long is cut. */
+static u64 read_line(char words[][20], u64 max_words)
+{
+	u64 n_words = 0, length = 0;
+
+	for (;;) {
+		char c = read_character();
+
+		if (c != ' ' && c != '\n') {
+			if (n_words < max_words && length < 19)
+				words[n_words][length++] = c;
+			continue;
+		}
+		if (length > 0 && n_words < max_words)
+			words[n_words++][length] = '\0';
+		length = 0;
+		if (c == '\n')
+			return n_words;
+	}
+}
+
+static u64 parse_number(const char *text)
+{
+	u64 number = 0;
+
+	for (; *text; text++)
+		number = number << 4 | (u64)(*text <= '9' ? *text - '0' : *text - 'a' + 10);
+	return number;
+}
+
+static void answer(const Mailbox *mailbox)
+{
+	print("= ");
+	print_number(mailbox->result);
+	print(" ");
+	print_number(mailbox->detail);
+	print("\n");
+}
+
+static void serve_line(void)
+{
+	char words[2 + MAX_ARGUMENTS][20];
+	const u64 n_words = read_line(words, 2 + MAX_ARGUMENTS);
+	Mailbox *mailbox;
+	u64 processor, name;
+	int is_begun_only;
+
+	if (n_words < 2)
+		return;
+	processor = parse_number(words[0]) % MAX_PROCESSORS;
+	mailbox = &mailboxes[processor];
+	is_begun_only = words[1][0] == '&';
+	name = name_of(words[1] + is_begun_only);
+	if (name == name_of("exit")) {
+		asm volatile("outl %0, %1"
+			     :
+			     : "a"((u32)parse_number(words[2])), "Nd"((u16)PORT_DEBUG_EXIT));
+	} else if (name == name_of("reset")) {
+		out8(PORT_RESET, RESET_NOW);
+	} else if (name == name_of("stop")) {
+		stop_counting = 1;
+	} else if (name != name_of("join")) {
+		for (u64 i = 0; i < MAX_ARGUMENTS; i++)
+			mailbox->arguments[i] = i + 2 < n_words ? parse_number(words[i + 2]) : 0;
+		asm volatile("" : : : "memory");
+		if (name == name_of("count"))
+			stop_counting = 0;
+		mailbox->operation = name;
+		if (processor == 0)
+			carry_out(0, mailbox);
+		if (is_begun_only)
+			return;
+	}
+	while (mailbox->operation)
+		asm volatile("pause");
+	answer(mailbox);
+}
+
+void first_main(u64 memory, u64 processors)
+{
+	n_processors = processors < MAX_PROCESSORS ? processors : MAX_PROCESSORS;
+	start_others();
+	print("agent ");
+	print_number(memory);
+	print("\n");
+	for (;;)
+		serve_line();
+}
