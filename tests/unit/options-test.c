@@ -518,6 +518,8 @@ static void test_bad_monitors(Fixture *fixture, gconstpointer data G_GNUC_UNUSED
 static void test_help(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	if (g_test_subprocess()) {
+		/* GLib ends the process after it. */
+		remove_tree(fixture->folder);
 		parse(fixture, "--help");
 		return;
 	}
