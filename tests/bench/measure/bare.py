@@ -15,6 +15,7 @@ def payload(name):
 
 
 def _run(*arguments):
+    """Lines of numbers, and ticks of the TSC a nanosecond."""
     result = subprocess.run([PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE, text=True,
                             timeout=120, check=True)
     *lines, last = result.stdout.splitlines()
@@ -23,18 +24,16 @@ def _run(*arguments):
         int(ticks) / int(nanoseconds)
 
 
-def means(lines):
-    """The means of columns."""
-    return [sum(column) / len(column) for column in zip(*lines)]
-
-
 def convert(pages, count, use):
-    """Nanoseconds of (attribute, punch, attribute, discard), and ticks of the TSC a nanosecond."""
+    """
+    Each time's nanoseconds of (attribute, punch) to shared and (attribute, discard) to private,
+    and ticks of the TSC a nanosecond.
+    """
     lines, ticks_per_ns = _run("convert", pages, count, int(use))
-    return means(lines), ticks_per_ns
+    return {"to-shared": [line[:2] for line in lines],
+            "to-private": [line[2:] for line in lines]}, ticks_per_ns
 
 
 def touch(pages, at_a_time, count):
-    """Nanoseconds of (memcpy, attribute, UFFDIO_COPY, punch) for all of the pages."""
-    lines, _ = _run("touch", pages, at_a_time, count)
-    return means(lines)
+    """Each time's nanoseconds of (memcpy, attribute, UFFDIO_COPY, punch), for all of the pages."""
+    return _run("touch", pages, at_a_time, count)[0]

@@ -1,4 +1,105 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""."""
+"""The same kernel and initramfs to the same line on the console, in three machines in turn."""
+
+import time
+
+from support.vmm import INITRD, KERNEL, linux
+
+from .qemu import Qemu
+from .resident import beside_guest
+from .table import ratio, row
+
+LINE = "Hello from Linux"
+COMMAND_LINE = "console=ttyS0"
+
+# No slower than QEMU's ordinary VM.
+WANTED = 1.0
+
+
+def _gmem(vm_type):
+    return linux(f"--vm-type={vm_type}", "--memory=512M", "--vcpus=1", append=COMMAND_LINE)
+
+
+def _qemu():
+    return Qemu("-kernel", KERNEL, "-initrd", INITRD, "-append", COMMAND_LINE)
+
+
+MACHINES = {
+    "protected": lambda: _gmem("sw-protected"),
+    "ordinary": lambda: _gmem("ordinary"),
+    "qemu": _qemu,
+}
+
+
+class Round:
+    """One boot: seconds to the first message of the kernel and to LINE, and memory then."""
+
+    def __init__(self, make):
+        began = time.monotonic()
+        with make() as machine:
+            machine.console.wait_for("Linux version", 300)
+            self.to_kernel = time.monotonic() - began
+            machine.console.wait_for(LINE, 300)
+            self.to_line = time.monotonic() - began
+            self.resident, self.own = beside_guest(machine.pid)
+            self.conversions = None
+            if machine.__class__ is not Qemu:
+                self.conversions = machine.qmp.conversions()
+
+    def conversion_seconds(self):
+        """Time in conversions, of which some waits for other threads."""
+        return sum(counter["time-ns"]
+                   for counter in self.conversions["conversions"].values()) / 1e9
+
+    def host_touches(self):
+        return sum(counter["count"] for (_, cause), counter in
+                   self.conversions["conversions"].items() if cause.startswith("host-touch"))
+
+
+NAMES = {
+    "protected": "gmem-vmm, protected",
+    "ordinary": "gmem-vmm, ordinary",
+    "qemu": "QEMU q35, ordinary",
+}
+
+
+def _values(rounds, attribute):
+    return [getattr(each, attribute) for each in rounds]
+
+
 def measure(quick):
-    return []
+    """512 MiB and one processor."""
+    rounds = {name: [] for name in MACHINES}
+    for _ in range(1 if quick else 3):
+        for name, make in MACHINES.items():
+            rounds[name].append(Round(make))
+    lines = {name: _values(each, "to_line") for name, each in rounds.items()}
+    rows = []
+    for name, each in rounds.items():
+        rows.append(row("boot", f"{NAMES[name]}: to the kernel's first line", "ms",
+                        [1000 * value for value in _values(each, "to_kernel")]))
+        rows.append(row("boot", f"{NAMES[name]}: to \"{LINE}\"", "ms",
+                        [1000 * value for value in lines[name]]))
+    rows += [
+        ratio("boot", NAMES["protected"], lines["protected"], lines["qemu"], "QEMU, ordinary",
+              WANTED),
+        ratio("boot", NAMES["protected"], lines["protected"], lines["ordinary"],
+              "gmem-vmm, ordinary"),
+        ratio("boot", NAMES["ordinary"], lines["ordinary"], lines["qemu"], "QEMU, ordinary"),
+        row("boot", "protected: time in conversions", "ms",
+            [1000 * each.conversion_seconds() for each in rounds["protected"]]),
+        row("boot", "protected: touches by the host", "",
+            [each.host_touches() for each in rounds["protected"]]),
+        row("boot", "protected: shared when the line came", "KiB",
+            [each.conversions["shared-bytes"] / 1024 for each in rounds["protected"]]),
+    ]
+    for name, each in rounds.items():
+        rows.append(row("boot", f"{NAMES[name]}: resident beside the guest's", "KiB",
+                        _values(each, "resident")))
+        rows.append(row("boot", f"{NAMES[name]}: of it in no other process", "KiB",
+                        _values(each, "own")))
+    for name in ("ordinary", "qemu"):
+        rows.append(ratio("boot", "protected: resident beside the guest's",
+                          _values(rounds["protected"], "resident"),
+                          _values(rounds[name], "resident"), NAMES[name]))
+    return rows
