@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """virtgmemd, the system's instance, with stock virsh beside it."""
 
+import configparser
+import contextlib
 import os
 import pty
 import re
@@ -8,17 +10,24 @@ import select
 import signal
 import subprocess
 import tempfile
+import unittest
 import uuid
 
+from . import tiny
 from .vmm import BUILD, Console, EMULATOR, INITRD, KERNEL
-from .waiting import Timeout, wait_for_exit
+from .waiting import Deadline, Timeout, wait_for_exit
 
 URI = "gmem:///system"
 PROGRAM = os.path.join(BUILD, "src/driver/daemon/virtgmemd")
 CONFIG_FOLDER = "/etc/libvirt/gmem"
 STATE_FOLDER = "/run/libvirt/gmem"
+AUTOSTART_DONE = os.path.join(STATE_FOLDER, "autostarted")
 LOG_FOLDER = "/var/log/libvirt/gmem"
 SOCKET = "/run/libvirt/virtgmemd-sock"
+SOCKET_READONLY = SOCKET + "-ro"
+
+# A file argument of virsh: what the test sends it. A bare host has no /dev/stdin.
+STDIN = "/proc/self/fd/0"
 
 
 class VirshError(AssertionError):
@@ -30,13 +39,24 @@ class VirshError(AssertionError):
         self.message = result.stderr.strip()
 
 
-def virsh(*command, uri=URI, seconds=60, text=None):
-    """Runs virsh; its output without blanks around it, or VirshError."""
-    result = subprocess.run(["virsh", "-q", "-c", uri, *command], input=text, text=True,
-                            capture_output=True, timeout=seconds, check=False)
+def run_virsh(*command, uri=URI, readonly=False, seconds=60, text=None):
+    """Runs virsh to its end, however that is."""
+    return subprocess.run(["virsh", "-q", *(["-r"] if readonly else []), "-c", uri, *command],
+                          input=text or "", text=True, capture_output=True, timeout=seconds,
+                          check=False)
+
+
+def virsh(*command, **arguments):
+    """The same; its output without blanks around it, or VirshError."""
+    result = run_virsh(*command, **arguments)
     if result.returncode:
         raise VirshError(command, result)
     return result.stdout.strip()
+
+
+def domain_names(*filters):
+    """The domains that virsh list finds."""
+    return virsh("list", "--name", *filters).splitlines()
 
 
 def domain_xml(name="test", memory=256, vcpus=1, kernel=KERNEL, initrd=INITRD,
@@ -44,6 +64,7 @@ def domain_xml(name="test", memory=256, vcpus=1, kernel=KERNEL, initrd=INITRD,
                extra="", emulator=None, identity=None):
     """A domain with the tests' guest; memory in MiB."""
     emulator = f"<emulator>{emulator}</emulator>" if emulator else ""
+    initrd = f"<initrd>{initrd}</initrd>" if initrd else ""
     return f"""<domain type='kvm'>
   <name>{name}</name>
   <uuid>{identity or uuid.uuid4()}</uuid>
@@ -53,7 +74,7 @@ def domain_xml(name="test", memory=256, vcpus=1, kernel=KERNEL, initrd=INITRD,
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
     <kernel>{kernel}</kernel>
-    <initrd>{initrd}</initrd>
+    {initrd}
     <cmdline>{cmdline}</cmdline>
   </os>
   {extra}
@@ -69,24 +90,34 @@ class Daemon:
     def __init__(self, program=PROGRAM):
         self._program = program
         self._folder = tempfile.TemporaryDirectory(prefix="gmem-test.")
-        self._consoles = []
+        self._clients = []
         self._pid = None
+        # What the last start said before the daemon went into the background.
+        self.start_messages = ""
         self.start()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        for console in self._consoles:
-            console.close()
+        self.close_clients()
         if not self.is_running():
             self.start()
-        for name in virsh("list", "--name").split():
-            virsh("destroy", name)
-        for name in virsh("list", "--all", "--name").split():
+        for name in domain_names():
+            # It may end by itself before it is its turn.
+            run_virsh("destroy", name)
+        for name in domain_names("--all"):
             virsh("undefine", name)
         self.stop()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(AUTOSTART_DONE)
         self._folder.cleanup()
+
+    def close_clients(self):
+        """Ends the clients that this object has started."""
+        for client in self._clients:
+            client.close()
+        self._clients.clear()
 
     @property
     def pid(self):
@@ -97,8 +128,9 @@ class Daemon:
         path = os.path.join(self._folder.name, "pid")
         environment = dict(os.environ, GMEM_VMM=EMULATOR,
                            LIBVIRT_GMEM_SCHEMADIR=os.path.join(BUILD, "schemas"))
-        subprocess.run([self._program, "--daemon", "--pid-file", path], env=environment,
-                       check=True, timeout=60)
+        self.start_messages = subprocess.run(
+            [self._program, "--daemon", "--pid-file", path], env=environment, check=True,
+            timeout=60, stderr=subprocess.PIPE, text=True).stderr
         with open(path, encoding="ascii") as file:
             self._pid = int(file.read())
 
@@ -116,13 +148,19 @@ class Daemon:
         self.start()
 
     def define(self, xml):
-        return virsh("define", "/dev/stdin", text=xml)
+        return virsh("define", STDIN, text=xml)
 
     def console(self, name, *arguments):
         """virsh console on a terminal, connected."""
         console = VirshConsole(name, *arguments)
-        self._consoles.append(console)
+        self._clients.append(console)
         return console.connect()
+
+    def events(self):
+        """A client that gets every event, from now on."""
+        events = Events(self)
+        self._clients.append(events)
+        return events
 
     def start_guest(self, name="test"):
         """Starts a domain; its console, where the guest has come to its shell."""
@@ -134,7 +172,70 @@ class Daemon:
         return console
 
     def descriptors(self):
-        return len(os.listdir(f"/proc/{self._pid}/fd"))
+        """What the daemon has open, by kind: paths, and counts of what has none."""
+        found = {}
+        folder = f"/proc/{self._pid}/fd"
+        for number in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                target = re.sub(r"\[\d+\]", "", os.readlink(os.path.join(folder, number)))
+                found[target] = found.get(target, 0) + 1
+        return found
+
+    def wait_descriptors(self, wanted, seconds=30):
+        """Waits until the daemon has these open, as it has when it is done with a client."""
+        deadline = Deadline(seconds)
+        while (found := self.descriptors()) != wanted:
+            if deadline.is_over():
+                raise Timeout(f"the daemon has {found} open, not {wanted}")
+            # A call to and fro: the daemon has had a turn.
+            virsh("uri")
+
+    def log(self):
+        """What the daemon has written to its log, by this or an earlier one."""
+        with open(os.path.join(LOG_FOLDER, "virtgmemd.log"), encoding="utf-8") as file:
+            return file.read()
+
+
+class Events:
+    """virsh event --all --loop; each domain's lines in order."""
+
+    def __init__(self, daemon):
+        self.process = subprocess.Popen(
+            ["virsh", "-q", "-c", URI, "event", "--all", "--loop"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=dict(os.environ, LC_ALL="C"))
+        self._console = Console(self.process.stdout, None)
+        self._wait_registered(daemon)
+
+    def _wait_registered(self, daemon):
+        """virsh does not say when it listens: the first of these events that comes does."""
+        deadline = Deadline(60)
+        while "for domain 'listening'" not in self._console.text:
+            daemon.define(domain_xml("listening"))
+            virsh("undefine", "listening")
+            with contextlib.suppress(Timeout):
+                self._console.wait_for("for domain 'listening': Undefined", 1)
+            if deadline.is_over():
+                raise Timeout(f"virsh event does not listen: {self._console.text!r}")
+
+    def of(self, name="test"):
+        """The domain's events until now."""
+        pattern = rf"event '([a-z-]+)' for domain '{re.escape(name)}'(?:: (.*))?"
+        return [text.strip() if kind == "lifecycle" else kind
+                for kind, text in re.findall(pattern, self._console.text)]
+
+    def wait(self, event, name="test", seconds=60):
+        """Waits for a lifecycle event after the last one that was waited for."""
+        self._console.wait_for(
+            rf"'lifecycle' for domain '{re.escape(name)}': {re.escape(event)}\r?\n", seconds)
+
+    def wait_reboot(self, name="test", seconds=60):
+        self._console.wait_for(rf"'reboot' for domain '{re.escape(name)}'", seconds)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
 
 
 class VirshConsole(Console):
@@ -174,9 +275,28 @@ class VirshConsole(Console):
 
 
 def vmm_pid(name):
-    """The process of a running domain."""
-    with open(os.path.join(STATE_FOLDER, name + ".xml"), encoding="utf-8") as file:
-        return int(re.search(r"pid='(\d+)'", file.read()).group(1))
+    """The process of a running domain, from its status file."""
+    status = configparser.RawConfigParser()
+    with open(os.path.join(STATE_FOLDER, name + ".status"), encoding="utf-8") as file:
+        status.read_file(file)
+    return status.getint("domain", "pid")
+
+
+def vmm_pids():
+    """The processes of all VMMs on this host."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{name}/exe") == os.path.realpath(EMULATOR):
+                found.append(int(name))
+    return found
+
+
+def left_behind():
+    """What a daemon without domains must not have left: files of domains, processes."""
+    files = [os.path.join(STATE_FOLDER, name) for name in os.listdir(STATE_FOLDER)
+             if name != os.path.basename(AUTOSTART_DONE)]
+    return files + vmm_pids()
 
 
 def vm_statistics(name):
@@ -184,3 +304,51 @@ def vm_statistics(name):
     lines = virsh("domstats", "--vm", name).splitlines()[1:]
     pairs = dict(line.strip().split("=", 1) for line in lines)
     return {key: int(value) if value.isdigit() else value for key, value in pairs.items()}
+
+
+class DaemonTest(unittest.TestCase):
+    """A daemon for each test, and a kernel that starts at once; nothing may be left behind."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = cls.enterClassContext(tempfile.TemporaryDirectory(prefix="gmem-test."))
+        cls.kernel = tiny.write_kernel(folder)
+
+    def setUp(self):
+        self.addCleanup(self._check_left_behind)
+        self.daemon = self.enterContext(Daemon())
+
+    def _check_left_behind(self):
+        left = left_behind()
+        for pid in vmm_pids():
+            os.kill(pid, signal.SIGKILL)
+        self.assertEqual(left, [], "left behind")
+
+    def xml(self, name="test", does="o", **arguments):
+        """A domain that runs the tiny kernel, with what that does."""
+        arguments = {"memory": 16, **arguments}
+        return domain_xml(name, kernel=self.kernel, initrd=None, cmdline=does, **arguments)
+
+    def define(self, name="test", does="o", **arguments):
+        self.daemon.define(self.xml(name, does, **arguments))
+
+    def create(self, name="test", does="o", options=(), **arguments):
+        """Starts a transient domain."""
+        virsh("create", STDIN, *options, text=self.xml(name, does, **arguments))
+
+    def run_tiny(self, name="test", options=()):
+        """Starts a defined domain; its console, where the kernel is ready."""
+        virsh("start", name, "--paused", *options)
+        console = self.daemon.console(name)
+        virsh("resume", name)
+        console.wait_for("ready", 30)
+        return console
+
+    def state(self, name="test"):
+        return virsh("domstate", name, "--reason")
+
+    def assert_refused(self, pattern, *command, **arguments):
+        """virsh fails, with an error that matches."""
+        with self.assertRaises(VirshError) as caught:
+            virsh(*command, **arguments)
+        self.assertRegex(caught.exception.message, pattern)
