@@ -9,8 +9,11 @@
  * to do depends on what is there: a private page that no guest has used frees nothing. So a vCPU
  * writes to each page before, as a guest does; its code is in a slot without guest_memfd.
  *
- *   convert PAGES COUNT USE         as the payload of conversions.c does
+ *   convert PAGES COUNT USE EXIT    as the payload of conversions.c does
  *   touch PAGES PAGES_A_TIME COUNT  as the memory engine does for touches of the host
+ *
+ * With EXIT, the vCPU runs right before each conversion, as it does where a guest asks for it: the
+ * way from a guest to its host leaves caches cold, an emulated processor's above all.
  *
  * Prints one line each time, of nanoseconds a call:
  *
@@ -150,22 +153,38 @@ static void make(Bare *bare)
 	make_vcpu(bare);
 }
 
+static void run_vcpu(Bare *bare, const struct kvm_regs *regs)
+{
+	if (ioctl(bare->vcpu, KVM_SET_REGS, regs) < 0)
+		err(1, "KVM_SET_REGS");
+	if (ioctl(bare->vcpu, KVM_RUN, 0) < 0)
+		err(1, "KVM_RUN");
+	if (bare->run->exit_reason != KVM_EXIT_HLT)
+		errx(1, "KVM_RUN: exit reason %u", bare->run->exit_reason);
+}
+
 /* Has the vCPU write to the first @pages pages. */
 static void write_pages(Bare *bare, uint64_t pages)
 {
-	struct kvm_regs regs = {
+	const struct kvm_regs regs = {
 		.rip = CODE_GPA,
 		.rflags = 2,
 		.rbx = RAM_GPA,
 		.rcx = pages,
 	};
 
-	if (ioctl(bare->vcpu, KVM_SET_REGS, &regs) < 0)
-		err(1, "KVM_SET_REGS");
-	if (ioctl(bare->vcpu, KVM_RUN, 0) < 0)
-		err(1, "KVM_RUN");
-	if (bare->run->exit_reason != KVM_EXIT_HLT)
-		errx(1, "KVM_RUN: exit reason %u", bare->run->exit_reason);
+	run_vcpu(bare, &regs);
+}
+
+/* Has the vCPU do nothing but leave the guest: the last instruction above. */
+static void exit_guest(Bare *bare)
+{
+	const struct kvm_regs regs = {
+		.rip = CODE_GPA + sizeof(write_pages_code) - 1,
+		.rflags = 2,
+	};
+
+	run_vcpu(bare, &regs);
 }
 
 static void set_attribute(Bare *bare, uint64_t first, uint64_t pages, uint64_t attributes)
@@ -193,11 +212,13 @@ static void discard(Bare *bare, uint64_t pages)
 		err(1, "MADV_DONTNEED");
 }
 
-static void convert(Bare *bare, uint64_t pages, uint64_t use)
+static void convert(Bare *bare, uint64_t pages, uint64_t use, uint64_t exit_before)
 {
 	uint64_t shared_start, shared_set, shared_end, private_start, private_set, private_end;
 
 	write_pages(bare, pages);
+	if (exit_before)
+		exit_guest(bare);
 	shared_start = now_ns();
 	set_attribute(bare, 0, pages, 0);
 	shared_set = now_ns();
@@ -205,6 +226,8 @@ static void convert(Bare *bare, uint64_t pages, uint64_t use)
 	shared_end = now_ns();
 	if (use)
 		write_pages(bare, pages);
+	if (exit_before)
+		exit_guest(bare);
 	private_start = now_ns();
 	set_attribute(bare, 0, pages, KVM_MEMORY_ATTRIBUTE_PRIVATE);
 	private_set = private_end = now_ns();
@@ -285,9 +308,10 @@ static void run_converts(Bare *bare, char **arguments)
 	uint64_t pages = number(arguments[0], 1, PAGES_MAX);
 	uint64_t count = number(arguments[1], 1, 1000000);
 	uint64_t use = number(arguments[2], 0, 1);
+	uint64_t exit_before = number(arguments[3], 0, 1);
 
 	for (uint64_t i = 0; i < count; i++)
-		convert(bare, pages, use);
+		convert(bare, pages, use, exit_before);
 }
 
 static void run_touches(Bare *bare, char **arguments)
@@ -308,8 +332,9 @@ int main(int argc, char **argv)
 	uint64_t start_ns, start_ticks;
 	Bare bare;
 
-	if (argc != 5 || (strcmp(argv[1], "convert") && strcmp(argv[1], "touch")))
-		errx(2, "Usage: bare-conversions convert PAGES COUNT USE\n"
+	if (!(argc == 6 && strcmp(argv[1], "convert") == 0) &&
+	    !(argc == 5 && strcmp(argv[1], "touch") == 0))
+		errx(2, "Usage: bare-conversions convert PAGES COUNT USE EXIT\n"
 			"       bare-conversions touch PAGES PAGES_A_TIME COUNT");
 	make(&bare);
 	start_ns = now_ns();

@@ -24,12 +24,12 @@ def _run(*arguments):
         int(ticks) / int(nanoseconds)
 
 
-def convert(pages, count, use):
+def convert(pages, count, use, exit_before):
     """
     Each time's nanoseconds of (attribute, punch) to shared and (attribute, discard) to private,
-    and ticks of the TSC a nanosecond.
+    and ticks of the TSC a nanosecond. exit_before: with a vCPU's exit before each.
     """
-    lines, ticks_per_ns = _run("convert", pages, count, int(use))
+    lines, ticks_per_ns = _run("convert", pages, count, int(use), int(exit_before))
     return {"to-shared": [line[:2] for line in lines],
             "to-private": [line[2:] for line in lines]}, ticks_per_ns
 

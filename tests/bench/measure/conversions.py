@@ -4,6 +4,7 @@
 from statistics import median
 
 from . import bare
+from .emulated import Retries
 from .guest import ConversionsGuest
 from .table import ratio, row
 
@@ -15,61 +16,98 @@ WANTED = 1.3
 WANTED_FROM = 16
 
 
-class Conversions:
+def _bare(pages, count, use, exit_before=False):
+    """Median nanoseconds by direction, and ticks of the TSC a nanosecond."""
+    calls, ticks_per_ns = bare.convert(pages, count, use, exit_before)
+    return {way: median(sum(parts) for parts in calls[way]) for way in DIRECTIONS}, ticks_per_ns
+
+
+def _engine(guest, pages, count, use):
+    """Median nanoseconds by direction, as the engine says in its trace."""
+    guest.traced()
+    guest.convert(pages, count, use)
+    conversions = guest.traced()
+    result = {}
+    for way in DIRECTIONS:
+        times = [nanoseconds for key, size, nanoseconds in conversions
+                 if key == (way, "guest-hypercall") and size == pages * 4096]
+        if len(times) != count:
+            raise AssertionError(f"{count} conversions of {pages} pages {way} were wanted, "
+                                 f"{len(times)} were traced")
+        result[way] = median(times)
+    return result
+
+
+def _round_trip(guest, pages, count, use, ticks_per_ns):
+    """Median nanoseconds by direction, as the guest sees them."""
+    ticks = guest.convert(pages, count, use)
+    return {way: median(ticks[way]) / ticks_per_ns for way in DIRECTIONS}
+
+
+class Samples:
     """
-    Two guests: what the engine takes is in its trace, and writing that would count in the guest's
-    round trip. Nothing runs beside what is measured.
+    Repetitions of the bare calls and of one way to look at gmem-vmm's, in turn. There are two:
+    writing the trace, which the engine's times come from, would count in the guest's round trip.
     """
 
-    def __init__(self, traced, plain, count):
-        self._traced = traced
-        self._plain = plain
-        self._count = count
-        self.ticks_per_ns = bare.convert(1, count, False)[1]
+    def __init__(self, pages, use, repetitions, count, retries):
+        self._arguments = pages, count, use
+        self._repetitions = repetitions
+        self.engine = retries.run(
+            lambda: self._take(["--trace=conversion"], self._sample_engine))
+        self.round_trip = retries.run(lambda: self._take([], self._sample_round_trip))
 
-    def _bare(self, pages, use):
-        calls, _ = bare.convert(pages, self._count, use)
-        return {way: median(sum(parts) for parts in calls[way]) for way in DIRECTIONS}
+    def _sample_engine(self, guest, _ticks_per_ns):
+        return _engine(guest, *self._arguments)
 
-    def _engine(self, pages, use):
-        self._traced.traced()
-        self._traced.convert(pages, self._count, use)
-        conversions = self._traced.traced()
-        result = {}
-        for way in DIRECTIONS:
-            times = [nanoseconds for key, size, nanoseconds in conversions
-                     if key == (way, "guest-hypercall") and size == pages * 4096]
-            if len(times) != self._count:
-                raise AssertionError(f"{self._count} conversions of {pages} pages {way} were "
-                                     f"wanted, {len(times)} were traced")
-            result[way] = median(times)
-        return result
+    def _sample_round_trip(self, guest, ticks_per_ns):
+        return _round_trip(guest, *self._arguments, ticks_per_ns)
 
-    def round_trip(self, pages, use):
-        """Median nanoseconds of the hypercall, as the guest sees it."""
-        ticks = self._plain.convert(pages, self._count, use)
-        return {way: median(ticks[way]) / self.ticks_per_ns for way in DIRECTIONS}
+    def _take(self, arguments, sample):
+        """
+        Triples: the bare times, those of the bare calls right after an exit of a vCPU, and the
+        sample's. The first is for warming up.
+        """
+        triples = []
+        with ConversionsGuest(*arguments) as guest:
+            for _ in range(self._repetitions + 1):
+                loop, ticks_per_ns = _bare(*self._arguments)
+                after_exit, _ = _bare(*self._arguments, exit_before=True)
+                triples.append((loop, after_exit, sample(guest, ticks_per_ns)))
+        return triples[1:]
 
-    def sample(self, pages, use):
-        """One repetition of each, in nanoseconds a conversion."""
-        return {"bare": self._bare(pages, use), "engine": self._engine(pages, use),
-                "guest": self.round_trip(pages, use)}
+
+def _split(triples, way):
+    return ([triple[i][way] for triple in triples] for i in range(3))
 
 
 def _rows(pages, use, samples):
     rows = []
     for way in DIRECTIONS:
         name = f"{pages} {way}, " + ("used" if use else "unused")
-        times = {who: [sample[who][way] for sample in samples]
-                 for who in ("bare", "engine", "guest")}
         wanted = WANTED if pages >= WANTED_FROM else None
-        rows.append(row("conversions", f"{name}: bare", "us",
-                        [value / 1000 for value in times["bare"]]))
-        rows.append(ratio("conversions", f"{name}: engine", times["engine"], times["bare"],
-                          "bare", wanted))
-        rows.append(ratio("conversions", f"{name}: round trip", times["guest"], times["bare"],
-                          "bare", wanted))
+        loop, after_exit, engine = _split(samples.engine, way)
+        rows += [
+            row("conversions", f"{name}: bare loop", "us", [value / 1000 for value in loop]),
+            ratio("conversions", f"{name}: engine", engine, loop, "bare loop", wanted),
+            ratio("conversions", f"{name}: engine", engine, after_exit, "bare, after an exit"),
+        ]
+        loop, after_exit, round_trip = _split(samples.round_trip, way)
+        rows += [
+            ratio("conversions", f"{name}: round trip", round_trip, loop, "bare loop"),
+            ratio("conversions", f"{name}: round trip", round_trip, after_exit,
+                  "bare, after an exit"),
+        ]
     return rows
+
+
+def _refused(repetitions, count):
+    """The way to the VMM and back: a hypercall of no pages, which is refused."""
+    ticks_per_ns = _bare(1, count, False)[1]
+    with ConversionsGuest() as guest:
+        times = [_round_trip(guest, 0, count, False, ticks_per_ns)["to-shared"] / 1000
+                 for _ in range(repetitions)]
+    return row("conversions", "a hypercall that is refused: round trip", "us", times)
 
 
 def measure(quick):
@@ -78,14 +116,9 @@ def measure(quick):
     given back after it, or not.
     """
     repetitions, count = (3, 9) if quick else (9, 25)
-    with ConversionsGuest("--trace=conversion") as traced, ConversionsGuest() as plain:
-        conversions = Conversions(traced, plain, count)
-        empty = [conversions.round_trip(0, False)[way] / 1000
-                 for _ in range(repetitions) for way in DIRECTIONS]
-        rows = [row("conversions", "a hypercall that is refused: round trip", "us", empty)]
-        for pages in SIZES:
-            for use in (False, True):
-                conversions.sample(pages, use)
-                samples = [conversions.sample(pages, use) for _ in range(repetitions)]
-                rows += _rows(pages, use, samples)
-    return rows
+    retries = Retries()
+    rows = [retries.run(lambda: _refused(repetitions, count))]
+    for pages in SIZES:
+        for use in (False, True):
+            rows += _rows(pages, use, Samples(pages, use, repetitions, count, retries))
+    return rows + [retries.row("conversions")]

@@ -8,6 +8,7 @@ import re
 from support.vmm import Vmm
 
 from .bare import payload
+from .emulated import GuestLost
 
 # Where the payload's pages begin.
 BASE = 0x1000000
@@ -41,7 +42,9 @@ class ConversionsGuest(Vmm):
         """Each time's ticks of the TSC, of the hypercalls to shared and to private."""
         with self.running():
             self.console.send(f"{pages} {count} {int(use)}\n")
-            answer = self.console.wait_for(r"((?:\d+ \d+\n)*)(done|failed)\n")
+            answer = self.console.wait_for(r"((?:\d+ \d+\n)*)(done|failed|ready)\n", 60)
+        if answer.group(2) == "ready":
+            raise GuestLost(f"the guest has reset itself; the log: {self.log()}")
         if answer.group(2) != "done":
             raise AssertionError(f"a conversion of {pages} pages failed; the log: {self.log()}")
         ticks = [line.split() for line in answer.group(1).splitlines()]

@@ -8,7 +8,7 @@ def row(benchmark, what, unit, values, *, wanted=None, to=None, judged="median")
     """
     One result.
 
-    unit is "ratio", "us", "ms" or "KiB"; to says what a ratio is to. wanted is the most that
+    unit is "ratio", "us", "ms", "KiB" or nothing for a number; to says what a ratio is to. wanted is the most that
     the value called judged may be.
     """
     result = {
@@ -33,6 +33,8 @@ def ratio(benchmark, what, values, others, to, wanted=None):
 
 
 def _number(value, unit):
+    if not unit:
+        return f"{value:g}"
     if unit == "ratio":
         return f"{value:.2f}"
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"

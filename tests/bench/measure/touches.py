@@ -5,6 +5,7 @@ from statistics import median
 import time
 
 from . import bare
+from .emulated import Retries
 from .guest import BASE, ConversionsGuest
 from .table import ratio, row
 
@@ -70,26 +71,33 @@ def _rows(name, samples, bare_one, bare_all):
     return rows
 
 
+def _take(pages, repetitions, count):
+    """Samples of the guest stopped and running, and the bare times by page and at once."""
+    stopped, running, by_page, at_once = [], [], [], []
+    with ConversionsGuest("--trace=conversion") as guest:
+        guest.convert(pages, 1, True)
+        touches = Touches(guest, count)
+        touches.sample(pages)
+        for _ in range(repetitions):
+            by_page.append(_bare(pages, 1, count))
+            at_once.append(_bare(pages, pages, count))
+            stopped.append(touches.sample(pages))
+            with guest.running():
+                running.append(touches.sample(pages))
+    return stopped, running, by_page, at_once
+
+
 def measure(quick):
     """One page, and 512 neighbours; the guest's processor out of the guest, or to be fetched."""
     repetitions = 3 if quick else 7
+    retries = Retries()
     rows = []
-    for pages in (1, 512):
-        count = (8 if pages == 1 else 2) if quick else (20 if pages == 1 else 4)
-        stopped, running, by_page, at_once = [], [], [], []
-        with ConversionsGuest("--trace=conversion") as guest:
-            guest.convert(pages, 1, True)
-            touches = Touches(guest, count)
-            touches.sample(pages)
-            for _ in range(repetitions):
-                by_page.append(_bare(pages, 1, count))
-                at_once.append(_bare(pages, pages, count))
-                stopped.append(touches.sample(pages))
-                with guest.running():
-                    running.append(touches.sample(pages))
+    for pages, count in ((1, 8 if quick else 20), (512, 2 if quick else 4)):
+        stopped, running, by_page, at_once = retries.run(
+            lambda pages=pages, count=count: _take(pages, repetitions, count))
         name = f"{pages} page{'s' if pages > 1 else ''}"
         rows.append(row("touches", f"{name}: bare, by page", "us",
                         [value / 1000 for value in by_page]))
         rows += _rows(f"{name}, guest stopped", stopped, by_page, pages > 1 and at_once)
         rows += _rows(f"{name}, guest running", running, by_page, pages > 1 and at_once)
-    return rows
+    return rows + [retries.row("touches")]
