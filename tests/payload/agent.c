@@ -223,6 +223,19 @@ static u64 clock(u64 gpa, u64 *multiplier)
 	return words[4] | (u64)words[5] << 32;
 }
 
+/* Maps the GiB at 4 GiB, which the first page tables of a small guest leave out. */
+static void map_fifth_gib(void)
+{
+	enum { PRESENT_WRITABLE_LARGE = 0x83 };
+	const u64 address_bits = 0xffffffffff000;
+	u64 *level4, *level3;
+
+	asm volatile("mov %%cr3, %0" : "=r"(level4));
+	level3 = (u64 *)(level4[0] & address_bits);
+	if (!level3[4])
+		level3[4] = 4ul << 30 | PRESENT_WRITABLE_LARGE;
+}
+
 static u64 name_of(const char *text)
 {
 	u64 name = 0;
@@ -264,6 +277,8 @@ static void carry_out(u64 processor, Mailbox *mailbox)
 		string_in(a[0], a[1]);
 	else if (operation == name_of("clock"))
 		mailbox->result = clock(a[0], &mailbox->detail);
+	else if (operation == name_of("mapfifth"))
+		map_fifth_gib();
 	else if (operation == name_of("ipi"))
 		write_msr(MSR_X2APIC_ICR, a[0]);
 	else

@@ -24,6 +24,7 @@ typedef enum {
 	GATE_HOLD = 1 << 1,   /* a page's content is in flight */
 	GATE_FAILED = 1 << 2, /* this vCPU cannot go on until it is reset */
 	GATE_STOP = 1 << 3,   /* the thread has to end */
+	GATE_RESET = 1 << 4,  /* registers are about to be set */
 } GateReason;
 
 typedef struct {
@@ -234,6 +235,17 @@ static void handle_run_error(Vcpu *vcpu, int run_errno)
 	fail(vcpu, error);
 }
 
+/* Whether the machine is about to be reset, so that nothing of this exit matters. */
+static gboolean is_exit_moot(Vcpu *vcpu)
+{
+	gboolean is_moot;
+
+	g_mutex_lock(&vcpu->lock);
+	is_moot = vcpu->closed & GATE_RESET;
+	g_mutex_unlock(&vcpu->lock);
+	return is_moot;
+}
+
 static gpointer run_vcpu(gpointer data)
 {
 	Vcpu *vcpu = data;
@@ -249,6 +261,8 @@ static gpointer run_vcpu(gpointer data)
 		int run_errno = errno;
 
 		leave_gate(vcpu);
+		if (is_exit_moot(vcpu))
+			continue;
 		if (result < 0)
 			handle_run_error(vcpu, run_errno);
 		else
@@ -389,6 +403,12 @@ static void finish_instruction(Vcpu *vcpu)
 	(void)ioctl(vcpu->fd, KVM_RUN, 0);
 }
 
+void vcpu_set_begin_reset(VcpuSet *set)
+{
+	for (guint i = 0; i < set->count; i++)
+		close_gate(&set->vcpus[i], GATE_RESET, -1);
+}
+
 gboolean vcpu_set_reset(VcpuSet *set, GError **error)
 {
 	for (guint i = 0; i < set->count; i++)
@@ -400,16 +420,19 @@ gboolean vcpu_set_reset(VcpuSet *set, GError **error)
 			g_prefix_error(error, "vCPU %u: ", i);
 			return FALSE;
 		}
-		open_gate(vcpu, GATE_FAILED);
+		open_gate(vcpu, GATE_FAILED | GATE_RESET);
 	}
 	return TRUE;
 }
 
 void vcpu_set_resume(VcpuSet *set)
 {
+	/* Touches that stall from here on have not been waiting for this. */
+	const guint n_stalled = memory_count_stalled_touches(set->memory);
+
 	for (guint i = 0; i < set->count; i++)
 		open_gate(&set->vcpus[i], GATE_PAUSE);
-	memory_retry_host_touches(set->memory);
+	memory_retry_host_touches(set->memory, n_stalled);
 }
 
 void vcpu_set_request_pause(VcpuSet *set)

@@ -77,6 +77,12 @@ pid_t vcpu_set_thread_id(const VcpuSet *set, guint index);
 /* Sets the boot processor up; only while paused. The others wait for INIT and SIPI. */
 gboolean vcpu_set_boot(VcpuSet *set, const VcpuBootState *state, GError **error);
 
+/*
+ * Only while paused: what made a vCPU leave KVM_RUN late, such as a touch that was waiting,
+ * is of no interest any more. vcpu_set_reset() has to follow.
+ */
+void vcpu_set_begin_reset(VcpuSet *set);
+
 /* Every register of every vCPU back to what it was when it was made; only while paused. */
 gboolean vcpu_set_reset(VcpuSet *set, GError **error);
 

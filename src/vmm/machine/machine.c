@@ -524,7 +524,10 @@ static gboolean reset_everything(Machine *machine, GError **error)
 	g_mutex_lock(&machine->device_lock);
 	chipset_reset(machine->chipset);
 	g_mutex_unlock(&machine->device_lock);
-	return kvm_vm_reset_interrupt_controllers(machine->vm, error) &&
+	/* A vCPU whose touch waits is inside KVM_RUN, where its registers cannot be set. */
+	vcpu_set_begin_reset(machine->vcpus);
+	return memory_release_touches(machine->memory, error) &&
+	       kvm_vm_reset_interrupt_controllers(machine->vm, error) &&
 	       vcpu_set_reset(machine->vcpus, error) && memory_discard(machine->memory, error) &&
 	       boot(machine, error);
 }

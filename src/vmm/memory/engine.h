@@ -64,7 +64,8 @@ struct Memory {
 	MemoryStatistics statistics;
 	GArray *stalled; /* of PendingTouch: touches that the policy leaves waiting */
 	VcpuSet *vcpus;
-	gboolean has_failed; /* nothing is converted any more */
+	gboolean has_failed;	/* nothing is converted any more */
+	gboolean is_discarding; /* all content is about to go: no touch has to wait */
 
 	/* Guarded by request_lock; never taken with another lock held. */
 	GMutex request_lock;

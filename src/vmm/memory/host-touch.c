@@ -206,6 +206,22 @@ static void stall(Memory *memory, const PendingTouch *touch)
 		vcpu_set_mark_stalled(memory->vcpus, touch->vcpu, TRUE);
 }
 
+/*
+ * A thread that a signal is waiting for touches again and again, each time with an event of
+ * its own: KVM's emulation cannot be interrupted there.
+ */
+static gboolean is_stalled_already(const Memory *memory, const PendingTouch *touch)
+{
+	for (guint i = 0; i < memory->stalled->len; i++) {
+		const PendingTouch *other = &g_array_index(memory->stalled, PendingTouch, i);
+
+		if (other->event.thread_id == touch->event.thread_id &&
+		    other->event.address >> PAGE_SHIFT == touch->event.address >> PAGE_SHIFT)
+			return TRUE;
+	}
+	return FALSE;
+}
+
 static void report_stalled(Memory *memory, const PendingTouch *touch, const RamRun *page)
 {
 	const HostTouch host_touch = {
@@ -216,8 +232,15 @@ static void report_stalled(Memory *memory, const PendingTouch *touch, const RamR
 		.is_write = touch->event.is_write,
 	};
 
+	if (is_stalled_already(memory, touch))
+		return;
 	stall(memory, touch);
 	memory->listener->host_touch(memory->opaque, &host_touch);
+}
+
+static gboolean may_convert(const Memory *memory)
+{
+	return memory->policy != MEMORY_POLICY_GUEST_ONLY || memory->is_discarding;
 }
 
 static gboolean serve_private(Memory *memory, const PendingTouch *touch, const RamRun *page,
@@ -225,7 +248,7 @@ static gboolean serve_private(Memory *memory, const PendingTouch *touch, const R
 {
 	RamRun run = *page;
 
-	if (memory->policy == MEMORY_POLICY_GUEST_ONLY) {
+	if (!may_convert(memory)) {
 		report_stalled(memory, touch, page);
 		return TRUE;
 	}
@@ -275,7 +298,7 @@ static void serve_pending(Memory *memory)
 
 static gboolean is_hold_needed(Memory *memory)
 {
-	if (memory->policy == MEMORY_POLICY_GUEST_ONLY || memory->has_failed)
+	if (!may_convert(memory) || memory->has_failed)
 		return FALSE;
 	for (guint i = 0; i < memory->pending->len; i++) {
 		const PendingTouch *touch = &g_array_index(memory->pending, PendingTouch, i);

@@ -280,14 +280,14 @@ void memory_statistics(Memory *memory, MemoryStatistics *statistics)
 }
 
 /*
- * Lets the threads of stalled touches go: by @serve with a page of zeroes, else to touch
- * again. With Memory.lock held.
+ * Lets the threads of the first @count stalled touches go: by @serve with a page of zeroes,
+ * else to touch again. With Memory.lock held.
  */
-static gboolean release_stalled(Memory *memory, gboolean serve, GError **error)
+static gboolean release_stalled(Memory *memory, guint count, gboolean serve, GError **error)
 {
 	gboolean released = TRUE;
 
-	for (guint i = 0; i < memory->stalled->len && released; i++) {
+	for (guint i = 0; i < count && released; i++) {
 		const PendingTouch *touch = &g_array_index(memory->stalled, PendingTouch, i);
 		RamRun page;
 
@@ -305,17 +305,29 @@ static gboolean release_stalled(Memory *memory, gboolean serve, GError **error)
 				       GUEST_PAGE_SIZE);
 		}
 	}
-	g_array_set_size(memory->stalled, 0);
+	g_array_remove_range(memory->stalled, 0, count);
 	return released;
 }
 
-void memory_retry_host_touches(Memory *memory)
+guint memory_count_stalled_touches(Memory *memory)
+{
+	guint count;
+
+	if (!memory->is_protected)
+		return 0;
+	g_mutex_lock(&memory->lock);
+	count = memory->stalled->len;
+	g_mutex_unlock(&memory->lock);
+	return count;
+}
+
+void memory_retry_host_touches(Memory *memory, guint count)
 {
 	if (!memory->is_protected)
 		return;
 	g_mutex_lock(&memory->lock);
 	if (!memory->has_failed)
-		release_stalled(memory, FALSE, NULL);
+		release_stalled(memory, MIN(count, memory->stalled->len), FALSE, NULL);
 	g_mutex_unlock(&memory->lock);
 }
 
@@ -357,25 +369,31 @@ static gboolean discard_ordinary(Memory *memory, GError **error)
 	return TRUE;
 }
 
-gboolean memory_discard(Memory *memory, GError **error)
+gboolean memory_release_touches(Memory *memory, GError **error)
 {
-	gboolean discarded;
+	gboolean released;
 	VcpuSet *vcpus;
 
 	if (!memory->is_protected)
-		return discard_ordinary(memory, error);
-
-	/* What a stalled touch sees does not matter any more, but its vCPU has to come out. */
+		return TRUE;
 	g_mutex_lock(&memory->lock);
-	discarded = release_stalled(memory, TRUE, error);
+	memory->is_discarding = TRUE;
+	released = release_stalled(memory, memory->stalled->len, TRUE, error);
 	vcpus = memory->vcpus;
 	g_mutex_unlock(&memory->lock);
-	if (!discarded)
-		return FALSE;
-	if (vcpus)
+	if (released && vcpus)
 		vcpu_set_pause(vcpus);
+	return released;
+}
 
+gboolean memory_discard(Memory *memory, GError **error)
+{
+	gboolean discarded;
+
+	if (!memory->is_protected)
+		return discard_ordinary(memory, error);
 	g_mutex_lock(&memory->lock);
+	memory->is_discarding = FALSE;
 	if (memory->has_failed) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
 			    "the memory engine has failed before");

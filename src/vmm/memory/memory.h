@@ -84,9 +84,17 @@ guint64 memory_high_end(const Memory *memory);
 gboolean memory_populate(Memory *memory, guint64 gpa, const void *data, gsize size, GError **error);
 
 /*
+ * memory_release_touches - bring every vCPU out of KVM_RUN, also those whose touches wait
+ *
+ * For reset, with the vCPUs paused: content does not matter any more, so that who waits for
+ * a page gets one, whatever the policy. So it stays until memory_discard().
+ */
+gboolean memory_release_touches(Memory *memory, GError **error);
+
+/*
  * memory_discard - give all of RAM back: private, unallocated, reading as zeroes
  *
- * For reset, while every vCPU is outside KVM_RUN. Not counted as conversions.
+ * For reset, after memory_release_touches(). Not counted as conversions.
  */
 gboolean memory_discard(Memory *memory, GError **error);
 
@@ -121,8 +129,11 @@ MemoryPolicy memory_policy(const Memory *memory);
  */
 void memory_set_vcpus(Memory *memory, VcpuSet *vcpus);
 
-/* Under MEMORY_POLICY_GUEST_ONLY: lets the threads whose touches wait try again. */
-void memory_retry_host_touches(Memory *memory);
+/* Under MEMORY_POLICY_GUEST_ONLY: how many touches wait. */
+guint memory_count_stalled_touches(Memory *memory);
+
+/* Lets the threads of those that have waited longest, @count of them, try again. */
+void memory_retry_host_touches(Memory *memory, guint count);
 
 /*
  * memory_map_gpa_range - carry out KVM_HC_MAP_GPA_RANGE, on the thread of the vCPU that asked

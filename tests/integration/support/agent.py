@@ -21,13 +21,15 @@ _PRESENT_OR_SWAPPED = 3 << 62
 class Agent(Vmm):
     """A guest of one payload, ready for orders."""
 
-    def __init__(self, *arguments, **popen):
+    def __init__(self, *arguments, is_ready=True, **popen):
+        """A guest under guest-only may never be ready: @is_ready False does not wait."""
         super().__init__(f"--payload={payload('agent')}", f"--debug-exit={DEBUG_EXIT_PORT:#x}",
                          "--trace=memslot", *arguments, **popen)
         try:
-            self.wait_ready()
-        except BaseException:
-            print(f"# log: {self.log()}")
+            if is_ready:
+                self.wait_ready()
+        except BaseException as error:
+            print(f"# the VMM's log ends in: {self.log()[-2000:]!r}")
             self.end()
             raise
 
