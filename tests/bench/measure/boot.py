@@ -39,9 +39,9 @@ class Round:
     def __init__(self, make):
         began = time.monotonic()
         with make() as machine:
-            machine.console.wait_for("Linux version", 300)
+            machine.console.wait_for("Linux version", 120)
             self.to_kernel = time.monotonic() - began
-            machine.console.wait_for(LINE, 300)
+            machine.console.wait_for(LINE, 120)
             self.to_line = time.monotonic() - began
             self.resident, self.own = beside_guest(machine.pid)
             self.conversions = None
