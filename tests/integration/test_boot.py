@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""gmem-vmm alone: Debian's unmodified kernel, the options and the exit status."""
+
+import os
+import subprocess
+import tempfile
+import unittest
+
+from support.qmp import QmpError
+from support.vmm import EMULATOR, INITRD, KERNEL, Vmm, linux
+
+
+class Linux(unittest.TestCase):
+    """The tests' guest: Debian's kernel package, busybox."""
+
+    def boot(self, *arguments, **keywords):
+        vmm = linux(*arguments, **keywords)
+        self.addCleanup(vmm.end)
+        self.assertTrue(vmm.qmp.greeting)
+        vmm.console.wait_for("Hello from Linux", 100)
+        vmm.console.wait_for("/ # ", 60)
+        return vmm
+
+    def run_in(self, vmm, command):
+        """What a command of the guest's shell prints."""
+        vmm.console.send(command + "; echo 'END''ED'\n")
+        end = vmm.console.wait_for(r"ENDED\r\n", 60).start()
+        return vmm.console.text[:end].rsplit("'END''ED'\r\n", 1)[1].strip()
+
+    def test_boots_with_most_of_its_memory_private(self):
+        vmm = self.boot("--vcpus=2", "--memory=512M")
+        self.assertEqual(self.run_in(vmm, "nproc"), "2")
+        statistics = vmm.qmp.conversions()
+        self.assertGreater(statistics["private-bytes"], statistics["shared-bytes"])
+        self.assertEqual(statistics["private-bytes"] + statistics["shared-bytes"],
+                         (512 << 20) - (128 << 10))
+        self.assertLess(statistics["shared-bytes"], 0.02 * statistics["mapped-bytes"])
+
+    def test_the_power_button_ends_it(self):
+        vmm = self.boot()
+        vmm.qmp.execute("system_powerdown")
+        event = vmm.qmp.wait_event("SHUTDOWN", 60)
+        self.assertTrue(event["data"]["guest"])
+        self.assertEqual(vmm.wait(30), 0)
+        self.assertIn("The power button was pressed", vmm.console.read_all())
+
+    def test_a_reboot_boots_again(self):
+        vmm = self.boot()
+        vmm.console.send("reboot -f\n")
+        vmm.qmp.wait_event("RESET", 60)
+        vmm.console.wait_for("Hello from Linux", 100)
+
+    def test_no_reboot_ends_it_instead(self):
+        vmm = self.boot("--no-reboot")
+        vmm.console.send("reboot -f\n")
+        self.assertEqual(vmm.wait(60), 0)
+
+    def test_stop_and_cont(self):
+        vmm = self.boot()
+        vmm.qmp.execute("stop")
+        self.assertEqual(vmm.qmp.execute("query-status")["status"], "paused")
+        vmm.console.send("echo a''b\n")
+        vmm.qmp.execute("cont")
+        vmm.console.wait_for(r"ab\r\n", 30)
+        self.assertEqual(vmm.qmp.execute("query-status"), {"status": "running", "running": True})
+
+    def test_the_clock_and_the_memory_map(self):
+        vmm = self.boot("--memory=600M")
+        self.assertEqual(self.run_in(vmm, "cat /sys/class/rtc/rtc0/name | cut -d ' ' -f 1"),
+                         "rtc_cmos")
+        self.assertEqual(self.run_in(vmm, "dmesg | grep -c 'ACPI.*rror'"), "0")
+
+    def test_reclaim_leaves_the_guest_as_it_was(self):
+        vmm = self.boot()
+        before = vmm.qmp.conversions()["shared-bytes"]
+        self.assertGreater(vmm.qmp.execute("gmem-reclaim")["bytes"], 0)
+        self.assertLess(vmm.qmp.conversions()["shared-bytes"], before)
+        self.assertEqual(self.run_in(vmm, "echo still here"), "still here")
+
+
+class Refusals(unittest.TestCase):
+    """What cannot be: an error that names it, and a status that is not 0."""
+
+    def refused(self, *arguments):
+        result = subprocess.run([EMULATOR, "--console=null", *arguments], capture_output=True,
+                                text=True, timeout=60, check=False)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        return result.stderr
+
+    def file_of(self, content):
+        file = tempfile.NamedTemporaryFile()
+        self.addCleanup(file.close)
+        file.write(content)
+        file.flush()
+        return file.name
+
+    def test_kernels_that_are_none(self):
+        with open(KERNEL, "rb") as file:
+            image = file.read()
+        self.assertIn("/nonexistent", self.refused("--kernel=/nonexistent"))
+        for content in (b"", b"\0" * 4096, image[:600], image[:len(image) // 2],
+                        os.urandom(100000)):
+            self.assertIn("kernel", self.refused(f"--kernel={self.file_of(content)}"))
+        self.assertIn("/etc", self.refused("--kernel=/etc"))
+
+    def test_an_initrd_that_does_not_fit(self):
+        with tempfile.NamedTemporaryFile() as file:
+            file.truncate(1 << 30)
+            self.assertIn("initrd", self.refused("--memory=256M", f"--kernel={KERNEL}",
+                                                 f"--initrd={file.name}"))
+
+    def test_sizes_that_cannot_be(self):
+        for option in ("--memory=0", "--memory=65G", "--memory=x", "--vcpus=0", "--vcpus=17",
+                       "--policy=none", "--vm-type=none"):
+            self.assertIn(option.split("=", 1)[0].lstrip("-"),
+                          self.refused(option, f"--kernel={KERNEL}"))
+
+    def test_a_monitor_path_that_is_too_long(self):
+        self.assertIn("monitor", self.refused(f"--kernel={KERNEL}", "--monitor=/tmp/" + "x" * 200))
+
+
+class Monitor(unittest.TestCase):
+    """QMP as QEMU's own clients expect it."""
+
+    def test_errors_and_commands(self):
+        with Vmm(f"--kernel={KERNEL}", f"--initrd={INITRD}", "--paused") as vmm:
+            qmp = vmm.qmp
+            self.assertIn("version", qmp.greeting)
+            self.assertEqual(qmp.execute("query-status")["status"], "prelaunch")
+            names = {command["name"] for command in qmp.execute("query-commands")}
+            self.assertLessEqual({"query-status", "stop", "cont", "system_powerdown",
+                                  "system_reset", "quit", "query-cpus-fast", "query-version",
+                                  "query-commands", "query-conversion-stats"}, names)
+            with self.assertRaises(QmpError) as caught:
+                qmp.execute("no-such-command")
+            self.assertEqual(caught.exception.error_class, "CommandNotFound")
+            with self.assertRaises(QmpError):
+                qmp.execute("gmem-reclaim", gpa="x")
+            qmp.execute("quit")
+            self.assertEqual(vmm.wait(30), 0)
+
+
+class Unprivileged(unittest.TestCase):
+    """A process that has no path and no capability, only descriptors."""
+
+    def test_descriptors_are_all_it_needs(self):
+        paths = {"--kvm-fd": ("/dev/kvm", os.O_RDWR),
+                 "--userfaultfd-fd": ("/dev/userfaultfd", os.O_RDWR),
+                 "--kernel-fd": (KERNEL, os.O_RDONLY), "--initrd-fd": (INITRD, os.O_RDONLY)}
+        descriptors = {option: os.open(*where) for option, where in paths.items()}
+        try:
+            with Vmm(*(f"{option}={fd}" for option, fd in descriptors.items()),
+                     "--append=console=ttyS0", pass_fds=tuple(descriptors.values()),
+                     user=65534, group=65534, extra_groups=()) as vmm:
+                vmm.console.wait_for("Hello from Linux", 100)
+                with open(f"/proc/{vmm.pid}/status", encoding="ascii") as status:
+                    self.assertIn("CapEff:\t0000000000000000", status.read())
+        finally:
+            for fd in descriptors.values():
+                os.close(fd)
+
+
+if __name__ == "__main__":
+    unittest.main()
