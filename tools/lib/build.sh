@@ -16,12 +16,12 @@ BUILD_PACKAGES=(gcc libc6-dev pkg-config meson ninja-build
 build() {
 	local folder=$1
 	shift
-	install_packages "${BUILD_PACKAGES[@]}"
+	install_packages "${BUILD_PACKAGES[@]}" || return
 	# The folders of libvirt's own daemons, where stock clients look.
 	[ -e "$folder/build.ninja" ] ||
 		quietly meson setup "$folder" "$GMEM_SOURCE" \
 			--prefix=/usr --sysconfdir=/etc --localstatedir=/var "$@" ||
-		fail "the build cannot be set up; see $folder/meson-logs/meson-log.txt"
+		fail "the build cannot be set up; see $folder/meson-logs/meson-log.txt" || return
 	progress "building in $folder"
 	quietly ninja -C "$folder" || fail "the build in $folder fails: see above"
 }

@@ -13,10 +13,10 @@ progress() {
 	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
 }
 
-# Says why the tool cannot go on, and ends it.
+# Says why something cannot be, and fails: which ends a tool that runs with "set -e".
 fail() {
 	progress "$*"
-	exit 1
+	return 1
 }
 
 # Runs a command whose output matters only when it fails.

@@ -25,11 +25,11 @@ fetch_guest_kernel() {
 		update_lists
 		package=$(cloud_kernel_package)
 	fi
-	[ -n "$package" ] || fail "Debian's linux-image-cloud-amd64 is not in the package lists"
+	[ -n "$package" ] || fail "Debian's linux-image-cloud-amd64 is not in the package lists" || return
 	progress "downloading $package"
 	rm -rf "$work"
 	mkdir -p "$work/tree"
-	(cd "$work" && download_package "$package") || fail "$package cannot be downloaded"
+	(cd "$work" && download_package "$package") || fail "$package cannot be downloaded" || return
 	dpkg-deb -x "$work"/linux-image-*.deb "$work/tree"
 	rm -rf "$GMEM_GUEST/modules"
 	mkdir -p "$GMEM_GUEST/modules"
@@ -64,7 +64,7 @@ prepare_guest() {
 	local parts=$GMEM_SOURCE/tools/guest.d
 	install_packages busybox-static cpio xz-utils
 	mkdir -p "$GMEM_GUEST"
-	[ -e "$GMEM_GUEST/vmlinuz" ] || fetch_guest_kernel
+	[ -e "$GMEM_GUEST/vmlinuz" ] || fetch_guest_kernel || return
 	if [ ! -e "$GMEM_GUEST/initrd" ] || [ "$parts/init" -nt "$GMEM_GUEST/initrd" ] ||
 		[ "$parts/power-button" -nt "$GMEM_GUEST/initrd" ] ||
 		[ "$GMEM_SOURCE/tools/lib/guest.sh" -nt "$GMEM_GUEST/initrd" ]; then

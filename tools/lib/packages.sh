@@ -17,7 +17,7 @@ as_root() {
 	elif command -v sudo >/dev/null; then
 		sudo "$@"
 	else
-		fail "packages have to be installed: run this as root, or install sudo"
+		fail "packages have to be installed: run this as root, or install sudo" || return
 	fi
 }
 
@@ -60,7 +60,7 @@ backports_options() {
 	local lists=$GMEM_CACHE/apt mirror uri codename
 	update_lists
 	mirror=$(debian_mirror)
-	[ -n "$mirror" ] || fail "this machine has no package source of Debian's: add one to /etc/apt"
+	[ -n "$mirror" ] || fail "this machine has no package source of Debian's: add one to /etc/apt" || return
 	read -r uri codename <<<"$mirror"
 	mkdir -p "$lists/lists/partial"
 	printf 'deb [signed-by=%s] %s %s-backports main\n' \

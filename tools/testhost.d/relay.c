@@ -73,30 +73,30 @@
 #endif
 
 enum frame_kind {
-    FRAME_INPUT = 'i',  /* to the guest; of length 0: end of input */
-    FRAME_OUTPUT = 'o', /* from the guest: standard output */
-    FRAME_ERROR = 'e',  /* from the guest: standard error */
-    FRAME_EXIT = 'x',   /* from the guest, the last one: exit status, one byte */
-    FRAME_FAILED = 'f', /* from the guest, the last one: why there is no command */
+	FRAME_INPUT = 'i',  /* to the guest; of length 0: end of input */
+	FRAME_OUTPUT = 'o', /* from the guest: standard output */
+	FRAME_ERROR = 'e',  /* from the guest: standard error */
+	FRAME_EXIT = 'x',   /* from the guest, the last one: exit status, one byte */
+	FRAME_FAILED = 'f', /* from the guest, the last one: why there is no command */
 };
 
 struct frame_header {
-    uint32_t kind;
-    uint32_t length;
+	uint32_t kind;
+	uint32_t length;
 };
 
 /* As much as the kernel's virtio_console driver takes in one write. */
 #define FRAME_PAYLOAD_MAX (32 * 1024 - sizeof(struct frame_header))
 
 struct frame {
-    struct frame_header header;
-    char payload[FRAME_PAYLOAD_MAX];
+	struct frame_header header;
+	char payload[FRAME_PAYLOAD_MAX];
 };
 
 static void die(const char *what)
 {
-    fprintf(stderr, "relay: %s: %s\n", what, strerror(errno));
-    exit(1);
+	fprintf(stderr, "relay: %s: %s\n", what, strerror(errno));
+	exit(1);
 }
 
 /**
@@ -109,23 +109,23 @@ static void die(const char *what)
  */
 static bool write_all(int fd, const void *data, size_t size)
 {
-    const char *next = data;
+	const char *next = data;
 
-    while (size > 0) {
-        ssize_t n = write(fd, next, size);
+	while (size > 0) {
+		ssize_t n = write(fd, next, size);
 
-        if (n >= 0) {
-            next += n;
-            size -= n;
-        } else if (errno == EAGAIN) {
-            struct pollfd wait = { .fd = fd, .events = POLLOUT };
+		if (n >= 0) {
+			next += n;
+			size -= n;
+		} else if (errno == EAGAIN) {
+			struct pollfd wait = { .fd = fd, .events = POLLOUT };
 
-            poll(&wait, 1, -1);
-        } else if (errno != EINTR) {
-            return false;
-        }
-    }
-    return true;
+			poll(&wait, 1, -1);
+		} else if (errno != EINTR) {
+			return false;
+		}
+	}
+	return true;
 }
 
 /**
@@ -138,34 +138,34 @@ static bool write_all(int fd, const void *data, size_t size)
  */
 static bool read_all(int fd, void *data, size_t size)
 {
-    char *next = data;
+	char *next = data;
 
-    while (size > 0) {
-        ssize_t n = read(fd, next, size);
+	while (size > 0) {
+		ssize_t n = read(fd, next, size);
 
-        if (n > 0) {
-            next += n;
-            size -= n;
-        } else if (n == 0 || errno != EINTR) {
-            return false;
-        }
-    }
-    return true;
+		if (n > 0) {
+			next += n;
+			size -= n;
+		} else if (n == 0 || errno != EINTR) {
+			return false;
+		}
+	}
+	return true;
 }
 
 static bool send_frame(int fd, enum frame_kind kind, const void *data, size_t size)
 {
-    struct frame frame = { .header = { .kind = kind, .length = size } };
+	struct frame frame = { .header = { .kind = kind, .length = size } };
 
-    memcpy(frame.payload, data, size);
-    return write_all(fd, &frame, sizeof(frame.header) + size);
+	memcpy(frame.payload, data, size);
+	return write_all(fd, &frame, sizeof(frame.header) + size);
 }
 
 static bool receive_frame(int fd, struct frame *frame)
 {
-    return read_all(fd, &frame->header, sizeof(frame->header)) &&
-           frame->header.length <= sizeof(frame->payload) &&
-           read_all(fd, frame->payload, frame->header.length);
+	return read_all(fd, &frame->header, sizeof(frame->header)) &&
+	       frame->header.length <= sizeof(frame->payload) &&
+	       read_all(fd, frame->payload, frame->header.length);
 }
 
 /**
@@ -175,151 +175,152 @@ static bool receive_frame(int fd, struct frame *frame)
  */
 static const char *kvm_problem(void)
 {
-    static char reason[256];
-    const char *problem = NULL;
-    int kvm, types, vm;
+	static char reason[256];
+	const char *problem = NULL;
+	int kvm, types, vm;
 
-    kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-    if (kvm < 0) {
-        snprintf(reason, sizeof(reason), "/dev/kvm: %s", strerror(errno));
-        return reason;
-    }
-    types = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES);
-    if (types < 0 || !(types & (1 << KVM_X86_SW_PROTECTED_VM))) {
-        snprintf(reason, sizeof(reason),
-                 "KVM_CAP_VM_TYPES is %d: bit %d (KVM_X86_SW_PROTECTED_VM) is not set", types,
-                 KVM_X86_SW_PROTECTED_VM);
-        problem = reason;
-    } else if ((vm = ioctl(kvm, KVM_CREATE_VM, KVM_X86_SW_PROTECTED_VM)) < 0) {
-        snprintf(reason, sizeof(reason), "KVM_CREATE_VM of type %d: %s", KVM_X86_SW_PROTECTED_VM,
-                 strerror(errno));
-        problem = reason;
-    } else {
-        close(vm);
-    }
-    close(kvm);
-    return problem;
+	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (kvm < 0) {
+		snprintf(reason, sizeof(reason), "/dev/kvm: %s", strerror(errno));
+		return reason;
+	}
+	types = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES);
+	if (types < 0 || !(types & (1 << KVM_X86_SW_PROTECTED_VM))) {
+		snprintf(reason, sizeof(reason),
+			 "KVM_CAP_VM_TYPES is %d: bit %d (KVM_X86_SW_PROTECTED_VM) is not set",
+			 types, KVM_X86_SW_PROTECTED_VM);
+		problem = reason;
+	} else if ((vm = ioctl(kvm, KVM_CREATE_VM, KVM_X86_SW_PROTECTED_VM)) < 0) {
+		snprintf(reason, sizeof(reason), "KVM_CREATE_VM of type %d: %s",
+			 KVM_X86_SW_PROTECTED_VM, strerror(errno));
+		problem = reason;
+	} else {
+		close(vm);
+	}
+	close(kvm);
+	return problem;
 }
 
 /* ---- The host's end ------------------------------------------------------------------- */
 
 static struct {
-    int outcome;
-    pid_t qemu;
+	int outcome;
+	pid_t qemu;
 } host;
 
 static void __attribute__((noreturn, format(printf, 1, 2))) finish(const char *format, ...)
 {
-    va_list args;
+	va_list args;
 
-    kill(host.qemu, SIGKILL);
-    waitpid(host.qemu, NULL, 0);
-    va_start(args, format);
-    vdprintf(host.outcome, format, args);
-    va_end(args);
-    exit(0);
+	kill(host.qemu, SIGKILL);
+	waitpid(host.qemu, NULL, 0);
+	va_start(args, format);
+	vdprintf(host.outcome, format, args);
+	va_end(args);
+	exit(0);
 }
 
 static void limit_reached(int number)
 {
-    static const char outcome[] = "limit\n";
+	static const char outcome[] = "limit\n";
 
-    (void)number;
-    kill(host.qemu, SIGKILL);
-    waitpid(host.qemu, NULL, 0);
-    _exit(write(host.outcome, outcome, sizeof(outcome) - 1) < 0);
+	(void)number;
+	kill(host.qemu, SIGKILL);
+	waitpid(host.qemu, NULL, 0);
+	_exit(write(host.outcome, outcome, sizeof(outcome) - 1) < 0);
 }
 
 static void start_qemu(int port, char **command)
 {
-    pid_t parent = getpid();
+	pid_t parent = getpid();
 
-    host.qemu = fork();
-    if (host.qemu < 0)
-        die("fork");
-    if (host.qemu > 0)
-        return;
-    /* No test host outlives its command, even if this process is killed. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(1);
-    dup2(open("/dev/null", O_RDONLY), 0);
-    dup2(4, 1);
-    dup2(4, 2);
-    if (dup2(port, 3) < 0)
-        _exit(1);
-    execvp(command[0], command);
-    die(command[0]);
+	host.qemu = fork();
+	if (host.qemu < 0)
+		die("fork");
+	if (host.qemu > 0)
+		return;
+	/* No test host outlives its command, even if this process is killed. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	dup2(open("/dev/null", O_RDONLY), 0);
+	dup2(4, 1);
+	dup2(4, 2);
+	if (dup2(port, 3) < 0)
+		_exit(1);
+	execvp(command[0], command);
+	die(command[0]);
 }
 
 static void host_main(const char *outcome, unsigned int limit, char **command)
 {
-    struct sigaction alarm_action = { .sa_handler = limit_reached };
-    struct frame from, to;
-    size_t to_send = 0, sent = 0;
-    bool input_open = true;
-    int pair[2];
+	struct sigaction alarm_action = { .sa_handler = limit_reached };
+	struct frame from, to;
+	size_t to_send = 0, sent = 0;
+	bool input_open = true;
+	int pair[2];
 
-    host.outcome = open(outcome, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (host.outcome < 0)
-        die(outcome);
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-        die("socketpair");
+	host.outcome = open(outcome, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (host.outcome < 0)
+		die(outcome);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		die("socketpair");
 
-    /* A shell that starts this in the background has it ignore them. */
-    signal(SIGINT, SIG_DFL);
-    signal(SIGQUIT, SIG_DFL);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* A shell that starts this in the background has it ignore them. */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGQUIT, SIG_DFL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 
-    start_qemu(pair[1], command);
-    close(pair[1]);
-    sigaction(SIGALRM, &alarm_action, NULL);
-    alarm(limit);
+	start_qemu(pair[1], command);
+	close(pair[1]);
+	sigaction(SIGALRM, &alarm_action, NULL);
+	alarm(limit);
 
-    for (;;) {
-        struct pollfd fds[] = {
-            { .fd = pair[0], .events = POLLIN | (sent < to_send ? POLLOUT : 0) },
-            { .fd = input_open && sent == to_send ? 0 : -1, .events = POLLIN },
-        };
+	for (;;) {
+		struct pollfd fds[] = {
+			{ .fd = pair[0], .events = POLLIN | (sent < to_send ? POLLOUT : 0) },
+			{ .fd = input_open && sent == to_send ? 0 : -1, .events = POLLIN },
+		};
 
-        if (poll(fds, 2, -1) < 0)
-            continue;
-        if (fds[1].revents) {
-            ssize_t n = read(0, to.payload, sizeof(to.payload));
+		if (poll(fds, 2, -1) < 0)
+			continue;
+		if (fds[1].revents) {
+			ssize_t n = read(0, to.payload, sizeof(to.payload));
 
-            if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                continue;
-            input_open = n > 0;
-            to.header = (struct frame_header){ .kind = FRAME_INPUT, .length = n > 0 ? n : 0 };
-            to_send = sizeof(to.header) + to.header.length;
-            sent = 0;
-        }
-        if (sent < to_send) {
-            ssize_t n = send(pair[0], (char *)&to + sent, to_send - sent,
-                             MSG_DONTWAIT | MSG_NOSIGNAL);
+			if (n < 0 && (errno == EAGAIN || errno == EINTR))
+				continue;
+			input_open = n > 0;
+			to.header = (struct frame_header){ .kind = FRAME_INPUT,
+							   .length = n > 0 ? n : 0 };
+			to_send = sizeof(to.header) + to.header.length;
+			sent = 0;
+		}
+		if (sent < to_send) {
+			ssize_t n = send(pair[0], (char *)&to + sent, to_send - sent,
+					 MSG_DONTWAIT | MSG_NOSIGNAL);
 
-            if (n > 0)
-                sent += n;
-        }
-        if (!(fds[0].revents & (POLLIN | POLLHUP)))
-            continue;
-        if (!receive_frame(pair[0], &from))
-            finish("died\n");
-        switch (from.header.kind) {
-        case FRAME_OUTPUT:
-        case FRAME_ERROR:
-            if (!write_all(from.header.kind == FRAME_OUTPUT ? 1 : 2, from.payload,
-                           from.header.length))
-                die("the command's output");
-            break;
-        case FRAME_EXIT:
-            finish("exited %d\n", (unsigned char)from.payload[0]);
-        case FRAME_FAILED:
-            finish("failed %.*s\n", (int)from.header.length, from.payload);
-        default:
-            finish("died\n");
-        }
-    }
+			if (n > 0)
+				sent += n;
+		}
+		if (!(fds[0].revents & (POLLIN | POLLHUP)))
+			continue;
+		if (!receive_frame(pair[0], &from))
+			finish("died\n");
+		switch (from.header.kind) {
+		case FRAME_OUTPUT:
+		case FRAME_ERROR:
+			if (!write_all(from.header.kind == FRAME_OUTPUT ? 1 : 2, from.payload,
+				       from.header.length))
+				die("the command's output");
+			break;
+		case FRAME_EXIT:
+			finish("exited %d\n", (unsigned char)from.payload[0]);
+		case FRAME_FAILED:
+			finish("failed %.*s\n", (int)from.header.length, from.payload);
+		default:
+			finish("died\n");
+		}
+	}
 }
 
 /* ---- The guest's end ------------------------------------------------------------------ */
@@ -332,39 +333,39 @@ static void host_main(const char *outcome, unsigned int limit, char **command)
  */
 static int open_port(const char *path)
 {
-    int fd, watch = inotify_init1(IN_CLOEXEC);
+	int fd, watch = inotify_init1(IN_CLOEXEC);
 
-    if (watch < 0 || inotify_add_watch(watch, "/dev", IN_CREATE | IN_ATTRIB) < 0)
-        die("inotify on /dev");
-    while ((fd = open(path, O_RDWR | O_CLOEXEC)) < 0) {
-        char event[sizeof(struct inotify_event) + NAME_MAX + 1];
+	if (watch < 0 || inotify_add_watch(watch, "/dev", IN_CREATE | IN_ATTRIB) < 0)
+		die("inotify on /dev");
+	while ((fd = open(path, O_RDWR | O_CLOEXEC)) < 0) {
+		char event[sizeof(struct inotify_event) + NAME_MAX + 1];
 
-        if (errno != ENOENT && errno != ENXIO)
-            die(path);
-        if (read(watch, event, sizeof(event)) < 0 && errno != EINTR)
-            die("inotify on /dev");
-    }
-    close(watch);
-    return fd;
+		if (errno != ENOENT && errno != ENXIO)
+			die(path);
+		if (read(watch, event, sizeof(event)) < 0 && errno != EINTR)
+			die("inotify on /dev");
+	}
+	close(watch);
+	return fd;
 }
 
 static pid_t start_command(char **command, const int input[2], const int output[2],
-                           const int error[2])
+			   const int error[2])
 {
-    sigset_t none;
-    pid_t pid = fork();
+	sigset_t none;
+	pid_t pid = fork();
 
-    if (pid != 0)
-        return pid;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
-    setsid();
-    if (dup2(input[0], 0) < 0 || dup2(output[1], 1) < 0 || dup2(error[1], 2) < 0)
-        _exit(126);
-    execvp(command[0], command);
-    fprintf(stderr, "%s: %s\n", command[0], strerror(errno));
-    _exit(errno == ENOENT ? 127 : 126);
+	if (pid != 0)
+		return pid;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	setsid();
+	if (dup2(input[0], 0) < 0 || dup2(output[1], 1) < 0 || dup2(error[1], 2) < 0)
+		_exit(126);
+	execvp(command[0], command);
+	fprintf(stderr, "%s: %s\n", command[0], strerror(errno));
+	_exit(errno == ENOENT ? 127 : 126);
 }
 
 /**
@@ -376,17 +377,17 @@ static pid_t start_command(char **command, const int input[2], const int output[
  */
 static bool reap(pid_t command, unsigned char *status)
 {
-    bool ended = false;
-    int wstatus;
-    pid_t pid;
+	bool ended = false;
+	int wstatus;
+	pid_t pid;
 
-    while ((pid = waitpid(-1, &wstatus, WNOHANG)) > 0) {
-        if (pid != command)
-            continue;
-        *status = WIFSIGNALED(wstatus) ? 128 + WTERMSIG(wstatus) : WEXITSTATUS(wstatus);
-        ended = true;
-    }
-    return ended;
+	while ((pid = waitpid(-1, &wstatus, WNOHANG)) > 0) {
+		if (pid != command)
+			continue;
+		*status = WIFSIGNALED(wstatus) ? 128 + WTERMSIG(wstatus) : WEXITSTATUS(wstatus);
+		ended = true;
+	}
+	return ended;
 }
 
 /**
@@ -397,116 +398,117 @@ static bool reap(pid_t command, unsigned char *status)
  */
 static void forward(int *pipe, int port, enum frame_kind kind)
 {
-    char data[FRAME_PAYLOAD_MAX];
-    ssize_t n = read(*pipe, data, sizeof(data));
+	char data[FRAME_PAYLOAD_MAX];
+	ssize_t n = read(*pipe, data, sizeof(data));
 
-    if (n > 0) {
-        send_frame(port, kind, data, n);
-    } else if (n == 0 || errno != EINTR) {
-        close(*pipe);
-        *pipe = -1;
-    }
+	if (n > 0) {
+		send_frame(port, kind, data, n);
+	} else if (n == 0 || errno != EINTR) {
+		close(*pipe);
+		*pipe = -1;
+	}
 }
 
 static void guest_main(const char *port_path, char **command)
 {
-    int input[2], output[2], error[2];
-    int port = open_port(port_path), signals;
-    const char *problem = kvm_problem();
-    struct frame from = { .header = { .length = 0 } };
-    size_t passed = 0;
-    unsigned char status = 0;
-    sigset_t child;
-    pid_t pid;
+	int input[2], output[2], error[2];
+	int port = open_port(port_path), signals;
+	const char *problem = kvm_problem();
+	struct frame from = { .header = { .length = 0 } };
+	size_t passed = 0;
+	unsigned char status = 0;
+	sigset_t child;
+	pid_t pid;
 
-    if (problem) {
-        send_frame(port, FRAME_FAILED, problem, strlen(problem));
-        goto idle;
-    }
+	if (problem) {
+		send_frame(port, FRAME_FAILED, problem, strlen(problem));
+		goto idle;
+	}
 
-    signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &child, NULL);
-    signals = signalfd(-1, &child, SFD_CLOEXEC);
-    if (signals < 0 || pipe2(input, O_CLOEXEC) < 0 || pipe2(output, O_CLOEXEC) < 0 ||
-        pipe2(error, O_CLOEXEC) < 0)
-        die("pipes");
-    pid = start_command(command, input, output, error);
-    if (pid < 0)
-        die("fork");
-    close(input[0]);
-    close(output[1]);
-    close(error[1]);
-    /* Only this side of the pipe: the command's own reads block as they should. */
-    fcntl(input[1], F_SETFL, O_NONBLOCK);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, NULL);
+	signals = signalfd(-1, &child, SFD_CLOEXEC);
+	if (signals < 0 || pipe2(input, O_CLOEXEC) < 0 || pipe2(output, O_CLOEXEC) < 0 ||
+	    pipe2(error, O_CLOEXEC) < 0)
+		die("pipes");
+	pid = start_command(command, input, output, error);
+	if (pid < 0)
+		die("fork");
+	close(input[0]);
+	close(output[1]);
+	close(error[1]);
+	/* Only this side of the pipe: the command's own reads block as they should. */
+	fcntl(input[1], F_SETFL, O_NONBLOCK);
 
-    while (output[0] >= 0 || error[0] >= 0 || signals >= 0) {
-        bool pending = passed < from.header.length;
-        struct pollfd fds[] = {
-            { .fd = output[0], .events = POLLIN },
-            { .fd = error[0], .events = POLLIN },
-            { .fd = signals, .events = POLLIN },
-            { .fd = input[1] < 0 || pending ? -1 : port, .events = POLLIN },
-            { .fd = pending ? input[1] : -1, .events = POLLOUT },
-        };
+	while (output[0] >= 0 || error[0] >= 0 || signals >= 0) {
+		bool pending = passed < from.header.length;
+		struct pollfd fds[] = {
+			{ .fd = output[0], .events = POLLIN },
+			{ .fd = error[0], .events = POLLIN },
+			{ .fd = signals, .events = POLLIN },
+			{ .fd = input[1] < 0 || pending ? -1 : port, .events = POLLIN },
+			{ .fd = pending ? input[1] : -1, .events = POLLOUT },
+		};
 
-        if (poll(fds, 5, -1) < 0)
-            continue;
-        if (fds[0].revents)
-            forward(&output[0], port, FRAME_OUTPUT);
-        if (fds[1].revents)
-            forward(&error[0], port, FRAME_ERROR);
-        if (fds[2].revents) {
-            struct signalfd_siginfo ignored;
+		if (poll(fds, 5, -1) < 0)
+			continue;
+		if (fds[0].revents)
+			forward(&output[0], port, FRAME_OUTPUT);
+		if (fds[1].revents)
+			forward(&error[0], port, FRAME_ERROR);
+		if (fds[2].revents) {
+			struct signalfd_siginfo ignored;
 
-            if (read(signals, &ignored, sizeof(ignored)) > 0 && reap(pid, &status)) {
-                kill(-1, SIGKILL);
-                close(signals);
-                signals = -1;
-            }
-        }
-        if (fds[3].revents) {
-            if (!receive_frame(port, &from))
-                die(port_path);
-            passed = 0;
-        }
-        if (fds[3].revents || fds[4].revents) {
-            ssize_t n = write(input[1], from.payload + passed, from.header.length - passed);
+			if (read(signals, &ignored, sizeof(ignored)) > 0 && reap(pid, &status)) {
+				kill(-1, SIGKILL);
+				close(signals);
+				signals = -1;
+			}
+		}
+		if (fds[3].revents) {
+			if (!receive_frame(port, &from))
+				die(port_path);
+			passed = 0;
+		}
+		if (fds[3].revents || fds[4].revents) {
+			ssize_t n = write(input[1], from.payload + passed,
+					  from.header.length - passed);
 
-            if (n > 0)
-                passed += n;
-            if (from.header.length == 0 || (n < 0 && errno != EAGAIN)) {
-                /* The input ended, or nobody reads it any more. */
-                close(input[1]);
-                input[1] = -1;
-                passed = from.header.length;
-            }
-        }
-    }
-    /* What went to shared folders through mappings is to be there for the host. */
-    sync();
-    send_frame(port, FRAME_EXIT, &status, 1);
+			if (n > 0)
+				passed += n;
+			if (from.header.length == 0 || (n < 0 && errno != EAGAIN)) {
+				/* The input ended, or nobody reads it any more. */
+				close(input[1]);
+				input[1] = -1;
+				passed = from.header.length;
+			}
+		}
+	}
+	/* What went to shared folders through mappings is to be there for the host. */
+	sync();
+	send_frame(port, FRAME_EXIT, &status, 1);
 idle:
-    /* The first process must not end: the host ends the test host. */
-    for (;;)
-        pause();
+	/* The first process must not end: the host ends the test host. */
+	for (;;)
+		pause();
 }
 
 int main(int argc, char **argv)
 {
-    if (argc > 4 && strcmp(argv[1], "host") == 0) {
-        host_main(argv[2], strtoul(argv[3], NULL, 10), argv + 4);
-    } else if (argc > 3 && strcmp(argv[1], "guest") == 0) {
-        guest_main(argv[2], argv + 3);
-    } else if (argc == 2 && strcmp(argv[1], "check-kvm") == 0) {
-        const char *problem = kvm_problem();
+	if (argc > 4 && strcmp(argv[1], "host") == 0) {
+		host_main(argv[2], strtoul(argv[3], NULL, 10), argv + 4);
+	} else if (argc > 3 && strcmp(argv[1], "guest") == 0) {
+		guest_main(argv[2], argv + 3);
+	} else if (argc == 2 && strcmp(argv[1], "check-kvm") == 0) {
+		const char *problem = kvm_problem();
 
-        if (!problem)
-            return 0;
-        printf("%s\n", problem);
-        return 1;
-    }
-    fprintf(stderr, "relay: see the head of relay.c for its arguments\n");
-    return 2;
+		if (!problem)
+			return 0;
+		printf("%s\n", problem);
+		return 1;
+	}
+	fprintf(stderr, "relay: see the head of relay.c for its arguments\n");
+	return 2;
 }
