@@ -33,6 +33,7 @@ typedef struct {
 	char *payload;
 	char *console;
 	int console_fd;
+	int console_log_fd;
 	char *monitor;
 	int monitor_fd;
 	int kvm_fd;
@@ -321,6 +322,18 @@ static gboolean open_stdio(Options *options, GError **error)
 	return TRUE;
 }
 
+static gboolean adopt_console_log(Options *options, const RawOptions *raw, GError **error)
+{
+	struct stat status;
+
+	if (raw->console_log_fd < 0)
+		return TRUE;
+	if (!adopt_fd("console-log-fd", raw->console_log_fd, &status, error))
+		return FALSE;
+	options->machine.console_log_fd = raw->console_log_fd;
+	return TRUE;
+}
+
 static gboolean open_console(Options *options, const RawOptions *raw, GError **error)
 {
 	struct stat status;
@@ -432,6 +445,8 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 		  "First serial port: 'stdio' (default), 'pty', 'null' or 'file:PATH'", "WHERE" },
 		{ "console-fd", 0, 0, G_OPTION_ARG_INT, &raw->console_fd,
 		  "The same as an open descriptor", "N" },
+		{ "console-log-fd", 0, 0, G_OPTION_ARG_INT, &raw->console_log_fd,
+		  "What the first serial port writes goes there too: an open file", "N" },
 		{ "monitor", 0, 0, G_OPTION_ARG_FILENAME, &raw->monitor,
 		  "Listen for QMP at a UNIX socket", "PATH" },
 		{ "monitor-fd", 0, 0, G_OPTION_ARG_INT, &raw->monitor_fd,
@@ -474,6 +489,7 @@ gboolean options_parse(Options *options, char **arguments, GError **error)
 		.kernel_fd = -1,
 		.initrd_fd = -1,
 		.console_fd = -1,
+		.console_log_fd = -1,
 		.monitor_fd = -1,
 		.kvm_fd = -1,
 		.userfaultfd_fd = -1,
@@ -489,6 +505,7 @@ gboolean options_parse(Options *options, char **arguments, GError **error)
 			.payload_fd = -1,
 			.console_fd = -1,
 			.console_input_fd = -1,
+			.console_log_fd = -1,
 			.debug_exit_port = -1,
 		},
 	};
@@ -502,15 +519,16 @@ gboolean options_parse(Options *options, char **arguments, GError **error)
 	return parse_numbers(options, &raw, error) && parse_choices(options, &raw, error) &&
 	       parse_traces(options, &raw, error) && open_guest_files(options, &raw, error) &&
 	       open_devices(options, &raw, error) && open_console(options, &raw, error) &&
-	       open_monitor(options, &raw, error);
+	       adopt_console_log(options, &raw, error) && open_monitor(options, &raw, error);
 }
 
 void options_clear(Options *options)
 {
 	MachineConfig *machine = &options->machine;
-	const int fds[] = { machine->kvm_fd,	machine->userfaultfd_device, machine->kernel_fd,
-			    machine->initrd_fd, machine->payload_fd,	     machine->console_fd,
-			    options->monitor_fd };
+	const int fds[] = { machine->kvm_fd,	     machine->userfaultfd_device,
+			    machine->kernel_fd,	     machine->initrd_fd,
+			    machine->payload_fd,     machine->console_fd,
+			    machine->console_log_fd, options->monitor_fd };
 
 	if (machine->console_input_fd >= 0 && machine->console_input_fd != machine->console_fd)
 		close(machine->console_input_fd);

@@ -470,6 +470,21 @@ static void test_console_that_is_handed_in(Fixture *fixture, gconstpointer data 
 	}
 }
 
+/* A log goes beside any console. */
+static void test_console_log(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	if (skip_without_kvm())
+		return;
+	assert_refused(fixture, "--kernel=@/kernel --console=null --console-log-fd=9999",
+		       "--console-log-fd=9999: no open descriptor");
+	hand_in(fixture, "/dev/null", O_WRONLY);
+	assert_accepted(fixture, "--console=null --console-log-fd=#");
+	g_assert_cmpint(fixture->options.machine.console_fd, ==, -1);
+	g_assert_cmpint(fixture->options.machine.console_log_fd, ==, fixture->fd);
+	options_clear(&fixture->options);
+	g_assert_cmpint(fcntl(fixture->fd, F_GETFD), ==, -1);
+}
+
 static void test_monitor(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	g_autofree char *path = g_build_filename(fixture->folder, "monitor", NULL);
@@ -563,6 +578,7 @@ int main(int argc, char **argv)
 	add("/options/consoles", test_consoles);
 	add("/options/bad-consoles", test_bad_consoles);
 	add("/options/console-that-is-handed-in", test_console_that_is_handed_in);
+	add("/options/console-log", test_console_log);
 	add("/options/monitor", test_monitor);
 	add("/options/bad-monitors", test_bad_monitors);
 	add("/options/help", test_help);

@@ -13,6 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "vmm/log.h"
 #include "vmm/machine/host-timer.h"
 
 /* How long output is gathered; and how much of it a vCPU's thread writes out itself. */
@@ -41,6 +42,10 @@ struct Console {
 	guint8 buffer[CONSOLE_BUFFER_SIZE];
 	gsize used;
 	guint64 dropped;
+
+	Channel log;
+	guint8 log_buffer[GATHER_SIZE];
+	gsize log_used;
 
 	Channel input;
 	GSource *readable; /* while the serial port has room */
@@ -179,11 +184,50 @@ static void watch_writable(Console *console)
 	g_source_attach(console->writable, console->context);
 }
 
+/* A log takes all or has failed: it is no terminal that somebody might read later. */
+static void flush_log(Console *console)
+{
+	gsize done = 0;
+
+	while (done < console->log_used) {
+		gssize n = write_channel(&console->log, console->log_buffer + done,
+					 console->log_used - done);
+
+		if (n >= 0) {
+			done += n;
+		} else if (errno != EINTR) {
+			log_warning("console", "the log is given up: %s", g_strerror(errno));
+			close_channel(&console->log);
+			break;
+		}
+	}
+	console->log_used = 0;
+}
+
+static void arm_gathering(Console *console)
+{
+	DeviceTimer timer = host_timer_device(console->gather_timer);
+
+	timer.arm(timer.opaque, timer.now(timer.opaque) + GATHER_NS);
+}
+
+static void transmit_to_log(Console *console, guint8 byte)
+{
+	if (console->log.fd < 0)
+		return;
+	console->log_buffer[console->log_used++] = byte;
+	if (console->log_used == 1)
+		arm_gathering(console);
+	else if (console->log_used == sizeof(console->log_buffer))
+		flush_log(console);
+}
+
 /* The gathering is over; called with the device lock held. */
 static void on_gathered(void *opaque)
 {
 	Console *console = opaque;
 
+	flush_log(console);
 	if (!console->writable)
 		flush(console);
 }
@@ -192,6 +236,7 @@ static void transmit(void *opaque, guint8 byte)
 {
 	Console *console = opaque;
 
+	transmit_to_log(console, byte);
 	if (console->output.fd < 0 || console->used == sizeof(console->buffer)) {
 		console->dropped++;
 		return;
@@ -199,13 +244,10 @@ static void transmit(void *opaque, guint8 byte)
 	console->buffer[console->used++] = byte;
 	if (console->writable)
 		return;
-	if (console->used == 1) {
-		DeviceTimer timer = host_timer_device(console->gather_timer);
-
-		timer.arm(timer.opaque, timer.now(timer.opaque) + GATHER_NS);
-	} else if (console->used >= GATHER_SIZE) {
+	if (console->used == 1)
+		arm_gathering(console);
+	else if (console->used >= GATHER_SIZE)
 		flush(console);
-	}
 }
 
 static void watch_readable(Console *console);
@@ -283,8 +325,8 @@ const SerialBackend console_serial_backend = {
 	.receive_room = on_receive_room,
 };
 
-Console *console_new(int output_fd, int input_fd, GMainContext *context, GMutex *device_lock,
-		     GError **error)
+Console *console_new(int output_fd, int input_fd, int log_fd, GMainContext *context,
+		     GMutex *device_lock, GError **error)
 {
 	g_autoptr(Console) console = g_new0(Console, 1);
 
@@ -292,8 +334,10 @@ Console *console_new(int output_fd, int input_fd, GMainContext *context, GMutex 
 	console->device_lock = device_lock;
 	console->output.fd = -1;
 	console->input.fd = -1;
+	console->log.fd = -1;
 	if (!open_channel(&console->output, output_fd, "output", error) ||
-	    !open_channel(&console->input, input_fd, "input", error))
+	    !open_channel(&console->input, input_fd, "input", error) ||
+	    !open_channel(&console->log, log_fd, "log", error))
 		return NULL;
 	console->gather_timer = host_timer_new(CLOCK_MONOTONIC, context, device_lock, on_gathered,
 					       console, error);
@@ -308,11 +352,13 @@ void console_free(Console *console)
 		return;
 	clear_source(&console->retry);
 	clear_source(&console->readable);
+	flush_log(console);
 	if (console->output.fd >= 0)
 		flush(console);
 	clear_source(&console->writable);
 	g_clear_pointer(&console->gather_timer, host_timer_free);
 	close_channel(&console->input);
+	close_channel(&console->log);
 	close_channel(&console->output);
 	g_main_context_unref(console->context);
 	g_free(console);

@@ -31,10 +31,11 @@ extern const SerialBackend console_serial_backend;
 /*
  * console_new - make the end of a serial line
  * @output_fd, @input_fd: the caller's, for the console's life; each may be -1, or the same
+ * @log_fd:               where output goes too, whether anybody reads it or not; or -1
  * @device_lock:          held around everything that concerns the serial port
  */
-Console *console_new(int output_fd, int input_fd, GMainContext *context, GMutex *device_lock,
-		     GError **error);
+Console *console_new(int output_fd, int input_fd, int log_fd, GMainContext *context,
+		     GMutex *device_lock, GError **error);
 
 /* Writes out what it still can without waiting. */
 void console_free(Console *console);

@@ -371,7 +371,8 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 	if (!machine->pm_timer)
 		return FALSE;
 	machine->console = console_new(config->console_fd, config->console_input_fd,
-				       machine->context, &machine->device_lock, error);
+				       config->console_log_fd, machine->context,
+				       &machine->device_lock, error);
 	if (!machine->console)
 		return FALSE;
 	chipset.rtc_timer = host_timer_device(machine->rtc_timer);

@@ -70,6 +70,7 @@ typedef struct {
 	const char *command_line;
 	int console_fd;	      /* where the first serial port writes, or -1; the caller's */
 	int console_input_fd; /* where it reads: may be console_fd, or -1; the caller's */
+	int console_log_fd;   /* where it writes too, or -1; the caller's */
 	int debug_exit_port;  /* port of isa-debug-exit, or -1 */
 	MachineAction on_reboot;
 	gboolean keep_after_shutdown; /* --no-shutdown */
