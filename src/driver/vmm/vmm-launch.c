@@ -78,23 +78,35 @@ static gboolean add_file(Command *command, const char *option, const char *what,
 			 int flags, GError **error)
 {
 	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
-	struct stat status;
 
 	if (fd < 0)
 		return driver_error(error, VIR_ERR_SYSTEM_ERROR, "cannot open %s '%s': %s", what,
 				    path, g_strerror(errno));
 	add_descriptor(command, option, fd);
-	if (fstat(fd, &status) == 0 && S_ISDIR(status.st_mode))
-		return driver_error(error, VIR_ERR_SYSTEM_ERROR, "cannot open %s '%s': %s", what,
-				    path, g_strerror(EISDIR));
 	return TRUE;
+}
+
+/* The VMM refuses all but regular files, too; it does not know what they are called. */
+static gboolean add_boot_file(Command *command, const char *option, const char *what,
+			      const char *path, GError **error)
+{
+	const VmmDescriptor *added;
+	struct stat status;
+
+	if (!add_file(command, option, what, path, O_RDONLY, error))
+		return FALSE;
+	added = &g_array_index(command->descriptors, VmmDescriptor, command->descriptors->len - 1);
+	if (fstat(added->source, &status) == 0 && S_ISREG(status.st_mode))
+		return TRUE;
+	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s '%s' is not a regular file",
+			    what, path);
 }
 
 static gboolean add_boot_files(Command *command, const DomainDef *def, GError **error)
 {
-	if (!add_file(command, "kernel-fd", "kernel", def->kernel, O_RDONLY, error))
+	if (!add_boot_file(command, "kernel-fd", "kernel", def->kernel, error))
 		return FALSE;
-	if (def->initrd && !add_file(command, "initrd-fd", "initrd", def->initrd, O_RDONLY, error))
+	if (def->initrd && !add_boot_file(command, "initrd-fd", "initrd", def->initrd, error))
 		return FALSE;
 	if (def->cmdline)
 		add_argument(command, "--append=%s", def->cmdline);
@@ -145,6 +157,14 @@ static int open_terminal(char **path, GError **error)
 	close(slave);
 	*path = g_strdup(name);
 	return master;
+}
+
+/* <log>: a file that gets what the guest writes, whoever else reads it. */
+static gboolean add_serial_log(Command *command, const DomainSerial *serial, GError **error)
+{
+	return !serial->log_path ||
+	       add_file(command, "console-log-fd", "serial port's log", serial->log_path,
+			O_WRONLY | O_CREAT | (serial->log_append ? O_APPEND : O_TRUNC), error);
 }
 
 static gboolean add_serial(Command *command, DomainSerial *serial, GError **error)
@@ -237,7 +257,8 @@ static gboolean build_command(Command *command, const VmmLaunch *launch, DomainD
 	if (def->n_serials == 0)
 		add_argument(command, "--console=null");
 	for (guint i = 0; i < def->n_serials; i++) {
-		if (!add_serial(command, &def->serials[i], error))
+		if (!add_serial(command, &def->serials[i], error) ||
+		    !add_serial_log(command, &def->serials[i], error))
 			return FALSE;
 	}
 	g_ptr_array_add(command->argv, NULL);
