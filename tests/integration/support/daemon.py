@@ -15,7 +15,7 @@ import uuid
 
 from . import tiny
 from .vmm import BUILD, Console, EMULATOR, INITRD, KERNEL
-from .waiting import Deadline, Timeout, wait_for_exit
+from .waiting import Deadline, Timeout, wait_for_exit, wait_readable
 
 URI = "gmem:///system"
 PROGRAM = os.path.join(BUILD, "src/driver/daemon/virtgmemd")
@@ -150,11 +150,22 @@ class Daemon:
     def define(self, xml):
         return virsh("define", STDIN, text=xml)
 
+    def _virsh_on_terminal(self, *command):
+        console = VirshConsole(*command)
+        self._clients.append(console)
+        return console
+
     def console(self, name, *arguments):
         """virsh console on a terminal, connected."""
-        console = VirshConsole(name, *arguments)
-        self._clients.append(console)
-        return console.connect()
+        return self._virsh_on_terminal("console", name, *arguments).connect()
+
+    def console_unconnected(self, name, *arguments):
+        """The same, which need not get that far."""
+        return self._virsh_on_terminal("console", name, *arguments)
+
+    def start_with_console(self, name):
+        """virsh start --console, connected."""
+        return self._virsh_on_terminal("start", name, "--console").connect()
 
     def events(self):
         """A client that gets every event, from now on."""
@@ -179,6 +190,18 @@ class Daemon:
             with contextlib.suppress(FileNotFoundError):
                 target = re.sub(r"\[\d+\]", "", os.readlink(os.path.join(folder, number)))
                 found[target] = found.get(target, 0) + 1
+        return found
+
+    def settled_descriptors(self, clients=0):
+        """The same, once the daemon is done with all clients but so many."""
+        domains = sum(name.endswith(".status") for name in os.listdir(STATE_FOLDER))
+        # It listens at two sockets, and each VMM's monitor is one.
+        sockets = 2 + domains + clients
+        deadline = Deadline(30)
+        while (found := self.descriptors()).get("socket:") != sockets:
+            if deadline.is_over():
+                raise Timeout(f"the daemon has not {sockets} sockets open: {found}")
+            virsh("uri")
         return found
 
     def wait_descriptors(self, wanted, seconds=30):
@@ -239,23 +262,48 @@ class Events:
 
 
 class VirshConsole(Console):
-    """virsh console, which wants a terminal."""
+    """virsh console, or a command that becomes one; they want a terminal."""
 
-    def __init__(self, name, *arguments):
+    def __init__(self, *command):
         leader, follower = pty.openpty()
         self.process = subprocess.Popen(
-            ["virsh", "-c", URI, "console", name, *arguments], stdin=follower, stdout=follower,
-            stderr=follower, start_new_session=True)
+            ["virsh", "-c", URI, *command], stdin=follower, stdout=follower, stderr=follower,
+            start_new_session=True, env=dict(os.environ, LC_ALL="C"))
         os.close(follower)
         self._terminal = os.fdopen(leader, "r+b", buffering=0)
+        # What has come, as it came.
+        self.data = b""
         super().__init__(self._terminal, self._terminal)
 
     def _read(self):
         try:
-            return super()._read()
+            data = os.read(self._terminal.fileno(), 65536)
         except OSError:
             # What reading from a terminal that nobody has open any more ends in.
             return False
+        self.data += data
+        self.text += data.decode(errors="replace")
+        return bool(data)
+
+    def send_bytes(self, data):
+        """Sends all of it, and reads meanwhile: a guest that answers must not be held up."""
+        sent = 0
+        while sent < len(data):
+            readable, writable, _ = select.select([self._terminal], [self._terminal], [], 60)
+            if readable:
+                self._read()
+            if writable:
+                sent += os.write(self._terminal.fileno(), data[sent:sent + 256])
+            if not readable and not writable:
+                raise Timeout(f"virsh takes no input after {sent} bytes")
+
+    def wait_bytes(self, length, seconds):
+        """Waits until so many bytes have come since the start."""
+        deadline = Deadline(seconds)
+        while len(self.data) < length:
+            wait_readable(self._terminal, deadline, f"{len(self.data)} of {length} bytes")
+            if not self._read():
+                raise EOFError(f"the console ended after {len(self.data)} of {length} bytes")
 
     def connect(self, seconds=30):
         self.wait_for(re.escape("Escape character is ^]"), seconds)

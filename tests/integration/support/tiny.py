@@ -6,6 +6,7 @@ It writes "ready" to the serial port and does what the first letter of its comma
 
   o  obey: takes such letters from the serial port
   e  echo: writes what the serial port receives, byte for byte
+  w  write: 128 KiB at once, then obey
   p  power off
   r  reset
   t  triple fault
@@ -69,6 +70,8 @@ CODE = r"""
 dispatch:
     cmp al, 'e'
     je echo
+    cmp al, 'w'
+    je flood
     cmp al, 'p'
     je power_off
     cmp al, 'r'
@@ -84,6 +87,17 @@ echo:
     call read
     call write
     jmp echo
+
+flood:
+    mov ebp, 32
+1:  lea rsi, [rip + ready]
+    mov ecx, 4096
+    mov dx, 0x3f8
+    rep outsb
+    dec ebp
+    jnz 1b
+    mov al, 'o'
+    jmp dispatch
 
 power_off:
     mov dx, 0x604
