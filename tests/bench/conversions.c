@@ -16,33 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BASE		       0x1000000ull /* 2 MiB aligned */
-#define PAGE		       4096ull
+#include "guest.h"
 
-#define SERIAL		       0x3f8
-#define SERIAL_STATUS	       (SERIAL + 5)
-#define SERIAL_HAS_DATA	       0x01
-
-#define HC_MAP_GPA_RANGE       12
-#define MAP_PRIVATE	       0x10
-#define MAP_SHARED	       0
-
-#define CPUID_VENDOR_INTEL_EBX 0x756e6547 /* "Genu" */
-
+#define BASE 0x1000000ull /* 2 MiB aligned */
 static int is_intel;
-
-static inline uint8_t in8(uint16_t port)
-{
-	uint8_t value;
-
-	asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-
-static inline void out8(uint16_t port, uint8_t value)
-{
-	asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
 
 /* Ordered against what is timed: nothing moves across it. */
 static inline uint64_t ticks(void)
@@ -51,38 +28,6 @@ static inline uint64_t ticks(void)
 
 	asm volatile("lfence; rdtsc; lfence" : "=a"(low), "=d"(high) : : "memory");
 	return (uint64_t)high << 32 | low;
-}
-
-static void find_vendor(void)
-{
-	uint32_t eax = 0, ebx, ecx = 0, edx;
-
-	asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-	is_intel = ebx == CPUID_VENDOR_INTEL_EBX;
-}
-
-/* The wrong one of the two instructions KVM would have to emulate. */
-static int64_t map_gpa_range(uint64_t gpa, uint64_t pages, uint64_t attributes)
-{
-	int64_t result = HC_MAP_GPA_RANGE;
-
-	if (is_intel)
-		asm volatile("vmcall"
-			     : "+a"(result)
-			     : "b"(gpa), "c"(pages), "d"(attributes)
-			     : "memory");
-	else
-		asm volatile("vmmcall"
-			     : "+a"(result)
-			     : "b"(gpa), "c"(pages), "d"(attributes)
-			     : "memory");
-	return result;
-}
-
-static void print(const char *text)
-{
-	while (*text)
-		out8(SERIAL, *text++);
 }
 
 static void print_number(uint64_t number)
@@ -95,14 +40,7 @@ static void print_number(uint64_t number)
 		digits[--i] = '0' + number % 10;
 		number /= 10;
 	} while (number);
-	print(digits + i);
-}
-
-static char read_character(void)
-{
-	while (!(in8(SERIAL_STATUS) & SERIAL_HAS_DATA))
-		;
-	return in8(SERIAL);
+	guest_print(digits + i);
 }
 
 /* The number up to the next character that is no digit. */
@@ -111,7 +49,7 @@ static uint64_t read_number(void)
 	uint64_t number = 0;
 	char digit;
 
-	while ((digit = read_character()) >= '0' && digit <= '9')
+	while ((digit = guest_read_character()) >= '0' && digit <= '9')
 		number = number * 10 + (digit - '0');
 	return number;
 }
@@ -119,14 +57,14 @@ static uint64_t read_number(void)
 static void write_pages(uint64_t pages)
 {
 	for (uint64_t i = 0; i < pages; i++)
-		*(volatile uint8_t *)(uintptr_t)(BASE + i * PAGE) = 0x5a;
+		*(volatile uint8_t *)(uintptr_t)(BASE + i * GUEST_PAGE_SIZE) = 0x5a;
 }
 
 /* Return: the ticks that it took, or 0 where the VMM did not do as it should. */
 static uint64_t convert(uint64_t pages, uint64_t attributes)
 {
 	uint64_t start = ticks();
-	int64_t result = map_gpa_range(BASE, pages, attributes);
+	int64_t result = guest_map(is_intel, BASE, pages, attributes);
 	uint64_t taken = ticks() - start;
 
 	return (result == 0) == (pages != 0) ? taken : 0;
@@ -138,28 +76,28 @@ static void run_command(uint64_t pages, uint64_t count, uint64_t use)
 		uint64_t to_shared, to_private;
 
 		write_pages(pages);
-		to_shared = convert(pages, MAP_SHARED);
+		to_shared = convert(pages, GUEST_MAP_SHARED);
 		if (use)
 			write_pages(pages);
-		to_private = convert(pages, MAP_PRIVATE);
+		to_private = convert(pages, GUEST_MAP_PRIVATE);
 		if (!to_shared || !to_private) {
-			print("failed\n");
+			guest_print("failed\n");
 			return;
 		}
 		print_number(to_shared);
-		print(" ");
+		guest_print(" ");
 		print_number(to_private);
-		print("\n");
+		guest_print("\n");
 	}
-	print("done\n");
+	guest_print("done\n");
 }
 
-__attribute__((section(".text.start"), noreturn)) void start(void);
+__attribute__((section(".text.start"), noreturn)) void _start(void);
 
-void start(void)
+void _start(void)
 {
-	find_vendor();
-	print("ready\n");
+	is_intel = guest_is_intel();
+	guest_print("ready\n");
 	for (;;) {
 		uint64_t pages = read_number();
 		uint64_t count = read_number();

@@ -13,27 +13,23 @@
  * first processor, which reads the lines, cannot be the one. Nothing here uses memory that
  * a test converts: that is from 4 MiB on.
  */
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long u64;
+#include "guest.h"
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
 
 enum {
 	MAX_PROCESSORS = 16,
 	MAX_ARGUMENTS = 4,
-	PAGE_SIZE = 4096,
 	START_PAGE = 0x8000,
 
 	PORT_NOTHING = 0x80,
 	PORT_DEBUG_EXIT = 0xf4,
-	PORT_SERIAL = 0x3f8,
-	PORT_SERIAL_STATUS = PORT_SERIAL + 5,
-	SERIAL_DATA_READY = 1,
 	PORT_RESET = 0xcf9,
 	RESET_NOW = 6,
 
-	KVM_HC_MAP_GPA_RANGE = 12,
-	MAP_PRIVATE = 0x10,
 	MSR_KVM_SYSTEM_TIME_NEW = 0x4b564d01,
 
 	MSR_APIC_BASE = 0x1b,
@@ -64,19 +60,7 @@ extern u32 ap_page_tables;
 static Mailbox mailboxes[MAX_PROCESSORS];
 static volatile u64 stop_counting;
 static u64 n_processors;
-
-static void out8(u16 port, u8 value)
-{
-	asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static u8 in8(u16 port)
-{
-	u8 value;
-
-	asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
+static int is_intel;
 
 static void write_msr(u32 number, u64 value)
 {
@@ -91,41 +75,15 @@ static u64 read_msr(u32 number)
 	return low | (u64)high << 32;
 }
 
-static void print(const char *text)
-{
-	while (*text)
-		out8(PORT_SERIAL, *text++);
-}
-
 static void print_number(u64 number)
 {
 	for (int shift = 60; shift >= 0; shift -= 4)
-		out8(PORT_SERIAL, "0123456789abcdef"[number >> shift & 15]);
+		guest_out8(GUEST_SERIAL, "0123456789abcdef"[number >> shift & 15]);
 }
 
-/* The VMM takes either vendor's instruction, but KVM has to patch a foreign one. */
 static u64 hypercall(u64 gpa, u64 pages, u64 attributes)
 {
-	static int is_amd = -1;
-	u64 result = KVM_HC_MAP_GPA_RANGE;
-
-	if (is_amd < 0) {
-		u32 a = 0, b, c = 0, d;
-
-		asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-		is_amd = b == 0x68747541; /* "Auth" */
-	}
-	if (is_amd)
-		asm volatile("vmmcall"
-			     : "+a"(result)
-			     : "b"(gpa), "c"(pages), "d"(attributes)
-			     : "memory");
-	else
-		asm volatile("vmcall"
-			     : "+a"(result)
-			     : "b"(gpa), "c"(pages), "d"(attributes)
-			     : "memory");
-	return result;
+	return (u64)guest_map(is_intel, gpa, pages, attributes);
 }
 
 static void fill(u64 gpa, u64 size, u8 byte)
@@ -152,15 +110,15 @@ static u64 check(u64 gpa, u64 size, u8 byte, u64 *first)
 /* One way and back, with content checked at each step; how many bytes were wrong. */
 static u64 convert(u64 gpa, u64 pages, u64 rounds, u8 byte, u64 *first)
 {
-	const u64 size = pages * PAGE_SIZE;
+	const u64 size = pages * GUEST_PAGE_SIZE;
 	u64 wrong = 0;
 
 	for (u64 i = 0; i < rounds; i++) {
-		wrong += hypercall(gpa, pages, 0) != 0;
+		wrong += hypercall(gpa, pages, GUEST_MAP_SHARED) != 0;
 		wrong += check(gpa, size, 0, first);
 		fill(gpa, size, byte);
 		wrong += check(gpa, size, byte, first);
-		wrong += hypercall(gpa, pages, MAP_PRIVATE) != 0;
+		wrong += hypercall(gpa, pages, GUEST_MAP_PRIVATE) != 0;
 		wrong += check(gpa, size, 0, first);
 		fill(gpa, size, ~byte);
 		wrong += check(gpa, size, ~byte, first);
@@ -175,12 +133,12 @@ static u64 contend(u64 gpa, u64 pages, u64 rounds)
 	u64 failed = 0;
 
 	for (u64 i = 0; i < rounds; i++) {
-		failed += hypercall(gpa, pages, 0) != 0;
+		failed += hypercall(gpa, pages, GUEST_MAP_SHARED) != 0;
 		for (u64 page = 0; page < pages; page++)
-			memory[page * PAGE_SIZE] = 1;
-		failed += hypercall(gpa, pages, MAP_PRIVATE) != 0;
+			memory[page * GUEST_PAGE_SIZE] = 1;
+		failed += hypercall(gpa, pages, GUEST_MAP_PRIVATE) != 0;
 		for (u64 page = 0; page < pages; page++)
-			memory[page * PAGE_SIZE] = 1;
+			memory[page * GUEST_PAGE_SIZE] = 1;
 	}
 	return failed;
 }
@@ -192,7 +150,7 @@ static u64 count(u64 processor, u64 gpa, u64 pages)
 
 	while (!stop_counting) {
 		for (u64 page = 0; page < pages; page++) {
-			volatile u64 *counters = (volatile u64 *)(gpa + page * PAGE_SIZE);
+			volatile u64 *counters = (volatile u64 *)(gpa + page * GUEST_PAGE_SIZE);
 
 			counters[processor]++;
 			asm volatile("lock incq %0" : "+m"(counters[COMMON_COUNTER / 8]));
@@ -272,7 +230,7 @@ static void carry_out(u64 processor, Mailbox *mailbox)
 	else if (operation == name_of("outs"))
 		string_out(a[0], a[1], PORT_NOTHING);
 	else if (operation == name_of("print"))
-		string_out(a[0], a[1], PORT_SERIAL);
+		string_out(a[0], a[1], GUEST_SERIAL);
 	else if (operation == name_of("ins"))
 		string_in(a[0], a[1]);
 	else if (operation == name_of("clock"))
@@ -315,18 +273,11 @@ static void start_others(void)
 		((volatile u8 *)START_PAGE)[i] = ap_start[i];
 	enable_x2apic();
 	write_msr(MSR_X2APIC_ICR, ICR_INIT_ALL_OTHERS);
-	write_msr(MSR_X2APIC_ICR, ICR_START_ALL_OTHERS | START_PAGE / PAGE_SIZE);
+	write_msr(MSR_X2APIC_ICR, ICR_START_ALL_OTHERS | START_PAGE / GUEST_PAGE_SIZE);
 	for (u64 i = 1; i < n_processors; i++) {
 		while (!mailboxes[i].is_up)
 			asm volatile("pause");
 	}
-}
-
-static char read_character(void)
-{
-	while (!(in8(PORT_SERIAL_STATUS) & SERIAL_DATA_READY))
-		asm volatile("pause");
-	return in8(PORT_SERIAL);
 }
 
 /* Reads a line's words; what is too long is cut. */
@@ -335,7 +286,7 @@ static u64 read_line(char words[][20], u64 max_words)
 	u64 n_words = 0, length = 0;
 
 	for (;;) {
-		char c = read_character();
+		char c = guest_read_character();
 
 		if (c != ' ' && c != '\n') {
 			if (n_words < max_words && length < 19)
@@ -361,11 +312,11 @@ static u64 parse_number(const char *text)
 
 static void answer(const Mailbox *mailbox)
 {
-	print("= ");
+	guest_print("= ");
 	print_number(mailbox->result);
-	print(" ");
+	guest_print(" ");
 	print_number(mailbox->detail);
-	print("\n");
+	guest_print("\n");
 }
 
 static void serve_line(void)
@@ -387,7 +338,7 @@ static void serve_line(void)
 			     :
 			     : "a"((u32)parse_number(words[2])), "Nd"((u16)PORT_DEBUG_EXIT));
 	} else if (name == name_of("reset")) {
-		out8(PORT_RESET, RESET_NOW);
+		guest_out8(PORT_RESET, RESET_NOW);
 	} else if (name == name_of("stop")) {
 		stop_counting = 1;
 	} else if (name != name_of("join")) {
@@ -410,10 +361,11 @@ static void serve_line(void)
 void first_main(u64 memory, u64 processors)
 {
 	n_processors = processors < MAX_PROCESSORS ? processors : MAX_PROCESSORS;
+	is_intel = guest_is_intel();
 	start_others();
-	print("agent ");
+	guest_print("agent ");
 	print_number(memory);
-	print("\n");
+	guest_print("\n");
 	for (;;)
 		serve_line();
 }
