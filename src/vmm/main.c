@@ -19,11 +19,12 @@ typedef struct {
 	Monitor *monitor;	 /* or NULL */
 	struct termios terminal; /* as it was */
 	gboolean is_terminal_raw;
+	gboolean is_stuck; /* the machine waits for a monitor, and there is none */
 } Program;
 
 static void on_machine_event(const MachineEvent *event, void *opaque)
 {
-	const Program *program = opaque;
+	Program *program = opaque;
 
 	/* Of an internal error the machine has said so itself. */
 	if (event->type == MACHINE_EVENT_HOST_TOUCH)
@@ -32,8 +33,14 @@ static void on_machine_event(const MachineEvent *event, void *opaque)
 			    "x, which policy guest-only does not convert (thread %d, vCPU %d)",
 			    conversion_cause_name(event->touch->cause), event->touch->gpa,
 			    (int)event->touch->thread_id, event->touch->vcpu);
-	if (program->monitor)
+	if (program->monitor) {
 		monitor_send_event(program->monitor, event);
+	} else if (event->type == MACHINE_EVENT_HOST_TOUCH ||
+		   event->type == MACHINE_EVENT_INTERNAL_ERROR) {
+		/* Nobody could let it go on, or reset it. */
+		program->is_stuck = TRUE;
+		machine_quit(program->machine, "host-error");
+	}
 }
 
 static gboolean on_end_signal(gpointer opaque)
@@ -87,6 +94,8 @@ static gboolean start_monitor(Program *program, const Options *options, GError *
 /* Runs the machine to its end; the process's exit status. */
 static int run(Program *program, const Options *options, GError **error)
 {
+	int status;
+
 	if (!start_monitor(program, options, error))
 		return EXIT_FAILURE;
 	g_unix_signal_add(SIGTERM, on_end_signal, program);
@@ -96,7 +105,8 @@ static int run(Program *program, const Options *options, GError **error)
 		make_terminal_raw(program);
 	if (!options->is_paused && !machine_resume(program->machine, error))
 		return EXIT_FAILURE;
-	return machine_run(program->machine);
+	status = machine_run(program->machine);
+	return program->is_stuck ? EXIT_FAILURE : status;
 }
 
 int main(int argc, char **argv)

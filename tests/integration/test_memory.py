@@ -2,10 +2,12 @@
 """The memory engine, driven by a guest that does what it is told and seen from both sides."""
 
 import os
+import subprocess
 import time
 import unittest
 
 from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED
+from support.vmm import EMULATOR, KERNEL, payload
 
 EINVAL = -22
 ENOSYS = -1000
@@ -316,6 +318,16 @@ class GuestOnly(unittest.TestCase):
                                                 if event["event"] != "GMEM_HOST_TOUCH"])
             guest.qmp.execute("quit")
             self.assertEqual(guest.wait(30), 0)
+
+    def test_without_a_monitor_it_ends_the_machine(self):
+        result = subprocess.run(
+            [EMULATOR, "--console=null", "--memory=64M", "--policy=guest-only",
+             f"--payload={payload('agent')}"] if not NEXT_RIP else
+            [EMULATOR, "--console=null", "--memory=256M", "--policy=guest-only",
+             f"--kernel={KERNEL}", "--append=console=ttyS0"],
+            capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn("which policy guest-only does not convert", result.stderr)
 
     @unittest.skipUnless(NEXT_RIP, "this processor makes KVM read the guest's code")
     def test_a_page_that_the_guest_shares_may_be_touched(self):
