@@ -403,7 +403,7 @@ class Lifecycle(DaemonTest):
         self.run_tiny()
         self.daemon.close_clients()
         virsh("destroy", "test")
-        before = self.daemon.descriptors()
+        before = self.daemon.settled_descriptors()
         for _ in range(20):
             virsh("start --paused test; destroy test")
         self.daemon.wait_descriptors(before)
@@ -565,7 +565,7 @@ class Restarts(DaemonTest):
         console.close()
         pid = vmm_pid("test")
         self.daemon.stop()
-        with open(terminal, "wb", buffering=0) as file:
+        with os.fdopen(os.open(terminal, os.O_RDWR | os.O_NOCTTY), "r+b", buffering=0) as file:
             file.write(b"p")
             self.daemon.start()
             self.assertTrue(wait_for_exit(pid, 60), "the VMM was not ended")
