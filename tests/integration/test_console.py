@@ -263,6 +263,9 @@ class Linux(DaemonTest):
         # The shell takes what is typed before the command has begun for the next one.
         console.send("echo begun; cat\r")
         console.wait_for(r"\nbegun\r", 60)
+        # As typed, and as written by cat, which therefore runs.
+        console.send("copied\r")
+        console.wait_for(r"copied\r\n(?s:.*)copied\r\n", 60)
         console.send("\x03")
         console.wait_for("/ # ", 60)
         console.send("echo over $((40 + 2))\r")
