@@ -67,14 +67,13 @@ typedef enum {
 typedef enum {
 	DOMAIN_CHARDEV_PTY,  /* type='pty' */
 	DOMAIN_CHARDEV_FILE, /* type='file', <source path= append=> */
-	DOMAIN_CHARDEV_UNIX, /* type='unix', <source mode='bind' path=> */
 	DOMAIN_CHARDEV_NULL, /* type='null' */
 } DomainChardevType;
 
 /* <serial>, and <console> which is its twin for the first port. */
 typedef struct {
 	DomainChardevType type;
-	char *path;	 /* of file and socket; of the pty while the domain runs, else NULL */
+	char *path;	 /* of the file; of the pty while the domain runs, else NULL */
 	gboolean append; /* file: keep what is there */
 	char *log_path;	 /* <log file='...' append='...'/>, or NULL */
 	gboolean log_append;

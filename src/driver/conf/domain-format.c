@@ -190,12 +190,6 @@ static void format_chardev_source(XmlWriter *writer, const DomainSerial *serial,
 			xml_writer_attribute(writer, "append", "on");
 		xml_writer_end(writer);
 		return;
-	case DOMAIN_CHARDEV_UNIX:
-		xml_writer_start(writer, "source");
-		xml_writer_attribute(writer, "mode", "bind");
-		xml_writer_attribute(writer, "path", serial->path);
-		xml_writer_end(writer);
-		return;
 	}
 }
 
@@ -214,7 +208,6 @@ static const char *chardev_type(const DomainSerial *serial)
 	static const char *const names[] = {
 		[DOMAIN_CHARDEV_PTY] = "pty",
 		[DOMAIN_CHARDEV_FILE] = "file",
-		[DOMAIN_CHARDEV_UNIX] = "unix",
 		[DOMAIN_CHARDEV_NULL] = "null",
 	};
 

@@ -484,7 +484,6 @@ static DomainChardevType parse_chardev_type(XmlWalk *walk, xmlNode *node)
 	static const char *const names[] = {
 		[DOMAIN_CHARDEV_PTY] = "pty",
 		[DOMAIN_CHARDEV_FILE] = "file",
-		[DOMAIN_CHARDEV_UNIX] = "unix",
 		[DOMAIN_CHARDEV_NULL] = "null",
 	};
 	const char *type = xml_walk_attribute_required(walk, node, "type");
@@ -496,7 +495,7 @@ static DomainChardevType parse_chardev_type(XmlWalk *walk, xmlNode *node)
 	if (type)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
 			       "attribute 'type' of element '%s' is '%s': supported are 'pty', "
-			       "'file', 'unix' and 'null'",
+			       "'file' and 'null'",
 			       xml_walk_path(walk, node), xml_walk_quote(walk, type));
 	return DOMAIN_CHARDEV_NULL;
 }
@@ -528,10 +527,6 @@ static void parse_chardev_source(XmlWalk *walk, xmlNode *node, DomainParseFlags 
 	if (serial->type == DOMAIN_CHARDEV_FILE)
 		serial->append = parse_switch(walk, source, "append", "off", "on") ==
 				 DOMAIN_SWITCH_YES;
-	if (serial->type == DOMAIN_CHARDEV_UNIX && !parse_only(walk, source, "mode", "bind"))
-		xml_walk_error(walk, VIR_ERR_XML_ERROR,
-			       "attribute 'mode' of element '%s' is missing",
-			       xml_walk_path(walk, source));
 
 	serial->path = g_strdup(path);
 }

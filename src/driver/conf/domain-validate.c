@@ -6,7 +6,6 @@
  * depends on a value, or on two elements together.
  */
 #include <string.h>
-#include <sys/un.h>
 
 #include "driver/conf/domain-private.h"
 #include "driver/error.h"
@@ -104,15 +103,6 @@ static gboolean check_boot(const DomainDef *def, GError **error)
 
 static gboolean check_serial(const DomainSerial *serial, GError **error)
 {
-	const struct sockaddr_un address;
-
-	if (serial->type == DOMAIN_CHARDEV_UNIX && serial->path &&
-	    strlen(serial->path) >= sizeof(address.sun_path))
-		return driver_error(error, VIR_ERR_XML_ERROR,
-				    "element 'devices/serial/source': a socket's path has at most "
-				    "%" G_GSIZE_FORMAT " bytes",
-				    sizeof(address.sun_path) - 1);
-
 	return check_path("devices/serial/source", serial->path, error) &&
 	       check_path("devices/serial/log", serial->log_path, error);
 }

@@ -184,9 +184,6 @@ static gboolean add_serial(Command *command, DomainSerial *serial, GError **erro
 	case DOMAIN_CHARDEV_FILE:
 		return add_file(command, "console-fd", "serial port's file", serial->path,
 				O_WRONLY | O_CREAT | (serial->append ? O_APPEND : O_TRUNC), error);
-	case DOMAIN_CHARDEV_UNIX:
-		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "element 'serial' type 'unix' cannot be served yet");
 	case DOMAIN_CHARDEV_NULL:
 		break;
 	}
