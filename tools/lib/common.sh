@@ -5,7 +5,7 @@
 
 # The checkout, and the folder of everything that is kept between runs.
 GMEM_SOURCE=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
-GMEM_CACHE=${XDG_CACHE_HOME:-${HOME:?}/.cache}/libvirt-gmem
+GMEM_CACHE=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/libvirt-gmem
 export GMEM_SOURCE GMEM_CACHE
 
 # Says on standard error what is being done.
