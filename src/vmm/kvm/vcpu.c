@@ -120,15 +120,20 @@ static gboolean pass_gate(Vcpu *vcpu)
 	return go_on;
 }
 
-static void leave_gate(Vcpu *vcpu)
+/* Return: FALSE where a reset is about to come, so that nothing of this exit matters. */
+static gboolean leave_gate(Vcpu *vcpu)
 {
+	gboolean matters;
+
 	g_mutex_lock(&vcpu->lock);
 	vcpu->entry++;
 	if (vcpu->closed)
 		g_cond_broadcast(&vcpu->left);
 	if (vcpu->closed & GATE_HOLD)
 		eventfd_write(vcpu->wake_fd, 1);
+	matters = !(vcpu->closed & GATE_RESET);
 	g_mutex_unlock(&vcpu->lock);
+	return matters;
 }
 
 static void fail(Vcpu *vcpu, const GError *error)
@@ -235,17 +240,6 @@ static void handle_run_error(Vcpu *vcpu, int run_errno)
 	fail(vcpu, error);
 }
 
-/* Whether the machine is about to be reset, so that nothing of this exit matters. */
-static gboolean is_exit_moot(Vcpu *vcpu)
-{
-	gboolean is_moot;
-
-	g_mutex_lock(&vcpu->lock);
-	is_moot = vcpu->closed & GATE_RESET;
-	g_mutex_unlock(&vcpu->lock);
-	return is_moot;
-}
-
 static gpointer run_vcpu(gpointer data)
 {
 	Vcpu *vcpu = data;
@@ -260,8 +254,7 @@ static gpointer run_vcpu(gpointer data)
 		int result = ioctl(vcpu->fd, KVM_RUN, 0);
 		int run_errno = errno;
 
-		leave_gate(vcpu);
-		if (is_exit_moot(vcpu))
+		if (!leave_gate(vcpu))
 			continue;
 		if (result < 0)
 			handle_run_error(vcpu, run_errno);
