@@ -32,33 +32,29 @@ static gboolean unquote(char *value)
 	return !strpbrk(value, "\"\\");
 }
 
-/* A setting's string; NULL where it is absent or, with @error set, wrong. */
-static char *get_string(GKeyFile *file, const char *path, const char *name, GError **error)
+/* Reads a setting's string, for g_free(); NULL where it is absent. */
+static gboolean get_string(GKeyFile *file, const char *path, const char *name, char **value,
+			   GError **error)
 {
-	g_autofree char *value = g_key_file_get_value(file, GROUP, name, NULL);
+	g_autofree char *text = g_key_file_get_value(file, GROUP, name, NULL);
 
-	if (!value)
-		return NULL;
+	*value = NULL;
 	/* The key file keeps what is behind a value. */
-	if (!unquote(g_strchomp(value))) {
-		driver_error(error, VIR_ERR_CONF_SYNTAX,
-			     "%s: '%s' must be a string in double quotes", path, name);
-		return NULL;
-	}
-	return g_steal_pointer(&value);
+	if (text && !unquote(g_strchomp(text)))
+		return driver_error(error, VIR_ERR_CONF_SYNTAX,
+				    "%s: '%s' must be a string in double quotes", path, name);
+	*value = g_steal_pointer(&text);
+	return TRUE;
 }
 
 static gboolean get_mode(GKeyFile *file, const char *path, const char *name, mode_t *mode,
 			 GError **error)
 {
-	g_autoptr(GError) problem = NULL;
-	g_autofree char *value = get_string(file, path, name, &problem);
+	g_autofree char *value = NULL;
 	guint64 number;
 
-	if (problem) {
-		g_propagate_error(error, g_steal_pointer(&problem));
+	if (!get_string(file, path, name, &value, error))
 		return FALSE;
-	}
 	if (!value)
 		return TRUE;
 	if (!g_ascii_string_to_unsigned(value, 8, 0, 0777, &number, NULL))
@@ -71,14 +67,11 @@ static gboolean get_mode(GKeyFile *file, const char *path, const char *name, mod
 static gboolean get_group(GKeyFile *file, const char *path, const char *name, gid_t *group,
 			  GError **error)
 {
-	g_autoptr(GError) problem = NULL;
-	g_autofree char *value = get_string(file, path, name, &problem);
+	g_autofree char *value = NULL;
 	const struct group *entry;
 
-	if (problem) {
-		g_propagate_error(error, g_steal_pointer(&problem));
+	if (!get_string(file, path, name, &value, error))
 		return FALSE;
-	}
 	if (!value || !*value)
 		return TRUE;
 	/* At the daemon's start there is one thread. */
@@ -88,18 +81,6 @@ static gboolean get_group(GKeyFile *file, const char *path, const char *name, gi
 				    name, value);
 	*group = entry->gr_gid;
 	return TRUE;
-}
-
-static gboolean get_name(GKeyFile *file, const char *path, const char *name, char **value,
-			 GError **error)
-{
-	g_autoptr(GError) problem = NULL;
-
-	*value = get_string(file, path, name, &problem);
-	if (!problem)
-		return TRUE;
-	g_propagate_error(error, g_steal_pointer(&problem));
-	return FALSE;
 }
 
 /* A "[group]" would have the settings behind it overlooked. */
@@ -135,8 +116,8 @@ static gboolean read_settings(Settings *settings, GKeyFile *file, const char *pa
 	       get_group(file, path, "unix_sock_group", &settings->socket_group, error) &&
 	       get_mode(file, path, "unix_sock_rw_perms", &settings->socket_mode, error) &&
 	       get_mode(file, path, "unix_sock_ro_perms", &settings->readonly_socket_mode, error) &&
-	       get_name(file, path, "user", &settings->vmm_user, error) &&
-	       get_name(file, path, "group", &settings->vmm_group, error);
+	       get_string(file, path, "user", &settings->vmm_user, error) &&
+	       get_string(file, path, "group", &settings->vmm_group, error);
 }
 
 gboolean settings_load(Settings *settings, const char *path, gboolean must_exist, GError **error)
