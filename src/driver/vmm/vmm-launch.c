@@ -159,12 +159,18 @@ static int open_terminal(char **path, GError **error)
 	return master;
 }
 
+static gboolean add_output_file(Command *command, const char *option, const char *what,
+				const char *path, gboolean append, GError **error)
+{
+	return add_file(command, option, what, path,
+			O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC), error);
+}
+
 /* <log>: a file that gets what the guest writes, whoever else reads it. */
 static gboolean add_serial_log(Command *command, const DomainSerial *serial, GError **error)
 {
-	return !serial->log_path ||
-	       add_file(command, "console-log-fd", "serial port's log", serial->log_path,
-			O_WRONLY | O_CREAT | (serial->log_append ? O_APPEND : O_TRUNC), error);
+	return !serial->log_path || add_output_file(command, "console-log-fd", "serial port's log",
+						    serial->log_path, serial->log_append, error);
 }
 
 static gboolean add_serial(Command *command, DomainSerial *serial, GError **error)
@@ -182,8 +188,8 @@ static gboolean add_serial(Command *command, DomainSerial *serial, GError **erro
 		add_descriptor(command, "console-fd", master);
 		return TRUE;
 	case DOMAIN_CHARDEV_FILE:
-		return add_file(command, "console-fd", "serial port's file", serial->path,
-				O_WRONLY | O_CREAT | (serial->append ? O_APPEND : O_TRUNC), error);
+		return add_output_file(command, "console-fd", "serial port's file", serial->path,
+				       serial->append, error);
 	case DOMAIN_CHARDEV_NULL:
 		break;
 	}
