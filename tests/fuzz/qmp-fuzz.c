@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "answer.h"
 #include "common/qmp-splitter.h"
 #include "vmm/monitor/qmp-server.h"
 
@@ -111,17 +112,6 @@ static QmpServer *monitor_new(void)
 	listener = g_socket_new_from_fd(fd, NULL);
 	g_assert_nonnull(listener);
 	return qmp_server_new(listener, commands, NULL);
-}
-
-/* Takes what has been answered; FALSE at the end of the connection. */
-static gboolean take_answer(int fd, GByteArray *answer)
-{
-	guint8 chunk[16384];
-	gssize length = recv(fd, chunk, sizeof(chunk), MSG_DONTWAIT);
-
-	if (length > 0)
-		g_byte_array_append(answer, chunk, length);
-	return length > 0 || (length < 0 && errno == EAGAIN);
 }
 
 static void check_answer(const GByteArray *answer)

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "answer.h"
 #include "driver/domain/calls.h"
 #include "driver/error.h"
 #include "driver/rpc/private.h"
@@ -136,17 +137,6 @@ static RpcServer *server_new(void)
 {
 	g_log_set_default_handler(be_quiet, NULL);
 	return rpc_server_new(tables, "gmem:///fuzz", NULL);
-}
-
-/* Takes what the server has sent; FALSE at the end of the connection. */
-static gboolean take_answer(int fd, GByteArray *answer)
-{
-	guint8 chunk[16384];
-	gssize length = recv(fd, chunk, sizeof(chunk), MSG_DONTWAIT);
-
-	if (length > 0)
-		g_byte_array_append(answer, chunk, length);
-	return length > 0 || (length < 0 && errno == EAGAIN);
 }
 
 /* Whole messages, but for the last, which the end of the connection may have cut off. */
