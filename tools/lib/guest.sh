@@ -11,19 +11,13 @@
 GMEM_GUEST=$GMEM_CACHE/guest
 export GMEM_GUEST
 
-# The package that the release's metapackage stands for at present.
-cloud_kernel_package() {
-	apt-cache depends linux-image-cloud-amd64 2>/dev/null |
-		sed -n 's/^ *Depends: \(linux-image-.*\)$/\1/p' | head -n 1
-}
-
 # Unpacks what is needed of the kernel's package: GMEM_GUEST/vmlinuz and the modules.
 fetch_guest_kernel() {
 	local package work=$GMEM_GUEST/work module
-	package=$(cloud_kernel_package)
+	package=$(metapackage_target linux-image-cloud-amd64)
 	if [ -z "$package" ]; then
 		update_lists
-		package=$(cloud_kernel_package)
+		package=$(metapackage_target linux-image-cloud-amd64)
 	fi
 	[ -n "$package" ] || fail "Debian's linux-image-cloud-amd64 is not in the package lists" || return
 	progress "downloading $package"

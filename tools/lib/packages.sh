@@ -26,6 +26,12 @@ has_package() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null || true)" = installed ]
 }
 
+# Prints the package that a metapackage stands for at present, if the lists have it.
+metapackage_target() {
+	apt-cache depends "$1" 2>/dev/null |
+		sed -n 's/^ *Depends: \([^ <|]*\)$/\1/p' | head -n 1
+}
+
 # Updates the package lists, once in a run.
 update_lists() {
 	[ -z "${packages_are_listed:-}" ] || return 0
