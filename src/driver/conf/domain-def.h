@@ -81,6 +81,68 @@ typedef struct {
 	char *alias; /* live XML only: "serial0" */
 } DomainSerial;
 
+/* <os firmware='...'>: a descriptor of the host's is chosen when the domain is defined. */
+typedef enum {
+	DOMAIN_FIRMWARE_MANUAL, /* no such attribute: <loader>, or what the machine has */
+	DOMAIN_FIRMWARE_BIOS,
+	DOMAIN_FIRMWARE_EFI,
+} DomainFirmware;
+
+typedef enum {
+	DOMAIN_LOADER_NONE,
+	DOMAIN_LOADER_ROM,    /* type='rom': a BIOS, mapped below 4 GiB */
+	DOMAIN_LOADER_PFLASH, /* type='pflash': two flash units, of code and of variables */
+} DomainLoaderType;
+
+/* <clock offset=> */
+typedef enum {
+	DOMAIN_CLOCK_UTC,
+	DOMAIN_CLOCK_LOCALTIME,
+	DOMAIN_CLOCK_TIMEZONE,
+	DOMAIN_CLOCK_VARIABLE,
+	DOMAIN_CLOCK_ABSOLUTE,
+} DomainClockOffset;
+
+typedef struct {
+	char *name;   /* a CPU feature as libvirt's cpu_map calls it */
+	char *policy; /* "require" or "disable" */
+} DomainCpuFeature;
+
+/* <cpu><numa><cell>: cell n has index n */
+typedef struct {
+	char *cpus;	  /* "0-1,3" */
+	guint64 cpu_mask; /* the same, a bit a vCPU */
+	guint64 memory_kib;
+	guint8 distances[DOMAIN_MAX_VCPUS]; /* to cell n; 0 where none was given */
+} DomainNumaCell;
+
+/* <sysinfo type='smbios'>: one <entry>. */
+typedef struct {
+	char *block; /* "bios", "system", "baseBoard", "chassis", "oemStrings" */
+	char *name;  /* "vendor", "manufacturer", ...; NULL in oemStrings */
+	char *value;
+} DomainSysinfoEntry;
+
+/* <address type='pci'> on bus 0 or behind a root port */
+typedef struct {
+	gboolean is_set;
+	guint8 bus;
+	guint8 slot;
+	guint8 function;
+	DomainSwitch multifunction;
+} DomainPciAddress;
+
+/* <controller type='pci'>: index 0 is pcie-root, the others are pcie-root-port. */
+typedef struct {
+	guint index; /* of the bus that it makes */
+	gboolean is_root;
+	char *model_name; /* <model name='pcie-root-port'/> */
+	guint chassis;
+	guint port;
+	DomainSwitch hotplug;	  /* <target hotplug='on|off'/> */
+	DomainPciAddress address; /* of a root port, on bus 0 */
+} DomainPciController;
+
 typedef struct {
 	int id; /* -1 while the domain is off */
 	guint8 uuid[DOMAIN_UUID_SIZE];
@@ -95,6 +157,24 @@ typedef struct {
 	guint vcpus;
 
 	char *machine; /* "q35" */
+
+	/*
+	 * Firmware. With firmware BIOS or EFI the parser leaves loader and nvram as the document
+	 * has them; firmware_resolve() of driver/host fills them in when a domain is defined.
+	 */
+	DomainFirmware firmware;
+	DomainSwitch firmware_secure_boot;   /* <firmware><feature name='secure-boot' enabled=> */
+	DomainSwitch firmware_enrolled_keys; /* ... name='enrolled-keys' */
+	DomainLoaderType loader_type;
+	char *loader;
+	DomainSwitch loader_readonly;
+	DomainSwitch loader_secure; /* never YES */
+	char *nvram;
+	char *nvram_template;
+	DomainSwitch bios_useserial; /* <bios useserial=> */
+	gboolean smbios_sysinfo;     /* <smbios mode='sysinfo'>, else as 'emulate' */
+	GPtrArray *sysinfo;	     /* of DomainSysinfoEntry, or NULL */
+
 	char *kernel;
 	char *initrd;
 	char *cmdline;
@@ -103,11 +183,29 @@ typedef struct {
 	gboolean apic; /* as above */
 	DomainSays says;
 
-	gboolean cpu_host_passthrough; /* <cpu mode='host-passthrough'>, the only mode: TRUE */
+	gboolean cpu_host_passthrough; /* <cpu mode='host-passthrough'>, else 'host-model' */
+	GPtrArray *cpu_features;       /* of DomainCpuFeature, or NULL */
+	GPtrArray *numa_cells;	       /* of DomainNumaCell, or NULL */
+	DomainSwitch pmu;	       /* <features><pmu state=> */
 	DomainSwitch cpu_migratable;   /* <cpu migratable='on|off'>; there is no migration yet */
-	guint cpu_cores;	       /* <topology cores=>: 0 where absent, else as vcpus */
-	DomainSwitch suspend_to_mem;   /* <pm>; never YES: the machine has no S3 and no S4 */
+	guint cpu_sockets;	       /* <topology>: 0 where absent */
+	guint cpu_dies;
+	guint cpu_cores;
+	guint cpu_threads;
+	DomainSwitch suspend_to_mem; /* <pm>; never YES: the machine has no S3 and no S4 */
 	DomainSwitch suspend_to_disk;
+
+	DomainClockOffset clock_offset;
+	gint64 clock_adjustment; /* seconds; variable */
+	gint64 clock_start;	 /* seconds since the epoch; absolute */
+	char *clock_timezone;
+	gboolean clock_basis_localtime; /* variable: basis='localtime' */
+	DomainSwitch timer_hpet;	/* <timer name='hpet' present=>: absent means no */
+	DomainSwitch timer_kvmclock;	/* absent means yes */
+	char *timer_rtc_tickpolicy;	/* "catchup" or "delay"; NULL where absent */
+	char *timer_pit_tickpolicy;	/* "delay" or "discard"; NULL where absent */
+	gboolean says_timer_rtc, says_timer_pit, says_timer_tsc;
+	guint64 timer_tsc_frequency; /* Hz, 0 where absent */
 
 	DomainAction on_poweroff;
 	DomainAction on_reboot;
@@ -115,6 +213,8 @@ typedef struct {
 
 	gboolean sw_protected; /* <launchSecurity type='sw-protected'> */
 	DomainPolicy policy;
+
+	GPtrArray *pci_controllers; /* of DomainPciController, by index; the root is always there */
 
 	char *emulator;	       /* NULL: the installed gmem-vmm */
 	DomainSerial *serials; /* 0 or 1 in this release */

@@ -10,9 +10,15 @@ typedef struct {
 	void *device;
 } BusRange;
 
+struct BusWindow {
+	BusRange range;
+	gboolean is_open;
+};
+
 struct Bus {
 	const char *name;
-	GArray *ranges; /* BusRange, by ascending start */
+	GArray *ranges;	    /* BusRange, by ascending start */
+	GPtrArray *windows; /* BusWindow, in the order in which they were made */
 };
 
 Bus *bus_new(const char *name)
@@ -21,6 +27,7 @@ Bus *bus_new(const char *name)
 
 	bus->name = name;
 	bus->ranges = g_array_new(FALSE, FALSE, sizeof(BusRange));
+	bus->windows = g_ptr_array_new_with_free_func(g_free);
 	return bus;
 }
 
@@ -28,6 +35,7 @@ void bus_free(Bus *bus)
 {
 	if (!bus)
 		return;
+	g_ptr_array_unref(bus->windows);
 	g_array_unref(bus->ranges);
 	g_free(bus);
 }
@@ -79,15 +87,49 @@ void bus_add(Bus *bus, guint64 start, guint64 size, const char *name,
 	g_array_insert_val(bus->ranges, bus_search(bus, start), range);
 }
 
+BusWindow *bus_add_window(Bus *bus, const char *name, const BusOperations *operations, void *device)
+{
+	BusWindow *window = g_new0(BusWindow, 1);
+
+	g_assert(operations->max_access >= 1 && operations->max_access <= 8);
+	window->range.name = name;
+	window->range.operations = operations;
+	window->range.device = device;
+	g_ptr_array_add(bus->windows, window);
+	return window;
+}
+
+void bus_move_window(BusWindow *window, guint64 start, guint64 size)
+{
+	window->is_open = size > 0;
+	window->range.start = start;
+	/* What would reach beyond the address space ends with it. */
+	window->range.last = start + MIN(size - 1, G_MAXUINT64 - start);
+}
+
+static const BusRange *find_window(const Bus *bus, guint64 address)
+{
+	for (guint i = 0; i < bus->windows->len; i++) {
+		const BusWindow *window = g_ptr_array_index(bus->windows, i);
+
+		if (window->is_open && window->range.start <= address &&
+		    address <= window->range.last)
+			return &window->range;
+	}
+	return NULL;
+}
+
 static const BusRange *bus_find(const Bus *bus, guint64 address)
 {
 	guint index = bus_search(bus, address);
-	const BusRange *range;
 
-	if (index == bus->ranges->len)
-		return NULL;
-	range = &g_array_index(bus->ranges, BusRange, index);
-	return range->start <= address ? range : NULL;
+	if (index < bus->ranges->len) {
+		const BusRange *range = &g_array_index(bus->ranges, BusRange, index);
+
+		if (range->start <= address)
+			return range;
+	}
+	return find_window(bus, address);
 }
 
 static guint64 value_mask(guint size)

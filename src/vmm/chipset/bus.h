@@ -5,10 +5,13 @@
  * Theory of operation
  *
  * A Bus is a sorted list of disjoint ranges, each with the operations of one device. Port
- * I/O and MMIO are two Buses. Devices are added before the first vCPU runs and the list
- * never changes after, so look-ups need no lock; what a device does in its operations is
- * serialized by the lock of the machine, which the caller of bus_read() and bus_write()
- * holds. Reads where nothing answers return all ones, writes go nowhere, as on ISA and PCI.
+ * I/O and MMIO are two Buses. Devices are added before the first vCPU runs; what a device
+ * does in its operations, and each change and look-up of the bus itself, is serialized by
+ * the lock of the machine, which the caller of bus_read() and bus_write() holds. Reads where
+ * nothing answers return all ones, writes go nowhere, as on ISA and PCI.
+ *
+ * A window is a range that the guest moves, such as a PCI BAR. It may come to lie over
+ * anything: what was added by bus_add() answers first, then the window that was made first.
  *
  * The device at an access's first byte decides: an access that is wider than the device
  * takes is split, lowest address first, and what reaches beyond its range meets nothing. A
@@ -48,3 +51,17 @@ const char *bus_overlap(const Bus *bus, guint64 start, guint64 size);
 /* @size is 1 to 8 bytes; the bytes above it are zero in the result and ignored in @value. */
 guint64 bus_read(Bus *bus, guint64 address, guint size);
 void bus_write(Bus *bus, guint64 address, guint size, guint64 value);
+
+typedef struct BusWindow BusWindow;
+
+/*
+ * bus_add_window - make a window, closed at first
+ * @name, @operations: lent for the bus's life
+ *
+ * Return: a window that lives as long as the bus.
+ */
+BusWindow *bus_add_window(Bus *bus, const char *name, const BusOperations *operations,
+			  void *device);
+
+/* Moves a window to [start, start + size), or closes it where @size is 0. */
+void bus_move_window(BusWindow *window, guint64 start, guint64 size);

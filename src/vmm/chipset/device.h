@@ -41,3 +41,14 @@ typedef struct {
 	void (*arm)(void *opaque, gint64 deadline); /* replaces the last; or DEVICE_TIMER_NEVER */
 	void *opaque;
 } DeviceTimer;
+
+/*
+ * Guest RAM as a device with DMA reaches it: the content moves, no page changes its state.
+ * FALSE where not all of [gpa, gpa + size) is RAM; then nothing has been copied, or only a
+ * part. May take as long as a trip of the courier.
+ */
+typedef struct {
+	gboolean (*read)(void *opaque, guint64 gpa, void *data, gsize size);
+	gboolean (*write)(void *opaque, guint64 gpa, const void *data, gsize size);
+	void *opaque;
+} DeviceMemory;
