@@ -11,16 +11,16 @@
 
 /*
  * Three pages that KVM wants below 4 GiB for processors that cannot run real mode natively,
- * and one for their identity map: just under the BIOS's last 256 KiB, where no RAM is.
+ * and one for their identity map: where QEMU has them, below every flash unit.
  */
-#define TSS_ADDRESS	     0xfffbd000u
-#define IDENTITY_MAP_ADDRESS 0xfffbc000ull
+#define TSS_ADDRESS	     0xfeffd000u
+#define IDENTITY_MAP_ADDRESS 0xfeffc000ull
 
 struct KvmVm {
 	int kvm_fd; /* the caller's */
 	int fd;
 	KvmVmType type;
-	guint n_memslots; /* slot numbers 0 to n_memslots - 1 are taken */
+	guint n_memslots; /* slot numbers 0 to n_memslots - 1 are somebody's */
 
 	/* The in-kernel controllers right after they were made, for a reset. */
 	struct kvm_irqchip irqchips[3]; /* PIC master, PIC slave, IOAPIC */
@@ -190,22 +190,29 @@ void kvm_vm_set_interrupt(KvmVm *vm, guint gsi, gboolean level)
 		g_error("KVM_IRQ_LINE(gsi %u): %s", gsi, g_strerror(errno));
 }
 
-gboolean kvm_vm_add_memslot(KvmVm *vm, const KvmMemslot *memslot, GError **error)
+guint kvm_vm_new_memslot(KvmVm *vm)
 {
-	guint slot = vm->n_memslots;
-	gboolean has_private = memslot->guest_memfd >= 0;
-	struct kvm_userspace_memory_region2 region = {
-		.slot = slot,
-		.flags = (memslot->readonly ? KVM_MEM_READONLY : 0) |
-			 (has_private ? KVM_MEM_GUEST_MEMFD : 0),
-		.guest_phys_addr = memslot->gpa,
-		.memory_size = memslot->size,
-		.userspace_addr = (guint64)(guintptr)memslot->userspace,
-		.guest_memfd = has_private ? (guint32)memslot->guest_memfd : 0,
-		.guest_memfd_offset = has_private ? memslot->guest_memfd_offset : 0,
-	};
+	return vm->n_memslots++;
+}
+
+gboolean kvm_vm_set_memslot(KvmVm *vm, guint slot, const KvmMemslot *memslot, GError **error)
+{
+	static const KvmMemslot nothing = { .guest_memfd = -1 };
+	struct kvm_userspace_memory_region2 region = { .slot = slot };
 	int result = 0;
 
+	if (!memslot)
+		memslot = &nothing;
+	region.guest_phys_addr = memslot->gpa;
+	region.memory_size = memslot->size;
+	region.userspace_addr = (guint64)(guintptr)memslot->userspace;
+	if (memslot->readonly)
+		region.flags |= KVM_MEM_READONLY;
+	if (memslot->guest_memfd >= 0) {
+		region.flags |= KVM_MEM_GUEST_MEMFD;
+		region.guest_memfd = memslot->guest_memfd;
+		region.guest_memfd_offset = memslot->guest_memfd_offset;
+	}
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION2, &region) < 0)
 		result = -errno;
 	trace_memslot(slot >> 16, slot & 0xffff, region.flags, region.guest_phys_addr,
@@ -218,6 +225,10 @@ gboolean kvm_vm_add_memslot(KvmVm *vm, const KvmMemslot *memslot, GError **error
 			    slot, memslot->gpa, memslot->size, g_strerror(-result));
 		return FALSE;
 	}
-	vm->n_memslots++;
 	return TRUE;
+}
+
+gboolean kvm_vm_add_memslot(KvmVm *vm, const KvmMemslot *memslot, GError **error)
+{
+	return kvm_vm_set_memslot(vm, kvm_vm_new_memslot(vm), memslot, error);
 }

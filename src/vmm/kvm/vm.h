@@ -72,10 +72,22 @@ gboolean kvm_vm_create_interrupt_controllers(KvmVm *vm, GError **error);
 void kvm_vm_set_interrupt(KvmVm *vm, guint gsi, gboolean level);
 
 /*
- * kvm_vm_add_memslot - make one memslot, through KVM_SET_USER_MEMORY_REGION2
+ * kvm_vm_new_memslot - the number of a memslot that is not there yet
+ *
+ * Numbers are not given back; a machine has some twenty.
+ */
+guint kvm_vm_new_memslot(KvmVm *vm);
+
+/*
+ * kvm_vm_set_memslot - make a memslot, through KVM_SET_USER_MEMORY_REGION2, or take it away
+ * @slot:    from kvm_vm_new_memslot()
+ * @memslot: what it is made of, while it is not there; NULL: it goes
  *
  * Only while every vCPU is outside KVM_RUN. Fires the memslot trace point.
  */
+gboolean kvm_vm_set_memslot(KvmVm *vm, guint slot, const KvmMemslot *memslot, GError **error);
+
+/* Both in one, for a memslot that stays. */
 gboolean kvm_vm_add_memslot(KvmVm *vm, const KvmMemslot *memslot, GError **error);
 
 /*

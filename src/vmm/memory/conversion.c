@@ -145,7 +145,7 @@ static gboolean convert(Memory *memory, guint64 gpa, guint64 size, gboolean to_p
 	return TRUE;
 }
 
-/* Where the guest may change attributes: RAM and what lies below it, never the courier. */
+/* Where the guest may change attributes: RAM and what lies below it, but for the courier. */
 static guint64 guest_address_limit(Memory *memory)
 {
 	return memory->ram.high_end;
@@ -157,6 +157,7 @@ gint64 memory_map_gpa_range(Memory *memory, guint64 gpa, guint64 pages, guint64 
 	const guint64 known_attributes = KVM_MAP_GPA_RANGE_ENC_STAT(1) | 0xf;
 	gboolean to_private = (attributes & KVM_MAP_GPA_RANGE_ENC_STAT(1)) != 0;
 	guint64 limit = guest_address_limit(memory);
+	guint64 end;
 	g_autoptr(GError) error = NULL;
 	guint64 changed = 0;
 	gboolean converted;
@@ -165,6 +166,9 @@ gint64 memory_map_gpa_range(Memory *memory, guint64 gpa, guint64 pages, guint64 
 		return -KVM_ENOSYS;
 	if (gpa % GUEST_PAGE_SIZE || pages == 0 || attributes & ~known_attributes || gpa >= limit ||
 	    pages > (limit - gpa) >> PAGE_SHIFT)
+		return -KVM_EINVAL;
+	end = gpa + (pages << PAGE_SHIFT);
+	if (gpa < MEMORY_WINDOW_END && end > MEMORY_WINDOW_START)
 		return -KVM_EINVAL;
 
 	g_mutex_lock(&memory->lock);

@@ -22,7 +22,8 @@
 #define TABLES_SIZE    (STAGING_OFFSET + COURIER_STAGING_SIZE)
 #define CODE_OFFSET    TABLES_SIZE
 #define CODE_SIZE      0x1000ull
-#define WINDOW_SIZE    (CODE_OFFSET + CODE_SIZE)
+
+G_STATIC_ASSERT(CODE_OFFSET + CODE_SIZE == COURIER_WINDOW_SIZE);
 
 /* One PML4 entry's reach, which one-to-one page tables of two pages cover. */
 #define REACH_SHIFT		 39
@@ -211,22 +212,23 @@ Courier *courier_new(KvmVm *vm, guint64 base, guint vcpu_id, CourierStuck stuck,
 	g_autoptr(Courier) courier = g_new0(Courier, 1);
 	void *window;
 
-	g_return_val_if_fail((base + WINDOW_SIZE) >> REACH_SHIFT == 0, NULL);
+	g_return_val_if_fail((base + COURIER_WINDOW_SIZE) >> REACH_SHIFT == 0, NULL);
 
 	courier->vm = vm;
 	courier->fd = -1;
 	courier->base = base;
 	courier->stuck = stuck;
 	courier->opaque = opaque;
-	window = mmap(NULL, WINDOW_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	window = mmap(NULL, COURIER_WINDOW_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
 	if (window == MAP_FAILED) {
 		set_errno_error(error, "mapping the window");
 		return NULL;
 	}
 	courier->window = window;
-	madvise(window, WINDOW_SIZE, MADV_DONTDUMP);
+	madvise(window, COURIER_WINDOW_SIZE, MADV_DONTDUMP);
 	/* Content of guest memory passes through here; a fault while it does is no option. */
-	memset(window, 0, WINDOW_SIZE);
+	memset(window, 0, COURIER_WINDOW_SIZE);
 	fill_window(courier);
 	if (!add_window(courier, error) || !create_vcpu(courier, vcpu_id, error) ||
 	    !create_watchdog(courier, error))
@@ -245,7 +247,7 @@ void courier_free(Courier *courier)
 	if (courier->fd >= 0)
 		close(courier->fd);
 	if (courier->window)
-		munmap(courier->window, WINDOW_SIZE);
+		munmap(courier->window, COURIER_WINDOW_SIZE);
 	g_free(courier);
 }
 

@@ -10,9 +10,9 @@
  * APIC ids, where IPIs, INIT, SIPI and NMI look for their targets. It runs a copy loop of
  * five bytes between a staging area, which this process maps, and guest RAM.
  *
- * Its memory is a window above guest RAM: a slot for page tables and the staging area, and
- * a read-only one for the code. (The page tables cannot be read-only: processors treat
- * their own accesses to them as writes when they check second-level permissions.) A guest
+ * Its memory is a window where neither RAM nor a device is: a slot for page tables and the
+ * staging area, and a read-only one for the code. (The page tables cannot be read-only: processors
+ * treat their own accesses to them as writes when they check second-level permissions.) A guest
  * that guesses the address can write to the first slot. So nothing that comes back is
  * trusted: every register is set before each trip and the ones that matter are checked
  * after it, the page table entries that a trip uses are compared before it, and a trip that
@@ -32,6 +32,9 @@
 /* What one trip can carry. */
 #define COURIER_STAGING_SIZE (64ull << 12)
 
+/* The window: two pages of tables, the staging area, a page of code. */
+#define COURIER_WINDOW_SIZE (COURIER_STAGING_SIZE + (3ull << 12))
+
 typedef struct Courier Courier;
 
 /*
@@ -42,7 +45,7 @@ typedef void (*CourierStuck)(gpointer opaque);
 
 /*
  * courier_new - make the vCPU and its window
- * @base:    guest physical address of the window, 1 GiB aligned, above all RAM
+ * @base:    guest physical address of the window, page-aligned, where nothing else is
  * @vcpu_id: KVM's id for it, one that no vCPU of the guest has
  */
 Courier *courier_new(KvmVm *vm, guint64 base, guint vcpu_id, CourierStuck stuck, gpointer opaque,

@@ -11,6 +11,7 @@
 
 #include "vmm/kvm/vcpu.h"
 #include "vmm/memory/courier.h"
+#include "vmm/memory/mapping.h"
 #include "vmm/memory/memory.h"
 #include "vmm/memory/ram.h"
 #include "vmm/memory/userfault.h"
@@ -24,16 +25,29 @@ typedef struct {
 	guint64 entry; /* of the vCPU, when the touch was read: see vcpu_set_entry() */
 } PendingTouch;
 
+/* What an access is for: populating is counted as a conversion. */
+typedef enum {
+	MEMORY_ACCESS_READ,
+	MEMORY_ACCESS_WRITE,
+	MEMORY_ACCESS_POPULATE,
+} MemoryAccess;
+
 /* Work that only the memory thread can do, and that its caller waits for. */
 typedef struct {
 	enum {
-		MEMORY_REQUEST_POPULATE,
+		MEMORY_REQUEST_ACCESS,
 		MEMORY_REQUEST_RECLAIM,
+		MEMORY_REQUEST_SHOW_SEGMENTS,
+		MEMORY_REQUEST_SHOW_ROM,
 	} type;
 	guint64 gpa;
 	guint64 size;
-	const guint8 *data; /* populate */
-	guint64 reclaimed;  /* reclaim: bytes */
+	MemoryAccess access;
+	guint8 *data;	   /* access: in or out */
+	guint64 reclaimed; /* reclaim: bytes */
+	guint32 segments;  /* show segments: those of RAM */
+	guint rom;	   /* show ROM: which */
+	gboolean is_shown;
 	gboolean result;
 	GError *error;
 	gboolean done;
@@ -46,6 +60,8 @@ struct Memory {
 	const MemoryListener *listener;
 	void *opaque;
 	Ram ram;
+	GArray *roms; /* of Rom: the memory thread's once there is one */
+	guint image;  /* the ROM whose end hidden segments show; its index + 1, or 0 */
 
 	/* What follows exists in a software-protected VM only. */
 	gboolean is_protected;
@@ -100,6 +116,14 @@ void engine_count(Memory *memory, ConversionDirection direction, ConversionCause
 
 /* Ends all conversion and tells the listener; @error is only lent. */
 void engine_fail(Memory *memory, const GError *error);
+
+/* Copies between guest RAM and @data; on the memory thread, or in an ordinary VM. */
+gboolean engine_access(Memory *memory, MemoryAccess access, guint64 gpa, guint8 *data, guint64 size,
+		       GError **error);
+
+/* mapping.h's two, with what the engine knows; every vCPU is outside KVM_RUN. */
+gboolean engine_show_segments(Memory *memory, guint32 shown, GError **error);
+gboolean engine_show_rom(Memory *memory, guint rom, gboolean is_shown, GError **error);
 
 /* host-touch.c: the memory thread. */
 gpointer engine_run_memory_thread(gpointer memory);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * host-touch.c - the memory thread: touches from the host's side, populate and reclaim
+ * host-touch.c - the memory thread: touches from the host's side, reclaim, requests
  *
  * Theory of operation
  *
@@ -28,6 +28,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 
 #include "vmm/log.h"
 #include "vmm/memory/engine.h"
@@ -243,11 +244,27 @@ static gboolean may_convert(const Memory *memory)
 	return memory->policy != MEMORY_POLICY_GUEST_ONLY || memory->is_discarding;
 }
 
+/*
+ * A segment was hidden between a worker's look at the map and its touch. The page stays as
+ * it is; who looks again finds no RAM.
+ */
+static gboolean let_go_on_zeroes(Memory *memory, const RamRun *page, GError **error)
+{
+	guint8 *userspace = ram_run_userspace(page);
+
+	if (!userfault_zero(memory->userfault_fd, userspace, GUEST_PAGE_SIZE, error))
+		return FALSE;
+	madvise(userspace, GUEST_PAGE_SIZE, MADV_DONTNEED);
+	return TRUE;
+}
+
 static gboolean serve_private(Memory *memory, const PendingTouch *touch, const RamRun *page,
 			      GError **error)
 {
 	RamRun run = *page;
 
+	if (!ram_find(&memory->ram, ram_run_gpa(page), GUEST_PAGE_SIZE, &run))
+		return let_go_on_zeroes(memory, page, error);
 	if (!may_convert(memory)) {
 		report_stalled(memory, touch, page);
 		return TRUE;
@@ -324,32 +341,9 @@ static void serve_touches(Memory *memory)
 	g_mutex_unlock(&memory->lock);
 }
 
-/* Populate: content from this process into private pages, a staging area at a time. */
-static gboolean populate(Memory *memory, const MemoryRequest *request, GError **error)
-{
-	guint64 done = 0;
-
-	while (done < request->size) {
-		gint64 start_ns = engine_now_ns();
-		guint64 gpa = request->gpa + done;
-		guint64 chunk = MIN(request->size - done, COURIER_STAGING_SIZE);
-		gboolean stored;
-
-		memcpy(courier_staging(memory->courier), request->data + done, chunk);
-		stored = courier_store(memory->courier, gpa, chunk, error);
-		courier_wipe(memory->courier, chunk);
-		if (!stored)
-			return FALSE;
-		engine_count(memory, CONVERSION_TO_PRIVATE, CONVERSION_POPULATE, gpa, chunk,
-			     start_ns);
-		done += chunk;
-	}
-	return TRUE;
-}
-
 /*
  * Waits, with the gates closed, until every vCPU is outside KVM_RUN. Those that a touch
- * keeps in are served.
+ * keeps in are served. release_vcpus() has to follow in any case.
  */
 static gboolean hold_vcpus_outside(Memory *memory, GError **error)
 {
@@ -358,8 +352,8 @@ static gboolean hold_vcpus_outside(Memory *memory, GError **error)
 		serve_pending(memory);
 		if (memory->has_failed || memory->stalled->len > 0) {
 			g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,
-				    "a host touch is waiting; nothing can be reclaimed before it "
-				    "is served");
+				    "a host touch is waiting; before it is served nothing can be "
+				    "reclaimed, and no memslot can change");
 			return FALSE;
 		}
 		if (!memory->vcpus || vcpu_set_is_outside(memory->vcpus, NULL))
@@ -442,18 +436,45 @@ static gboolean reclaim(Memory *memory, MemoryRequest *request, GError **error)
 	return done;
 }
 
+/* A guest that changes what is where under a touch that waits has no way on. */
+static gboolean change_mapping(Memory *memory, const MemoryRequest *request, GError **error)
+{
+	gboolean changed = hold_vcpus_outside(memory, error);
+
+	if (changed)
+		changed = request->type == MEMORY_REQUEST_SHOW_ROM ?
+				  engine_show_rom(memory, request->rom, request->is_shown, error) :
+				  engine_show_segments(memory, request->segments, error);
+	if (!changed)
+		engine_fail(memory, *error);
+	release_vcpus(memory);
+	return changed;
+}
+
+static gboolean carry_out_locked(Memory *memory, MemoryRequest *request, GError **error)
+{
+	if (memory->has_failed) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    "the memory engine has failed before");
+		return FALSE;
+	}
+	switch (request->type) {
+	case MEMORY_REQUEST_ACCESS:
+		return engine_access(memory, request->access, request->gpa, request->data,
+				     request->size, error);
+	case MEMORY_REQUEST_RECLAIM:
+		return reclaim(memory, request, error);
+	case MEMORY_REQUEST_SHOW_SEGMENTS:
+	case MEMORY_REQUEST_SHOW_ROM:
+		return change_mapping(memory, request, error);
+	}
+	g_return_val_if_reached(FALSE);
+}
+
 static void carry_out(Memory *memory, MemoryRequest *request)
 {
 	g_mutex_lock(&memory->lock);
-	if (memory->has_failed) {
-		g_set_error(&request->error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    "the memory engine has failed before");
-		request->result = FALSE;
-	} else if (request->type == MEMORY_REQUEST_POPULATE) {
-		request->result = populate(memory, request, &request->error);
-	} else {
-		request->result = reclaim(memory, request, &request->error);
-	}
+	request->result = carry_out_locked(memory, request, &request->error);
 	g_mutex_unlock(&memory->lock);
 }
 

@@ -13,8 +13,8 @@
 /* The courier's id: the first that no vCPU of the guest can have. */
 #define COURIER_VCPU_ID VCPU_MAX
 
-/* The courier's page tables use pages of this size. */
-#define COURIER_ALIGNMENT (1ull << 30)
+G_STATIC_ASSERT(MEMORY_WINDOW_END - MEMORY_WINDOW_START >= COURIER_WINDOW_SIZE);
+G_STATIC_ASSERT(MEMORY_SEGMENTS_ALL == (1u << RAM_SEGMENTS) - 1);
 
 /* Lets every thread that waits for a touch go on, on zeroes; for the end and for failures. */
 static void abandon_touches(Memory *memory)
@@ -78,8 +78,6 @@ static gboolean make_all_private(Memory *memory, GError **error)
 
 static gboolean init_protected(Memory *memory, const MemoryConfig *config, GError **error)
 {
-	guint64 window = (memory->ram.high_end + COURIER_ALIGNMENT - 1) & ~(COURIER_ALIGNMENT - 1);
-
 	memory->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (memory->wake_fd < 0) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "eventfd: %s", g_strerror(errno));
@@ -88,8 +86,8 @@ static gboolean init_protected(Memory *memory, const MemoryConfig *config, GErro
 	if (!init_userfault(memory, config->userfaultfd_device, error) ||
 	    !make_all_private(memory, error))
 		return FALSE;
-	memory->courier = courier_new(memory->vm, window, COURIER_VCPU_ID, on_courier_stuck, memory,
-				      error);
+	memory->courier = courier_new(memory->vm, MEMORY_WINDOW_START, COURIER_VCPU_ID,
+				      on_courier_stuck, memory, error);
 	if (!memory->courier)
 		return FALSE;
 	memory->thread = g_thread_try_new("memory", engine_run_memory_thread, memory, error);
@@ -108,6 +106,7 @@ Memory *memory_new(KvmVm *vm, const MemoryConfig *config, GError **error)
 	memory->is_protected = kvm_vm_type(vm) == KVM_VM_SW_PROTECTED;
 	memory->userfault_fd = -1;
 	memory->wake_fd = -1;
+	memory->roms = g_array_new(FALSE, FALSE, sizeof(Rom));
 	memory->pending = g_array_new(FALSE, FALSE, sizeof(PendingTouch));
 	memory->stalled = g_array_new(FALSE, FALSE, sizeof(PendingTouch));
 	g_mutex_init(&memory->lock);
@@ -155,6 +154,7 @@ void memory_free(Memory *memory)
 	ram_clear(&memory->ram);
 	g_array_unref(memory->stalled);
 	g_array_unref(memory->pending);
+	g_array_unref(memory->roms);
 	g_cond_clear(&memory->request_done);
 	g_mutex_clear(&memory->request_lock);
 	g_mutex_clear(&memory->lock);
@@ -190,29 +190,132 @@ MemoryPolicy memory_policy(const Memory *memory)
 	return memory->policy;
 }
 
-gboolean memory_populate(Memory *memory, guint64 gpa, const void *data, gsize size, GError **error)
+static gboolean access_range(Memory *memory, MemoryAccess access, guint64 gpa, guint8 *data,
+			     gsize size, GError **error)
 {
 	MemoryRequest request = {
-		.type = MEMORY_REQUEST_POPULATE,
+		.type = MEMORY_REQUEST_ACCESS,
+		.access = access,
 		.gpa = gpa,
 		.size = size,
 		.data = data,
 	};
-	RamRun run;
+	gboolean accessed;
 
-	if (size == 0)
-		return TRUE;
-	if (gpa + size < gpa || !ram_find(&memory->ram, gpa, size, &run) || gpa < run.block->gpa ||
-	    gpa + size > run.block->gpa + run.block->size) {
+	if (gpa + size < gpa) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    "[%#" G_GINT64_MODIFIER "x, %#" G_GINT64_MODIFIER "x) is not guest RAM",
-			    gpa, gpa + size);
+			    "gpa %#" G_GINT64_MODIFIER "x, %zu bytes: the range wraps", gpa, size);
 		return FALSE;
 	}
 	if (memory->is_protected)
 		return engine_request(memory, &request, error);
-	memcpy(run.block->userspace + (gpa - run.block->gpa), data, size);
+	g_mutex_lock(&memory->lock);
+	accessed = engine_access(memory, access, gpa, data, size, error);
+	g_mutex_unlock(&memory->lock);
+	return accessed;
+}
+
+gboolean memory_populate(Memory *memory, guint64 gpa, const void *data, gsize size, GError **error)
+{
+	return access_range(memory, MEMORY_ACCESS_POPULATE, gpa, (guint8 *)data, size, error);
+}
+
+gboolean memory_read(Memory *memory, guint64 gpa, void *data, gsize size, GError **error)
+{
+	return access_range(memory, MEMORY_ACCESS_READ, gpa, data, size, error);
+}
+
+gboolean memory_write(Memory *memory, guint64 gpa, const void *data, gsize size, GError **error)
+{
+	return access_range(memory, MEMORY_ACCESS_WRITE, gpa, (guint8 *)data, size, error);
+}
+
+/* The attributes of the pages of one segment: of their state where it shows RAM. */
+static gboolean set_segment_attributes(Memory *memory, guint index, GError **error)
+{
+	guint64 gpa = ram_segment_gpa(index), size = ram_segment_size(index);
+	RamRun run, part;
+
+	if (!ram_find(&memory->ram, gpa, size, &run))
+		return engine_set_attribute(memory, gpa, size, FALSE, error);
+	for (part = run; part.first < run.first + run.pages; part.first += part.pages) {
+		gboolean is_shared = bitmap_get(run.block->shared, part.first);
+
+		part.pages = bitmap_run(run.block->shared, part.first,
+					run.first + run.pages - part.first);
+		if (!engine_set_attribute(memory, ram_run_gpa(&part), ram_run_size(&part),
+					  !is_shared, error))
+			return FALSE;
+	}
 	return TRUE;
+}
+
+gboolean engine_show_segments(Memory *memory, guint32 shown, GError **error)
+{
+	static const Rom no_image;
+	const Rom *image = memory->image ? &g_array_index(memory->roms, Rom, memory->image - 1) :
+					   &no_image;
+
+	if (!mapping_show_segments(memory->vm, &memory->ram, shown, image, error))
+		return FALSE;
+	for (guint i = 0; i < RAM_SEGMENTS && memory->is_protected; i++) {
+		if (!set_segment_attributes(memory, i, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+gboolean engine_show_rom(Memory *memory, guint rom, gboolean is_shown, GError **error)
+{
+	return mapping_show_rom(memory->vm, &g_array_index(memory->roms, Rom, rom), is_shown,
+				error);
+}
+
+gboolean memory_show_segments(Memory *memory, guint32 shown, GError **error)
+{
+	MemoryRequest request = { .type = MEMORY_REQUEST_SHOW_SEGMENTS, .segments = shown };
+	gboolean done;
+
+	if (memory->is_protected)
+		return engine_request(memory, &request, error);
+	g_mutex_lock(&memory->lock);
+	done = engine_show_segments(memory, shown, error);
+	g_mutex_unlock(&memory->lock);
+	return done;
+}
+
+gboolean memory_show_rom(Memory *memory, guint rom, gboolean is_shown, GError **error)
+{
+	MemoryRequest request = {
+		.type = MEMORY_REQUEST_SHOW_ROM,
+		.rom = rom,
+		.is_shown = is_shown,
+	};
+	gboolean done;
+
+	if (memory->is_protected)
+		return engine_request(memory, &request, error);
+	g_mutex_lock(&memory->lock);
+	done = engine_show_rom(memory, rom, is_shown, error);
+	g_mutex_unlock(&memory->lock);
+	return done;
+}
+
+gboolean memory_add_rom(Memory *memory, guint64 gpa, guint8 *content, guint64 size,
+			gboolean is_image, guint *rom, GError **error)
+{
+	const Rom new_rom = {
+		.gpa = gpa,
+		.size = size,
+		.content = content,
+		.slot = kvm_vm_new_memslot(memory->vm),
+	};
+
+	g_array_append_val(memory->roms, new_rom);
+	*rom = memory->roms->len - 1;
+	if (is_image)
+		memory->image = memory->roms->len;
+	return memory_show_rom(memory, *rom, TRUE, error);
 }
 
 gboolean memory_reclaim(Memory *memory, guint64 gpa, guint64 size, guint64 *reclaimed,
@@ -342,6 +445,7 @@ static gboolean discard_protected(Memory *memory, GError **error)
 	if (!discard_hole(memory, MEMORY_VGA_HOLE_START, MEMORY_VGA_HOLE_END, error) ||
 	    !discard_hole(memory, memory->ram.low_end, MEMORY_HIGH_BASE, error))
 		return FALSE;
+	/* Hidden segments too: the caller says anew which are shown. */
 	for (guint i = 0; i < memory->ram.n_blocks; i++) {
 		RamBlock *block = &memory->ram.blocks[i];
 		const RamRun all = { .block = block, .pages = block->size >> PAGE_SHIFT };

@@ -25,6 +25,17 @@ typedef struct VcpuSet VcpuSet;
 #define MEMORY_VGA_HOLE_START 0xa0000ull
 #define MEMORY_VGA_HOLE_END   0xc0000ull
 
+/*
+ * Addresses in which the engine has its own memory, the courier's: between the local APICs
+ * and KVM's pages, where a q35 has nothing. Below 4 GiB, because what lies above RAM is where
+ * firmware and guests put PCI's windows.
+ */
+#define MEMORY_WINDOW_START 0xfef00000ull
+#define MEMORY_WINDOW_END   0xfef44000ull
+
+/* A bit for each segment that PAM registers show and hide: see mapping.h. */
+#define MEMORY_SEGMENTS_ALL 0x1fffu
+
 typedef enum {
 	MEMORY_POLICY_ON_DEMAND,  /* a host touch converts the page, content kept */
 	MEMORY_POLICY_GUEST_ONLY, /* a host touch pauses the domain */
@@ -78,10 +89,47 @@ guint64 memory_high_end(const Memory *memory);
  * memory_populate - put content into guest RAM, into private pages where the VM has them
  * @gpa: any alignment; [gpa, gpa + size) must be RAM, else an error that names it
  *
- * For launch and reset, while every vCPU is outside KVM_RUN. Bytes of a page that are not
- * covered keep their content.
+ * For launch and reset, while every vCPU is outside KVM_RUN; counted as conversions to
+ * private. Bytes of a page that are not covered keep their content.
  */
 gboolean memory_populate(Memory *memory, guint64 gpa, const void *data, gsize size, GError **error);
+
+/*
+ * memory_read, memory_write - what a device does by DMA: content moves, no page is converted
+ * @gpa: any alignment; an error names what of [gpa, gpa + size) is no RAM, before which all
+ *       has been copied
+ *
+ * Any thread but the memory thread, with any of the VMM's locks but the engine's own; waits
+ * for a trip of the courier where pages are private.
+ */
+gboolean memory_read(Memory *memory, guint64 gpa, void *data, gsize size, GError **error);
+gboolean memory_write(Memory *memory, guint64 gpa, const void *data, gsize size, GError **error);
+
+/*
+ * memory_show_segments - choose which segments between 768 KiB and 1 MiB show RAM
+ * @shown: a bit a segment; in the others the guest finds the end of the image, or nothing
+ *
+ * Content stays. Any thread but the memory thread; waits until every vCPU is outside KVM_RUN.
+ * Every segment shows RAM at first. After memory_discard() it has to be called.
+ */
+gboolean memory_show_segments(Memory *memory, guint32 shown, GError **error);
+
+/*
+ * memory_add_rom - let the guest read the host's memory at an address that is no RAM
+ * @content:  @size bytes, page-aligned; lent for the engine's life. The guest cannot write
+ *            there: that is an MMIO access
+ * @is_image: its last bytes are what hidden segments show up to 1 MiB
+ * @rom:      for memory_show_rom()
+ *
+ * Before the first vCPU runs. It is shown at once. What it holds is the host's and public: it
+ * is counted neither as private nor as shared.
+ */
+gboolean memory_add_rom(Memory *memory, guint64 gpa, guint8 *content, guint64 size,
+			gboolean is_image, guint *rom, GError **error);
+
+/* Hides a ROM, so that reads are MMIO accesses too, or shows it again; as memory_show_segments().
+ */
+gboolean memory_show_rom(Memory *memory, guint rom, gboolean is_shown, GError **error);
 
 /*
  * memory_release_touches - bring every vCPU out of KVM_RUN, also those whose touches wait

@@ -62,27 +62,70 @@ static gboolean add_block(Ram *ram, KvmVm *vm, guint64 gpa, guint64 end, GError 
 	block->guest_memfd = -1;
 	if (is_protected && !create_guest_memfd(block, vm, error))
 		return FALSE;
-	if (!map_userspace(block, is_protected, error))
-		return FALSE;
-	return kvm_vm_add_memslot(vm,
-				  &(KvmMemslot){
-					  .gpa = block->gpa,
-					  .size = block->size,
-					  .userspace = block->userspace,
-					  .guest_memfd = block->guest_memfd,
-				  },
-				  error);
+	return map_userspace(block, is_protected, error);
+}
+
+/* The memslot of [gpa, gpa + size), which lies in a block. */
+static void fill_memslot(const RamBlock *block, guint64 gpa, guint64 size, KvmMemslot *memslot)
+{
+	*memslot = (KvmMemslot){
+		.gpa = gpa,
+		.size = size,
+		.userspace = block->userspace + (gpa - block->gpa),
+		.guest_memfd = block->guest_memfd,
+		.guest_memfd_offset = gpa - block->gpa,
+	};
+}
+
+static RamBlock *segments_block(const Ram *ram)
+{
+	return (RamBlock *)&ram->blocks[1];
+}
+
+void ram_segment_memslot(const Ram *ram, guint index, KvmMemslot *memslot)
+{
+	fill_memslot(segments_block(ram), ram_segment_gpa(index), ram_segment_size(index), memslot);
+}
+
+static gboolean add_memslot(Ram *ram, KvmVm *vm, GError **error)
+{
+	const RamBlock *block = &ram->blocks[ram->n_blocks - 1];
+	KvmMemslot memslot;
+
+	fill_memslot(block, block->gpa, block->size, &memslot);
+	return kvm_vm_add_memslot(vm, &memslot, error);
+}
+
+static gboolean add_segments(Ram *ram, KvmVm *vm, GError **error)
+{
+	for (guint i = 0; i < RAM_SEGMENTS; i++) {
+		RamSegment *segment = &ram->segments[i];
+		KvmMemslot memslot;
+
+		segment->slot = kvm_vm_new_memslot(vm);
+		ram_segment_memslot(ram, i, &memslot);
+		if (!kvm_vm_set_memslot(vm, segment->slot, &memslot, error))
+			return FALSE;
+		segment->state = RAM_SEGMENT_RAM;
+	}
+	return TRUE;
 }
 
 gboolean ram_init(Ram *ram, KvmVm *vm, guint64 size, GError **error)
 {
 	ram->low_end = size < RAM_LOW_MAX ? size : RAM_LOW_SPLIT;
 	ram->high_end = MEMORY_HIGH_BASE + (size - ram->low_end);
-	if (!add_block(ram, vm, 0, MEMORY_VGA_HOLE_START, error) ||
-	    !add_block(ram, vm, MEMORY_VGA_HOLE_END, ram->low_end, error))
+	if (!add_block(ram, vm, 0, MEMORY_VGA_HOLE_START, error) || !add_memslot(ram, vm, error) ||
+	    !add_block(ram, vm, RAM_SEGMENTS_START, RAM_SEGMENTS_END, error) ||
+	    !add_segments(ram, vm, error))
+		return FALSE;
+	if (ram->low_end > RAM_SEGMENTS_END &&
+	    (!add_block(ram, vm, RAM_SEGMENTS_END, ram->low_end, error) ||
+	     !add_memslot(ram, vm, error)))
 		return FALSE;
 	if (ram->high_end > MEMORY_HIGH_BASE)
-		return add_block(ram, vm, MEMORY_HIGH_BASE, ram->high_end, error);
+		return add_block(ram, vm, MEMORY_HIGH_BASE, ram->high_end, error) &&
+		       add_memslot(ram, vm, error);
 	return TRUE;
 }
 
@@ -101,6 +144,30 @@ void ram_clear(Ram *ram)
 	ram->n_blocks = 0;
 }
 
+/* The first part of [*start, *end), which lies in the segments, that shows RAM. */
+static gboolean find_shown(const Ram *ram, guint64 *start, guint64 *end)
+{
+	gboolean is_found = FALSE;
+	guint64 last = *end;
+
+	for (guint i = 0; i < RAM_SEGMENTS; i++) {
+		guint64 segment = ram_segment_gpa(i), segment_end = segment + ram_segment_size(i);
+		gboolean is_shown = ram->segments[i].state == RAM_SEGMENT_RAM;
+
+		if (segment_end <= *start || segment >= last)
+			continue;
+		if (!is_shown && is_found)
+			break;
+		if (!is_shown)
+			continue;
+		if (!is_found)
+			*start = MAX(*start, segment);
+		*end = MIN(last, segment_end);
+		is_found = TRUE;
+	}
+	return is_found;
+}
+
 gboolean ram_find(Ram *ram, guint64 gpa, guint64 size, RamRun *run)
 {
 	for (guint i = 0; i < ram->n_blocks; i++) {
@@ -109,6 +176,8 @@ gboolean ram_find(Ram *ram, guint64 gpa, guint64 size, RamRun *run)
 		guint64 end = MIN(gpa + size, block->gpa + block->size);
 
 		if (start >= end)
+			continue;
+		if (block == segments_block(ram) && !find_shown(ram, &start, &end))
 			continue;
 		run->block = block;
 		run->first = (start - block->gpa) >> PAGE_SHIFT;

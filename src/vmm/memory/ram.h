@@ -4,12 +4,15 @@
  *
  * Theory of operation
  *
- * RAM is up to three blocks: below the VGA hole, from there to the hole under 4 GiB, and
- * from 4 GiB on. Each has one userspace mapping, one memslot and, in a software-protected
- * VM, one guest_memfd and two bits a page:
+ * RAM is up to four blocks: below the VGA hole, from there to 1 MiB, from there to the hole
+ * under 4 GiB, and from 4 GiB on. Each has one userspace mapping, one memslot and, in a
+ * software-protected VM, one guest_memfd and two bits a page:
  *
  *   shared     the page's attribute is shared; clear means private
  *   populated  the userspace mapping holds a page there; only ever set on a shared page
+ *
+ * The block that ends at 1 MiB is made of segments with a memslot each, which the guest shows
+ * and hides by PAM registers; see mapping.h.
  *
  * The bits are the engine's, under its lock. The mapping of a software-protected VM stays
  * absent until the engine puts pages there.
@@ -36,9 +39,27 @@ typedef struct {
 	Bitmap *populated;
 } RamBlock;
 
+/* PAM's segments: twelve of 16 KiB from 768 KiB on, and one of 64 KiB behind them. */
+#define RAM_SEGMENTS	   13
+#define RAM_SEGMENTS_START 0xc0000ull
+#define RAM_SEGMENTS_END   0x100000ull
+#define RAM_SEGMENT_SIZE   0x4000ull
+
+typedef enum {
+	RAM_SEGMENT_ABSENT, /* no memslot */
+	RAM_SEGMENT_RAM,
+	RAM_SEGMENT_IMAGE, /* or absent where the image does not reach */
+} RamSegmentState;
+
 typedef struct {
-	RamBlock blocks[3];
+	guint slot;
+	RamSegmentState state;
+} RamSegment;
+
+typedef struct {
+	RamBlock blocks[4];
 	guint n_blocks;
+	RamSegment segments[RAM_SEGMENTS];
 	guint64 low_end;
 	guint64 high_end; /* MEMORY_HIGH_BASE where there is no high block */
 } Ram;
@@ -50,19 +71,38 @@ typedef struct {
 	guint64 pages;
 } RamRun;
 
-/* Fills @ram for @size bytes of RAM and makes its memslots. */
+/* Fills @ram for @size bytes of RAM and makes its memslots; every segment shows its RAM. */
 gboolean ram_init(Ram *ram, KvmVm *vm, guint64 size, GError **error);
 void ram_clear(Ram *ram);
 
 /*
  * ram_find - the first run of [gpa, gpa + size) that is RAM, in whole pages
  *
+ * A segment that does not show its RAM is none.
+ *
  * Return: FALSE where nothing of the range is RAM.
  */
 gboolean ram_find(Ram *ram, guint64 gpa, guint64 size, RamRun *run);
 
-/* The same for an address in the userspace mapping of a block; a run of one page. */
+/*
+ * The same for an address in the userspace mapping of a block; a run of one page. It finds
+ * those of hidden segments too.
+ */
 gboolean ram_find_userspace(Ram *ram, guint64 address, RamRun *run);
+
+static inline guint64 ram_segment_gpa(guint index)
+{
+	return RAM_SEGMENTS_START + index * RAM_SEGMENT_SIZE;
+}
+
+static inline guint64 ram_segment_size(guint index)
+{
+	return index == RAM_SEGMENTS - 1 ? RAM_SEGMENTS_END - ram_segment_gpa(index) :
+					   RAM_SEGMENT_SIZE;
+}
+
+/* The memslot that shows a segment's RAM. */
+void ram_segment_memslot(const Ram *ram, guint index, KvmMemslot *memslot);
 
 static inline guint64 ram_run_gpa(const RamRun *run)
 {
