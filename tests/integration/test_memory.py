@@ -15,6 +15,9 @@ ENOSYS = -1000
 # An address without RAM in a guest of 64 MiB, below the end of what may be converted.
 HOLE = 0xd0000000
 
+# Where the courier's memory is: MEMORY_WINDOW_START of src/vmm/memory/memory.h.
+COURIER = 0xfef00000
+
 # Whether an exit comes with the address of the next instruction: always on Intel's.
 with open("/proc/cpuinfo", encoding="ascii") as _file:
     _flags = _file.read().split()
@@ -99,8 +102,10 @@ class Hypercall(GuestTest):
                 (GROUND, (1 << 52) + 1, SHARED),  # wraps to one page
                 (1 << 63, 1, SHARED),
                 ((1 << 64) - PAGE, 2, SHARED),
-                (4 << 30, 1, SHARED),             # the courier's memslot
-                ((4 << 30) - PAGE, 2, SHARED)):   # from a hole into it
+                (COURIER, 1, SHARED),             # the courier's memslot
+                (COURIER - PAGE, 2, PRIVATE),     # reaches into it
+                (4 << 30, 1, SHARED),             # beyond the end of RAM
+                ((4 << 30) - PAGE, 2, SHARED)):   # half of it
             self.assertEqual(guest.map(gpa, pages, attributes), EINVAL,
                              f"gpa {gpa:#x}, {pages:#x} pages, attributes {attributes:#x}")
         self.assertGuestSees(GROUND, 2 * PAGE, 0x77)
@@ -377,12 +382,11 @@ class Hostile(GuestTest):
 
     def test_rubbish_in_the_couriers_memory_ends_the_guest_only(self):
         guest = self.guest
-        courier = 4 << 30
         guest.call("fill", GROUND, PAGE, 0x61)
         guest.call("mapfifth")
-        guest.call("fill", courier, 264 << 10, 0xee)
+        guest.call("fill", COURIER, 264 << 10, 0xee)
         # The code is behind it, in a read-only slot.
-        guest.call("write", courier + (264 << 10), 0)
+        guest.call("write", COURIER + (264 << 10), 0)
         self.assertEqual(guest.qmp.execute("query-status")["status"], "running")
         guest.begin(1, "outs", GROUND, 16)
         guest.qmp.wait_event("GMEM_INTERNAL_ERROR", 30)
