@@ -99,6 +99,8 @@ guint64 engine_mark(Memory *memory, const RamRun *run, gboolean is_shared)
 	guint64 changed = bitmap_fill(run->block->shared, run->first, run->pages, is_shared)
 			  << PAGE_SHIFT;
 
+	/* Whoever shares it for a touch of the host's says so after. */
+	lent_pages_remove(run->block->lent, run->first, run->pages);
 	if (is_shared) {
 		statistics->shared_bytes += changed;
 		statistics->private_bytes -= changed;

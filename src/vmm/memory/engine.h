@@ -71,9 +71,11 @@ struct Memory {
 
 	/* The memory thread's own. */
 	Courier *courier;
-	GArray *pending;	  /* of PendingTouch */
-	guint64 next_touch_gpa;	  /* where the last touch's run ended */
-	guint64 next_touch_pages; /* how long a run the next touch there gets */
+	GArray *pending;	    /* of PendingTouch */
+	guint64 next_touch_gpa;	    /* where the last touch's run ended */
+	guint64 next_touch_pages;   /* how long a run the next touch there gets */
+	gint64 reclaim_interval_ns; /* a tick of LentPages; 0: never */
+	gint64 next_tick_ns;	    /* or 0 */
 
 	/* Guarded by lock, with each block's bitmaps and the attributes that KVM keeps. */
 	GMutex lock;

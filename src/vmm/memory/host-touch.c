@@ -39,6 +39,8 @@
 /* What a touch of a shared page that is not there yet brings along: zeroes cost little. */
 #define ZERO_RUN_MAX 64
 
+#define NS_PER_MS    1000000
+
 /* Finds out which vCPU touches, and in which KVM_RUN; FALSE where that is not certain. */
 static gboolean identify(Memory *memory, const guint64 entries_before[VCPU_MAX],
 			 PendingTouch *touch)
@@ -80,8 +82,8 @@ static void read_touches(Memory *memory)
 	}
 }
 
-/* Waits for a touch, a request, a vCPU that left, or the end. */
-static void wait_for_event(Memory *memory)
+/* Waits for a touch, a request, a vCPU that left, the end, or so long; -1: for ever. */
+static void wait_for_event(Memory *memory, int timeout_ms)
 {
 	struct pollfd fds[] = {
 		{ .fd = memory->userfault_fd, .events = POLLIN },
@@ -89,7 +91,7 @@ static void wait_for_event(Memory *memory)
 	};
 	eventfd_t value;
 
-	if (poll(fds, G_N_ELEMENTS(fds), -1) > 0 && fds[1].revents & POLLIN)
+	if (poll(fds, G_N_ELEMENTS(fds), timeout_ms) > 0 && fds[1].revents & POLLIN)
 		(void)eventfd_read(memory->wake_fd, &value);
 }
 
@@ -122,7 +124,7 @@ static void hold_vcpus(Memory *memory)
 		find_blocked(memory, excused);
 		if (vcpu_set_is_outside(memory->vcpus, excused))
 			return;
-		wait_for_event(memory);
+		wait_for_event(memory, -1);
 	}
 }
 
@@ -180,6 +182,7 @@ static gboolean convert_with_content(Memory *memory, const RamRun *run, GError *
 		return FALSE;
 	engine_mark_populated(memory, run, TRUE);
 	engine_mark(memory, run, TRUE);
+	lent_pages_add(run->block->lent, run->first, run->pages);
 	return engine_free_private(run, error);
 }
 
@@ -358,7 +361,7 @@ static gboolean hold_vcpus_outside(Memory *memory, GError **error)
 		}
 		if (!memory->vcpus || vcpu_set_is_outside(memory->vcpus, NULL))
 			return TRUE;
-		wait_for_event(memory);
+		wait_for_event(memory, -1);
 	}
 }
 
@@ -436,6 +439,74 @@ static gboolean reclaim(Memory *memory, MemoryRequest *request, GError **error)
 	return done;
 }
 
+/* Takes back what is due of one block. */
+static gboolean reclaim_due(Memory *memory, RamBlock *block, GError **error)
+{
+	guint64 reclaimed = 0;
+	RamRun run = { .block = block };
+
+	while (lent_pages_next_due(block->lent, run.first + run.pages, &run.first, &run.pages)) {
+		if (!reclaim_run(memory, &run, &reclaimed, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/*
+ * A tick: pages that the host has had for long enough go back. Where a touch waits, the
+ * machine is paused, and they have to wait too. With Memory.lock held.
+ */
+static void reclaim_lent(Memory *memory)
+{
+	g_autoptr(GError) error = NULL;
+	gboolean is_due = FALSE;
+
+	for (guint i = 0; i < memory->ram.n_blocks; i++)
+		is_due |= lent_pages_tick(memory->ram.blocks[i].lent);
+	if (!is_due || memory->has_failed || memory->stalled->len > 0)
+		return;
+	if (hold_vcpus_outside(memory, NULL)) {
+		for (guint i = 0; i < memory->ram.n_blocks && !error; i++)
+			(void)reclaim_due(memory, &memory->ram.blocks[i], &error);
+		if (error)
+			engine_fail(memory, error);
+	}
+	release_vcpus(memory);
+}
+
+static gboolean has_lent(const Memory *memory)
+{
+	for (guint i = 0; i < memory->ram.n_blocks; i++) {
+		if (lent_pages_count(memory->ram.blocks[i].lent) > 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Lets the ticks pass that are over; returns milliseconds until the next, or -1. */
+static int keep_time(Memory *memory)
+{
+	gint64 now = engine_now_ns();
+	gboolean has_any;
+
+	if (!memory->reclaim_interval_ns)
+		return -1;
+	g_mutex_lock(&memory->lock);
+	if (memory->next_tick_ns && now >= memory->next_tick_ns) {
+		reclaim_lent(memory);
+		memory->next_tick_ns = 0;
+	}
+	has_any = has_lent(memory);
+	g_mutex_unlock(&memory->lock);
+	if (!has_any) {
+		memory->next_tick_ns = 0;
+		return -1;
+	}
+	if (!memory->next_tick_ns)
+		memory->next_tick_ns = now + memory->reclaim_interval_ns;
+	return (memory->next_tick_ns - now) / NS_PER_MS + 1;
+}
+
 /* A guest that changes what is where under a touch that waits has no way on. */
 static gboolean change_mapping(Memory *memory, const MemoryRequest *request, GError **error)
 {
@@ -503,7 +574,7 @@ gpointer engine_run_memory_thread(gpointer data)
 	Memory *memory = data;
 
 	while (serve_requests(memory)) {
-		wait_for_event(memory);
+		wait_for_event(memory, keep_time(memory));
 		g_mutex_lock(&memory->lock);
 		read_touches(memory);
 		g_mutex_unlock(&memory->lock);

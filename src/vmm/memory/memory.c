@@ -101,6 +101,7 @@ Memory *memory_new(KvmVm *vm, const MemoryConfig *config, GError **error)
 	memory->vm = vm;
 	memory->size = config->size;
 	memory->policy = config->policy;
+	memory->reclaim_interval_ns = config->reclaim_seconds * G_GINT64_CONSTANT(1000000000);
 	memory->listener = config->listener;
 	memory->opaque = config->opaque;
 	memory->is_protected = kvm_vm_type(vm) == KVM_VM_SW_PROTECTED;
@@ -454,6 +455,7 @@ static gboolean discard_protected(Memory *memory, GError **error)
 		    !engine_free_private(&all, error) || !engine_free_shared(memory, &all, error))
 			return FALSE;
 		engine_mark(memory, &all, FALSE);
+		lent_pages_forget(block->lent);
 	}
 	return TRUE;
 }

@@ -61,6 +61,7 @@ typedef struct {
 	guint64 size; /* bytes of RAM, page-aligned, 1 MiB to MEMORY_MAX_SIZE */
 	MemoryPolicy policy;
 	int userfaultfd_device; /* an open /dev/userfaultfd, or -1: use userfaultfd(2) */
+	guint reclaim_seconds;	/* after which a page that the host touched goes back; 0: never */
 	const MemoryListener *listener;
 	void *opaque;
 } MemoryConfig;

@@ -23,6 +23,7 @@ static gboolean create_guest_memfd(RamBlock *block, KvmVm *vm, GError **error)
 	}
 	block->shared = bitmap_new(block->size >> PAGE_SHIFT);
 	block->populated = bitmap_new(block->size >> PAGE_SHIFT);
+	block->lent = lent_pages_new(block->size >> PAGE_SHIFT);
 	return TRUE;
 }
 
@@ -140,6 +141,7 @@ void ram_clear(Ram *ram)
 			close(block->guest_memfd);
 		g_clear_pointer(&block->shared, bitmap_free);
 		g_clear_pointer(&block->populated, bitmap_free);
+		g_clear_pointer(&block->lent, lent_pages_free);
 	}
 	ram->n_blocks = 0;
 }

@@ -23,6 +23,7 @@
 
 #include "vmm/kvm/vm.h"
 #include "vmm/memory/bitmap.h"
+#include "vmm/memory/lent-pages.h"
 
 #define PAGE_SHIFT 12
 
@@ -37,6 +38,7 @@ typedef struct {
 	int guest_memfd; /* -1 in an ordinary VM */
 	Bitmap *shared;
 	Bitmap *populated;
+	LentPages *lent; /* of the shared ones, those that a host touch made so */
 } RamBlock;
 
 /* PAM's segments: twelve of 16 KiB from 768 KiB on, and one of 64 KiB behind them. */
