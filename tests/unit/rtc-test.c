@@ -50,7 +50,7 @@ static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	fixture->bench.now = EPOCH * SECOND;
 	line = bench_line(&fixture->bench, 8);
 	fixture->timer = bench_timer(&fixture->bench);
-	fixture->rtc = rtc_new(&line, &fixture->timer);
+	fixture->rtc = rtc_new(&line, &fixture->timer, 0);
 	bus_add(fixture->bench.bus, BASE, RTC_PORTS, "rtc", &rtc_operations, fixture->rtc);
 }
 

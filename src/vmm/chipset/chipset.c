@@ -130,7 +130,7 @@ Chipset *chipset_new(const ChipsetConfig *config, GError **error)
 	line.line = COM1_IRQ;
 	chipset->serial = serial_new(&line, config->serial_backend, config->serial_opaque);
 	line.line = RTC_IRQ;
-	chipset->rtc = rtc_new(&line, &config->rtc_timer);
+	chipset->rtc = rtc_new(&line, &config->rtc_timer, config->rtc_offset);
 	describe_memory(chipset->rtc, config->ram_low_end, config->ram_high_end);
 	line.line = ACPI_SCI;
 	chipset->pm = acpi_pm_new(&line, &config->pm_timer, config->host->power_off,

@@ -32,6 +32,7 @@ typedef struct {
 	const SerialBackend *serial_backend;
 	void *serial_opaque;
 	DeviceTimer rtc_timer; /* on the host's time since the epoch */
+	gint64 rtc_offset;     /* seconds that the RTC starts ahead of that */
 	DeviceTimer pm_timer;  /* on a clock that does not jump */
 	guint64 ram_low_end;   /* end of RAM below 4 GiB, and above it: for CMOS memory */
 	guint64 ram_high_end;

@@ -498,7 +498,7 @@ const BusOperations rtc_operations = {
 	.max_access = 1,
 };
 
-Rtc *rtc_new(const InterruptLine *irq, const DeviceTimer *timer)
+Rtc *rtc_new(const InterruptLine *irq, const DeviceTimer *timer, gint64 offset)
 {
 	Rtc *rtc = g_new0(Rtc, 1);
 
@@ -507,6 +507,7 @@ Rtc *rtc_new(const InterruptLine *irq, const DeviceTimer *timer)
 	/* As a PC's firmware leaves it: 32768 Hz, 1024 periodic interrupts a second, 24 hours. */
 	rtc->reg_a = A_DIVIDER_32KHZ | 6;
 	rtc->reg_b = B_24_HOUR;
+	rtc->offset = offset;
 	rtc->seen = chain_now(rtc);
 	return rtc;
 }

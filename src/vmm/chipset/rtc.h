@@ -21,10 +21,10 @@ typedef struct Rtc Rtc;
 extern const BusOperations rtc_operations;
 
 /*
- * rtc_new - make a clock that shows the time of @timer's clock as UTC
+ * rtc_new - make a clock that starts at the UTC of @timer's clock, or @offset seconds ahead
  * @timer: its clock is the host's time since the epoch; the caller keeps it alive
  */
-Rtc *rtc_new(const InterruptLine *irq, const DeviceTimer *timer);
+Rtc *rtc_new(const InterruptLine *irq, const DeviceTimer *timer, gint64 offset);
 void rtc_free(Rtc *rtc);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Rtc, rtc_free)
 

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * cpuid.h - what a processor says of itself
+ * cpuid.h - what a processor says of itself, and its place among the others
+ *
+ * Theory of operation
+ *
+ * A processor's APIC id is made of its numbers of socket, die, core and thread, each in as
+ * many bits as its largest value takes; that is what leaves 0xb and 0x1f tell, and how every
+ * guest reads an id. Where a count is no power of two, ids have gaps. KVM's vCPU id is the
+ * APIC id. What is numbered without gaps here is the index: 0 to the count of processors.
  */
 #pragma once
 
@@ -9,23 +16,75 @@
 #include "vmm/kvm/kvm-uapi.h"
 #include "vmm/kvm/vm.h"
 
+/* Each at least 1: sockets, dies in one, cores in a die, threads in a core. */
+typedef struct {
+	guint sockets;
+	guint dies;
+	guint cores;
+	guint threads;
+} CpuTopology;
+
+/* What makes this guest's processors differ from what KVM offers. */
+typedef struct {
+	CpuTopology topology;
+	const GArray *features; /* of CpuFeatureChoice; NULL or empty: as the host */
+	gboolean no_kvmclock;
+	gboolean no_pmu;
+} CpuModel;
+
+/* 255 is the broadcast address of xAPIC mode. */
+#define CPUID_MAX_APIC_ID 254
+
 /*
- * cpuid_new - the CPUID of one vCPU: all that KVM supports here, less what this machine
- * leaves out, with this vCPU's place in the topology
- * @index: APIC id, below @count
- * @count: vCPUs of the machine, seen as cores of one package
+ * cpuid_check_topology - whether a topology has exactly @count processors, and none of them
+ * an APIC id above CPUID_MAX_APIC_ID
+ */
+gboolean cpuid_check_topology(const CpuTopology *topology, guint count, GError **error);
+
+/* Return: the APIC id of processor @index of a topology that was checked. */
+guint32 cpuid_apic_id(const CpuTopology *topology, guint index);
+
+/*
+ * cpuid_new - the CPUID of one vCPU: all that KVM supports here, less what this machine and
+ * @model leave out, with this vCPU's place in the topology
+ * @index: of the vCPU, not its APIC id
  *
  * Left out: nested virtualization (KVM does not support it in this VM type) and, in a
  * software-protected VM, each paravirtual feature by which KVM would go on writing to guest
  * memory: asynchronous page faults, steal time (with it PV TLB flush) and PV EOI. kvmclock
  * stays, being worth its one page.
  *
- * Return: for g_free(), or NULL with @error set.
+ * Return: for g_free(), or NULL with @error set, also where a feature that @model requires
+ * is not there.
  */
-struct kvm_cpuid2 *cpuid_new(KvmVm *vm, guint index, guint count, GError **error);
+struct kvm_cpuid2 *cpuid_new(KvmVm *vm, const CpuModel *model, guint index, GError **error);
 
 /* Everything that KVM supports here, unchanged; for g_free(). */
 struct kvm_cpuid2 *cpuid_new_supported(KvmVm *vm, GError **error);
+
+/* Return: no entries yet, with room for as many as may be; for g_free(). */
+struct kvm_cpuid2 *cpuid_new_empty(void);
+
+/* What cpuid_new() asks KVM for besides the leaves. */
+typedef struct {
+	KvmVmType vm_type;
+	gboolean has_tsc_deadline; /* KVM_CAP_TSC_DEADLINE_TIMER */
+} CpuidHost;
+
+/*
+ * cpuid_specialize - the work of cpuid_new() on leaves that the caller has: made by
+ * cpuid_new_supported() or cpuid_new_empty()
+ */
+gboolean cpuid_specialize(struct kvm_cpuid2 *cpuid, const CpuidHost *host, const CpuModel *model,
+			  guint index, GError **error);
+
+/*
+ * cpuid_physical_bits - width of the guest physical addresses that can be used, in bits
+ *
+ * The guest's own, or the host's second-level page tables' where KVM says that they reach
+ * less far (leaf 0x80000008, EAX bits 23 to 16).
+ */
+guint cpuid_physical_bits(struct kvm_cpuid2 *cpuid);
 
 /* Return: the entry of a leaf, or NULL. */
 struct kvm_cpuid_entry2 *cpuid_find(struct kvm_cpuid2 *cpuid, guint32 function, guint32 index);

@@ -20,6 +20,7 @@
 #include <glib.h>
 #include <sys/types.h>
 
+#include "vmm/kvm/cpuid.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/memory/memory.h"
 
@@ -45,7 +46,8 @@ typedef struct {
 } VcpuHandlers;
 
 typedef struct {
-	guint count; /* 1 to VCPU_MAX; APIC ids are 0 to count - 1 */
+	guint count;	     /* 1 to VCPU_MAX */
+	const CpuModel *cpu; /* its topology has been checked; only lent to vcpu_set_new() */
 	const VcpuHandlers *handlers;
 	void *opaque; /* for the handlers */
 } VcpuConfig;

@@ -337,6 +337,7 @@ static gboolean make_core(Machine *machine, const MachineConfig *config, GError 
 	};
 	const VcpuConfig vcpus = {
 		.count = config->vcpus,
+		.cpu = &config->cpu,
 		.handlers = &vcpu_handlers,
 		.opaque = machine,
 	};
@@ -360,6 +361,7 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 		.ram_low_end = memory_low_end(machine->memory),
 		.ram_high_end = memory_high_end(machine->memory),
 		.debug_exit_port = config->debug_exit_port,
+		.rtc_offset = config->rtc_offset,
 	};
 
 	machine->rtc_timer = host_timer_new(CLOCK_REALTIME, machine->context, &machine->device_lock,
@@ -370,8 +372,8 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 					   on_pm_expired, machine, error);
 	if (!machine->pm_timer)
 		return FALSE;
-	machine->console = console_new(config->console_fd, config->console_input_fd,
-				       config->console_log_fd, machine->context,
+	machine->console = console_new(config->serials[0].fd, config->serials[0].input_fd,
+				       config->serials[0].log_fd, machine->context,
 				       &machine->device_lock, error);
 	if (!machine->console)
 		return FALSE;

@@ -13,6 +13,7 @@
 
 #include <glib.h>
 
+#include "vmm/kvm/cpuid.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/memory/memory.h"
@@ -57,6 +58,37 @@ typedef enum {
 	MACHINE_ACTION_SHUTDOWN, /* end the process, or keep it in RUN_STATE_SHUTDOWN */
 } MachineAction;
 
+/* COM1 and COM2. */
+#define MACHINE_SERIALS 2
+
+/* What a serial port is connected to. The descriptors stay the caller's. */
+typedef struct {
+	gboolean is_present; /* the guest finds the port; always so with the first */
+	int fd;		     /* where it writes, or -1 */
+	int input_fd;	     /* where it reads: may be fd, or -1 */
+	int log_fd;	     /* where it writes too, or -1 */
+} MachineSerial;
+
+/* A node of the guest's memory; node n of the tables is element n of the array. */
+typedef struct {
+	guint64 cpus;		    /* bit n: vCPU n is in it */
+	guint64 memory_size;	    /* bytes, whole pages; RAM is dealt out in order */
+	guint8 distances[VCPU_MAX]; /* to node n, as ACPI's SLIT has them */
+} MachineNumaCell;
+
+/* A PCI Express root port on the root bus. */
+typedef struct {
+	guint8 slot;	 /* 1 to 30 */
+	guint8 function; /* 0 to 7; above 0 only where function 0 is multifunction */
+	guint8 chassis;
+	guint8 port; /* no two have chassis and port in common */
+	gboolean multifunction;
+} MachineRootPort;
+
+/*
+ * Exactly one of these says what runs: a payload; firmware, in flash or as a BIOS, which
+ * boots the kernel if there is one; or a kernel alone, which is entered directly.
+ */
 typedef struct {
 	KvmVmType vm_type;
 	MemoryPolicy policy;
@@ -64,14 +96,32 @@ typedef struct {
 	guint vcpus;		/* 1 to VCPU_MAX */
 	int kvm_fd;		/* open; the machine takes it over on success */
 	int userfaultfd_device; /* open /dev/userfaultfd or -1; taken over on success */
-	int kernel_fd;		/* bzImage; stays the caller's, read again at each reset */
-	int initrd_fd;		/* or -1 */
-	int payload_fd;		/* a flat payload for tests instead of a kernel, or -1 */
+
+	/* Files, each -1 where absent. They stay the caller's, and are read at each reset. */
+	int kernel_fd; /* bzImage */
+	int initrd_fd;
+	int payload_fd;	      /* a flat payload for tests */
+	int pflash_code_fd;   /* ends at 4 GiB; never written to */
+	int pflash_vars_fd;   /* right below it, open for reading and writing */
+	int bios_fd;	      /* a BIOS ROM that ends at 4 GiB */
+	int linuxboot_rom_fd; /* option ROM with which a BIOS boots the kernel */
+	int debug_console_fd; /* where what is written to port 0x402 goes; any kind of file */
 	const char *command_line;
-	int console_fd;	      /* where the first serial port writes, or -1; the caller's */
-	int console_input_fd; /* where it reads: may be console_fd, or -1; the caller's */
-	int console_log_fd;   /* where it writes too, or -1; the caller's */
-	int debug_exit_port;  /* port of isa-debug-exit, or -1 */
+
+	MachineSerial serials[MACHINE_SERIALS];
+	gboolean sercon;     /* SeaBIOS shows itself on the first serial port */
+	int debug_exit_port; /* port of isa-debug-exit, or -1 */
+
+	CpuModel cpu;	   /* its topology has exactly vcpus processors */
+	gint64 rtc_offset; /* seconds that the RTC starts ahead of the host's UTC */
+	gboolean hpet;
+	gboolean has_uuid;
+	guint8 uuid[16];	       /* in the order of its text */
+	const GPtrArray *smbios;       /* of SmbiosString, in order */
+	const GArray *numa_cells;      /* of MachineNumaCell; empty: no NUMA */
+	gboolean has_numa_distances;   /* at least one cell had distances: make a SLIT */
+	const GArray *pcie_root_ports; /* of MachineRootPort, in order */
+
 	MachineAction on_reboot;
 	gboolean keep_after_shutdown; /* --no-shutdown */
 } MachineConfig;
