@@ -53,6 +53,29 @@ make_guest_initramfs() {
 	rm -rf "$tree"
 }
 
+# Unpacks the firmware of one Debian release to a folder of GMEM_GUEST: OVMF's code and
+# variables.
+fetch_ovmf() {
+	local suite=$1 folder=$GMEM_GUEST/ovmf-$1 work=$GMEM_GUEST/work-$1
+	[ ! -e "$folder" ] || return 0
+	progress "downloading OVMF of $suite"
+	rm -rf "$work"
+	mkdir -p "$work/tree" "$work/files"
+	(cd "$work" && download_from "$suite" ovmf) || fail "ovmf of $suite cannot be downloaded" || return
+	dpkg-deb -x "$work"/ovmf_*.deb "$work/tree"
+	cp "$work"/tree/usr/share/OVMF/OVMF_{CODE,VARS}_4M.fd "$work/files/"
+	mv "$work/files" "$folder"
+	rm -rf "$work"
+}
+
+# Makes ready what firmware tests boot: two releases' OVMF, and SeaBIOS with the option ROM
+# by which it starts a kernel.
+prepare_firmware() {
+	install_packages ovmf seabios qemu-system-data || return
+	mkdir -p "$GMEM_GUEST"
+	fetch_ovmf bookworm && fetch_ovmf trixie
+}
+
 # Makes the guest's files, once; the initramfs anew when what it is made of has changed.
 prepare_guest() {
 	local parts=$GMEM_SOURCE/tools/guest.d

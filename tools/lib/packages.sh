@@ -61,46 +61,53 @@ debian_mirror() {
 		awk '$1 == "Debian" && $3 !~ /-/ { print $2, $3; exit }'
 }
 
-# Sets the array backports_options to apt-get's options for the release's backports.
-backports_options() {
-	local lists=$GMEM_CACHE/apt mirror uri codename
+# Sets the array suite_options to apt-get's options for a suite $1 that the machine may not
+# have among its package sources, and reads its lists, once in a run.
+suite_options() {
+	local suite=$1 lists=$GMEM_CACHE/apt/$1 mirror uri
 	update_lists
 	mirror=$(debian_mirror)
 	[ -n "$mirror" ] || fail "this machine has no package source of Debian's: add one to /etc/apt" || return
-	read -r uri codename <<<"$mirror"
+	read -r uri _ <<<"$mirror"
 	mkdir -p "$lists/lists/partial"
-	printf 'deb [signed-by=%s] %s %s-backports main\n' \
-		/usr/share/keyrings/debian-archive-keyring.gpg "$uri" "$codename" >"$lists/sources.list"
-	backports_release=$codename-backports
-	backports_options=(-o "Dir::Etc::SourceList=$lists/sources.list"
+	printf 'deb [signed-by=%s] %s %s main\n' \
+		/usr/share/keyrings/debian-archive-keyring.gpg "$uri" "$suite" >"$lists/sources.list"
+	suite_options=(-o "Dir::Etc::SourceList=$lists/sources.list"
 		-o "Dir::Etc::SourceParts=/dev/null"
 		-o "Dir::State::Lists=$lists/lists"
 		-o "Acquire::Check-Valid-Until=false")
-	[ -z "${backports_are_listed:-}" ] || return 0
-	progress "reading the package lists of $backports_release"
-	quietly as_root apt-get -q "${backports_options[@]}" update
-	backports_are_listed=1
+	[[ " ${listed_suites:-} " != *" $suite "* ]] || return 0
+	progress "reading the package lists of $suite"
+	quietly as_root apt-get -q "${suite_options[@]}" update
+	listed_suites="${listed_suites:-} $suite"
+}
+
+# Prints the name of the release's backports.
+backports_suite() {
+	local mirror
+	mirror=$(debian_mirror)
+	printf '%s-backports\n' "${mirror#* }"
 }
 
 # Installs packages from the release's backports, with what they need from either.
 install_backports() {
-	local mirror_lists package wanted=()
-	backports_options
-	mirror_lists=$GMEM_CACHE/apt/merged
+	local suite lists merged parts package wanted=()
+	suite=$(backports_suite)
+	suite_options "$suite"
+	lists=$GMEM_CACHE/apt/$suite merged=$GMEM_CACHE/apt/merged parts=$GMEM_CACHE/apt/parts
 	# Both sets of lists, so that the dependencies are found too.
-	mkdir -p "$mirror_lists/partial"
-	cp -f /var/lib/apt/lists/*_dists_* "$GMEM_CACHE"/apt/lists/*_dists_* "$mirror_lists/"
+	mkdir -p "$merged/partial" "$parts"
+	cp -f /var/lib/apt/lists/*_dists_* "$lists"/lists/*_dists_* "$merged/"
 	for package; do
-		wanted+=("$package/$backports_release")
+		wanted+=("$package/$suite")
 	done
-	mkdir -p "$GMEM_CACHE/apt/parts"
-	cp -f /etc/apt/sources.list.d/* "$GMEM_CACHE/apt/parts/" 2>/dev/null || true
-	cp -f "$GMEM_CACHE/apt/sources.list" "$GMEM_CACHE/apt/parts/gmem-backports.list"
-	progress "installing $* from $backports_release"
+	cp -f /etc/apt/sources.list.d/* "$parts/" 2>/dev/null || true
+	cp -f "$lists/sources.list" "$parts/gmem-backports.list"
+	progress "installing $* from $suite"
 	quietly as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get -q -y --no-install-recommends -t "$backports_release" \
-		-o "Dir::Etc::SourceParts=$GMEM_CACHE/apt/parts" \
-		-o "Dir::State::Lists=$mirror_lists" \
+		apt-get -q -y --no-install-recommends -t "$suite" \
+		-o "Dir::Etc::SourceParts=$parts" \
+		-o "Dir::State::Lists=$merged" \
 		install "${wanted[@]}"
 }
 
@@ -109,7 +116,12 @@ download_package() {
 	if [ -n "$(apt-cache -q policy "$1" 2>/dev/null)" ]; then
 		quietly apt-get -q download "$1"
 	else
-		backports_options
-		quietly apt-get -q "${backports_options[@]}" download "$1"
+		download_from "$(backports_suite)" "$1"
 	fi
+}
+
+# Downloads a package of another suite into the current folder.
+download_from() {
+	suite_options "$1"
+	quietly apt-get -q "${suite_options[@]}" download "$2"
 }
