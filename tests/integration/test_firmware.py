@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Stock firmware in private memory: OVMF of two Debian releases, and SeaBIOS."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from support.vmm import EMULATOR, GUEST, INITRD, KERNEL, Vmm
+
+RELEASES = ("bookworm", "trixie")
+BIOS = "/usr/share/seabios/bios-256k.bin"
+LINUXBOOT_ROM = "/usr/share/qemu/linuxboot_dma.bin"
+SHELL = r"Shell> "
+
+# The namespace of the variable that a test writes.
+GUID = "6c1b4a52-7f0e-4c2d-9e55-30a1d2f4b7c8"
+
+
+def ovmf(release, part):
+    """The path of OVMF's code or variables."""
+    return os.path.join(GUEST, f"ovmf-{release}", f"OVMF_{part}_4M.fd")
+
+
+class FirmwareTest(unittest.TestCase):
+    """A test with firmware, and a folder of its own."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="gmem-firmware.")
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def variables(self, release):
+        path = os.path.join(self.folder, "VARS.fd")
+        if not os.path.exists(path):
+            shutil.copyfile(ovmf(release, "VARS"), path)
+        return path
+
+    def boot(self, *arguments):
+        vmm = Vmm(*arguments)
+        self.addCleanup(vmm.end)
+        self.assertTrue(vmm.qmp.greeting)
+        return vmm
+
+    def boot_ovmf(self, release, *arguments):
+        return self.boot(f"--pflash-code={ovmf(release, 'CODE')}",
+                         f"--pflash-vars={self.variables(release)}", *arguments)
+
+    def end(self, vmm):
+        vmm.qmp.execute("quit")
+        self.assertEqual(vmm.wait(30), 0, vmm.log())
+
+    def run_in_linux(self, vmm, command):
+        vmm.console.send(command + "; echo 'END''ED'\n")
+        end = vmm.console.wait_for(r"ENDED\r\n", 60).start()
+        return vmm.console.text[:end].rsplit("'END''ED'\r\n", 1)[1].strip()
+
+    def assertMostlyPrivate(self, vmm):
+        """At most 2 % of what the guest has touched is shared."""
+        statistics = vmm.qmp.conversions()
+        self.assertLessEqual(statistics["shared-bytes"], 0.02 * statistics["mapped-bytes"])
+
+
+class Ovmf(FirmwareTest):
+    """UEFI."""
+
+    def test_reaches_its_shell(self):
+        for release in RELEASES:
+            for vcpus in (1, 4):
+                with self.subTest(release=release, vcpus=vcpus):
+                    vmm = self.boot_ovmf(release, f"--vcpus={vcpus}", "--memory=512M")
+                    vmm.console.wait_for("UEFI Interactive Shell", 150)
+                    vmm.console.wait_for(SHELL, 60)
+                    self.end(vmm)
+
+    def test_boots_a_kernel(self):
+        for release in RELEASES:
+            with self.subTest(release=release):
+                vmm = self.boot_ovmf(release, "--vcpus=2", "--memory=512M", f"--kernel={KERNEL}",
+                                     f"--initrd={INITRD}", "--append=console=ttyS0")
+                vmm.console.wait_for("Hello from Linux", 200)
+                vmm.console.wait_for("/ # ", 60)
+                self.assertEqual(self.run_in_linux(vmm, "nproc"), "2")
+                self.assertEqual(self.run_in_linux(vmm, "cat /sys/firmware/efi/fw_platform_size"),
+                                 "64")
+                self.assertEqual(self.run_in_linux(vmm, "dmesg | grep -c 'ACPI.*rror'"), "0")
+                self.end(vmm)
+
+    def test_variables_survive_a_restart(self):
+        for release in RELEASES:
+            with self.subTest(release=release):
+                vmm = self.boot_ovmf(release)
+                vmm.console.wait_for(SHELL, 150)
+                vmm.console.send(f'setvar Greeting -guid {GUID} -bs -nv =L"good day"\r')
+                vmm.console.wait_for(SHELL, 60)
+                self.end(vmm)
+                self.assertIn("good day".encode("utf-16-le"), self.read_variables(release))
+
+                vmm = self.boot_ovmf(release)
+                vmm.console.wait_for(SHELL, 150)
+                vmm.console.send(f"setvar Greeting -guid {GUID}\r")
+                vmm.console.wait_for("67 00 6F 00 6F 00 64", 60)
+                self.end(vmm)
+                os.unlink(self.variables(release))
+
+    def read_variables(self, release):
+        with open(self.variables(release), "rb") as file:
+            return file.read()
+
+    def test_a_reset_starts_the_firmware_anew(self):
+        vmm = self.boot_ovmf(RELEASES[0])
+        vmm.console.wait_for(SHELL, 150)
+        vmm.console.send("reset\r")
+        vmm.qmp.wait_event("RESET", 60)
+        vmm.console.wait_for(SHELL, 150)
+        vmm.qmp.execute("system_reset")
+        vmm.console.wait_for(SHELL, 150)
+        self.end(vmm)
+
+
+class SeaBios(FirmwareTest):
+    """A BIOS."""
+
+    def test_shows_itself_on_the_serial_port(self):
+        for vcpus in (1, 4):
+            with self.subTest(vcpus=vcpus):
+                vmm = self.boot(f"--bios={BIOS}", "--sercon", f"--vcpus={vcpus}")
+                vmm.console.wait_for("SeaBIOS", 60)
+                vmm.console.wait_for("No bootable device", 60)
+                self.end(vmm)
+
+    def test_boots_a_kernel(self):
+        vmm = self.boot(f"--bios={BIOS}", f"--linuxboot-rom={LINUXBOOT_ROM}",
+                        f"--kernel={KERNEL}", f"--initrd={INITRD}", "--append=console=ttyS0",
+                        "--vcpus=2", "--memory=512M")
+        vmm.console.wait_for("Hello from Linux", 150)
+        vmm.console.wait_for("/ # ", 60)
+        self.assertEqual(self.run_in_linux(vmm, "dmesg | grep -c 'ACPI.*rror'"), "0")
+        self.end(vmm)
+
+
+class Exposure(FirmwareTest):
+    """What the host comes to see, and gives back."""
+
+    def test_an_idle_kernel_shares_at_most_two_percent_of_what_it_touched(self):
+        vmm = self.boot_ovmf(RELEASES[1], "--memory=1G", f"--kernel={KERNEL}",
+                             f"--initrd={INITRD}", "--append=console=ttyS0")
+        vmm.console.wait_for("Hello from Linux", 200)
+        vmm.console.wait_for("/ # ", 60)
+        self.assertMostlyPrivate(vmm)
+        self.end(vmm)
+
+
+class BadFiles(FirmwareTest):
+    """Firmware that is none, and variables that cannot be used: an error that names the file."""
+
+    def refused(self, *arguments):
+        result = subprocess.run([EMULATOR, "--console=null", *arguments], capture_output=True,
+                                text=True, timeout=60, check=False)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        return result.stderr
+
+    def file_of(self, name, content):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as file:
+            file.write(content)
+        return path
+
+    def read(self, path):
+        with open(path, "rb") as file:
+            return file.read()
+
+    def test_code_that_is_none(self):
+        code = self.read(ovmf(RELEASES[0], "CODE"))
+        for name, content in (("empty", b""), ("short", code[:1000]), ("half", code[:1 << 20]),
+                              ("zeroes", bytes(4 << 20)), ("large", code * 3),
+                              ("random", os.urandom(1 << 20))):
+            with self.subTest(name):
+                path = self.file_of(name, content)
+                self.assertIn(path, self.refused(f"--pflash-code={path}"))
+
+    def test_variables_that_are_none(self):
+        code = f"--pflash-code={ovmf(RELEASES[0], 'CODE')}"
+        store = self.read(ovmf(RELEASES[0], "VARS"))
+        for name, content in (("empty", b""), ("half", store[:len(store) // 2]),
+                              ("odd", store + b"x"), ("zeroes", bytes(len(store)))):
+            with self.subTest(name):
+                path = self.file_of(name, content)
+                self.assertIn(path, self.refused(code, f"--pflash-vars={path}"))
+
+    def test_variables_of_another_domain(self):
+        vmm = self.boot_ovmf(RELEASES[0])
+        message = self.refused(f"--pflash-code={ovmf(RELEASES[0], 'CODE')}",
+                               f"--pflash-vars={self.variables(RELEASES[0])}")
+        self.assertIn(self.variables(RELEASES[0]), message)
+        self.assertIn("in use", message)
+        self.end(vmm)
+
+    def test_a_bios_that_is_none(self):
+        for name, content in (("empty", b""), ("odd", bytes(65536 + 1)), ("zeroes", bytes(65536))):
+            with self.subTest(name):
+                path = self.file_of(name, content)
+                self.assertIn(path, self.refused(f"--bios={path}"))
