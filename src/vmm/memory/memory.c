@@ -10,8 +10,11 @@
 
 #include "vmm/memory/engine.h"
 
-/* The courier's id: the first that no vCPU of the guest can have. */
-#define COURIER_VCPU_ID VCPU_MAX
+/*
+ * The courier's id: the first that no vCPU of the guest can have, whose ids are APIC ids.
+ * KVM takes ids below KVM_MAX_VCPU_IDS, which is 1024 or more.
+ */
+#define COURIER_VCPU_ID (CPUID_MAX_APIC_ID + 1)
 
 /* The courier's page tables use pages of this size. */
 #define COURIER_ALIGNMENT (1ull << 30)
