@@ -11,11 +11,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "vmm/kvm/cpu-features.h"
 #include "vmm/log.h"
+#include "vmm/option-files.h"
+#include "vmm/option-serial.h"
+#include "vmm/option-values.h"
 
 #define DEFAULT_MEMORY (512ull << 20)
 
@@ -31,9 +34,23 @@ typedef struct {
 	int initrd_fd;
 	char *append;
 	char *payload;
+	char *pflash_code;
+	int pflash_code_fd;
+	char *pflash_vars;
+	int pflash_vars_fd;
+	char *bios;
+	int bios_fd;
+	char *linuxboot_rom;
+	int linuxboot_rom_fd;
+	gboolean sercon;
 	char *console;
 	int console_fd;
 	int console_log_fd;
+	char *serial2;
+	int serial2_fd;
+	int serial2_log_fd;
+	char *debug_console;
+	int debug_console_fd;
 	char *monitor;
 	int monitor_fd;
 	int kvm_fd;
@@ -44,27 +61,37 @@ typedef struct {
 	char *name;
 	char *trace;
 	char *debug_exit;
+	char *uuid;
+	char **smbios;
+	char *rtc_base;
+	gboolean hpet;
+	gboolean no_kvmclock;
+	gboolean no_pmu;
+	char *cpu;
+	char *cpu_topology;
+	char **numa_cells;
+	char **pcie_root_ports;
 	gboolean version;
 } RawOptions;
 
 static void raw_options_clear(RawOptions *raw)
 {
-	char *strings[] = { raw->vm_type, raw->memory, raw->policy,  raw->kernel,
-			    raw->initrd,  raw->append, raw->payload, raw->console,
-			    raw->monitor, raw->name,   raw->trace,   raw->debug_exit };
+	char *strings[] = { raw->vm_type,     raw->memory,	  raw->policy,
+			    raw->kernel,      raw->initrd,	  raw->append,
+			    raw->payload,     raw->pflash_code,	  raw->pflash_vars,
+			    raw->bios,	      raw->linuxboot_rom, raw->console,
+			    raw->serial2,     raw->monitor,	  raw->debug_console,
+			    raw->name,	      raw->trace,	  raw->uuid,
+			    raw->debug_exit,  raw->rtc_base,	  raw->cpu,
+			    raw->cpu_topology };
+	char **lists[] = { raw->smbios, raw->numa_cells, raw->pcie_root_ports };
 
 	for (gsize i = 0; i < G_N_ELEMENTS(strings); i++)
 		g_free(strings[i]);
+	for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
+		g_strfreev(lists[i]);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RawOptions, raw_options_clear)
-
-static gboolean bad_value(GError **error, const char *option, const char *value,
-			  const char *allowed)
-{
-	g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s=%s: %s", option, value,
-		    allowed);
-	return FALSE;
-}
 
 gboolean options_parse_size(const char *text, guint64 *bytes, GError **error)
 {
@@ -78,41 +105,30 @@ gboolean options_parse_size(const char *text, guint64 *bytes, GError **error)
 	errno = 0;
 	number = g_ascii_strtoull(text, &end, 10);
 	if (errno || !g_ascii_isdigit(text[0]))
-		return bad_value(error, "memory", text, "a size such as 512M or 4G is wanted");
+		return option_bad_value(error, "memory", text,
+					"a size such as 512M or 4G is wanted");
 	for (gsize i = 0; i < G_N_ELEMENTS(units); i++) {
 		if (strcmp(end, units[i].suffix) != 0)
 			continue;
 		if (number > MEMORY_MAX_SIZE >> units[i].shift)
-			return bad_value(error, "memory", text, "64G is the most");
+			return option_bad_value(error, "memory", text, "64G is the most");
 		*bytes = number << units[i].shift;
 		return TRUE;
 	}
-	return bad_value(error, "memory", text, "the unit must be K, M or G");
-}
-
-/* A number in decimal or, with 0x, hexadecimal. */
-static gboolean parse_port(const char *text, int *port, GError **error)
-{
-	char *end = NULL;
-	guint64 number;
-
-	errno = 0;
-	number = g_ascii_strtoull(text, &end, 0);
-	if (errno || *end || !g_ascii_isdigit(text[0]) || number > 0xffff)
-		return bad_value(error, "debug-exit", text, "a port from 0 to 0xffff is wanted");
-	*port = number;
-	return TRUE;
+	return option_bad_value(error, "memory", text, "the unit must be K, M or G");
 }
 
 static gboolean parse_numbers(Options *options, const RawOptions *raw, GError **error)
 {
 	MachineConfig *machine = &options->machine;
+	guint64 port;
 
 	machine->memory_size = DEFAULT_MEMORY;
 	if (raw->memory && !options_parse_size(raw->memory, &machine->memory_size, error))
 		return FALSE;
 	if (machine->memory_size < 1 << 20 || machine->memory_size % GUEST_PAGE_SIZE)
-		return bad_value(error, "memory", raw->memory, "1M is the least, in whole pages");
+		return option_bad_value(error, "memory", raw->memory,
+					"1M is the least, in whole pages");
 	if (raw->vcpus < 1 || raw->vcpus > VCPU_MAX) {
 		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
 			    "--vcpus=%d: from 1 to %d are possible", raw->vcpus, VCPU_MAX);
@@ -120,7 +136,13 @@ static gboolean parse_numbers(Options *options, const RawOptions *raw, GError **
 	}
 	machine->vcpus = raw->vcpus;
 	machine->debug_exit_port = -1;
-	return !raw->debug_exit || parse_port(raw->debug_exit, &machine->debug_exit_port, error);
+	if (!raw->debug_exit)
+		return TRUE;
+	if (!option_parse_number(raw->debug_exit, G_MAXUINT16, &port))
+		return option_bad_value(error, "debug-exit", raw->debug_exit,
+					"a port from 0 to 0xffff is wanted");
+	machine->debug_exit_port = port;
+	return TRUE;
 }
 
 static gboolean parse_choices(Options *options, const RawOptions *raw, GError **error)
@@ -132,18 +154,19 @@ static gboolean parse_choices(Options *options, const RawOptions *raw, GError **
 	else if (strcmp(raw->vm_type, "ordinary") == 0)
 		machine->vm_type = KVM_VM_ORDINARY;
 	else
-		return bad_value(error, "vm-type", raw->vm_type,
-				 "'sw-protected' or 'ordinary' is wanted");
+		return option_bad_value(error, "vm-type", raw->vm_type,
+					"'sw-protected' or 'ordinary' is wanted");
 	if (!raw->policy || strcmp(raw->policy, "on-demand") == 0)
 		machine->policy = MEMORY_POLICY_ON_DEMAND;
 	else if (strcmp(raw->policy, "guest-only") == 0)
 		machine->policy = MEMORY_POLICY_GUEST_ONLY;
 	else
-		return bad_value(error, "policy", raw->policy,
-				 "'on-demand' or 'guest-only' is wanted");
+		return option_bad_value(error, "policy", raw->policy,
+					"'on-demand' or 'guest-only' is wanted");
 	if (raw->policy && machine->vm_type == KVM_VM_ORDINARY)
-		return bad_value(error, "policy", raw->policy,
-				 "an ordinary VM has no private memory to have a policy for");
+		return option_bad_value(
+			error, "policy", raw->policy,
+			"an ordinary VM has no private memory to have a policy for");
 	machine->on_reboot = raw->no_reboot ? MACHINE_ACTION_SHUTDOWN : MACHINE_ACTION_RESET;
 	machine->keep_after_shutdown = raw->no_shutdown;
 	options->is_paused = raw->is_paused;
@@ -160,110 +183,117 @@ static gboolean parse_traces(Options *options, const RawOptions *raw, GError **e
 		else if (strcmp(*name, "conversion") == 0)
 			options->traces |= LOG_TRACE_CONVERSION;
 		else
-			return bad_value(error, "trace", raw->trace,
-					 "a list of 'memslot' and 'conversion' is wanted");
+			return option_bad_value(error, "trace", raw->trace,
+						"a list of 'memslot' and 'conversion' is wanted");
 	}
 	return TRUE;
 }
 
-/* Opens a file for reading; only a regular one will do, since it is read at any offset. */
-static int open_regular_file(const char *option, const char *path, GError **error)
+/* What the guest's processors, clocks, tables and buses are like. */
+static gboolean parse_hardware(Options *options, const RawOptions *raw, GError **error)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat status;
+	MachineConfig *machine = &options->machine;
+	gint64 now = g_get_real_time() / G_USEC_PER_SEC;
 
-	if (fd < 0) {
-		bad_value(error, option, path, g_strerror(errno));
-		return -1;
-	}
-	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
-		bad_value(error, option, path, "not a regular file");
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-/* Takes over a descriptor that was handed in, once it has turned out to be open. */
-static gboolean adopt_fd(const char *option, int fd, struct stat *status, GError **error)
-{
-	if (fstat(fd, status) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
-		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-			    "--%s=%d: no open descriptor has that number", option, fd);
+	/* Without a word on it, all processors are cores of one socket. */
+	machine->cpu.topology = (CpuTopology){ 1, 1, machine->vcpus, 1 };
+	if (raw->cpu_topology && !option_parse_topology(raw->cpu_topology, machine->vcpus,
+							&machine->cpu.topology, error))
 		return FALSE;
+	if (raw->cpu && !option_parse_cpu(raw->cpu, options->cpu_features, error))
+		return FALSE;
+	if (raw->uuid && !option_parse_uuid("uuid", raw->uuid, machine->uuid, error))
+		return FALSE;
+	for (char **text = raw->smbios; text && *text; text++) {
+		if (!option_parse_smbios(*text, options->smbios, error))
+			return FALSE;
 	}
-	return TRUE;
+	if (raw->rtc_base &&
+	    !option_parse_rtc_base(raw->rtc_base, now, &machine->rtc_offset, error))
+		return FALSE;
+	machine->cpu.no_kvmclock = raw->no_kvmclock;
+	machine->cpu.no_pmu = raw->no_pmu;
+	machine->hpet = raw->hpet;
+	machine->has_uuid = raw->uuid != NULL;
+	return option_parse_numa_cells(raw->numa_cells, machine->vcpus, machine->memory_size,
+				       options->numa_cells, &machine->has_numa_distances, error) &&
+	       option_parse_root_ports(raw->pcie_root_ports, options->pcie_root_ports, error);
 }
 
-static gboolean wrong_fd(GError **error, const char *option, int fd, const char *wanted)
+static gboolean misplaced(GError **error, const char *message)
 {
-	g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-		    "--%s=%d: the descriptor is not %s", option, fd, wanted);
+	g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, message);
 	return FALSE;
 }
 
-/* One file that comes as a path or as a descriptor, or not at all. */
-static gboolean open_file(const char *option, const char *path, int fd, int *result, GError **error)
+/* Whether what is there to run goes together; see MachineConfig. */
+static gboolean check_guest_files(const MachineConfig *machine, const RawOptions *raw,
+				  GError **error)
 {
-	g_autofree char *fd_option = g_strdup_printf("%s-fd", option);
-	struct stat status;
+	gboolean has_kernel = machine->kernel_fd >= 0;
+	gboolean has_pflash = machine->pflash_code_fd >= 0;
+	gboolean has_bios = machine->bios_fd >= 0;
+	gboolean has_rom = machine->linuxboot_rom_fd >= 0;
 
-	if (path && fd >= 0)
-		return bad_value(error, option, path, "given both as a path and as a descriptor");
-	if (path) {
-		*result = open_regular_file(option, path, error);
-		return *result >= 0;
-	}
-	if (fd < 0)
-		return TRUE;
-	if (!adopt_fd(fd_option, fd, &status, error))
-		return FALSE;
-	if (!S_ISREG(status.st_mode))
-		return wrong_fd(error, fd_option, fd, "a regular file");
-	*result = fd;
+	if (!has_kernel && !has_pflash && !has_bios && machine->payload_fd < 0)
+		return misplaced(error, "nothing to run: give firmware with --pflash-code=FILE or "
+					"--bios=FILE, a kernel with --kernel=FILE, or a payload "
+					"with --payload=FILE");
+	if (machine->payload_fd >= 0 &&
+	    (has_kernel || machine->initrd_fd >= 0 || has_pflash || has_bios))
+		return option_bad_value(error, "payload", raw->payload,
+					"a payload takes the place of firmware, kernel and initrd");
+	if (has_pflash && has_bios)
+		return misplaced(error, "--bios: given together with --pflash-code");
+	if (machine->pflash_vars_fd >= 0 && !has_pflash)
+		return misplaced(error, "--pflash-vars: firmware in flash, which has its variables "
+					"there, needs --pflash-code too");
+	if (machine->initrd_fd >= 0 && !has_kernel)
+		return misplaced(error, "--initrd: there is no kernel, which needs --kernel");
+	if (raw->append && machine->payload_fd < 0 && !has_kernel)
+		return misplaced(error, "--append: there is no kernel, which needs --kernel");
+	if (has_rom && !(has_bios && has_kernel))
+		return misplaced(error, "--linuxboot-rom: it serves a BIOS to boot a kernel, and "
+					"needs --bios and --kernel");
+	if (has_bios && has_kernel && !has_rom)
+		return misplaced(error, "--bios: to boot the kernel it needs --linuxboot-rom too");
+	if (raw->sercon && !has_bios)
+		return misplaced(error, "--sercon: it is for a BIOS, and needs --bios");
 	return TRUE;
 }
 
 static gboolean open_guest_files(Options *options, const RawOptions *raw, GError **error)
 {
 	MachineConfig *machine = &options->machine;
+	const struct {
+		const char *option;
+		const char *path;
+		int fd;
+		int mode;
+		int *result;
+	} files[] = {
+		{ "kernel", raw->kernel, raw->kernel_fd, O_RDONLY, &machine->kernel_fd },
+		{ "initrd", raw->initrd, raw->initrd_fd, O_RDONLY, &machine->initrd_fd },
+		{ "payload", raw->payload, -1, O_RDONLY, &machine->payload_fd },
+		{ "pflash-code", raw->pflash_code, raw->pflash_code_fd, O_RDONLY,
+		  &machine->pflash_code_fd },
+		{ "pflash-vars", raw->pflash_vars, raw->pflash_vars_fd, O_RDWR,
+		  &machine->pflash_vars_fd },
+		{ "bios", raw->bios, raw->bios_fd, O_RDONLY, &machine->bios_fd },
+		{ "linuxboot-rom", raw->linuxboot_rom, raw->linuxboot_rom_fd, O_RDONLY,
+		  &machine->linuxboot_rom_fd },
+	};
 
-	if (!open_file("kernel", raw->kernel, raw->kernel_fd, &machine->kernel_fd, error) ||
-	    !open_file("initrd", raw->initrd, raw->initrd_fd, &machine->initrd_fd, error) ||
-	    !open_file("payload", raw->payload, -1, &machine->payload_fd, error))
-		return FALSE;
-	if (machine->kernel_fd < 0 && machine->payload_fd < 0) {
-		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-			    "nothing to run: give a kernel with --kernel=FILE");
-		return FALSE;
+	for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+		if (!option_open_file(files[i].option, files[i].path, files[i].fd, files[i].mode,
+				      files[i].result, error))
+			return FALSE;
 	}
-	if (machine->payload_fd >= 0 && (machine->kernel_fd >= 0 || machine->initrd_fd >= 0))
-		return bad_value(error, "payload", raw->payload,
-				 "a payload takes the place of kernel and initrd");
+	if (!check_guest_files(machine, raw, error))
+		return FALSE;
+	machine->sercon = raw->sercon;
 	options->command_line = g_strdup(raw->append ? raw->append : "");
 	machine->command_line = options->command_line;
-	return TRUE;
-}
-
-/* A device that is handed in, or its path's; @is_needed: its absence is an error. */
-static gboolean open_device(const char *option, int fd, const char *path, gboolean is_needed,
-			    int *result, GError **error)
-{
-	struct stat status;
-
-	if (fd < 0) {
-		*result = open(path, O_RDWR | O_CLOEXEC);
-		if (*result >= 0 || !is_needed)
-			return TRUE;
-		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s: %s", path,
-			    g_strerror(errno));
-		return FALSE;
-	}
-	if (!adopt_fd(option, fd, &status, error))
-		return FALSE;
-	if (!S_ISCHR(status.st_mode))
-		return wrong_fd(error, option, fd, "a character device");
-	*result = fd;
 	return TRUE;
 }
 
@@ -271,94 +301,64 @@ static gboolean open_devices(Options *options, const RawOptions *raw, GError **e
 {
 	MachineConfig *machine = &options->machine;
 
-	if (!open_device("kvm-fd", raw->kvm_fd, "/dev/kvm", TRUE, &machine->kvm_fd, error))
+	if (!option_open_device("kvm-fd", raw->kvm_fd, "/dev/kvm", TRUE, &machine->kvm_fd, error))
 		return FALSE;
 	if (ioctl(machine->kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
-		return wrong_fd(error, "kvm-fd", machine->kvm_fd, "/dev/kvm");
+		return option_wrong_fd(error, "kvm-fd", machine->kvm_fd, "/dev/kvm");
 	if (machine->vm_type == KVM_VM_ORDINARY)
 		return TRUE;
-	return open_device("userfaultfd-fd", raw->userfaultfd_fd, "/dev/userfaultfd", FALSE,
-			   &machine->userfaultfd_device, error);
+	return option_open_device("userfaultfd-fd", raw->userfaultfd_fd, "/dev/userfaultfd", FALSE,
+				  &machine->userfaultfd_device, error);
 }
 
-/* A new pseudo-terminal; says where, since that is what a user needs to know. */
-static gboolean open_pty(Options *options, GError **error)
+static gboolean open_serials(Options *options, const RawOptions *raw, GError **error)
 {
-	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	struct termios attributes;
+	const char *default_console = raw->console_fd < 0 ? "stdio" : NULL;
+	const SerialOptions console = {
+		.option = "console",
+		.where = raw->console ? raw->console : default_console,
+		.fd = raw->console_fd,
+		.log_fd = raw->console_log_fd,
+	};
+	const SerialOptions serial2 = {
+		.option = "serial2",
+		.where = raw->serial2,
+		.fd = raw->serial2_fd,
+		.log_fd = raw->serial2_log_fd,
+	};
+	gboolean is_stdio = g_strcmp0(console.where, "stdio") == 0;
+	gboolean is_stdio2 = g_strcmp0(serial2.where, "stdio") == 0;
 
-	if (fd < 0 || grantpt(fd) < 0 || unlockpt(fd) < 0 || tcgetattr(fd, &attributes) < 0) {
-		if (fd >= 0)
-			close(fd);
-		return bad_value(error, "console", "pty", g_strerror(errno));
-	}
-	cfmakeraw(&attributes);
-	tcsetattr(fd, TCSANOW, &attributes);
-	options->machine.console_fd = fd;
-	options->machine.console_input_fd = fd;
-	log_info("console", "redirected to %s", ptsname(fd));
-	return TRUE;
-}
-
-static gboolean open_console_file(Options *options, const char *path, GError **error)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		return bad_value(error, "console", path, g_strerror(errno));
-	options->machine.console_fd = fd;
-	return TRUE;
-}
-
-static gboolean open_stdio(Options *options, GError **error)
-{
-	MachineConfig *machine = &options->machine;
-
-	machine->console_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	machine->console_input_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (machine->console_fd < 0)
-		return bad_value(error, "console", "stdio", g_strerror(errno));
-	options->console_is_terminal = isatty(STDIN_FILENO);
-	return TRUE;
-}
-
-static gboolean adopt_console_log(Options *options, const RawOptions *raw, GError **error)
-{
-	struct stat status;
-
-	if (raw->console_log_fd < 0)
-		return TRUE;
-	if (!adopt_fd("console-log-fd", raw->console_log_fd, &status, error))
+	if (is_stdio && is_stdio2)
+		return option_bad_value(error, "serial2", "stdio",
+					"that is the console's: give --console another place");
+	if (!option_open_serial(&console, &options->machine.serials[0], error))
 		return FALSE;
-	options->machine.console_log_fd = raw->console_log_fd;
+	options->console_is_terminal = (is_stdio || is_stdio2) && isatty(STDIN_FILENO);
+	if (serial2.where || serial2.fd >= 0)
+		return option_open_serial(&serial2, &options->machine.serials[1], error);
+	if (serial2.log_fd >= 0)
+		return misplaced(error, "--serial2-log-fd: there is no second serial port, which "
+					"needs --serial2 or --serial2-fd");
 	return TRUE;
 }
 
-static gboolean open_console(Options *options, const RawOptions *raw, GError **error)
+static gboolean open_debug_console(Options *options, const RawOptions *raw, GError **error)
 {
+	int *result = &options->machine.debug_console_fd;
 	struct stat status;
 
-	if (raw->console && raw->console_fd >= 0)
-		return bad_value(error, "console", raw->console,
-				 "given together with --console-fd");
-	if (raw->console_fd >= 0) {
-		if (!adopt_fd("console-fd", raw->console_fd, &status, error))
-			return FALSE;
-		options->machine.console_fd = raw->console_fd;
-		if ((fcntl(raw->console_fd, F_GETFL) & O_ACCMODE) == O_RDWR)
-			options->machine.console_input_fd = raw->console_fd;
+	if (raw->debug_console && raw->debug_console_fd >= 0)
+		return option_bad_value(error, "debug-console", raw->debug_console,
+					"given together with --debug-console-fd");
+	if (raw->debug_console)
+		return option_open_output("debug-console", raw->debug_console, result, error);
+	if (raw->debug_console_fd < 0)
 		return TRUE;
-	}
-	if (!raw->console || strcmp(raw->console, "stdio") == 0)
-		return open_stdio(options, error);
-	if (strcmp(raw->console, "null") == 0)
-		return TRUE;
-	if (strcmp(raw->console, "pty") == 0)
-		return open_pty(options, error);
-	if (g_str_has_prefix(raw->console, "file:"))
-		return open_console_file(options, raw->console + strlen("file:"), error);
-	return bad_value(error, "console", raw->console,
-			 "'stdio', 'null', 'pty' or 'file:PATH' is wanted");
+	if (!option_adopt_fd("debug-console-fd", raw->debug_console_fd, &status, error))
+		return FALSE;
+	*result = raw->debug_console_fd;
+	return TRUE;
 }
 
 static gboolean listen_at(Options *options, const char *path, GError **error)
@@ -367,19 +367,19 @@ static gboolean listen_at(Options *options, const char *path, GError **error)
 	int fd;
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		return bad_value(error, "monitor", path, "too long for a socket's address");
+		return option_bad_value(error, "monitor", path, "too long for a socket's address");
 	strcpy(address.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return bad_value(error, "monitor", path, g_strerror(errno));
+		return option_bad_value(error, "monitor", path, g_strerror(errno));
 	options->monitor_fd = fd;
 	/* Whoever reaches the monitor owns the machine: the socket is its owner's alone. */
 	if (fchmod(fd, 0600) < 0 ||
 	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return bad_value(error, "monitor", path, g_strerror(errno));
+		return option_bad_value(error, "monitor", path, g_strerror(errno));
 	options->monitor_path = g_strdup(path);
 	if (listen(fd, 4) < 0)
-		return bad_value(error, "monitor", path, g_strerror(errno));
+		return option_bad_value(error, "monitor", path, g_strerror(errno));
 	return TRUE;
 }
 
@@ -390,17 +390,17 @@ static gboolean open_monitor(Options *options, const RawOptions *raw, GError **e
 	struct stat status;
 
 	if (raw->monitor && raw->monitor_fd >= 0)
-		return bad_value(error, "monitor", raw->monitor,
-				 "given together with --monitor-fd");
+		return option_bad_value(error, "monitor", raw->monitor,
+					"given together with --monitor-fd");
 	if (raw->monitor)
 		return listen_at(options, raw->monitor, error);
 	if (raw->monitor_fd < 0)
 		return TRUE;
-	if (!adopt_fd("monitor-fd", raw->monitor_fd, &status, error))
+	if (!option_adopt_fd("monitor-fd", raw->monitor_fd, &status, error))
 		return FALSE;
 	if (getsockopt(raw->monitor_fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &length) < 0 ||
 	    !is_listening)
-		return wrong_fd(error, "monitor-fd", raw->monitor_fd, "a listening socket");
+		return option_wrong_fd(error, "monitor-fd", raw->monitor_fd, "a listening socket");
 	options->monitor_fd = raw->monitor_fd;
 	return TRUE;
 }
@@ -441,12 +441,59 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 		  "TEXT" },
 		{ "payload", 0, 0, G_OPTION_ARG_FILENAME, &raw->payload,
 		  "A flat binary to run instead of a kernel, for tests", "FILE" },
+		{ "pflash-code", 0, 0, G_OPTION_ARG_FILENAME, &raw->pflash_code,
+		  "Firmware in read-only flash", "FILE" },
+		{ "pflash-code-fd", 0, 0, G_OPTION_ARG_INT, &raw->pflash_code_fd,
+		  "The same as an open descriptor", "N" },
+		{ "pflash-vars", 0, 0, G_OPTION_ARG_FILENAME, &raw->pflash_vars,
+		  "Its variables, in flash that is written to", "FILE" },
+		{ "pflash-vars-fd", 0, 0, G_OPTION_ARG_INT, &raw->pflash_vars_fd,
+		  "The same as an open descriptor", "N" },
+		{ "bios", 0, 0, G_OPTION_ARG_FILENAME, &raw->bios, "A BIOS ROM, instead of flash",
+		  "FILE" },
+		{ "bios-fd", 0, 0, G_OPTION_ARG_INT, &raw->bios_fd,
+		  "The same as an open descriptor", "N" },
+		{ "linuxboot-rom", 0, 0, G_OPTION_ARG_FILENAME, &raw->linuxboot_rom,
+		  "Option ROM with which a BIOS boots the kernel", "FILE" },
+		{ "linuxboot-rom-fd", 0, 0, G_OPTION_ARG_INT, &raw->linuxboot_rom_fd,
+		  "The same as an open descriptor", "N" },
+		{ "sercon", 0, 0, G_OPTION_ARG_NONE, &raw->sercon,
+		  "The BIOS shows itself on the first serial port", NULL },
+		{ "cpu", 0, 0, G_OPTION_ARG_STRING, &raw->cpu,
+		  "host, then ,+FEATURE to require and ,-FEATURE to hide one", "MODEL" },
+		{ "cpu-topology", 0, 0, G_OPTION_ARG_STRING, &raw->cpu_topology,
+		  "sockets=S,dies=D,cores=C,threads=T; cores of one socket by default",
+		  "TOPOLOGY" },
+		{ "numa-cell", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw->numa_cells,
+		  "cpus=0-1:3,memory=KIB,distances=10:20; once for each cell", "CELL" },
+		{ "pcie-root-port", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw->pcie_root_ports,
+		  "SLOT.FUNCTION,chassis=N,port=N,multifunction=on|off; once for each", "PORT" },
+		{ "uuid", 0, 0, G_OPTION_ARG_STRING, &raw->uuid, "The guest's UUID", "UUID" },
+		{ "smbios", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->smbios,
+		  "TYPE,FIELD=VALUE,... with commas of a value doubled; repeated", "STRINGS" },
+		{ "rtc-base", 0, 0, G_OPTION_ARG_STRING, &raw->rtc_base,
+		  "'utc' (default), 'localtime', +SECONDS, -SECONDS or @EPOCH", "BASE" },
+		{ "hpet", 0, 0, G_OPTION_ARG_NONE, &raw->hpet, "The guest has an HPET", NULL },
+		{ "no-kvmclock", 0, 0, G_OPTION_ARG_NONE, &raw->no_kvmclock,
+		  "Do not offer kvmclock", NULL },
+		{ "no-pmu", 0, 0, G_OPTION_ARG_NONE, &raw->no_pmu,
+		  "Do not offer performance counters", NULL },
 		{ "console", 0, 0, G_OPTION_ARG_STRING, &raw->console,
 		  "First serial port: 'stdio' (default), 'pty', 'null' or 'file:PATH'", "WHERE" },
 		{ "console-fd", 0, 0, G_OPTION_ARG_INT, &raw->console_fd,
 		  "The same as an open descriptor", "N" },
 		{ "console-log-fd", 0, 0, G_OPTION_ARG_INT, &raw->console_log_fd,
 		  "What the first serial port writes goes there too: an open file", "N" },
+		{ "serial2", 0, 0, G_OPTION_ARG_STRING, &raw->serial2,
+		  "Second serial port, as --console; none by default", "WHERE" },
+		{ "serial2-fd", 0, 0, G_OPTION_ARG_INT, &raw->serial2_fd,
+		  "The same as an open descriptor", "N" },
+		{ "serial2-log-fd", 0, 0, G_OPTION_ARG_INT, &raw->serial2_log_fd,
+		  "What the second serial port writes goes there too: an open file", "N" },
+		{ "debug-console", 0, 0, G_OPTION_ARG_FILENAME, &raw->debug_console,
+		  "What firmware writes to port 0x402 goes there", "FILE" },
+		{ "debug-console-fd", 0, 0, G_OPTION_ARG_INT, &raw->debug_console_fd,
+		  "The same as an open descriptor", "N" },
 		{ "monitor", 0, 0, G_OPTION_ARG_FILENAME, &raw->monitor,
 		  "Listen for QMP at a UNIX socket", "PATH" },
 		{ "monitor-fd", 0, 0, G_OPTION_ARG_INT, &raw->monitor_fd,
@@ -488,8 +535,15 @@ gboolean options_parse(Options *options, char **arguments, GError **error)
 		.vcpus = 1,
 		.kernel_fd = -1,
 		.initrd_fd = -1,
+		.pflash_code_fd = -1,
+		.pflash_vars_fd = -1,
+		.bios_fd = -1,
+		.linuxboot_rom_fd = -1,
 		.console_fd = -1,
 		.console_log_fd = -1,
+		.serial2_fd = -1,
+		.serial2_log_fd = -1,
+		.debug_console_fd = -1,
 		.monitor_fd = -1,
 		.kvm_fd = -1,
 		.userfaultfd_fd = -1,
@@ -503,12 +557,24 @@ gboolean options_parse(Options *options, char **arguments, GError **error)
 			.kernel_fd = -1,
 			.initrd_fd = -1,
 			.payload_fd = -1,
-			.console_fd = -1,
-			.console_input_fd = -1,
-			.console_log_fd = -1,
+			.pflash_code_fd = -1,
+			.pflash_vars_fd = -1,
+			.bios_fd = -1,
+			.linuxboot_rom_fd = -1,
+			.debug_console_fd = -1,
+			.serials = { { .fd = -1, .input_fd = -1, .log_fd = -1 },
+				     { .fd = -1, .input_fd = -1, .log_fd = -1 } },
 			.debug_exit_port = -1,
 		},
 	};
+	options->cpu_features = g_array_new(FALSE, FALSE, sizeof(CpuFeatureChoice));
+	options->smbios = option_new_smbios();
+	options->numa_cells = g_array_new(FALSE, FALSE, sizeof(MachineNumaCell));
+	options->pcie_root_ports = g_array_new(FALSE, FALSE, sizeof(MachineRootPort));
+	options->machine.cpu.features = options->cpu_features;
+	options->machine.smbios = options->smbios;
+	options->machine.numa_cells = options->numa_cells;
+	options->machine.pcie_root_ports = options->pcie_root_ports;
 	if (!parse_command_line(&raw, arguments, error))
 		return FALSE;
 	if (raw.version) {
@@ -517,27 +583,44 @@ gboolean options_parse(Options *options, char **arguments, GError **error)
 	}
 	options->name = g_strdup(raw.name);
 	return parse_numbers(options, &raw, error) && parse_choices(options, &raw, error) &&
-	       parse_traces(options, &raw, error) && open_guest_files(options, &raw, error) &&
-	       open_devices(options, &raw, error) && open_console(options, &raw, error) &&
-	       adopt_console_log(options, &raw, error) && open_monitor(options, &raw, error);
+	       parse_traces(options, &raw, error) && parse_hardware(options, &raw, error) &&
+	       open_guest_files(options, &raw, error) && open_devices(options, &raw, error) &&
+	       open_serials(options, &raw, error) && open_debug_console(options, &raw, error) &&
+	       open_monitor(options, &raw, error);
+}
+
+static void close_serial(const MachineSerial *serial)
+{
+	if (serial->fd >= 0)
+		close(serial->fd);
+	if (serial->input_fd >= 0 && serial->input_fd != serial->fd)
+		close(serial->input_fd);
+	if (serial->log_fd >= 0)
+		close(serial->log_fd);
 }
 
 void options_clear(Options *options)
 {
 	MachineConfig *machine = &options->machine;
-	const int fds[] = { machine->kvm_fd,	     machine->userfaultfd_device,
-			    machine->kernel_fd,	     machine->initrd_fd,
-			    machine->payload_fd,     machine->console_fd,
-			    machine->console_log_fd, options->monitor_fd };
+	const int fds[] = { machine->kvm_fd,	       machine->userfaultfd_device,
+			    machine->kernel_fd,	       machine->initrd_fd,
+			    machine->payload_fd,       machine->pflash_code_fd,
+			    machine->pflash_vars_fd,   machine->bios_fd,
+			    machine->linuxboot_rom_fd, machine->debug_console_fd,
+			    options->monitor_fd };
 
-	if (machine->console_input_fd >= 0 && machine->console_input_fd != machine->console_fd)
-		close(machine->console_input_fd);
+	for (guint i = 0; i < MACHINE_SERIALS; i++)
+		close_serial(&machine->serials[i]);
 	for (gsize i = 0; i < G_N_ELEMENTS(fds); i++) {
 		if (fds[i] >= 0)
 			close(fds[i]);
 	}
 	if (options->monitor_path)
 		unlink(options->monitor_path);
+	g_clear_pointer(&options->cpu_features, g_array_unref);
+	g_clear_pointer(&options->smbios, g_ptr_array_unref);
+	g_clear_pointer(&options->numa_cells, g_array_unref);
+	g_clear_pointer(&options->pcie_root_ports, g_array_unref);
 	g_free(options->monitor_path);
 	g_free(options->command_line);
 	g_free(options->name);

@@ -14,6 +14,11 @@
 typedef struct {
 	MachineConfig machine;
 	char *command_line; /* owner of machine.command_line */
+	/* Owners of what machine points to by the same names, or by cpu.features. */
+	GArray *cpu_features;
+	GPtrArray *smbios;
+	GArray *numa_cells;
+	GArray *pcie_root_ports;
 	char *name;	    /* or NULL */
 	int monitor_fd;	    /* a listening socket, or -1 */
 	char *monitor_path; /* to unlink at the end, or NULL */

@@ -302,7 +302,9 @@ static void test_bad_files(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_autofree char *fifo = g_build_filename(fixture->folder, "fifo", NULL);
 
 	g_assert_no_errno(mkfifo(fifo, 0600));
-	assert_refused(fixture, "", "nothing to run: give a kernel with --kernel=FILE");
+	assert_refused(fixture, "",
+		       "nothing to run: give firmware with --pflash-code=FILE or --bios=FILE, "
+		       "a kernel with --kernel=FILE, or a payload");
 	assert_refused(fixture, "--initrd=@/initrd", "nothing to run");
 	assert_refused(fixture, "--kernel=@/none", "/none: No such file or directory");
 	assert_refused(fixture, "--kernel=@", ": not a regular file");
@@ -312,9 +314,9 @@ static void test_bad_files(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	assert_refused(fixture, "--kernel=@/kernel --initrd=@/none", "/none: No such file");
 	assert_refused(fixture, "--payload=@/none", "/none: No such file");
 	assert_refused(fixture, "--kernel=@/kernel --payload=@/kernel",
-		       "a payload takes the place of kernel and initrd");
+		       "a payload takes the place of firmware, kernel and initrd");
 	assert_refused(fixture, "--payload=@/kernel --initrd=@/initrd",
-		       "a payload takes the place of kernel and initrd");
+		       "a payload takes the place of firmware, kernel and initrd");
 }
 
 /* Opens what "#" stands for. */
@@ -416,23 +418,23 @@ static void test_consoles(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	if (skip_without_kvm())
 		return;
 	assert_accepted(fixture, "--console=null");
-	g_assert_cmpint(machine->console_fd, ==, -1);
-	g_assert_cmpint(machine->console_input_fd, ==, -1);
+	g_assert_cmpint(machine->serials[0].fd, ==, -1);
+	g_assert_cmpint(machine->serials[0].input_fd, ==, -1);
 	options_clear(&fixture->options);
 
 	assert_accepted(fixture, "--console=file:@/log");
-	g_assert_cmpint(machine->console_fd, >=, 0);
-	g_assert_cmpint(machine->console_input_fd, ==, -1);
-	g_assert_cmpint(write(machine->console_fd, "x", 1), ==, 1);
+	g_assert_cmpint(machine->serials[0].fd, >=, 0);
+	g_assert_cmpint(machine->serials[0].input_fd, ==, -1);
+	g_assert_cmpint(write(machine->serials[0].fd, "x", 1), ==, 1);
 	options_clear(&fixture->options);
 
 	assert_accepted(fixture, "--console=pty");
-	g_assert_true(isatty(machine->console_fd));
-	g_assert_cmpint(machine->console_input_fd, ==, machine->console_fd);
+	g_assert_true(isatty(machine->serials[0].fd));
+	g_assert_cmpint(machine->serials[0].input_fd, ==, machine->serials[0].fd);
 	options_clear(&fixture->options);
 
 	assert_accepted(fixture, "--console=stdio");
-	g_assert_cmpint(machine->console_fd, >, STDERR_FILENO);
+	g_assert_cmpint(machine->serials[0].fd, >, STDERR_FILENO);
 	options_clear(&fixture->options);
 	g_assert_cmpuint(count_fds(), ==, fds);
 }
@@ -462,8 +464,8 @@ static void test_console_that_is_handed_in(Fixture *fixture, gconstpointer data 
 	for (gsize i = 0; i < G_N_ELEMENTS(modes); i++) {
 		hand_in(fixture, "/dev/null", modes[i]);
 		assert_accepted(fixture, "--console-fd=#");
-		g_assert_cmpint(fixture->options.machine.console_fd, ==, fixture->fd);
-		g_assert_cmpint(fixture->options.machine.console_input_fd, ==,
+		g_assert_cmpint(fixture->options.machine.serials[0].fd, ==, fixture->fd);
+		g_assert_cmpint(fixture->options.machine.serials[0].input_fd, ==,
 				modes[i] == O_RDWR ? fixture->fd : -1);
 		options_clear(&fixture->options);
 		g_assert_cmpint(fcntl(fixture->fd, F_GETFD), ==, -1);
@@ -479,8 +481,8 @@ static void test_console_log(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 		       "--console-log-fd=9999: no open descriptor");
 	hand_in(fixture, "/dev/null", O_WRONLY);
 	assert_accepted(fixture, "--console=null --console-log-fd=#");
-	g_assert_cmpint(fixture->options.machine.console_fd, ==, -1);
-	g_assert_cmpint(fixture->options.machine.console_log_fd, ==, fixture->fd);
+	g_assert_cmpint(fixture->options.machine.serials[0].fd, ==, -1);
+	g_assert_cmpint(fixture->options.machine.serials[0].log_fd, ==, fixture->fd);
 	options_clear(&fixture->options);
 	g_assert_cmpint(fcntl(fixture->fd, F_GETFD), ==, -1);
 }

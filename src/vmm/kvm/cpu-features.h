@@ -20,18 +20,18 @@ typedef struct {
 	const char *name;
 	guint32 function;
 	guint32 index;
-	guint8 cpuid_register; /* CpuidRegister */
-	guint8 bit;
+	CpuidRegister cpuid_register;
+	guint bit;
 } CpuFeature;
 
 /* What a user said of a feature: +name or -name. */
 typedef struct {
-	const CpuFeature *feature;
+	CpuFeature feature;
 	gboolean is_required; /* else it is taken away */
 } CpuFeatureChoice;
 
-/* Return: the feature of that name in libvirt's cpu_map, or NULL. */
-const CpuFeature *cpu_feature_find(const char *name);
+/* Return: FALSE where libvirt's cpu_map has no such name, or KVM could never offer it. */
+gboolean cpu_feature_find(const char *name, CpuFeature *feature);
 
 gboolean cpu_feature_is_set(struct kvm_cpuid2 *cpuid, const CpuFeature *feature);
 
@@ -39,9 +39,9 @@ gboolean cpu_feature_is_set(struct kvm_cpuid2 *cpuid, const CpuFeature *feature)
  * cpu_features_apply - take away what @choices (an array of CpuFeatureChoice, or NULL) say,
  * and what makes no sense without it
  *
- * Gone with xsave are all features whose registers only XSAVE saves; with avx and avx512f
- * those that extend them; with amx-tile the other amx-*. Leaf 0xd loses the state of
- * registers that are gone.
+ * Where something is taken away, gone with apic are x2apic and tsc-deadline; with xsave all
+ * whose registers only XSAVE saves; with avx, avx2 and avx512f what extends them; with
+ * amx-tile the other amx-*. Leaf 0xd loses the state of registers that are gone.
  *
  * Return: FALSE with @error set, naming it, where a required feature is not there then.
  */

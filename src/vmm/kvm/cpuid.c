@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * cpuid.c - what a processor says of itself
+ * cpuid.c - what a processor says of itself, and its place among the others
  *
  * Leaves and bits are named as in Intel's Software Developer's Manual, volume 2, CPUID, AMD's
  * Architecture Programmer's Manual, volume 3, appendix E, and the kernel's
@@ -12,10 +12,16 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define CPUID_ENTRIES_MAX	  256
+#include "vmm/kvm/cpu-features.h"
 
+/* What KVM_SET_CPUID2 takes, and how many of those are kept for leaves that KVM lacks. */
+#define CPUID_ENTRIES_MAX	  256
+#define CPUID_ENTRIES_ADDED	  16
+
+#define LEAF_MAXIMUM		  0x0u
 #define LEAF_FEATURES		  0x1u
 #define LEAF_CACHES		  0x4u
+#define LEAF_PMU		  0xau
 #define LEAF_TOPOLOGY		  0xbu
 #define LEAF_TOPOLOGY_V2	  0x1fu
 #define LEAF_KVM_FEATURES	  0x40000001u
@@ -24,17 +30,27 @@
 #define LEAF_AMD_SVM		  0x8000000au
 #define LEAF_AMD_CACHES		  0x8000001du
 #define LEAF_AMD_TOPOLOGY	  0x8000001eu
+#define LEAF_AMD_PMU		  0x80000022u
+#define LEAF_AMD_TOPOLOGY_V2	  0x80000026u
 
 #define FEATURES_ECX_VMX	  (1u << 5)
+#define FEATURES_ECX_PDCM	  (1u << 15)
 #define FEATURES_ECX_X2APIC	  (1u << 21)
 #define FEATURES_ECX_TSC_DEADLINE (1u << 24)
 #define FEATURES_ECX_HYPERVISOR	  (1u << 31)
 #define FEATURES_EDX_HTT	  (1u << 28)
+#define AMD_FEATURES_ECX_CMP	  (1u << 1) /* CmpLegacy */
 #define AMD_FEATURES_ECX_SVM	  (1u << 2)
 #define AMD_FEATURES_ECX_TOPOEXT  (1u << 22)
+#define AMD_FEATURES_ECX_PMU	  (1u << 23 | 1u << 24 | 1u << 28) /* core, NB, L2I/LLC */
 
-#define TOPOLOGY_LEVEL_SMT	  (1u << 8)
-#define TOPOLOGY_LEVEL_CORE	  (2u << 8)
+/* Types of levels in leaves 0xb and 0x1f, as ECX has them. */
+#define TOPOLOGY_LEVEL_SMT  (1u << 8)
+#define TOPOLOGY_LEVEL_CORE (2u << 8)
+#define TOPOLOGY_LEVEL_DIE  (5u << 8)
+
+/* Where leaf 0x80000008 is missing. */
+#define DEFAULT_PHYSICAL_BITS 36
 
 /* KVM's paravirtual features that a software-protected VM is offered. */
 #define PROTECTED_KVM_FEATURES                                            \
@@ -42,6 +58,10 @@
 	 1u << KVM_FEATURE_CLOCKSOURCE2 | 1u << KVM_FEATURE_PV_UNHALT |   \
 	 1u << KVM_FEATURE_PV_SEND_IPI | 1u << KVM_FEATURE_POLL_CONTROL | \
 	 1u << KVM_FEATURE_PV_SCHED_YIELD | 1u << KVM_FEATURE_CLOCKSOURCE_STABLE_BIT)
+
+#define KVMCLOCK_FEATURES                                                 \
+	(1u << KVM_FEATURE_CLOCKSOURCE | 1u << KVM_FEATURE_CLOCKSOURCE2 | \
+	 1u << KVM_FEATURE_CLOCKSOURCE_STABLE_BIT)
 
 struct kvm_cpuid_entry2 *cpuid_find(struct kvm_cpuid2 *cpuid, guint32 function, guint32 index)
 {
@@ -54,12 +74,18 @@ struct kvm_cpuid_entry2 *cpuid_find(struct kvm_cpuid2 *cpuid, guint32 function, 
 	return NULL;
 }
 
+struct kvm_cpuid2 *cpuid_new_empty(void)
+{
+	struct kvm_cpuid2 *cpuid;
+
+	return g_malloc0(sizeof(*cpuid) + CPUID_ENTRIES_MAX * sizeof(cpuid->entries[0]));
+}
+
 struct kvm_cpuid2 *cpuid_new_supported(KvmVm *vm, GError **error)
 {
-	g_autofree struct kvm_cpuid2 *cpuid =
-		g_malloc0(sizeof(*cpuid) + CPUID_ENTRIES_MAX * sizeof(cpuid->entries[0]));
+	g_autofree struct kvm_cpuid2 *cpuid = cpuid_new_empty();
 
-	cpuid->nent = CPUID_ENTRIES_MAX;
+	cpuid->nent = CPUID_ENTRIES_MAX - CPUID_ENTRIES_ADDED;
 	if (ioctl(kvm_vm_kvm_fd(vm), KVM_GET_SUPPORTED_CPUID, cpuid) < 0) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "KVM_GET_SUPPORTED_CPUID: %s",
 			    g_strerror(errno));
@@ -81,109 +107,281 @@ static void remove_leaf(struct kvm_cpuid2 *cpuid, guint32 function)
 
 static void add_entry(struct kvm_cpuid2 *cpuid, const struct kvm_cpuid_entry2 *entry)
 {
-	if (cpuid->nent < CPUID_ENTRIES_MAX)
-		cpuid->entries[cpuid->nent++] = *entry;
+	g_assert(cpuid->nent < CPUID_ENTRIES_MAX);
+	cpuid->entries[cpuid->nent++] = *entry;
 }
 
-/* Bits that it takes to tell @count APIC ids apart. */
-static guint apic_id_bits(guint count)
+/* Bits that it takes to tell @count numbers apart. */
+static guint bits_for(guint count)
 {
-	return g_bit_storage(count - 1) * (count > 1);
+	return count > 1 ? g_bit_storage(count - 1) : 0;
 }
 
-/* Leaf 0xb and its successor: one thread a core, @count cores in the package. */
-static void set_topology(struct kvm_cpuid2 *cpuid, guint32 function, guint index, guint count)
+/* Width of an APIC id's part below the core, the die, the socket: what to shift by. */
+static guint core_shift(const CpuTopology *topology)
 {
-	remove_leaf(cpuid, function);
+	return bits_for(topology->threads);
+}
+
+static guint die_shift(const CpuTopology *topology)
+{
+	return core_shift(topology) + bits_for(topology->cores);
+}
+
+static guint socket_shift(const CpuTopology *topology)
+{
+	return die_shift(topology) + bits_for(topology->dies);
+}
+
+static guint processors_in_socket(const CpuTopology *topology)
+{
+	return topology->threads * topology->cores * topology->dies;
+}
+
+/* APIC ids that one socket takes, those that are left out included. */
+static guint ids_in_socket(const CpuTopology *topology)
+{
+	return 1u << socket_shift(topology);
+}
+
+guint32 cpuid_apic_id(const CpuTopology *topology, guint index)
+{
+	guint thread = index % topology->threads;
+	guint core = index / topology->threads % topology->cores;
+	guint die = index / topology->threads / topology->cores % topology->dies;
+	guint socket = index / processors_in_socket(topology);
+
+	return thread | core << core_shift(topology) | die << die_shift(topology) |
+	       socket << socket_shift(topology);
+}
+
+gboolean cpuid_check_topology(const CpuTopology *topology, guint count, GError **error)
+{
+	const guint numbers[] = { topology->sockets, topology->dies, topology->cores,
+				  topology->threads };
+	guint64 product = 1;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++) {
+		/* None is above 255 then, so that nothing below can wrap. */
+		if (numbers[i] < 1 || numbers[i] > CPUID_MAX_APIC_ID + 1) {
+			g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+				    "a topology's numbers are from 1 to %u", CPUID_MAX_APIC_ID + 1);
+			return FALSE;
+		}
+		product *= numbers[i];
+	}
+	if (product != count) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+			    "sockets, dies, cores and threads make %" G_GUINT64_FORMAT
+			    " processors, and the machine has %u",
+			    product, count);
+		return FALSE;
+	}
+	if (cpuid_apic_id(topology, count - 1) > CPUID_MAX_APIC_ID) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+			    "the last processor would have APIC id %u: %u is the most",
+			    cpuid_apic_id(topology, count - 1), CPUID_MAX_APIC_ID);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean is_amd(struct kvm_cpuid2 *cpuid)
+{
+	const struct kvm_cpuid_entry2 *entry = cpuid_find(cpuid, LEAF_MAXIMUM, 0);
+	char vendor[13] = "";
+
+	if (!entry)
+		return FALSE;
+	memcpy(vendor, &entry->ebx, 4);
+	memcpy(vendor + 4, &entry->edx, 4);
+	memcpy(vendor + 8, &entry->ecx, 4);
+	return strcmp(vendor, "AuthenticAMD") == 0 || strcmp(vendor, "HygonGenuine") == 0;
+}
+
+/* One sub-leaf of leaf 0xb or 0x1f; the last one has neither a type nor processors. */
+static void add_level(struct kvm_cpuid2 *cpuid, guint32 function, guint32 index, guint32 type,
+		      guint shift, guint processors, guint32 apic_id)
+{
 	add_entry(cpuid, &(struct kvm_cpuid_entry2){
 				 .function = function,
-				 .index = 0,
+				 .index = index,
 				 .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
-				 .ebx = 1,
-				 .ecx = TOPOLOGY_LEVEL_SMT,
-				 .edx = index,
-			 });
-	add_entry(cpuid, &(struct kvm_cpuid_entry2){
-				 .function = function,
-				 .index = 1,
-				 .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
-				 .eax = apic_id_bits(count),
-				 .ebx = count,
-				 .ecx = TOPOLOGY_LEVEL_CORE | 1,
-				 .edx = index,
+				 .eax = shift,
+				 .ebx = processors,
+				 .ecx = type | index,
+				 .edx = apic_id,
 			 });
 }
 
-static void set_features(struct kvm_cpuid_entry2 *entry, guint index, guint count,
-			 gboolean tsc_deadline)
+/* Leaf 0xb knows no dies: their cores are the socket's. */
+static void set_topology(struct kvm_cpuid2 *cpuid, const CpuTopology *topology, guint32 apic_id)
 {
-	guint ids = 1u << apic_id_bits(count);
+	remove_leaf(cpuid, LEAF_TOPOLOGY);
+	add_level(cpuid, LEAF_TOPOLOGY, 0, TOPOLOGY_LEVEL_SMT, core_shift(topology),
+		  topology->threads, apic_id);
+	add_level(cpuid, LEAF_TOPOLOGY, 1, TOPOLOGY_LEVEL_CORE, socket_shift(topology),
+		  processors_in_socket(topology), apic_id);
+	add_level(cpuid, LEAF_TOPOLOGY, 2, 0, 0, 0, apic_id);
+}
 
-	entry->ebx = (entry->ebx & 0xffffu) | index << 24 | ids << 16;
+static void set_topology_v2(struct kvm_cpuid2 *cpuid, const CpuTopology *topology, guint32 apic_id)
+{
+	guint levels = 2;
+
+	remove_leaf(cpuid, LEAF_TOPOLOGY_V2);
+	add_level(cpuid, LEAF_TOPOLOGY_V2, 0, TOPOLOGY_LEVEL_SMT, core_shift(topology),
+		  topology->threads, apic_id);
+	add_level(cpuid, LEAF_TOPOLOGY_V2, 1, TOPOLOGY_LEVEL_CORE, die_shift(topology),
+		  topology->threads * topology->cores, apic_id);
+	if (topology->dies > 1)
+		add_level(cpuid, LEAF_TOPOLOGY_V2, levels++, TOPOLOGY_LEVEL_DIE,
+			  socket_shift(topology), processors_in_socket(topology), apic_id);
+	add_level(cpuid, LEAF_TOPOLOGY_V2, levels, 0, 0, 0, apic_id);
+}
+
+/* Every guest finds leaf 0xb; leaf 0x1f as well where KVM has it or there are dies. */
+static void set_topology_leaves(struct kvm_cpuid2 *cpuid, const CpuTopology *topology,
+				guint32 apic_id)
+{
+	struct kvm_cpuid_entry2 *maximum = cpuid_find(cpuid, LEAF_MAXIMUM, 0);
+	gboolean has_v2 = topology->dies > 1 || cpuid_find(cpuid, LEAF_TOPOLOGY_V2, 0);
+
+	if (maximum)
+		maximum->eax = MAX(maximum->eax, has_v2 ? LEAF_TOPOLOGY_V2 : LEAF_TOPOLOGY);
+	set_topology(cpuid, topology, apic_id);
+	if (has_v2)
+		set_topology_v2(cpuid, topology, apic_id);
+}
+
+static void set_features(struct kvm_cpuid_entry2 *entry, const CpuidHost *host,
+			 const CpuTopology *topology, guint32 apic_id)
+{
+	guint ids = MIN(ids_in_socket(topology), 255);
+
+	entry->ebx = (entry->ebx & 0xffffu) | apic_id << 24 | ids << 16;
 	entry->ecx |= FEATURES_ECX_X2APIC | FEATURES_ECX_HYPERVISOR;
 	entry->ecx &= ~FEATURES_ECX_VMX;
-	if (tsc_deadline)
+	if (host->has_tsc_deadline)
 		entry->ecx |= FEATURES_ECX_TSC_DEADLINE;
-	if (count > 1)
+	if (processors_in_socket(topology) > 1)
 		entry->edx |= FEATURES_EDX_HTT;
 	else
 		entry->edx &= ~FEATURES_EDX_HTT;
 }
 
-/* Leaf 4: each cache below the last level belongs to one core. */
-static void set_cache_sharing(struct kvm_cpuid_entry2 *entry, guint count)
+/* Leaf 4: a core has its caches for itself up to the second level, a die those above. */
+static void set_cache_sharing(struct kvm_cpuid_entry2 *entry, const CpuTopology *topology)
 {
 	guint level = (entry->eax >> 5) & 7;
-	guint ids = 1u << apic_id_bits(count);
-	guint sharing = level >= 3 ? ids - 1 : 0;
+	guint sharing = 1u << (level >= 3 ? die_shift(topology) : core_shift(topology));
+	guint cores = ids_in_socket(topology) >> core_shift(topology);
 
-	entry->eax = (entry->eax & 0x3fffu) | sharing << 14 | (ids - 1) << 26;
+	entry->eax = (entry->eax & 0x3fffu) | (sharing - 1) << 14 | MIN(cores - 1, 63) << 26;
 }
 
-struct kvm_cpuid2 *cpuid_new(KvmVm *vm, guint index, guint count, GError **error)
+/*
+ * Threads of a core are not told from cores without TOPOEXT: with CmpLegacy the processors
+ * of a socket are cores.
+ */
+static void set_amd_features(struct kvm_cpuid_entry2 *entry, const CpuTopology *topology,
+			     gboolean has_cmp_legacy)
 {
-	g_autofree struct kvm_cpuid2 *cpuid = cpuid_new_supported(vm, error);
-	gboolean tsc_deadline = ioctl(kvm_vm_fd(vm), KVM_CHECK_EXTENSION,
-				      KVM_CAP_TSC_DEADLINE_TIMER) > 0;
-	guint32 topology_leaves[] = { LEAF_TOPOLOGY, LEAF_TOPOLOGY_V2 };
+	entry->ecx &= ~(AMD_FEATURES_ECX_SVM | AMD_FEATURES_ECX_TOPOEXT | AMD_FEATURES_ECX_CMP);
+	if (has_cmp_legacy && processors_in_socket(topology) > 1)
+		entry->ecx |= AMD_FEATURES_ECX_CMP;
+}
 
-	if (!cpuid)
-		return NULL;
+static void set_kvm_features(struct kvm_cpuid_entry2 *entry, const CpuidHost *host,
+			     gboolean no_kvmclock)
+{
+	if (host->vm_type == KVM_VM_SW_PROTECTED) {
+		entry->eax &= PROTECTED_KVM_FEATURES;
+		entry->eax |= 1u << KVM_FEATURE_HC_MAP_GPA_RANGE;
+	}
+	if (no_kvmclock)
+		entry->eax &= ~KVMCLOCK_FEATURES;
+}
+
+/* A leaf of zeroes is a PMU of version 0: none. */
+static void remove_pmu(struct kvm_cpuid2 *cpuid)
+{
+	struct kvm_cpuid_entry2 *features = cpuid_find(cpuid, LEAF_FEATURES, 0);
+	struct kvm_cpuid_entry2 *amd_features = cpuid_find(cpuid, LEAF_AMD_FEATURES, 0);
+
+	remove_leaf(cpuid, LEAF_PMU);
+	remove_leaf(cpuid, LEAF_AMD_PMU);
+	if (features)
+		features->ecx &= ~FEATURES_ECX_PDCM;
+	if (amd_features)
+		amd_features->ecx &= ~AMD_FEATURES_ECX_PMU;
+}
+
+gboolean cpuid_specialize(struct kvm_cpuid2 *cpuid, const CpuidHost *host, const CpuModel *model,
+			  guint index, GError **error)
+{
+	const CpuTopology *topology = &model->topology;
+	guint32 apic_id = cpuid_apic_id(topology, index);
+	gboolean amd = is_amd(cpuid);
 
 	/* AMD's own leaves for caches and topology describe the host; the generic ones do. */
 	remove_leaf(cpuid, LEAF_AMD_SVM);
 	remove_leaf(cpuid, LEAF_AMD_CACHES);
 	remove_leaf(cpuid, LEAF_AMD_TOPOLOGY);
+	remove_leaf(cpuid, LEAF_AMD_TOPOLOGY_V2);
 	for (guint i = 0; i < cpuid->nent; i++) {
 		struct kvm_cpuid_entry2 *entry = &cpuid->entries[i];
 
 		switch (entry->function) {
 		case LEAF_FEATURES:
-			set_features(entry, index, count, tsc_deadline);
+			set_features(entry, host, topology, apic_id);
 			break;
 		case LEAF_CACHES:
 			if (entry->eax & 0x1f)
-				set_cache_sharing(entry, count);
+				set_cache_sharing(entry, topology);
 			break;
 		case LEAF_KVM_FEATURES:
-			if (kvm_vm_type(vm) == KVM_VM_SW_PROTECTED) {
-				entry->eax &= PROTECTED_KVM_FEATURES;
-				entry->eax |= 1u << KVM_FEATURE_HC_MAP_GPA_RANGE;
-			}
+			set_kvm_features(entry, host, model->no_kvmclock);
 			break;
 		case LEAF_AMD_FEATURES:
-			entry->ecx &= ~(AMD_FEATURES_ECX_SVM | AMD_FEATURES_ECX_TOPOEXT);
+			set_amd_features(entry, topology, amd);
 			break;
 		case LEAF_AMD_SIZES:
-			entry->ecx = apic_id_bits(count) << 12 | (count - 1);
+			entry->ecx = socket_shift(topology) << 12 |
+				     (processors_in_socket(topology) - 1);
 			break;
 		default:
 			break;
 		}
 	}
-	for (guint i = 0; i < G_N_ELEMENTS(topology_leaves); i++) {
-		if (cpuid_find(cpuid, topology_leaves[i], 0))
-			set_topology(cpuid, topology_leaves[i], index, count);
-	}
+	set_topology_leaves(cpuid, topology, apic_id);
+	if (model->no_pmu)
+		remove_pmu(cpuid);
+	return cpu_features_apply(cpuid, model->features, error);
+}
+
+struct kvm_cpuid2 *cpuid_new(KvmVm *vm, const CpuModel *model, guint index, GError **error)
+{
+	g_autofree struct kvm_cpuid2 *cpuid = cpuid_new_supported(vm, error);
+	const CpuidHost host = {
+		.vm_type = kvm_vm_type(vm),
+		.has_tsc_deadline = ioctl(kvm_vm_fd(vm), KVM_CHECK_EXTENSION,
+					  KVM_CAP_TSC_DEADLINE_TIMER) > 0,
+	};
+
+	if (!cpuid || !cpuid_specialize(cpuid, &host, model, index, error))
+		return NULL;
 	return g_steal_pointer(&cpuid);
+}
+
+guint cpuid_physical_bits(struct kvm_cpuid2 *cpuid)
+{
+	const struct kvm_cpuid_entry2 *entry = cpuid_find(cpuid, LEAF_AMD_SIZES, 0);
+	guint own, mapped;
+
+	if (!entry)
+		return DEFAULT_PHYSICAL_BITS;
+	own = entry->eax & 0xff;
+	mapped = (entry->eax >> 16) & 0xff;
+	return mapped ? MIN(own, mapped) : own;
 }

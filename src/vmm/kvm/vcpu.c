@@ -11,7 +11,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vmm/kvm/cpuid.h"
 #include "vmm/kvm/kvm-uapi.h"
 #include "vmm/kvm/vcpu-state.h"
 
@@ -272,15 +271,17 @@ static gboolean set_vcpu_error(GError **error, guint index, const char *what)
 }
 
 /* Makes the vCPU itself, with its CPUID and its reset state; no thread yet. */
-static gboolean create_vcpu(Vcpu *vcpu, GError **error)
+static gboolean create_vcpu(Vcpu *vcpu, const CpuModel *cpu, GError **error)
 {
 	VcpuSet *set = vcpu->set;
-	g_autofree struct kvm_cpuid2 *cpuid = cpuid_new(set->vm, vcpu->index, set->count, error);
+	g_autofree struct kvm_cpuid2 *cpuid = cpuid_new(set->vm, cpu, vcpu->index, error);
 	void *run;
 
 	if (!cpuid)
 		return FALSE;
-	vcpu->fd = ioctl(kvm_vm_fd(set->vm), KVM_CREATE_VCPU, vcpu->index);
+	/* KVM takes a vCPU's id for its APIC id. */
+	vcpu->fd = ioctl(kvm_vm_fd(set->vm), KVM_CREATE_VCPU,
+			 cpuid_apic_id(&cpu->topology, vcpu->index));
 	if (vcpu->fd < 0)
 		return set_vcpu_error(error, vcpu->index, "KVM_CREATE_VCPU");
 	run = mmap(NULL, set->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
@@ -338,7 +339,8 @@ VcpuSet *vcpu_set_new(KvmVm *vm, Memory *memory, const VcpuConfig *config, GErro
 		return NULL;
 	}
 	for (guint i = 0; i < set->count; i++) {
-		if (!create_vcpu(&set->vcpus[i], error) || !start_thread(&set->vcpus[i], error))
+		if (!create_vcpu(&set->vcpus[i], config->cpu, error) ||
+		    !start_thread(&set->vcpus[i], error))
 			return NULL;
 	}
 	memory_set_vcpus(memory, set);

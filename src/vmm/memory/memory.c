@@ -10,8 +10,11 @@
 
 #include "vmm/memory/engine.h"
 
-/* The courier's id: the first that no vCPU of the guest can have. */
-#define COURIER_VCPU_ID VCPU_MAX
+/*
+ * The courier's id: the first that no vCPU of the guest can have, whose ids are APIC ids.
+ * KVM takes ids below KVM_MAX_VCPU_IDS, which is 1024 or more.
+ */
+#define COURIER_VCPU_ID (CPUID_MAX_APIC_ID + 1)
 
 G_STATIC_ASSERT(MEMORY_WINDOW_END - MEMORY_WINDOW_START >= COURIER_WINDOW_SIZE);
 G_STATIC_ASSERT(MEMORY_SEGMENTS_ALL == (1u << RAM_SEGMENTS) - 1);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * option-files.h - the files and descriptors that gmem-vmm's options name
+ *
+ * Whatever is opened or taken over here is closed on exec.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/stat.h>
+
+/* Sets @error to "--option=fd: the descriptor is not @wanted". Return: FALSE. */
+gboolean option_wrong_fd(GError **error, const char *option, int fd, const char *wanted);
+
+/* Takes over a descriptor that was handed in, once it has turned out to be open. */
+gboolean option_adopt_fd(const char *option, int fd, struct stat *status, GError **error);
+
+/*
+ * option_open_file - one regular file that comes as a path, or as a descriptor by the option
+ * of that name with "-fd", or not at all
+ * @path:   or NULL
+ * @fd:     or -1
+ * @mode:   O_RDONLY or O_RDWR
+ * @result: set where there is one
+ */
+gboolean option_open_file(const char *option, const char *path, int fd, int mode, int *result,
+			  GError **error);
+
+/* A file to append to, of any kind; one that is not there is made, for its owner alone. */
+gboolean option_open_output(const char *option, const char *path, int *result, GError **error);
+
+/* A device that is handed in, or its path's; @is_needed: its absence is an error. */
+gboolean option_open_device(const char *option, int fd, const char *path, gboolean is_needed,
+			    int *result, GError **error);
