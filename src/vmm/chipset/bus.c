@@ -119,17 +119,22 @@ static const BusRange *find_window(const Bus *bus, guint64 address)
 	return NULL;
 }
 
-static const BusRange *bus_find(const Bus *bus, guint64 address)
+/*
+ * Copies the range that answers at @address: a device may move its own window while it is
+ * accessed, and the rest of the access still goes where it began.
+ */
+static gboolean bus_find(const Bus *bus, guint64 address, BusRange *found)
 {
 	guint index = bus_search(bus, address);
+	const BusRange *range = NULL;
 
-	if (index < bus->ranges->len) {
-		const BusRange *range = &g_array_index(bus->ranges, BusRange, index);
-
-		if (range->start <= address)
-			return range;
-	}
-	return find_window(bus, address);
+	if (index < bus->ranges->len)
+		range = &g_array_index(bus->ranges, BusRange, index);
+	if (!range || range->start > address)
+		range = find_window(bus, address);
+	if (range)
+		*found = *range;
+	return range != NULL;
 }
 
 static guint64 value_mask(guint size)
@@ -149,17 +154,17 @@ static guint access_width(const BusRange *range, guint64 left)
 
 guint64 bus_read(Bus *bus, guint64 address, guint size)
 {
-	const BusRange *range = bus_find(bus, address);
+	BusRange range;
 	guint64 value = value_mask(size);
 	guint done = 0;
 
-	if (!range)
+	if (!bus_find(bus, address, &range))
 		return value;
-	while (done < size && address + done <= range->last) {
-		guint64 left = MIN(size - done, range->last - (address + done) + 1);
-		guint width = access_width(range, left);
-		guint64 part = range->operations->read(range->device, address + done - range->start,
-						       width);
+	while (done < size && address + done <= range.last) {
+		guint64 left = MIN(size - done, range.last - (address + done) + 1);
+		guint width = access_width(&range, left);
+		guint64 part = range.operations->read(range.device, address + done - range.start,
+						      width);
 
 		value &= ~(value_mask(width) << (done * 8));
 		value |= (part & value_mask(width)) << (done * 8);
@@ -172,17 +177,17 @@ guint64 bus_read(Bus *bus, guint64 address, guint size)
 
 void bus_write(Bus *bus, guint64 address, guint size, guint64 value)
 {
-	const BusRange *range = bus_find(bus, address);
+	BusRange range;
 	guint done = 0;
 
-	if (!range)
+	if (!bus_find(bus, address, &range))
 		return;
-	while (done < size && address + done <= range->last) {
-		guint64 left = MIN(size - done, range->last - (address + done) + 1);
-		guint width = access_width(range, left);
+	while (done < size && address + done <= range.last) {
+		guint64 left = MIN(size - done, range.last - (address + done) + 1);
+		guint width = access_width(&range, left);
 
-		range->operations->write(range->device, address + done - range->start, width,
-					 (value >> (done * 8)) & value_mask(width));
+		range.operations->write(range.device, address + done - range.start, width,
+					(value >> (done * 8)) & value_mask(width));
 		done += width;
 		if (address + done < address)
 			break;

@@ -2,8 +2,8 @@
 /*
  * ich9-lpc.h - the LPC bridge of the ICH9: interrupt routing, PM base, chipset registers
  *
- * Intel I/O Controller Hub 9 data sheet (316972): 13.1 for the configuration space, 10.1 for
- * the chipset configuration registers at RCBA, 5.8.6 for PIRQs.
+ * Intel I/O Controller Hub 9 data sheet (316972): section 13.1 for the configuration space,
+ * section 10.1 for the chipset configuration registers at RCBA.
  */
 #pragma once
 

@@ -19,7 +19,7 @@
 #pragma once
 
 #include <glib.h>
-#include <linux/pci_regs.h>
+#include <linux/pci.h>
 
 #include "vmm/chipset/bus.h"
 
@@ -27,9 +27,6 @@
 #define PCI_FUNCTIONS 8
 #define PCI_PINS      4
 #define PCI_BARS      6
-
-/* The number of a function on its bus. */
-#define PCI_DEVFN(slot, function) ((guint)(slot) << 3 | (function))
 
 /* Who made what here is not Intel's: as on QEMU's machines. */
 #define PCI_VENDOR_INTEL     0x8086
@@ -102,7 +99,7 @@ void pci_function_add_power_management(PciFunction *function);
 /* One message, with a 64-bit address. */
 void pci_function_add_msi(PciFunction *function);
 
-/* PCI-to-PCI Bridge Architecture 1.2, section 3.2.5.13: whose board a bridge is on. */
+/* PCI-to-PCI Bridge Architecture 1.2, chapter 3: whose board a bridge is on. */
 void pci_function_add_subsystem(PciFunction *function, guint16 vendor, guint16 device);
 
 /*

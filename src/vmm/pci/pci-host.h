@@ -11,7 +11,7 @@
  * always one, with H_SMRAME, TSEG_SZ and T_EN clear. Writes change neither; a reset does not
  * unlock them. Legacy VGA memory is never RAM. The registers that QEMU has besides, for an
  * extended TSEG (0x50) and for SMRAM at SMBASE (0x9c), read as what tells a firmware that
- * there are none: 0x50 gives back the 0xffff that the firmware asks with, 0x9c reads 0.
+ * there are none: 0x50 reads 0xffff, which is what the firmware asks with, and 0x9c reads 0.
  */
 #pragma once
 

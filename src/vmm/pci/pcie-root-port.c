@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * pcie-root-port.c - a PCI Express root port with a hot-plug slot
+ *
+ * Theory of operation
+ *
+ * The slot is empty: nothing is present, the link is down, the power controller is off and
+ * so are the indicators. What a guest commands through the slot's control register is done
+ * as soon as it is written, and is acknowledged by the command completed bit.
+ *
+ * There is one interrupt, for the slot. It is pending while an event that the guest has
+ * enabled is in the slot's status. A message goes out each time that it becomes pending;
+ * INTx is high as long as it is (section 6.7.3.4).
+ */
+#include "vmm/pci/pcie-root-port.h"
+
+#define ROOT_PORT_CLASS	   0x060400
+#define CAPABILITY_SIZE	   0x3c /* version 2 */
+#define CAPABILITY_VERSION 2
+#define TYPE_SHIFT	   4
+
+#define LINK_SPEED_16GT	   4
+#define LINK_SPEEDS	   0x1e /* 2.5 to 16 GT/s */
+#define LINK_WIDTH_SHIFT   4
+#define LINK_WIDTH	   32
+#define LINK_PORT_SHIFT	   24
+#define SLOT_NUMBER_SHIFT  19
+#define MAX_SLOT_NUMBER	   8191
+
+enum {
+	DEVICE_ERROR_ENABLES = PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE | PCI_EXP_DEVCTL_FERE |
+			       PCI_EXP_DEVCTL_URRE,
+	DEVICE_ERRORS = PCI_EXP_DEVSTA_CED | PCI_EXP_DEVSTA_NFED | PCI_EXP_DEVSTA_FED |
+			PCI_EXP_DEVSTA_URD,
+
+	LINK_CONTROL_WRITABLE = PCI_EXP_LNKCTL_LD | PCI_EXP_LNKCTL_CCC | PCI_EXP_LNKCTL_ES |
+				PCI_EXP_LNKCTL_LBMIE | PCI_EXP_LNKCTL_LABIE,
+	LINK_EVENTS = PCI_EXP_LNKSTA_LBMS | PCI_EXP_LNKSTA_LABS,
+
+	SLOT_CAPABILITIES = PCI_EXP_SLTCAP_ABP | PCI_EXP_SLTCAP_PCP | PCI_EXP_SLTCAP_AIP |
+			    PCI_EXP_SLTCAP_PIP | PCI_EXP_SLTCAP_HPS | PCI_EXP_SLTCAP_HPC,
+	SLOT_CONTROL_RESET = PCI_EXP_SLTCTL_ATTN_IND_OFF | PCI_EXP_SLTCTL_PWR_IND_OFF |
+			     PCI_EXP_SLTCTL_PWR_OFF,
+	SLOT_CONTROL_WRITABLE = PCI_EXP_SLTCTL_ABPE | PCI_EXP_SLTCTL_PFDE | PCI_EXP_SLTCTL_PDCE |
+				PCI_EXP_SLTCTL_CCIE | PCI_EXP_SLTCTL_HPIE | PCI_EXP_SLTCTL_AIC |
+				PCI_EXP_SLTCTL_PIC | PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_DLLSCE,
+
+	/* Each is enabled by the bit of slot control at the same place, but for the last. */
+	SLOT_EVENTS_IN_PLACE = PCI_EXP_SLTSTA_ABP | PCI_EXP_SLTSTA_PFD | PCI_EXP_SLTSTA_PDC |
+			       PCI_EXP_SLTSTA_CC,
+	SLOT_EVENTS = SLOT_EVENTS_IN_PLACE | PCI_EXP_SLTSTA_DLLSC,
+
+	ROOT_CONTROL_WRITABLE = PCI_EXP_RTCTL_SECEE | PCI_EXP_RTCTL_SENFEE | PCI_EXP_RTCTL_SEFEE |
+				PCI_EXP_RTCTL_PMEIE,
+};
+
+struct PcieRootPort {
+	PciFunction *function;
+	guint express; /* offset of its capability */
+	gboolean is_pending;
+};
+
+static gboolean is_slot_event_pending(const PcieRootPort *port)
+{
+	guint control = pci_function_get(port->function, port->express + PCI_EXP_SLTCTL, 2);
+	guint status = pci_function_get(port->function, port->express + PCI_EXP_SLTSTA, 2);
+
+	if (!(control & PCI_EXP_SLTCTL_HPIE))
+		return FALSE;
+	return (control & status & SLOT_EVENTS_IN_PLACE) ||
+	       (control & PCI_EXP_SLTCTL_DLLSCE && status & PCI_EXP_SLTSTA_DLLSC);
+}
+
+static void update_interrupt(PcieRootPort *port)
+{
+	gboolean was_pending = port->is_pending;
+	gboolean is_message = pci_function_is_msi_enabled(port->function);
+
+	port->is_pending = is_slot_event_pending(port);
+	if (is_message && port->is_pending && !was_pending)
+		pci_function_send_msi(port->function);
+	pci_function_set_intx(port->function, port->is_pending && !is_message);
+}
+
+static void root_port_config_written(void *device, guint offset, guint size)
+{
+	PcieRootPort *port = device;
+
+	if (pci_overlaps(offset, size, port->express + PCI_EXP_SLTCTL, 2))
+		pci_function_change(port->function, port->express + PCI_EXP_SLTSTA, 2,
+				    PCI_EXP_SLTSTA_CC, PCI_EXP_SLTSTA_CC);
+	update_interrupt(port);
+}
+
+static void root_port_reset(void *device)
+{
+	((PcieRootPort *)device)->is_pending = FALSE;
+}
+
+static void root_port_free(void *device)
+{
+	g_free(device);
+}
+
+static const PciFunctionOperations root_port_operations = {
+	.config_written = root_port_config_written,
+	.reset = root_port_reset,
+	.free = root_port_free,
+};
+
+static void add_express_capability(PcieRootPort *port, const PcieRootPortConfig *config)
+{
+	PciFunction *function = port->function;
+	guint at = pci_function_add_capability(function, PCI_CAP_ID_EXP, CAPABILITY_SIZE);
+
+	port->express = at;
+	pci_function_set_register(function, at + PCI_EXP_FLAGS, 2,
+				  CAPABILITY_VERSION | PCI_EXP_TYPE_ROOT_PORT << TYPE_SHIFT |
+					  PCI_EXP_FLAGS_SLOT,
+				  0, 0);
+	pci_function_set_register(function, at + PCI_EXP_DEVCAP, 4, PCI_EXP_DEVCAP_RBER, 0, 0);
+	pci_function_set_register(function, at + PCI_EXP_DEVCTL, 2, 0, DEVICE_ERROR_ENABLES, 0);
+	pci_function_set_register(function, at + PCI_EXP_DEVSTA, 2, 0, 0, DEVICE_ERRORS);
+	pci_function_set_register(function, at + PCI_EXP_LNKCAP, 4,
+				  LINK_SPEED_16GT | LINK_WIDTH << LINK_WIDTH_SHIFT |
+					  PCI_EXP_LNKCAP_DLLLARC | PCI_EXP_LNKCAP_LBNC |
+					  (guint32)config->port << LINK_PORT_SHIFT,
+				  0, 0);
+	pci_function_set_register(function, at + PCI_EXP_LNKCTL, 2, 0, LINK_CONTROL_WRITABLE, 0);
+	pci_function_set_register(function, at + PCI_EXP_LNKSTA, 2, 0, 0, LINK_EVENTS);
+	pci_function_set_register(function, at + PCI_EXP_SLTCAP, 4,
+				  SLOT_CAPABILITIES | config->chassis << SLOT_NUMBER_SHIFT, 0, 0);
+	pci_function_set_register(function, at + PCI_EXP_SLTCTL, 2, SLOT_CONTROL_RESET,
+				  SLOT_CONTROL_WRITABLE, 0);
+	pci_function_set_register(function, at + PCI_EXP_SLTSTA, 2, 0, 0, SLOT_EVENTS);
+	pci_function_set_register(function, at + PCI_EXP_RTCTL, 2, 0, ROOT_CONTROL_WRITABLE, 0);
+	pci_function_set_register(function, at + PCI_EXP_RTSTA, 4, 0, 0, PCI_EXP_RTSTA_PME);
+	pci_function_set_register(function, at + PCI_EXP_LNKCAP2, 4, LINK_SPEEDS, 0, 0);
+	pci_function_set_register(function, at + PCI_EXP_LNKCTL2, 2, LINK_SPEED_16GT,
+				  PCI_EXP_LNKCTL2_TLS, 0);
+}
+
+PcieRootPort *pcie_root_port_new(PciBus *root, const PcieRootPortConfig *config)
+{
+	PcieRootPort *port = g_new0(PcieRootPort, 1);
+	const PciFunctionConfig function = {
+		.name = "root port",
+		.vendor = PCI_VENDOR_REDHAT,
+		.device = PCIE_ROOT_PORT_DEVICE,
+		.class_code = ROOT_PORT_CLASS,
+		.pin = 1,
+		.is_multifunction = config->is_multifunction,
+		.is_express = TRUE,
+		.is_bridge = TRUE,
+		.operations = &root_port_operations,
+		.opaque = port,
+	};
+
+	g_assert(config->chassis <= MAX_SLOT_NUMBER);
+	port->function = pci_function_new(&function);
+	add_express_capability(port, config);
+	pci_function_add_msi(port->function);
+	pci_function_add_power_management(port->function);
+	pci_function_add_subsystem(port->function, PCI_SUBSYSTEM_VENDOR, PCI_SUBSYSTEM_DEVICE);
+	pci_bus_add(root, config->slot, config->number, port->function);
+	return port;
+}
+
+PciBus *pcie_root_port_bus(PcieRootPort *port)
+{
+	return pci_function_secondary(port->function);
+}
