@@ -5,9 +5,13 @@
 #include <gio/gio.h>
 
 #include "vmm/chipset/acpi-pm.h"
-#include "vmm/chipset/acpi-tables.h"
+#include "vmm/chipset/debug-console.h"
+#include "vmm/chipset/hpet.h"
+#include "vmm/chipset/i8042.h"
+#include "vmm/chipset/ich9-lpc.h"
 #include "vmm/chipset/reset.h"
 #include "vmm/chipset/rtc.h"
+#include "vmm/pci/pci-host.h"
 
 #define KIB		(1ull << 10)
 #define MIB		(1ull << 20)
@@ -15,9 +19,28 @@
 
 #define RTC_PORT	0x70
 #define RTC_IRQ		8
-#define COM1_PORT	0x3f8
-#define COM1_IRQ	4
 #define DEBUG_EXIT_SIZE 4
+
+/* Interrupts of the ISA bus that no device of this chipset has. */
+#define HPET_ROUTES (1u << 5 | 1u << 6 | 1u << 7)
+
+/* What chipset_set_up() programs; firmware for q35 does much the same. */
+#define ECAM_BASE    0xb0000000u
+#define ECAM_ENABLE  0x1u
+#define RCBA_BASE    0xfed1c000u
+#define PAM_RAM_LOW  0x03u /* reads and writes go to RAM: of the lower segment */
+#define PAM_RAM_HIGH 0x30u
+#define LPC_DEVFN    (ICH9_LPC_SLOT << 3 | ICH9_LPC_FUNCTION)
+#define HOST_DEVFN   0u
+
+static const struct {
+	guint16 port;
+	guint8 irq;
+	const char *name;
+} serial_places[CHIPSET_SERIALS] = {
+	{ 0x3f8, 4, "serial port" },
+	{ 0x2f8, 3, "second serial port" },
+};
 
 /* CMOS bytes in which firmware looks for the size of memory. */
 enum {
@@ -33,9 +56,16 @@ struct Chipset {
 	void *opaque;
 	Bus *ports;
 	Bus *mmio;
-	Serial *serial;
+	PciHost *pci;
+	Ich9Lpc *lpc; /* owned by its bus */
+	Serial *serials[CHIPSET_SERIALS];
+	ChipsetLine debug_output;
+	DebugConsole *debug_console;
+	I8042 *i8042;
+	Hpet *hpet;
 	Rtc *rtc;
 	AcpiPm *pm;
+	BusWindow *pm_window;
 	ResetControl *reset;
 };
 
@@ -80,22 +110,131 @@ static void describe_memory(Rtc *rtc, guint64 low_end, guint64 high_end)
 	set_cmos(rtc, CMOS_ABOVE_4G_64KIB, 3, (high_end - HIGH_GPA) / (64 * KIB));
 }
 
-static void add_ports(Chipset *chipset)
+static void set_interrupt(void *opaque, guint gsi, gboolean level)
 {
+	Chipset *chipset = opaque;
+
+	chipset->host->set_interrupt(chipset->opaque, gsi, level);
+}
+
+static void move_pm(void *opaque, guint16 base, gboolean enabled)
+{
+	Chipset *chipset = opaque;
+
+	bus_move_window(chipset->pm_window, base, enabled ? ICH9_LPC_PM_SIZE : 0);
+}
+
+static void transmit_debug_output(void *opaque, guint8 byte)
+{
+	Chipset *chipset = opaque;
+
+	chipset->debug_output.backend->transmit(chipset->debug_output.opaque, byte);
+}
+
+static gboolean add_root_ports(Chipset *chipset, const ChipsetConfig *config, GError **error)
+{
+	PciBus *root = pci_host_root_bus(chipset->pci);
+
+	for (guint i = 0; i < config->n_root_ports; i++) {
+		const PcieRootPortConfig *port = &config->root_ports[i];
+
+		if (pci_bus_get(root, port->slot, port->number)) {
+			g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+				    "root port at %02x.%x: another device is there", port->slot,
+				    port->number);
+			return FALSE;
+		}
+		pcie_root_port_new(root, port);
+	}
+	return TRUE;
+}
+
+static gboolean add_pci(Chipset *chipset, const ChipsetConfig *config, GError **error)
+{
+	const PciHostConfig host = {
+		.ports = chipset->ports,
+		.mmio = chipset->mmio,
+		.set_ram_segments = config->host->set_ram_segments,
+		.send_msi = config->host->send_msi,
+		.opaque = config->opaque,
+	};
+	const Ich9LpcConfig lpc = {
+		.set_interrupt = set_interrupt,
+		.move_pm = move_pm,
+		.opaque = chipset,
+	};
+
+	chipset->pci = pci_host_new(&host);
+	chipset->lpc = ich9_lpc_new(pci_host_root_bus(chipset->pci), chipset->mmio, &lpc);
+	return add_root_ports(chipset, config, error);
+}
+
+static InterruptLine isa_line(Chipset *chipset, guint irq)
+{
+	return (InterruptLine){ .set = ich9_lpc_set_isa, .opaque = chipset->lpc, .line = irq };
+}
+
+static void add_serials(Chipset *chipset, const ChipsetConfig *config)
+{
+	for (guint i = 0; i < CHIPSET_SERIALS; i++) {
+		const InterruptLine line = isa_line(chipset, serial_places[i].irq);
+		const ChipsetLine *other_end = &config->serials[i];
+
+		if (!other_end->backend)
+			continue;
+		chipset->serials[i] = serial_new(&line, other_end->backend, other_end->opaque);
+		bus_add(chipset->ports, serial_places[i].port, SERIAL_PORTS, serial_places[i].name,
+			&serial_operations, chipset->serials[i]);
+	}
+}
+
+static void add_keyboard(Chipset *chipset, const ChipsetConfig *config)
+{
+	const InterruptLine keyboard = isa_line(chipset, I8042_KEYBOARD_IRQ);
+	const InterruptLine mouse = isa_line(chipset, I8042_MOUSE_IRQ);
 	Bus *ports = chipset->ports;
 
-	bus_add(ports, KEYBOARD_COMMAND, 1, "keyboard controller", &reset_keyboard_operations,
+	chipset->i8042 = i8042_new(&keyboard, &mouse, config->host->reset, config->opaque);
+	bus_add(ports, I8042_DATA_PORT, 1, "keyboard data", &i8042_data_operations, chipset->i8042);
+	bus_add(ports, I8042_COMMAND_PORT, 1, "keyboard controller", &i8042_command_operations,
+		chipset->i8042);
+	bus_add(ports, I8042_SYSTEM_CONTROL_PORT, 1, "system control",
+		&i8042_system_control_operations, chipset->i8042);
+}
+
+static void add_clocks(Chipset *chipset, const ChipsetConfig *config)
+{
+	InterruptLine line = isa_line(chipset, RTC_IRQ);
+
+	chipset->rtc = rtc_new(&line, &config->rtc_timer, config->rtc_offset);
+	describe_memory(chipset->rtc, config->ram_low_end, config->ram_high_end);
+	bus_add(chipset->ports, RTC_PORT, RTC_PORTS, "rtc", &rtc_operations, chipset->rtc);
+	if (!config->hpet_timer.now)
+		return;
+	chipset->hpet = hpet_new(&line, HPET_ROUTES, &config->hpet_timer);
+	bus_add(chipset->mmio, HPET_ADDRESS, HPET_SIZE, "HPET", &hpet_operations, chipset->hpet);
+}
+
+static void add_power(Chipset *chipset, const ChipsetConfig *config)
+{
+	const InterruptLine sci = { .set = ich9_lpc_set_sci, .opaque = chipset->lpc };
+
+	chipset->pm = acpi_pm_new(&sci, &config->pm_timer, config->host->power_off, config->opaque);
+	chipset->pm_window = bus_add_window(chipset->ports, "PM block", &acpi_pm_operations,
+					    chipset->pm);
+	chipset->reset = reset_control_new(config->host->reset, config->opaque);
+	bus_add(chipset->ports, RESET_CONTROL_PORT, 1, "reset control", &reset_control_operations,
 		chipset->reset);
-	bus_add(ports, RTC_PORT, RTC_PORTS, "rtc", &rtc_operations, chipset->rtc);
-	bus_add(ports, COM1_PORT, SERIAL_PORTS, "serial port", &serial_operations, chipset->serial);
-	bus_add(ports, ACPI_PM_EVENT, ACPI_PM_EVENT_SIZE, "PM1 event", &acpi_pm_event_operations,
-		chipset->pm);
-	bus_add(ports, ACPI_PM_CONTROL, ACPI_PM_CONTROL_SIZE, "PM1 control",
-		&acpi_pm_control_operations, chipset->pm);
-	bus_add(ports, ACPI_PM_TIMER, ACPI_PM_TIMER_SIZE, "PM timer", &acpi_pm_timer_operations,
-		chipset->pm);
-	bus_add(ports, RESET_CONTROL_PORT, 1, "reset control", &reset_control_operations,
-		chipset->reset);
+}
+
+static void add_debug_console(Chipset *chipset, const ChipsetConfig *config)
+{
+	if (!config->debug_console.backend)
+		return;
+	chipset->debug_output = config->debug_console;
+	chipset->debug_console = debug_console_new(transmit_debug_output, chipset);
+	bus_add(chipset->ports, DEBUG_CONSOLE_PORT, 1, "debug console", &debug_console_operations,
+		chipset->debug_console);
 }
 
 static gboolean add_debug_exit(Chipset *chipset, guint port, GError **error)
@@ -120,23 +259,19 @@ static gboolean add_debug_exit(Chipset *chipset, guint port, GError **error)
 Chipset *chipset_new(const ChipsetConfig *config, GError **error)
 {
 	g_autoptr(Chipset) chipset = g_new0(Chipset, 1);
-	InterruptLine line = { .set = config->host->set_interrupt, .opaque = config->opaque };
 
 	chipset->host = config->host;
 	chipset->opaque = config->opaque;
 	chipset->ports = bus_new("port I/O");
 	chipset->mmio = bus_new("MMIO");
 
-	line.line = COM1_IRQ;
-	chipset->serial = serial_new(&line, config->serial_backend, config->serial_opaque);
-	line.line = RTC_IRQ;
-	chipset->rtc = rtc_new(&line, &config->rtc_timer, config->rtc_offset);
-	describe_memory(chipset->rtc, config->ram_low_end, config->ram_high_end);
-	line.line = ACPI_SCI;
-	chipset->pm = acpi_pm_new(&line, &config->pm_timer, config->host->power_off,
-				  config->opaque);
-	chipset->reset = reset_control_new(config->host->reset, config->opaque);
-	add_ports(chipset);
+	if (!add_pci(chipset, config, error))
+		return NULL;
+	add_serials(chipset, config);
+	add_keyboard(chipset, config);
+	add_clocks(chipset, config);
+	add_power(chipset, config);
+	add_debug_console(chipset, config);
 	if (config->debug_exit_port >= 0 &&
 	    !add_debug_exit(chipset, config->debug_exit_port, error))
 		return NULL;
@@ -147,10 +282,15 @@ void chipset_free(Chipset *chipset)
 {
 	if (!chipset)
 		return;
+	debug_console_free(chipset->debug_console);
 	reset_control_free(chipset->reset);
 	acpi_pm_free(chipset->pm);
+	hpet_free(chipset->hpet);
 	rtc_free(chipset->rtc);
-	serial_free(chipset->serial);
+	i8042_free(chipset->i8042);
+	for (guint i = 0; i < CHIPSET_SERIALS; i++)
+		serial_free(chipset->serials[i]);
+	pci_host_free(chipset->pci);
 	bus_free(chipset->mmio);
 	bus_free(chipset->ports);
 	g_free(chipset);
@@ -166,17 +306,59 @@ Bus *chipset_mmio(Chipset *chipset)
 	return chipset->mmio;
 }
 
-Serial *chipset_serial(Chipset *chipset)
+Serial *chipset_serial(Chipset *chipset, guint index)
 {
-	return chipset->serial;
+	return chipset->serials[index];
 }
 
 void chipset_reset(Chipset *chipset)
 {
-	serial_reset(chipset->serial);
+	for (guint i = 0; i < CHIPSET_SERIALS; i++) {
+		if (chipset->serials[i])
+			serial_reset(chipset->serials[i]);
+	}
+	i8042_reset(chipset->i8042);
 	rtc_reset(chipset->rtc);
+	if (chipset->hpet)
+		hpet_reset(chipset->hpet);
 	acpi_pm_reset(chipset->pm);
 	reset_control_reset(chipset->reset);
+	pci_host_reset(chipset->pci);
+}
+
+static void write_config(Chipset *chipset, guint devfn, guint offset, guint size, guint32 value)
+{
+	pci_bus_write_config(pci_host_root_bus(chipset->pci), 0, devfn, offset, size, value);
+}
+
+void chipset_set_up(Chipset *chipset)
+{
+	static const guint8 pirq_interrupts[ICH9_LPC_PIRQS / 2] = { 10, 10, 11, 11 };
+
+	write_config(chipset, HOST_DEVFN, PCI_HOST_PAM0, 1, PAM_RAM_HIGH);
+	for (guint i = 1; i < 7; i++)
+		write_config(chipset, HOST_DEVFN, PCI_HOST_PAM0 + i, 1, PAM_RAM_LOW | PAM_RAM_HIGH);
+	write_config(chipset, HOST_DEVFN, PCI_HOST_PCIEXBAR + 4, 4, 0);
+	write_config(chipset, HOST_DEVFN, PCI_HOST_PCIEXBAR, 4, ECAM_BASE | ECAM_ENABLE);
+	for (guint i = 0; i < G_N_ELEMENTS(pirq_interrupts); i++) {
+		write_config(chipset, LPC_DEVFN, ICH9_LPC_PIRQA_ROUT + i, 1, pirq_interrupts[i]);
+		write_config(chipset, LPC_DEVFN, ICH9_LPC_PIRQE_ROUT + i, 1, pirq_interrupts[i]);
+	}
+	write_config(chipset, LPC_DEVFN, ICH9_LPC_RCBA, 4, RCBA_BASE | ICH9_LPC_RCBA_ENABLE);
+	write_config(chipset, LPC_DEVFN, ICH9_LPC_PMBASE, 4, ACPI_PM_BASE);
+	write_config(chipset, LPC_DEVFN, ICH9_LPC_ACPI_CNTL, 1, ICH9_LPC_ACPI_ENABLE);
+}
+
+void chipset_find_ecam(Chipset *chipset, guint64 *base, guint *buses)
+{
+	PciBus *root = pci_host_root_bus(chipset->pci);
+	guint32 low = pci_bus_read_config(root, 0, HOST_DEVFN, PCI_HOST_PCIEXBAR, 4);
+	guint32 high = pci_bus_read_config(root, 0, HOST_DEVFN, PCI_HOST_PCIEXBAR + 4, 4);
+	guint length = low >> 1 & 3;
+
+	/* 256, 128 or 64 buses; the fourth value is reserved. */
+	*buses = low & ECAM_ENABLE && length < 3 ? 256u >> length : 0;
+	*base = *buses ? ((guint64)high << 32 | low) & ~((guint64)*buses * MIB - 1) : 0;
 }
 
 void chipset_press_power_button(Chipset *chipset)
@@ -192,4 +374,9 @@ void chipset_rtc_expired(Chipset *chipset)
 void chipset_pm_expired(Chipset *chipset)
 {
 	acpi_pm_expired(chipset->pm);
+}
+
+void chipset_hpet_expired(Chipset *chipset)
+{
+	hpet_expired(chipset->hpet);
 }

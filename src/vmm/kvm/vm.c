@@ -190,6 +190,18 @@ void kvm_vm_set_interrupt(KvmVm *vm, guint gsi, gboolean level)
 		g_error("KVM_IRQ_LINE(gsi %u): %s", gsi, g_strerror(errno));
 }
 
+void kvm_vm_send_msi(KvmVm *vm, guint64 address, guint32 data)
+{
+	const struct kvm_msi msi = {
+		.address_lo = (guint32)address,
+		.address_hi = (guint32)(address >> 32),
+		.data = data,
+	};
+
+	/* Zero says that the guest has blocked it; an error, that no processor is meant. */
+	(void)ioctl(vm->fd, KVM_SIGNAL_MSI, &msi);
+}
+
 guint kvm_vm_new_memslot(KvmVm *vm)
 {
 	return vm->n_memslots++;

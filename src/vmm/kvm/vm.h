@@ -72,6 +72,14 @@ gboolean kvm_vm_create_interrupt_controllers(KvmVm *vm, GError **error);
 void kvm_vm_set_interrupt(KvmVm *vm, guint gsi, gboolean level);
 
 /*
+ * kvm_vm_send_msi - deliver a message signalled interrupt
+ * @address, @data: as the guest programmed them; what makes no sense goes nowhere
+ *
+ * May be called from any thread.
+ */
+void kvm_vm_send_msi(KvmVm *vm, guint64 address, guint32 data);
+
+/*
  * kvm_vm_new_memslot - the number of a memslot that is not there yet
  *
  * Numbers are not given back; a machine has some twenty.

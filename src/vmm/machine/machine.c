@@ -8,12 +8,16 @@
 
 #include "vmm/boot/boot.h"
 #include "vmm/boot/layout.h"
-#include "vmm/chipset/acpi-tables.h"
 #include "vmm/chipset/chipset.h"
 #include "vmm/log.h"
+#include "vmm/machine/acpi-description.h"
 #include "vmm/machine/console.h"
+#include "vmm/machine/firmware.h"
 #include "vmm/machine/host-timer.h"
 #include "vmm/machine/requests.h"
+
+/* How long a page that the host touched stays shared, at least. */
+#define RECLAIM_SECONDS 2
 
 struct Machine {
 	MachineListener listener;
@@ -30,9 +34,14 @@ struct Machine {
 	GMutex device_lock; /* guards everything of the chipset and the console */
 	HostTimer *rtc_timer;
 	HostTimer *pm_timer;
-	Console *console;
+	HostTimer *hpet_timer; /* or NULL */
+	Console *consoles[CHIPSET_SERIALS];
+	Console *debug_console;
 	Chipset *chipset;
+	guint32 ram_segments; /* those below 1 MiB that show RAM */
 
+	AcpiDescription acpi;
+	Firmware *firmware; /* or NULL, and then: */
 	BootConfig boot;
 	char *command_line;
 	GByteArray *acpi_tables;
@@ -107,8 +116,26 @@ static void on_set_interrupt(void *opaque, guint gsi, gboolean level)
 	kvm_vm_set_interrupt(machine->vm, gsi, level);
 }
 
+static void on_send_msi(void *opaque, guint64 address, guint32 data)
+{
+	Machine *machine = opaque;
+
+	kvm_vm_send_msi(machine->vm, address, data);
+}
+
+/* A failure ends the memory engine, which says so. */
+static void on_set_ram_segments(void *opaque, guint32 ram)
+{
+	Machine *machine = opaque;
+
+	machine->ram_segments = ram;
+	(void)memory_show_segments(machine->memory, ram, NULL);
+}
+
 static const ChipsetHost chipset_host = {
 	.set_interrupt = on_set_interrupt,
+	.send_msi = on_send_msi,
+	.set_ram_segments = on_set_ram_segments,
 	.reset = on_guest_reset,
 	.power_off = on_guest_power_off,
 	.debug_exit = on_debug_exit,
@@ -213,6 +240,13 @@ static void on_pm_expired(void *opaque)
 	chipset_pm_expired(machine->chipset);
 }
 
+static void on_hpet_expired(void *opaque)
+{
+	Machine *machine = opaque;
+
+	chipset_hpet_expired(machine->chipset);
+}
+
 /*
  * Opens the gates, unless something was posted that closed them: then serve_requests() has
  * yet to decide. Whoever posts after the look closes the gates after it too.
@@ -224,11 +258,22 @@ static void resume_vcpus(Machine *machine)
 		vcpu_set_request_pause(machine->vcpus);
 }
 
+/* Variables that the guest has written are in their file whenever it does not run. */
+static void flush_firmware(Machine *machine)
+{
+	if (!machine->firmware)
+		return;
+	g_mutex_lock(&machine->device_lock);
+	firmware_flush(machine->firmware);
+	g_mutex_unlock(&machine->device_lock);
+}
+
 static void stop_in_state(Machine *machine, RunState state)
 {
 	gboolean was_running = machine->state == RUN_STATE_RUNNING;
 
 	vcpu_set_pause(machine->vcpus);
+	flush_firmware(machine);
 	machine->state = state;
 	if (was_running)
 		emit_type(machine, MACHINE_EVENT_STOP);
@@ -237,6 +282,7 @@ static void stop_in_state(Machine *machine, RunState state)
 static void end(Machine *machine, int exit_status)
 {
 	vcpu_set_pause(machine->vcpus);
+	flush_firmware(machine);
 	machine->has_ended = TRUE;
 	machine->exit_status = exit_status;
 	if (machine->loop)
@@ -332,6 +378,7 @@ static gboolean make_core(Machine *machine, const MachineConfig *config, GError 
 		.size = config->memory_size,
 		.policy = config->policy,
 		.userfaultfd_device = config->userfaultfd_device,
+		.reclaim_seconds = RECLAIM_SECONDS,
 		.listener = &memory_listener,
 		.opaque = machine,
 	};
@@ -352,18 +399,8 @@ static gboolean make_core(Machine *machine, const MachineConfig *config, GError 
 	return machine->vcpus != NULL;
 }
 
-static gboolean make_devices(Machine *machine, const MachineConfig *config, GError **error)
+static gboolean make_timers(Machine *machine, const MachineConfig *config, GError **error)
 {
-	ChipsetConfig chipset = {
-		.host = &chipset_host,
-		.opaque = machine,
-		.serial_backend = &console_serial_backend,
-		.ram_low_end = memory_low_end(machine->memory),
-		.ram_high_end = memory_high_end(machine->memory),
-		.debug_exit_port = config->debug_exit_port,
-		.rtc_offset = config->rtc_offset,
-	};
-
 	machine->rtc_timer = host_timer_new(CLOCK_REALTIME, machine->context, &machine->device_lock,
 					    on_rtc_expired, machine, error);
 	if (!machine->rtc_timer)
@@ -372,26 +409,143 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 					   on_pm_expired, machine, error);
 	if (!machine->pm_timer)
 		return FALSE;
-	machine->console = console_new(config->serials[0].fd, config->serials[0].input_fd,
-				       config->serials[0].log_fd, machine->context,
-				       &machine->device_lock, error);
-	if (!machine->console)
+	if (!config->hpet)
+		return TRUE;
+	machine->hpet_timer = host_timer_new(CLOCK_MONOTONIC, machine->context,
+					     &machine->device_lock, on_hpet_expired, machine,
+					     error);
+	return machine->hpet_timer != NULL;
+}
+
+static gboolean make_consoles(Machine *machine, const MachineConfig *config, GError **error)
+{
+	for (guint i = 0; i < CHIPSET_SERIALS; i++) {
+		const MachineSerial *serial = &config->serials[i];
+
+		if (!serial->is_present)
+			continue;
+		machine->consoles[i] = console_new(serial->fd, serial->input_fd, serial->log_fd,
+						   machine->context, &machine->device_lock, error);
+		if (!machine->consoles[i])
+			return FALSE;
+	}
+	if (config->debug_console_fd < 0)
+		return TRUE;
+	machine->debug_console = console_new(config->debug_console_fd, -1, -1, machine->context,
+					     &machine->device_lock, error);
+	return machine->debug_console != NULL;
+}
+
+static ChipsetLine console_line(Console *console)
+{
+	return (ChipsetLine){ console ? &console_serial_backend : NULL, console };
+}
+
+static GArray *list_root_ports(const MachineConfig *config)
+{
+	GArray *ports = g_array_new(FALSE, FALSE, sizeof(PcieRootPortConfig));
+
+	for (guint i = 0; config->pcie_root_ports && i < config->pcie_root_ports->len; i++) {
+		const MachineRootPort *from = &g_array_index(config->pcie_root_ports,
+							     MachineRootPort, i);
+		const PcieRootPortConfig port = {
+			.slot = from->slot,
+			.number = from->function,
+			.is_multifunction = from->multifunction,
+			.port = from->port,
+			.chassis = from->chassis,
+		};
+
+		g_array_append_val(ports, port);
+	}
+	return ports;
+}
+
+static gboolean make_devices(Machine *machine, const MachineConfig *config, GError **error)
+{
+	g_autoptr(GArray) root_ports = list_root_ports(config);
+	ChipsetConfig chipset = {
+		.host = &chipset_host,
+		.opaque = machine,
+		.ram_low_end = memory_low_end(machine->memory),
+		.ram_high_end = memory_high_end(machine->memory),
+		.rtc_offset = config->rtc_offset,
+		.root_ports = (const PcieRootPortConfig *)root_ports->data,
+		.n_root_ports = root_ports->len,
+		.debug_exit_port = config->debug_exit_port,
+	};
+
+	if (!make_timers(machine, config, error) || !make_consoles(machine, config, error))
 		return FALSE;
 	chipset.rtc_timer = host_timer_device(machine->rtc_timer);
 	chipset.pm_timer = host_timer_device(machine->pm_timer);
-	chipset.serial_opaque = machine->console;
+	if (machine->hpet_timer)
+		chipset.hpet_timer = host_timer_device(machine->hpet_timer);
+	chipset.debug_console = console_line(machine->debug_console);
+	for (guint i = 0; i < CHIPSET_SERIALS; i++)
+		chipset.serials[i] = console_line(machine->consoles[i]);
 	machine->chipset = chipset_new(&chipset, error);
 	if (!machine->chipset)
 		return FALSE;
-	console_connect(machine->console, chipset_serial(machine->chipset));
+	for (guint i = 0; i < CHIPSET_SERIALS; i++) {
+		if (machine->consoles[i])
+			console_connect(machine->consoles[i], chipset_serial(machine->chipset, i));
+	}
 	return TRUE;
 }
 
+/* With the device lock held. */
+static void describe_acpi(void *opaque, AcpiConfig *acpi)
+{
+	Machine *machine = opaque;
+
+	*acpi = machine->acpi.config;
+	chipset_find_ecam(machine->chipset, &acpi->ecam_base, &acpi->ecam_buses);
+}
+
+static gboolean make_firmware(Machine *machine, const MachineConfig *config, GError **error)
+{
+	const FirmwareConfig firmware = {
+		.machine = config,
+		.memory = machine->memory,
+		.chipset = machine->chipset,
+		.describe_acpi = describe_acpi,
+		.opaque = machine,
+	};
+
+	machine->firmware = firmware_new(&firmware, error);
+	return machine->firmware != NULL;
+}
+
+/* The tables that a machine without firmware finds in memory. */
+static void make_acpi_tables(Machine *machine)
+{
+	g_autoptr(AcpiImage) image = NULL;
+	AcpiConfig acpi;
+
+	describe_acpi(machine, &acpi);
+	image = acpi_tables_new(&acpi);
+	machine->acpi_tables = acpi_image_link(image, BOOT_ACPI_GPA);
+	machine->boot.acpi_tables = machine->acpi_tables;
+}
+
+/*
+ * What the processors start with. Firmware is where they start anyway; without it, the
+ * chipset is set up and a kernel or payload put into memory as firmware would.
+ */
 static gboolean boot(Machine *machine, GError **error)
 {
 	VcpuBootState state;
 
-	return boot_populate(machine->memory, &machine->boot, &state, error) &&
+	if (machine->firmware)
+		return memory_show_segments(machine->memory, machine->ram_segments, error);
+	g_mutex_lock(&machine->device_lock);
+	chipset_set_up(machine->chipset);
+	if (!machine->acpi_tables)
+		make_acpi_tables(machine);
+	g_mutex_unlock(&machine->device_lock);
+	return memory_show_segments(machine->memory, machine->ram_segments, error) &&
+	       boot_populate(machine->memory, &machine->boot, &state, error) &&
 	       vcpu_set_boot(machine->vcpus, &state, error);
 }
 
@@ -415,18 +569,20 @@ Machine *machine_new(const MachineConfig *config, MachineListener listener, void
 			    "%u vCPUs: from 1 to %u are possible", config->vcpus, VCPU_MAX);
 		return NULL;
 	}
-	if (!make_core(machine, config, error) || !make_devices(machine, config, error))
+	if (!make_core(machine, config, error) || !make_devices(machine, config, error) ||
+	    !acpi_description_init(&machine->acpi, config, machine->memory, machine->vm,
+				   firmware_is_configured(config), error))
+		return NULL;
+	if (firmware_is_configured(config) && !make_firmware(machine, config, error))
 		return NULL;
 
 	machine->command_line = g_strdup(config->command_line);
-	machine->acpi_tables = acpi_tables_new(BOOT_ACPI_GPA, config->vcpus);
 	machine->boot = (BootConfig){
 		.kernel_fd = config->kernel_fd,
 		.initrd_fd = config->initrd_fd,
 		.payload_fd = config->payload_fd,
 		.command_line = machine->command_line,
 		.vcpus = config->vcpus,
-		.acpi_tables = machine->acpi_tables,
 	};
 	if (!boot(machine, error))
 		return NULL;
@@ -435,18 +591,19 @@ Machine *machine_new(const MachineConfig *config, MachineListener listener, void
 	return g_steal_pointer(&machine);
 }
 
-static void report_dropped_output(Machine *machine)
+static void free_console(Machine *machine, Console **console, const char *name)
 {
 	guint64 dropped;
 
-	if (!machine->console)
+	if (!*console)
 		return;
 	g_mutex_lock(&machine->device_lock);
-	dropped = console_dropped(machine->console);
+	dropped = console_dropped(*console);
 	g_mutex_unlock(&machine->device_lock);
 	if (dropped > 0)
-		log_warning("console", "%" G_GUINT64_FORMAT " bytes were dropped: nobody read them",
+		log_warning(name, "%" G_GUINT64_FORMAT " bytes were dropped: nobody read them",
 			    dropped);
+	g_clear_pointer(console, console_free);
 }
 
 void machine_free(Machine *machine)
@@ -455,9 +612,13 @@ void machine_free(Machine *machine)
 		return;
 	/* First those who call into the rest, and who do so until they have ended. */
 	vcpu_set_free(machine->vcpus);
-	report_dropped_output(machine);
-	g_clear_pointer(&machine->console, console_free);
+	free_console(machine, &machine->consoles[0], "console");
+	free_console(machine, &machine->consoles[1], "second console");
+	free_console(machine, &machine->debug_console, "debug console");
 	g_clear_pointer(&machine->chipset, chipset_free);
+	g_clear_pointer(&machine->firmware, firmware_free);
+	acpi_description_clear(&machine->acpi);
+	g_clear_pointer(&machine->hpet_timer, host_timer_free);
 	g_clear_pointer(&machine->pm_timer, host_timer_free);
 	g_clear_pointer(&machine->rtc_timer, host_timer_free);
 	g_clear_pointer(&machine->memory, memory_free);
@@ -518,19 +679,27 @@ gboolean machine_resume(Machine *machine, GError **error)
 	return TRUE;
 }
 
+static void reset_devices(Machine *machine)
+{
+	g_mutex_lock(&machine->device_lock);
+	if (machine->firmware)
+		firmware_reset(machine->firmware);
+	chipset_reset(machine->chipset);
+	g_mutex_unlock(&machine->device_lock);
+}
+
 /*
- * Devices first: they let go of their interrupt lines, so that the controllers do not find
- * one asserted when they come up again.
+ * A vCPU whose touch waits is inside KVM_RUN, where its registers cannot be set and while no
+ * memslot can change. Devices before interrupt controllers: they let go of their lines, so
+ * that the controllers do not find one asserted when they come up again.
  */
 static gboolean reset_everything(Machine *machine, GError **error)
 {
-	g_mutex_lock(&machine->device_lock);
-	chipset_reset(machine->chipset);
-	g_mutex_unlock(&machine->device_lock);
-	/* A vCPU whose touch waits is inside KVM_RUN, where its registers cannot be set. */
 	vcpu_set_begin_reset(machine->vcpus);
-	return memory_release_touches(machine->memory, error) &&
-	       kvm_vm_reset_interrupt_controllers(machine->vm, error) &&
+	if (!memory_release_touches(machine->memory, error))
+		return FALSE;
+	reset_devices(machine);
+	return kvm_vm_reset_interrupt_controllers(machine->vm, error) &&
 	       vcpu_set_reset(machine->vcpus, error) && memory_discard(machine->memory, error) &&
 	       boot(machine, error);
 }

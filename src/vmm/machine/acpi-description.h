@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* acpi-description.h - what a machine's ACPI tables say, from its configuration */
+#pragma once
+
+#include <glib.h>
+
+#include "vmm/acpi/acpi-tables.h"
+#include "vmm/machine/machine.h"
+
+typedef struct {
+	AcpiConfig config; /* but for ecam_base and ecam_buses, which the guest chooses */
+	guint32 *apic_ids;
+	NumaCell *cells;
+	guint8 *distances;
+} AcpiDescription;
+
+/*
+ * acpi_description_init - collect it
+ * @memory, @kvm_vm: the machine's, for sizes and for the processors' address width
+ * @has_fw_cfg:      the machine has firmware
+ */
+gboolean acpi_description_init(AcpiDescription *description, const MachineConfig *machine,
+			       const Memory *memory, KvmVm *kvm_vm, gboolean has_fw_cfg,
+			       GError **error);
+void acpi_description_clear(AcpiDescription *description);
