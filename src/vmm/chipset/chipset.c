@@ -88,11 +88,7 @@ static void add_ports(Chipset *chipset)
 		chipset->reset);
 	bus_add(ports, RTC_PORT, RTC_PORTS, "rtc", &rtc_operations, chipset->rtc);
 	bus_add(ports, COM1_PORT, SERIAL_PORTS, "serial port", &serial_operations, chipset->serial);
-	bus_add(ports, ACPI_PM_EVENT, ACPI_PM_EVENT_SIZE, "PM1 event", &acpi_pm_event_operations,
-		chipset->pm);
-	bus_add(ports, ACPI_PM_CONTROL, ACPI_PM_CONTROL_SIZE, "PM1 control",
-		&acpi_pm_control_operations, chipset->pm);
-	bus_add(ports, ACPI_PM_TIMER, ACPI_PM_TIMER_SIZE, "PM timer", &acpi_pm_timer_operations,
+	bus_add(ports, ACPI_PM_BASE, ACPI_PM_SIZE, "ACPI PM block", &acpi_pm_operations,
 		chipset->pm);
 	bus_add(ports, RESET_CONTROL_PORT, 1, "reset control", &reset_control_operations,
 		chipset->reset);
