@@ -6,6 +6,7 @@
 
 #include "vmm/chipset/acpi-pm.h"
 #include "vmm/chipset/acpi-tables.h"
+#include "vmm/chipset/i8042.h"
 #include "vmm/chipset/reset.h"
 #include "vmm/chipset/rtc.h"
 
@@ -36,6 +37,7 @@ struct Chipset {
 	Serial *serial;
 	Rtc *rtc;
 	AcpiPm *pm;
+	I8042 *i8042;
 	ResetControl *reset;
 };
 
@@ -84,8 +86,12 @@ static void add_ports(Chipset *chipset)
 {
 	Bus *ports = chipset->ports;
 
-	bus_add(ports, KEYBOARD_COMMAND, 1, "keyboard controller", &reset_keyboard_operations,
-		chipset->reset);
+	bus_add(ports, I8042_DATA_PORT, 1, "keyboard controller", &i8042_data_operations,
+		chipset->i8042);
+	bus_add(ports, I8042_COMMAND_PORT, 1, "keyboard controller", &i8042_command_operations,
+		chipset->i8042);
+	bus_add(ports, I8042_SYSTEM_CONTROL_PORT, 1, "system control port",
+		&i8042_system_control_operations, chipset->i8042);
 	bus_add(ports, RTC_PORT, RTC_PORTS, "rtc", &rtc_operations, chipset->rtc);
 	bus_add(ports, COM1_PORT, SERIAL_PORTS, "serial port", &serial_operations, chipset->serial);
 	bus_add(ports, ACPI_PM_BASE, ACPI_PM_SIZE, "ACPI PM block", &acpi_pm_operations,
@@ -113,6 +119,16 @@ static gboolean add_debug_exit(Chipset *chipset, guint port, GError **error)
 	return TRUE;
 }
 
+static I8042 *new_i8042(const ChipsetConfig *config)
+{
+	InterruptLine keyboard = { .set = config->host->set_interrupt, .opaque = config->opaque };
+	InterruptLine mouse = keyboard;
+
+	keyboard.line = I8042_KEYBOARD_IRQ;
+	mouse.line = I8042_MOUSE_IRQ;
+	return i8042_new(&keyboard, &mouse, config->host->reset, config->opaque);
+}
+
 Chipset *chipset_new(const ChipsetConfig *config, GError **error)
 {
 	g_autoptr(Chipset) chipset = g_new0(Chipset, 1);
@@ -131,6 +147,7 @@ Chipset *chipset_new(const ChipsetConfig *config, GError **error)
 	line.line = ACPI_SCI;
 	chipset->pm = acpi_pm_new(&line, &config->pm_timer, config->host->power_off,
 				  config->opaque);
+	chipset->i8042 = new_i8042(config);
 	chipset->reset = reset_control_new(config->host->reset, config->opaque);
 	add_ports(chipset);
 	if (config->debug_exit_port >= 0 &&
@@ -144,6 +161,7 @@ void chipset_free(Chipset *chipset)
 	if (!chipset)
 		return;
 	reset_control_free(chipset->reset);
+	i8042_free(chipset->i8042);
 	acpi_pm_free(chipset->pm);
 	rtc_free(chipset->rtc);
 	serial_free(chipset->serial);
@@ -172,6 +190,7 @@ void chipset_reset(Chipset *chipset)
 	serial_reset(chipset->serial);
 	rtc_reset(chipset->rtc);
 	acpi_pm_reset(chipset->pm);
+	i8042_reset(chipset->i8042);
 	reset_control_reset(chipset->reset);
 }
 
