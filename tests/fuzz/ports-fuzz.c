@@ -15,6 +15,7 @@
 
 #include "vmm/chipset/acpi-pm.h"
 #include "vmm/chipset/chipset.h"
+#include "vmm/chipset/i8042.h"
 #include "vmm/chipset/reset.h"
 
 #define DEBUG_EXIT_PORT 0xf4
@@ -113,8 +114,12 @@ static guint16 choose_port(const Step *step)
 		ACPI_PM_CONTROL,
 		ACPI_PM_CONTROL + 1,
 		ACPI_PM_TIMER,
+		ACPI_PM_GPE0 + 8,
+		ACPI_PM_BASE + 0x30,
 		RESET_CONTROL_PORT,
-		KEYBOARD_COMMAND,
+		I8042_DATA_PORT,
+		I8042_COMMAND_PORT,
+		I8042_SYSTEM_CONTROL_PORT,
 		DEBUG_EXIT_PORT,
 	};
 

@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* acpi-pm-test.c - PM1 and the PM timer against ACPI 6.3, sections 4.8.2 and 4.8.3 */
+/*
+ * acpi-pm-test.c - PM1 and the PM timer against ACPI 6.3, sections 4.8.2 and 4.8.3; the rest
+ * of the block against the ICH9's data sheet, sections 13.8.3 and 13.9
+ */
 #include "device-bench.h"
 #include "vmm/chipset/acpi-pm.h"
 
-#define SECOND	1000000000ll
+#define SECOND	     1000000000ll
 
-#define STATUS	ACPI_PM_EVENT
-#define ENABLE	(ACPI_PM_EVENT + 2)
-#define CONTROL ACPI_PM_CONTROL
-#define TIMER	ACPI_PM_TIMER
+#define STATUS	     ACPI_PM_EVENT
+#define ENABLE	     (ACPI_PM_EVENT + 2)
+#define CONTROL	     ACPI_PM_CONTROL
+#define TIMER	     ACPI_PM_TIMER
+
+#define GPE0_STATUS  ACPI_PM_GPE0
+#define GPE0_ENABLE  (ACPI_PM_GPE0 + 8)
+#define SMI_ENABLE   (ACPI_PM_BASE + 0x30)
+#define SMI_STATUS   (ACPI_PM_BASE + 0x34)
+#define TCO1_CONTROL (ACPI_PM_BASE + 0x68)
+#define TCO_TIMER    (ACPI_PM_BASE + 0x72)
 
 /* Status and enable */
 enum { TMR = 0x0001, GBL = 0x0020, PWRBTN = 0x0100, SLPBTN = 0x0200, RTC = 0x0400 };
@@ -36,12 +46,8 @@ static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	line = bench_line(&fixture->bench, 9);
 	timer = bench_timer(&fixture->bench);
 	fixture->pm = acpi_pm_new(&line, &timer, on_power_off, fixture);
-	bus_add(fixture->bench.bus, ACPI_PM_EVENT, ACPI_PM_EVENT_SIZE, "event",
-		&acpi_pm_event_operations, fixture->pm);
-	bus_add(fixture->bench.bus, ACPI_PM_CONTROL, ACPI_PM_CONTROL_SIZE, "control",
-		&acpi_pm_control_operations, fixture->pm);
-	bus_add(fixture->bench.bus, ACPI_PM_TIMER, ACPI_PM_TIMER_SIZE, "timer",
-		&acpi_pm_timer_operations, fixture->pm);
+	bus_add(fixture->bench.bus, ACPI_PM_BASE, ACPI_PM_SIZE, "block", &acpi_pm_operations,
+		fixture->pm);
 }
 
 static void end(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -193,7 +199,7 @@ static void test_timer_is_read_only_and_in_parts(Fixture *fixture, gconstpointer
 	g_assert_cmphex(bus_read(fixture->bench.bus, TIMER, 4), ==, 0x12345678);
 	g_assert_cmphex(bus_read(fixture->bench.bus, TIMER + 1, 2), ==, 0x3456);
 	g_assert_cmphex(bus_read(fixture->bench.bus, TIMER + 3, 1), ==, 0x12);
-	g_assert_cmphex(bus_read(fixture->bench.bus, TIMER + 3, 2), ==, 0xff12);
+	g_assert_cmphex(bus_read(fixture->bench.bus, TIMER + 3, 2), ==, 0x12);
 }
 
 /* TMR_STS is set whenever the timer's most significant bit changes, up or down. */
@@ -229,16 +235,84 @@ static void test_timer_interrupt(Fixture *fixture, gconstpointer data G_GNUC_UNU
 	g_assert_cmpint(fixture->bench.deadline, ==, DEVICE_TIMER_NEVER);
 }
 
+/* The rest of the block */
+
+static guint32 get_long(Fixture *fixture, guint port)
+{
+	return bus_read(fixture->bench.bus, port, 4);
+}
+
+static void put_long(Fixture *fixture, guint port, guint32 value)
+{
+	bus_write(fixture->bench.bus, port, 4, value);
+}
+
+static void test_general_purpose_events(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	put_long(fixture, GPE0_ENABLE, 0x12345678);
+	put_long(fixture, GPE0_ENABLE + 4, 0x9abcdef0);
+	bench_out(&fixture->bench, GPE0_ENABLE + 1, 0xff);
+	g_assert_cmphex(get_long(fixture, GPE0_ENABLE), ==, 0x1234ff78);
+	g_assert_cmphex(get_long(fixture, GPE0_ENABLE + 4), ==, 0x9abcdef0);
+	put_long(fixture, GPE0_STATUS, G_MAXUINT32);
+	g_assert_cmphex(get_long(fixture, GPE0_STATUS), ==, 0);
+	g_assert_cmphex(get_long(fixture, GPE0_STATUS + 4), ==, 0);
+	g_assert_false(fixture->bench.level);
+}
+
+enum { GBL_SMI_EN = 0x0001, EOS = 0x0002, APMC_EN = 0x0020, TCO_EN = 0x2000 };
+
+static void test_smi_enables(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	/* SeaBIOS sets system management mode up where APMC_EN is clear. */
+	g_assert_cmphex(get_long(fixture, SMI_ENABLE), ==, APMC_EN);
+	put_long(fixture, SMI_ENABLE, G_MAXUINT32);
+	g_assert_cmphex(get_long(fixture, SMI_ENABLE), ==, GBL_SMI_EN | EOS | APMC_EN | TCO_EN);
+	acpi_pm_lock_smi(fixture->pm);
+	put_long(fixture, SMI_ENABLE, 0);
+	g_assert_cmphex(get_long(fixture, SMI_ENABLE), ==, GBL_SMI_EN | APMC_EN);
+	g_assert_cmphex(get_long(fixture, SMI_STATUS), ==, 0);
+
+	acpi_pm_reset(fixture->pm);
+	acpi_pm_lock_smi(fixture->pm);
+	put_long(fixture, SMI_ENABLE, GBL_SMI_EN | TCO_EN);
+	g_assert_cmphex(get_long(fixture, SMI_ENABLE), ==, APMC_EN | TCO_EN);
+}
+
+static void test_watchdog_is_halted(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_assert_cmphex(get(fixture, TCO1_CONTROL), ==, 0x0800);
+	put(fixture, TCO1_CONTROL, 0);
+	g_assert_cmphex(get(fixture, TCO1_CONTROL), ==, 0x0800);
+	g_assert_cmpuint(get(fixture, TCO_TIMER), ==, 4);
+	fixture->bench.now = 1000 * SECOND;
+	g_assert_cmphex(get(fixture, ACPI_PM_BASE + 0x64), ==, 0);
+	g_assert_cmphex(get(fixture, ACPI_PM_BASE + 0x66), ==, 0);
+}
+
+static void test_nothing_else_in_the_block(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_assert_cmphex(get(fixture, ACPI_PM_BASE + 0x06), ==, 0);
+	put_long(fixture, ACPI_PM_BASE + 0x10, G_MAXUINT32);
+	g_assert_cmphex(get_long(fixture, ACPI_PM_BASE + 0x10), ==, 0);
+	put_long(fixture, ACPI_PM_BASE + 0x7c, G_MAXUINT32);
+	g_assert_cmphex(get_long(fixture, ACPI_PM_BASE + 0x7c), ==, 0);
+}
+
 static void test_reset(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	put(fixture, ENABLE, PWRBTN | TMR);
 	put(fixture, CONTROL, SLP_TYP);
+	put_long(fixture, GPE0_ENABLE, 1);
+	put_long(fixture, SMI_ENABLE, TCO_EN);
 	acpi_pm_press_power_button(fixture->pm);
 	fixture->bench.now = time_of(5ull << 31);
 	acpi_pm_reset(fixture->pm);
 	g_assert_false(fixture->bench.level);
 	g_assert_cmpint(fixture->bench.deadline, ==, DEVICE_TIMER_NEVER);
 	test_power_on(fixture, NULL);
+	g_assert_cmphex(get_long(fixture, GPE0_ENABLE), ==, 0);
+	g_assert_cmphex(get_long(fixture, SMI_ENABLE), ==, APMC_EN);
 	/* The timer goes on. */
 	g_assert_cmphex(ticks(fixture), ==, 1u << 31);
 }
@@ -263,6 +337,10 @@ int main(int argc, char **argv)
 	add("/acpi-pm/timer/read-only-and-in-parts", test_timer_is_read_only_and_in_parts);
 	add("/acpi-pm/timer/status", test_timer_status);
 	add("/acpi-pm/timer/interrupt", test_timer_interrupt);
+	add("/acpi-pm/block/general-purpose-events", test_general_purpose_events);
+	add("/acpi-pm/block/smi-enables", test_smi_enables);
+	add("/acpi-pm/block/watchdog-is-halted", test_watchdog_is_halted);
+	add("/acpi-pm/block/nothing-else", test_nothing_else_in_the_block);
 	add("/acpi-pm/reset", test_reset);
 
 	return g_test_run();

@@ -1,20 +1,42 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * acpi-pm.c - ACPI's fixed hardware: PM1 event and control registers, and the PM timer
+ * acpi-pm.c - an ICH9's block of power management registers: PM1, PM timer, GPE0, SMI, TCO
  *
  * Theory of operation
  *
  * The machine is always in ACPI mode: there is no SMI command port to enable it with, so
- * SCI_EN reads as one and cannot be cleared. The event registers are taken a byte at a time;
- * every bit of theirs means the same in whatever width it is written.
+ * SCI_EN reads as one and cannot be cleared. Registers are taken a byte at a time: every bit
+ * means the same in whatever width it is written. Only the PM timer, which changes while it
+ * is read, is read in one piece.
  *
  * The PM timer is computed from the clock. Its status bit, which a guest hardly ever looks
  * at, is computed when it is looked at, and a deadline is armed only while the guest wants
  * an interrupt from it.
+ *
+ * General purpose events can be enabled; none ever happens, so that their status reads zero.
+ *
+ * There is no system management mode and nothing raises an SMI. Of SMI_EN those bits stick
+ * whose effect nobody could miss. APMC_EN reads as one: SeaBIOS takes it for the sign that
+ * system management mode has been set up and lets it be, as on QEMU without it.
+ *
+ * The TCO watchdog is halted and cannot be started; a driver that tries finds that out by
+ * reading TCO_TMR_HLT back.
  */
 #include "vmm/chipset/acpi-pm.h"
 
 #define NS_PER_SECOND 1000000000
+
+/* Registers by their offset in the block. */
+enum {
+	REG_PM1_STATUS = 0x00,
+	REG_PM1_ENABLE = 0x02,
+	REG_PM1_CONTROL = 0x04,
+	REG_PM_TIMER = 0x08,
+	REG_GPE0_ENABLE = 0x28,
+	REG_SMI_ENABLE = 0x30,
+	REG_TCO1_CONTROL = 0x68,
+	REG_TCO_TIMER = 0x72,
+};
 
 enum {
 	PM1_TIMER = 1 << 0,
@@ -38,6 +60,17 @@ enum {
 	PM1_CONTROL_KEPT = PM1_SLEEP_TYPE_MASK << PM1_SLEEP_TYPE_SHIFT,
 };
 
+enum {
+	SMI_GLOBAL = 1 << 0,
+	SMI_END_OF_SMI = 1 << 1,
+	SMI_APMC = 1 << 5,
+	SMI_TCO = 1 << 13,
+	SMI_KEPT = SMI_GLOBAL | SMI_END_OF_SMI | SMI_TCO,
+};
+
+#define TCO1_CONTROL_HALTED (1 << 11)
+#define TCO_TIMER_DEFAULT   4 /* of 0.6 s */
+
 struct AcpiPm {
 	InterruptLine sci;
 	DeviceTimer timer;
@@ -45,7 +78,10 @@ struct AcpiPm {
 	void *opaque;
 	guint16 status;
 	guint16 enable;
-	guint16 control;   /* without SCI_EN */
+	guint16 control; /* without SCI_EN */
+	guint64 gpe0_enable;
+	guint32 smi_enable; /* of SMI_KEPT */
+	gboolean is_smi_locked;
 	guint64 half_wrap; /* count of changes of the timer's top bit that status knows of */
 };
 
@@ -84,84 +120,113 @@ static void update_interrupt(AcpiPm *pm)
 		      is_timer_wanted ? half_wrap_time(pm->half_wrap + 1) : DEVICE_TIMER_NEVER);
 }
 
-static guint64 event_read(void *device, guint64 offset, guint size)
+static void write_status(AcpiPm *pm, guint shift, guint8 value)
 {
-	AcpiPm *pm = device;
-	guint32 value;
-
-	(void)size;
 	update_status(pm);
-	value = pm->status | (guint32)pm->enable << 16;
-	return value >> (offset * 8) & 0xff;
-}
-
-static void event_write(void *device, guint64 offset, guint size, guint64 value)
-{
-	AcpiPm *pm = device;
-	guint shift = offset % 2 * 8;
-
-	(void)size;
-	update_status(pm);
-	if (offset < 2)
-		pm->status &= ~(value << shift);
-	else
-		pm->enable = ((pm->enable & ~(0xff << shift)) | value << shift) & PM1_ENABLE_MASK;
+	pm->status &= ~(value << shift);
 	update_interrupt(pm);
 }
 
-const BusOperations acpi_pm_event_operations = {
-	.read = event_read,
-	.write = event_write,
-	.max_access = 1,
-};
-
-static guint64 control_read(void *device, guint64 offset, guint size)
+static void write_enable(AcpiPm *pm, guint shift, guint8 value)
 {
-	AcpiPm *pm = device;
-
-	(void)size;
-	return (pm->control | PM1_SCI_ENABLED) >> (offset * 8) & 0xff;
+	pm->enable = ((pm->enable & ~(0xff << shift)) | value << shift) & PM1_ENABLE_MASK;
+	update_interrupt(pm);
 }
 
-static void control_write(void *device, guint64 offset, guint size, guint64 value)
+static void write_control(AcpiPm *pm, guint shift, guint8 value)
 {
-	AcpiPm *pm = device;
-	guint shift = offset * 8;
 	guint16 control = (pm->control & ~(0xff << shift)) | value << shift;
 	guint sleep_type = control >> PM1_SLEEP_TYPE_SHIFT & PM1_SLEEP_TYPE_MASK;
 
-	(void)size;
 	pm->control = control & PM1_CONTROL_KEPT;
 	if ((control & PM1_SLEEP_ENABLE) && sleep_type == ACPI_PM_SLEEP_TYPE_S5)
 		pm->power_off(pm->opaque);
 }
 
-const BusOperations acpi_pm_control_operations = {
-	.read = control_read,
-	.write = control_write,
-	.max_access = 1,
-};
+static void write_gpe0_enable(AcpiPm *pm, guint shift, guint8 value)
+{
+	pm->gpe0_enable = (pm->gpe0_enable & ~(0xffull << shift)) | (guint64)value << shift;
+}
 
-static guint64 timer_read(void *device, guint64 offset, guint size)
+static void write_smi_enable(AcpiPm *pm, guint shift, guint8 value)
+{
+	guint32 enable = (pm->smi_enable & ~(0xffu << shift)) | (guint32)value << shift;
+	guint32 mask = pm->is_smi_locked ? SMI_KEPT & ~SMI_GLOBAL : SMI_KEPT;
+
+	pm->smi_enable = (pm->smi_enable & ~mask) | (enable & mask);
+}
+
+/* What has no register here is reserved, or reads as zero and ignores what is written. */
+static guint8 read_byte(AcpiPm *pm, guint64 offset)
+{
+	switch (offset) {
+	case REG_PM1_STATUS ... REG_PM1_STATUS + 1:
+		update_status(pm);
+		return pm->status >> (offset - REG_PM1_STATUS) * 8;
+	case REG_PM1_ENABLE ... REG_PM1_ENABLE + 1:
+		return pm->enable >> (offset - REG_PM1_ENABLE) * 8;
+	case REG_PM1_CONTROL ... REG_PM1_CONTROL + 1:
+		return (pm->control | PM1_SCI_ENABLED) >> (offset - REG_PM1_CONTROL) * 8;
+	case REG_GPE0_ENABLE ... REG_GPE0_ENABLE + 7:
+		return pm->gpe0_enable >> (offset - REG_GPE0_ENABLE) * 8;
+	case REG_SMI_ENABLE ... REG_SMI_ENABLE + 3:
+		return (pm->smi_enable | SMI_APMC) >> (offset - REG_SMI_ENABLE) * 8;
+	case REG_TCO1_CONTROL ... REG_TCO1_CONTROL + 1:
+		return TCO1_CONTROL_HALTED >> (offset - REG_TCO1_CONTROL) * 8;
+	case REG_TCO_TIMER:
+		return TCO_TIMER_DEFAULT;
+	default:
+		return 0;
+	}
+}
+
+static guint64 pm_read(void *device, guint64 offset, guint size)
 {
 	AcpiPm *pm = device;
+	guint32 timer = timer_ticks(pm);
+	guint64 value = 0;
 
-	(void)size;
-	return (guint32)timer_ticks(pm) >> (offset * 8);
+	for (guint i = 0; i < size; i++) {
+		guint64 at = offset + i;
+		guint8 byte = at >= REG_PM_TIMER && at < REG_PM_TIMER + ACPI_PM_TIMER_SIZE ?
+				      timer >> (at - REG_PM_TIMER) * 8 :
+				      read_byte(pm, at);
+
+		value |= (guint64)byte << (i * 8);
+	}
+	return value;
 }
 
-static void timer_write(void *device, guint64 offset, guint size, guint64 value)
+static void write_byte(AcpiPm *pm, guint64 offset, guint8 value)
 {
-	/* The timer is read-only. */
-	(void)device;
-	(void)offset;
-	(void)size;
-	(void)value;
+	switch (offset) {
+	case REG_PM1_STATUS ... REG_PM1_STATUS + 1:
+		write_status(pm, (offset - REG_PM1_STATUS) * 8, value);
+		break;
+	case REG_PM1_ENABLE ... REG_PM1_ENABLE + 1:
+		write_enable(pm, (offset - REG_PM1_ENABLE) * 8, value);
+		break;
+	case REG_PM1_CONTROL ... REG_PM1_CONTROL + 1:
+		write_control(pm, (offset - REG_PM1_CONTROL) * 8, value);
+		break;
+	case REG_GPE0_ENABLE ... REG_GPE0_ENABLE + 7:
+		write_gpe0_enable(pm, (offset - REG_GPE0_ENABLE) * 8, value);
+		break;
+	case REG_SMI_ENABLE ... REG_SMI_ENABLE + 3:
+		write_smi_enable(pm, (offset - REG_SMI_ENABLE) * 8, value);
+		break;
+	}
 }
 
-const BusOperations acpi_pm_timer_operations = {
-	.read = timer_read,
-	.write = timer_write,
+static void pm_write(void *device, guint64 offset, guint size, guint64 value)
+{
+	for (guint i = 0; i < size; i++)
+		write_byte(device, offset + i, value >> (i * 8));
+}
+
+const BusOperations acpi_pm_operations = {
+	.read = pm_read,
+	.write = pm_write,
 	.max_access = 4,
 };
 
@@ -189,12 +254,20 @@ void acpi_pm_reset(AcpiPm *pm)
 	pm->status = 0;
 	pm->enable = 0;
 	pm->control = 0;
+	pm->gpe0_enable = 0;
+	pm->smi_enable = 0;
+	pm->is_smi_locked = FALSE;
 	update_interrupt(pm);
 }
 
 void acpi_pm_expired(AcpiPm *pm)
 {
 	update_interrupt(pm);
+}
+
+void acpi_pm_lock_smi(AcpiPm *pm)
+{
+	pm->is_smi_locked = TRUE;
 }
 
 void acpi_pm_press_power_button(AcpiPm *pm)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * acpi-pm.h - ACPI's fixed hardware: PM1 event and control registers, and the PM timer
+ * acpi-pm.h - an ICH9's block of power management registers: PM1, PM timer, GPE0, SMI, TCO
  *
- * ACPI 6.3, section 4.8.3. The registers lie as in an ICH9 with its PM base at 0x600, which
- * is where firmware for q35 puts it.
+ * ACPI 6.3, section 4.8.3, and the ICH9's data sheet, sections 13.8.3 and 13.9. The block is
+ * moved as a whole by the PM base of the LPC bridge; firmware for q35 puts it at 0x600.
  */
 #pragma once
 
@@ -13,12 +13,16 @@
 #include "vmm/chipset/device.h"
 
 #define ACPI_PM_BASE	     0x600
+#define ACPI_PM_SIZE	     0x80
+
 #define ACPI_PM_EVENT	     (ACPI_PM_BASE + 0)
 #define ACPI_PM_EVENT_SIZE   4
 #define ACPI_PM_CONTROL	     (ACPI_PM_BASE + 4)
 #define ACPI_PM_CONTROL_SIZE 2
 #define ACPI_PM_TIMER	     (ACPI_PM_BASE + 8)
 #define ACPI_PM_TIMER_SIZE   4
+#define ACPI_PM_GPE0	     (ACPI_PM_BASE + 0x20)
+#define ACPI_PM_GPE0_SIZE    16 /* status, enable: eight bytes each */
 #define ACPI_PM_TIMER_HZ     3579545
 
 /* What the sleep type of the control register says for S5; the DSDT's \_S5 has the same. */
@@ -26,9 +30,8 @@
 
 typedef struct AcpiPm AcpiPm;
 
-extern const BusOperations acpi_pm_event_operations;
-extern const BusOperations acpi_pm_control_operations;
-extern const BusOperations acpi_pm_timer_operations;
+/* Of the whole block, ACPI_PM_SIZE ports. */
+extern const BusOperations acpi_pm_operations;
 
 /*
  * acpi_pm_new - make the fixed hardware
@@ -45,6 +48,12 @@ void acpi_pm_reset(AcpiPm *pm);
 
 /* To be called when the deadline that was armed is over. */
 void acpi_pm_expired(AcpiPm *pm);
+
+/*
+ * GBL_SMI_EN no longer changes, until a reset: for SMI_LOCK, a bit of the LPC bridge (data
+ * sheet, section 13.8.1.1).
+ */
+void acpi_pm_lock_smi(AcpiPm *pm);
 
 /* Sets PWRBTN_STS, as a short press does. */
 void acpi_pm_press_power_button(AcpiPm *pm);

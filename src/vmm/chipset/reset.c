@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* reset.c - the ports through which a guest resets the machine */
+/* reset.c - the register through which a guest resets the machine */
 #include "vmm/chipset/reset.h"
 
 enum {
@@ -8,10 +8,6 @@ enum {
 	CONTROL_FULL = 1 << 3,	 /* with power cycled */
 	CONTROL_MASK = CONTROL_SYSTEM | CONTROL_RESET | CONTROL_FULL,
 };
-
-/* Commands 0xf0 to 0xff pulse those of four output lines whose bit is 0; bit 0 is the reset. */
-#define COMMAND_PULSE_OUTPUT 0xf0
-#define PULSE_NOT_RESET	     0x01
 
 struct ResetControl {
 	void (*request)(void *opaque);
@@ -44,30 +40,6 @@ static void control_write(void *device, guint64 offset, guint size, guint64 valu
 const BusOperations reset_control_operations = {
 	.read = control_read,
 	.write = control_write,
-	.max_access = 1,
-};
-
-static guint64 keyboard_read(void *device, guint64 offset, guint size)
-{
-	(void)device;
-	(void)offset;
-	(void)size;
-	return 0;
-}
-
-static void keyboard_write(void *device, guint64 offset, guint size, guint64 value)
-{
-	ResetControl *control = device;
-
-	(void)offset;
-	(void)size;
-	if ((value & 0xf0) == COMMAND_PULSE_OUTPUT && !(value & PULSE_NOT_RESET))
-		control->request(control->opaque);
-}
-
-const BusOperations reset_keyboard_operations = {
-	.read = keyboard_read,
-	.write = keyboard_write,
 	.max_access = 1,
 };
 
