@@ -18,7 +18,10 @@
 #include <unistd.h>
 
 #include "support.h"
+#include "vmm/boot/smbios-string.h"
+#include "vmm/kvm/cpu-features.h"
 #include "vmm/log.h"
+#include "vmm/option-values.h"
 #include "vmm/options.h"
 
 #define MIB (1ull << 20)
@@ -48,6 +51,9 @@ static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_no_error(error);
 	make_file(fixture, "kernel", "a kernel");
 	make_file(fixture, "initrd", "an initrd");
+	make_file(fixture, "code", "firmware");
+	make_file(fixture, "vars", "variables");
+	make_file(fixture, "rom", "a ROM");
 	fixture->fd = -1;
 }
 
@@ -202,6 +208,20 @@ static void test_defaults(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpstr(options->machine.command_line, ==, "");
 	g_assert_false(options->is_paused);
 	g_assert_cmpuint(options->traces, ==, 0);
+	g_assert_cmpint(options->machine.pflash_code_fd, ==, -1);
+	g_assert_cmpint(options->machine.pflash_vars_fd, ==, -1);
+	g_assert_cmpint(options->machine.bios_fd, ==, -1);
+	g_assert_cmpint(options->machine.linuxboot_rom_fd, ==, -1);
+	g_assert_cmpint(options->machine.debug_console_fd, ==, -1);
+	g_assert_false(options->machine.serials[1].is_present);
+	g_assert_cmpint(options->machine.rtc_offset, ==, 0);
+	g_assert_false(options->machine.hpet || options->machine.sercon);
+	g_assert_false(options->machine.cpu.no_kvmclock || options->machine.cpu.no_pmu);
+	g_assert_false(options->machine.has_uuid || options->machine.has_numa_distances);
+	g_assert_cmpuint(options->machine.cpu.features->len, ==, 0);
+	g_assert_cmpuint(options->machine.smbios->len, ==, 0);
+	g_assert_cmpuint(options->machine.numa_cells->len, ==, 0);
+	g_assert_cmpuint(options->machine.pcie_root_ports->len, ==, 0);
 	options_clear(&fixture->options);
 }
 
@@ -319,6 +339,365 @@ static void test_bad_files(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 		       "a payload takes the place of firmware, kernel and initrd");
 }
 
+/* Firmware, with and without a kernel. */
+static void test_firmware(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const MachineConfig *machine = &fixture->options.machine;
+
+	parse_but_for_kvm(fixture, "--pflash-code=@/code --pflash-vars=@/vars");
+	g_assert_cmpint(fcntl(machine->pflash_code_fd, F_GETFL) & O_ACCMODE, ==, O_RDONLY);
+	g_assert_cmpint(fcntl(machine->pflash_vars_fd, F_GETFL) & O_ACCMODE, ==, O_RDWR);
+	g_assert_cmpint(machine->kernel_fd, ==, -1);
+	options_clear(&fixture->options);
+
+	parse_but_for_kvm(fixture, "--pflash-code=@/code --kernel=@/kernel --initrd=@/initrd "
+				   "--append=quiet");
+	g_assert_cmpint(machine->pflash_code_fd, >=, 0);
+	g_assert_cmpint(machine->pflash_vars_fd, ==, -1);
+	g_assert_cmpint(machine->kernel_fd, >=, 0);
+	g_assert_cmpstr(machine->command_line, ==, "quiet");
+	options_clear(&fixture->options);
+
+	parse_but_for_kvm(fixture, "--bios=@/rom --sercon");
+	g_assert_cmpint(machine->bios_fd, >=, 0);
+	g_assert_true(machine->sercon);
+	options_clear(&fixture->options);
+
+	parse_but_for_kvm(fixture, "--bios=@/rom --kernel=@/kernel --linuxboot-rom=@/rom");
+	g_assert_cmpint(machine->bios_fd, >=, 0);
+	g_assert_cmpint(machine->linuxboot_rom_fd, >=, 0);
+	options_clear(&fixture->options);
+}
+
+static void test_firmware_that_is_refused(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const struct {
+		const char *arguments, *words;
+	} cases[] = {
+		{ "--pflash-vars=@/vars", "nothing to run" },
+		{ "--kernel=@/kernel --pflash-vars=@/vars", "--pflash-vars: " },
+		{ "--bios=@/rom --pflash-vars=@/vars", "--pflash-vars: " },
+		{ "--bios=@/rom --pflash-code=@/code", "given together with --pflash-code" },
+		{ "--bios=@/rom --payload=@/rom", "a payload takes the place of firmware" },
+		{ "--pflash-code=@/code --payload=@/rom", "a payload takes the place of firmware" },
+		{ "--pflash-code=@/none", "/none: No such file" },
+		{ "--pflash-code=@/code --pflash-vars=@/none", "/none: No such file" },
+		{ "--pflash-code=@/code --pflash-vars=@", ": Is a directory" },
+		{ "--pflash-code=/dev/zero", "--pflash-code=/dev/zero: not a regular file" },
+		{ "--bios=@", ": not a regular file" },
+		{ "--bios=@/rom --kernel=@/kernel", "needs --linuxboot-rom too" },
+		{ "--bios=@/rom --linuxboot-rom=@/rom", "needs --bios and --kernel" },
+		{ "--kernel=@/kernel --linuxboot-rom=@/rom", "needs --bios and --kernel" },
+		{ "--pflash-code=@/code --sercon", "needs --bios" },
+		{ "--kernel=@/kernel --sercon", "needs --bios" },
+		{ "--pflash-code=@/code --initrd=@/initrd", "--initrd: there is no kernel" },
+		{ "--bios=@/rom --append=quiet", "--append: there is no kernel" },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++)
+		assert_refused(fixture, cases[i].arguments, cases[i].words);
+}
+
+static void test_topology(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const struct {
+		const char *arguments;
+		CpuTopology topology;
+	} cases[] = {
+		{ "--vcpus=6", { 1, 1, 6, 1 } },
+		{ "--vcpus=6 --cpu-topology=sockets=1,dies=1,cores=3,threads=2", { 1, 1, 3, 2 } },
+		{ "--vcpus=8 --cpu-topology=sockets=2,dies=2,cores=2", { 2, 2, 2, 1 } },
+		{ "--vcpus=4 --cpu-topology=threads=4", { 1, 1, 1, 4 } },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *arguments = g_strconcat("--kernel=@/kernel ", cases[i].arguments,
+							 NULL);
+		const CpuTopology *topology =
+			&parse_but_for_kvm(fixture, arguments)->machine.cpu.topology;
+
+		g_assert_cmpmem(topology, sizeof(*topology), &cases[i].topology,
+				sizeof(cases[i].topology));
+		options_clear(&fixture->options);
+	}
+}
+
+static void test_cpu_features(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const MachineConfig *machine = &fixture->options.machine;
+	const CpuFeatureChoice *choices;
+
+	parse_but_for_kvm(fixture, "--kernel=@/kernel --cpu=host,+aes,-vmx,-avx512f --no-pmu "
+				   "--no-kvmclock");
+	choices = (const CpuFeatureChoice *)machine->cpu.features->data;
+	g_assert_cmpuint(machine->cpu.features->len, ==, 3);
+	g_assert_cmpstr(choices[0].feature.name, ==, "aes");
+	g_assert_true(choices[0].is_required);
+	g_assert_cmpstr(choices[1].feature.name, ==, "vmx");
+	g_assert_false(choices[1].is_required);
+	g_assert_cmpstr(choices[2].feature.name, ==, "avx512f");
+	g_assert_false(choices[2].is_required);
+	g_assert_true(machine->cpu.no_pmu && machine->cpu.no_kvmclock);
+	options_clear(&fixture->options);
+
+	parse_but_for_kvm(fixture, "--kernel=@/kernel --cpu=host");
+	g_assert_cmpuint(machine->cpu.features->len, ==, 0);
+	options_clear(&fixture->options);
+}
+
+static void test_numa(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const MachineConfig *machine = &fixture->options.machine;
+	const MachineNumaCell *cells;
+
+	parse_but_for_kvm(fixture, "--kernel=@/kernel --memory=64M --vcpus=4 "
+				   "--numa-cell=cpus=0-1:3,memory=65532,distances=10:21:40 "
+				   "--numa-cell=memory=0 --numa-cell=memory=4,cpus=2");
+	cells = (const MachineNumaCell *)machine->numa_cells->data;
+	g_assert_cmpuint(machine->numa_cells->len, ==, 3);
+	g_assert_cmphex(cells[0].cpus, ==, 0xb);
+	g_assert_cmphex(cells[1].cpus, ==, 0);
+	g_assert_cmphex(cells[2].cpus, ==, 4);
+	g_assert_cmpuint(cells[0].memory_size, ==, 64 * MIB - 4096);
+	g_assert_cmpuint(cells[1].memory_size, ==, 0);
+	g_assert_cmpuint(cells[2].memory_size, ==, 4096);
+	g_assert_cmpmem(cells[0].distances, 3, ((guint8[]){ 10, 21, 40 }), 3);
+	g_assert_cmpmem(cells[1].distances, 3, ((guint8[]){ 20, 10, 20 }), 3);
+	g_assert_cmpmem(cells[2].distances, 3, ((guint8[]){ 20, 20, 10 }), 3);
+	g_assert_true(machine->has_numa_distances);
+	options_clear(&fixture->options);
+
+	parse_but_for_kvm(fixture, "--kernel=@/kernel --numa-cell=cpus=0,memory=524288");
+	g_assert_false(machine->has_numa_distances);
+	options_clear(&fixture->options);
+}
+
+static void test_root_ports(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const MachineConfig *machine = &fixture->options.machine;
+	const MachineRootPort *ports;
+
+	parse_but_for_kvm(fixture, "--kernel=@/kernel "
+				   "--pcie-root-port=0x2.7,chassis=8,port=0x17 "
+				   "--pcie-root-port=0x02.0,chassis=1,port=16,multifunction=on "
+				   "--pcie-root-port=1e.0,chassis=0,port=255,multifunction=off");
+	ports = (const MachineRootPort *)machine->pcie_root_ports->data;
+	g_assert_cmpuint(machine->pcie_root_ports->len, ==, 3);
+	g_assert_cmpuint(ports[0].slot, ==, 2);
+	g_assert_cmpuint(ports[0].function, ==, 7);
+	g_assert_cmpuint(ports[0].chassis, ==, 8);
+	g_assert_cmpuint(ports[0].port, ==, 0x17);
+	g_assert_false(ports[0].multifunction);
+	g_assert_cmpuint(ports[1].slot, ==, 2);
+	g_assert_cmpuint(ports[1].function, ==, 0);
+	g_assert_true(ports[1].multifunction);
+	g_assert_cmpuint(ports[2].slot, ==, 0x1e);
+	g_assert_cmpuint(ports[2].port, ==, 255);
+	options_clear(&fixture->options);
+}
+
+static void assert_smbios(const GPtrArray *strings, guint index, guint8 type, const char *field,
+			  const char *value)
+{
+	const SmbiosString *string = g_ptr_array_index(strings, index);
+
+	g_assert_cmpuint(string->type, ==, type);
+	g_assert_cmpstr(string->field, ==, field);
+	g_assert_cmpstr(string->value, ==, value);
+}
+
+/* Blanks separate arguments here: what has some is parsed alone. */
+static void test_identity(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const guint8 uuid[16] = { 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
+					 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef };
+	const MachineConfig *machine = &fixture->options.machine;
+
+	parse_but_for_kvm(fixture, "--kernel=@/kernel --hpet "
+				   "--uuid=01234567-89ab-CDEF-0123-456789abcdef "
+				   "--smbios=1,manufacturer=A,,B,,,,C=D,product= "
+				   "--smbios=0,release=4.20,vendor=\303\244 "
+				   "--smbios=11,value=x,value=y --smbios=2,location=,, "
+				   "--smbios=3,sku=s --smbios=1,serial=1");
+	g_assert_true(machine->has_uuid && machine->hpet);
+	g_assert_cmpmem(machine->uuid, 16, uuid, 16);
+	g_assert_cmpuint(machine->smbios->len, ==, 9);
+	assert_smbios(machine->smbios, 0, 1, "manufacturer", "A,B,,C=D");
+	assert_smbios(machine->smbios, 1, 1, "product", "");
+	assert_smbios(machine->smbios, 2, 0, "release", "4.20");
+	assert_smbios(machine->smbios, 3, 0, "vendor", "\303\244");
+	assert_smbios(machine->smbios, 4, 11, "value", "x");
+	assert_smbios(machine->smbios, 5, 11, "value", "y");
+	assert_smbios(machine->smbios, 6, 2, "location", ",");
+	assert_smbios(machine->smbios, 7, 3, "sku", "s");
+	assert_smbios(machine->smbios, 8, 1, "serial", "1");
+	options_clear(&fixture->options);
+}
+
+static void test_rtc_bases(void)
+{
+	const gint64 now = 1700000000, last = G_GINT64_CONSTANT(253402300799);
+	static const struct {
+		const char *text;
+		gint64 offset;
+	} cases[] = {
+		{ "utc", 0 },
+		{ "+0", 0 },
+		{ "+3600", 3600 },
+		{ "-3600", -3600 },
+		{ "-1700000000", -1700000000 },
+		{ "@0", -1700000000 },
+		{ "@1700000001", 1 },
+		{ "@253402300799", G_GINT64_CONSTANT(253402300799) - 1700000000 },
+		{ "+251702300799", G_GINT64_CONSTANT(251702300799) },
+	};
+	static const char *const refused[] = { "",
+					       "UTC",
+					       "3600",
+					       "+",
+					       "@",
+					       "@-1",
+					       "+ 1",
+					       "+1s",
+					       "++1",
+					       "-",
+					       "0x1",
+					       "utc ",
+					       "-1700000001",
+					       "@253402300800",
+					       "+251702300800",
+					       "@99999999999999999999",
+					       "-9223372036854775808" };
+	gint64 offset;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autoptr(GError) error = NULL;
+
+		option_parse_rtc_base(cases[i].text, now, &offset, &error);
+		g_assert_no_error(error);
+		g_assert_cmpint(offset, ==, cases[i].offset);
+		g_assert_cmpint(now + offset, <=, last);
+	}
+	for (gsize i = 0; i < G_N_ELEMENTS(refused); i++) {
+		g_autoptr(GError) error = NULL;
+
+		g_assert_false(option_parse_rtc_base(refused[i], now, &offset, &error));
+		g_assert_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE);
+	}
+}
+
+/* Nepal, which has no full hours; a time zone by its rule needs no files. */
+static void test_rtc_base_localtime(void)
+{
+	if (g_test_subprocess()) {
+		gint64 offset;
+
+		g_assert_true(g_setenv("TZ", "NPT-05:45", TRUE));
+		g_assert_true(option_parse_rtc_base("localtime", 1700000000, &offset, NULL));
+		g_assert_cmpint(offset, ==, 20700);
+		return;
+	}
+	g_test_trap_subprocess(NULL, 0, 0);
+	g_test_trap_assert_passed();
+}
+
+static void test_bad_hardware(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const struct {
+		const char *arguments, *words;
+	} cases[] = {
+		{ "--cpu=", "the only model is 'host'" },
+		{ "--cpu=Skylake", "the only model is 'host'" },
+		{ "--cpu=host,aes", "'aes': +FEATURE or -FEATURE" },
+		{ "--cpu=host,", "'': +FEATURE or -FEATURE" },
+		{ "--cpu=host,+", "no CPU feature of that name" },
+		{ "--cpu=host,+warp", "'warp': no CPU feature of that name" },
+		{ "--cpu=host,-rdctl-no", "'rdctl-no': no CPU feature of that name" },
+		{ "--cpu=host,+aes,-aes", "'aes': given twice" },
+		{ "--cpu=host,+vmx", "'vmx': never offered: KVM does not support nested" },
+		{ "--cpu=host,+svm", "'svm': never offered" },
+		{ "--vcpus=4 --cpu-topology=sockets=3",
+		  "make 3 processors, and the machine has 4" },
+		{ "--cpu-topology=cores=0", "'cores': a number from 1 to 16" },
+		{ "--cpu-topology=cores=17", "'cores': a number from 1 to 16" },
+		{ "--cpu-topology=cores=1,cores=1", "'cores': given twice" },
+		{ "--cpu-topology=clusters=1", "'clusters': no such field" },
+		{ "--cpu-topology=cores", "'cores': FIELD=VALUE" },
+		{ "--cpu-topology=cores=1,", "'': FIELD=VALUE" },
+		{ "--uuid=1", "--uuid=1: not a UUID" },
+		{ "--uuid=0123456789abcdef0123456789abcdef", "not a UUID" },
+		{ "--smbios=", "a type is wanted first" },
+		{ "--smbios=4,version=1", "a type is wanted first" },
+		{ "--smbios=type=1,version=1", "a type is wanted first" },
+		{ "--smbios=1", "at least one FIELD=VALUE" },
+		{ "--smbios=1,version", "'version': FIELD=VALUE" },
+		{ "--smbios=1,vendor=x", "'vendor': this type has no such field" },
+		{ "--smbios=11,path=/etc/shadow", "'path': this type has no such field" },
+		{ "--smbios=1,sku=a,sku=b", "'sku': given twice" },
+		{ "--smbios=1,sku=a --smbios=1,sku=b", "'sku': given twice" },
+		{ "--smbios=1,uuid=x", "'x': not a UUID" },
+		{ "--smbios=0,release=1", "'1': a release such as 4.2" },
+		{ "--smbios=0,release=1.256", "'1.256': a release" },
+		{ "--smbios=0,release=1.2.3", "'1.2.3': a release" },
+		{ "--rtc-base=now", "--rtc-base=now: 'utc', 'localtime'" },
+		{ "--rtc-base=-999999999999", "--rtc-base=-999999999999: " },
+		{ "--numa-cell=cpus=0,memory=524284", "all cells' memory together" },
+		{ "--numa-cell=cpus=0", "'memory': a number of KiB" },
+		{ "--numa-cell=cpus=0,memory=524287", "'memory': a number of KiB" },
+		{ "--numa-cell=cpus=0,memory=18014398509481984", "'memory': a number of KiB" },
+		{ "--numa-cell=memory=524288", "not every processor" },
+		{ "--numa-cell=", "'memory': a number of KiB" },
+		{ "--numa-cell=cpus=,memory=524288", "'cpus': processors such as" },
+		{ "--numa-cell=cpus=1,memory=524288", "'cpus': processors such as" },
+		{ "--numa-cell=cpus=0-1,memory=524288", "'cpus': processors such as" },
+		{ "--numa-cell=cpus=0-18446744073709551615,memory=4",
+		  "'cpus': processors such as" },
+		{ "--vcpus=2 --numa-cell=cpus=1-0,memory=524288", "'cpus': processors such as" },
+		{ "--numa-cell=cpus=0:,memory=524288", "'cpus': processors such as" },
+		{ "--numa-cell=cpus=0,memory=262144 --numa-cell=cpus=0,memory=262144",
+		  "a processor is in another cell already" },
+		{ "--numa-cell=cpus=0,memory=524288,distances=10:20", "'distances': one from 10" },
+		{ "--numa-cell=cpus=0,memory=524288,distances=11", "'distances': one from 10" },
+		{ "--numa-cell=cpus=0,memory=524288,distances=", "'distances': one from 10" },
+		{ "--numa-cell=cpus=0,memory=524288,distances=10:256 --numa-cell=memory=0",
+		  "'distances': one from 10" },
+		{ "--numa-cell=cpus=0,memory=524288,distances=10:9 --numa-cell=memory=0",
+		  "'distances': one from 10" },
+		{ "--numa-cell=cpus=0,memory=524288,node=0", "'node': no such field" },
+		{ "--pcie-root-port=", "SLOT.FUNCTION is wanted first" },
+		{ "--pcie-root-port=chassis=1,port=1", "SLOT.FUNCTION is wanted first" },
+		{ "--pcie-root-port=0x2,chassis=1,port=1", "SLOT.FUNCTION is wanted first" },
+		{ "--pcie-root-port=0x0.0,chassis=1,port=1", "SLOT.FUNCTION is wanted first" },
+		{ "--pcie-root-port=0x1f.0,chassis=1,port=1", "SLOT.FUNCTION is wanted first" },
+		{ "--pcie-root-port=0x20.0,chassis=1,port=1", "SLOT.FUNCTION is wanted first" },
+		{ "--pcie-root-port=0x1.8,chassis=1,port=1", "SLOT.FUNCTION is wanted first" },
+		{ "--pcie-root-port=0x1.0,port=1", "'chassis': a number from 0 to 255" },
+		{ "--pcie-root-port=0x1.0,chassis=256,port=1", "'chassis': a number" },
+		{ "--pcie-root-port=0x1.0,chassis=1", "'port': a number from 0 to 255" },
+		{ "--pcie-root-port=0x1.0,chassis=1,port=-1", "'port': a number" },
+		{ "--pcie-root-port=0x1.0,chassis=1,port=0x", "'port': a number" },
+		{ "--pcie-root-port=0x1.0,chassis=1,port=1,multifunction=yes",
+		  "'multifunction': 'on' or 'off'" },
+		{ "--pcie-root-port=0x1.0,chassis=1,port=1,hotplug=on",
+		  "'hotplug': no such field" },
+		{ "--pcie-root-port=0x1.0,chassis=1,port=1 "
+		  "--pcie-root-port=0x01.0,chassis=2,port=2",
+		  "another root port has this address" },
+		{ "--pcie-root-port=0x1.0,chassis=1,port=1 --pcie-root-port=0x2.0,chassis=1,port=1",
+		  "another root port has this chassis and port" },
+		{ "--pcie-root-port=0x1.1,chassis=1,port=1", "its slot needs a root port" },
+		{ "--pcie-root-port=0x1.0,chassis=1,port=1 --pcie-root-port=0x1.1,chassis=2,port=2",
+		  "0x1.1,chassis=2,port=2: its slot needs a root port at function 0" },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *arguments = g_strconcat("--kernel=@/kernel ", cases[i].arguments,
+							 NULL);
+
+		assert_refused(fixture, arguments, cases[i].words);
+	}
+}
+
 /* Opens what "#" stands for. */
 static void hand_in(Fixture *fixture, const char *name, int flags)
 {
@@ -361,6 +740,15 @@ static void test_bad_descriptors(Fixture *fixture, gconstpointer data G_GNUC_UNU
 		  "both as a path and as a descriptor" },
 		{ "kernel", "--kernel=@/kernel --kvm-fd=#", "is not a character device" },
 		{ "/dev/null", "--kernel=@/kernel --kvm-fd=#", "is not /dev/kvm" },
+		{ "/dev/null", "--pflash-code-fd=#", "is not a regular file" },
+		{ "/dev/null", "--bios-fd=#", "is not a regular file" },
+		{ "code", "--pflash-code=@/code --pflash-code-fd=#",
+		  "both as a path and as a descriptor" },
+		/* Opened for reading alone, as all of these are. */
+		{ "vars", "--pflash-code=@/code --pflash-vars-fd=#",
+		  "is not open for reading and writing" },
+		{ "/dev/null", "--bios=@/rom --kernel=@/kernel --linuxboot-rom-fd=#",
+		  "is not a regular file" },
 	};
 
 	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -374,7 +762,9 @@ static void test_bad_descriptors(Fixture *fixture, gconstpointer data G_GNUC_UNU
 
 static void test_descriptors_that_are_not_open(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-	static const char *const options[] = { "kernel-fd", "initrd-fd", "kvm-fd" };
+	static const char *const options[] = { "kernel-fd",	  "initrd-fd",	    "kvm-fd",
+					       "pflash-code-fd",  "pflash-vars-fd", "bios-fd",
+					       "linuxboot-rom-fd" };
 
 	for (gsize i = 0; i < G_N_ELEMENTS(options); i++) {
 		g_autofree char *arguments = g_strdup_printf(
@@ -487,6 +877,96 @@ static void test_console_log(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpint(fcntl(fixture->fd, F_GETFD), ==, -1);
 }
 
+/* The second port has what the first has, but for a default. */
+static void test_second_serial_port(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const MachineSerial *serial = &fixture->options.machine.serials[1];
+	guint fds = count_fds();
+
+	if (skip_without_kvm())
+		return;
+	assert_accepted(fixture, "--console=null");
+	g_assert_true(fixture->options.machine.serials[0].is_present);
+	g_assert_false(serial->is_present);
+	options_clear(&fixture->options);
+
+	assert_accepted(fixture, "--console=null --serial2=null");
+	g_assert_true(serial->is_present);
+	g_assert_cmpint(serial->fd, ==, -1);
+	options_clear(&fixture->options);
+
+	assert_accepted(fixture, "--console=null --serial2=pty");
+	g_assert_true(isatty(serial->fd));
+	g_assert_cmpint(serial->input_fd, ==, serial->fd);
+	options_clear(&fixture->options);
+
+	assert_accepted(fixture, "--console=null --serial2=stdio");
+	g_assert_cmpint(serial->fd, >, STDERR_FILENO);
+	options_clear(&fixture->options);
+	g_assert_cmpuint(count_fds(), ==, fds);
+
+	hand_in(fixture, "/dev/null", O_RDWR);
+	assert_accepted(fixture, "--console=null --serial2-fd=#");
+	g_assert_cmpint(serial->fd, ==, fixture->fd);
+	g_assert_cmpint(serial->input_fd, ==, fixture->fd);
+	options_clear(&fixture->options);
+	g_assert_cmpint(fcntl(fixture->fd, F_GETFD), ==, -1);
+
+	hand_in(fixture, "/dev/null", O_WRONLY);
+	assert_accepted(fixture, "--console=null --serial2=null --serial2-log-fd=#");
+	g_assert_cmpint(serial->log_fd, ==, fixture->fd);
+	options_clear(&fixture->options);
+	fixture->fd = -1;
+}
+
+static void test_bad_second_serial_ports(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	if (skip_without_kvm())
+		return;
+	assert_refused(fixture, "--kernel=@/kernel --serial2=stdio",
+		       "--serial2=stdio: that is the console's");
+	assert_refused(fixture, "--kernel=@/kernel --console=null --serial2=vc",
+		       "--serial2=vc: 'stdio', 'null'");
+	assert_refused(fixture, "--kernel=@/kernel --serial2-fd=9999",
+		       "--serial2-fd=9999: no open descriptor");
+	assert_refused(fixture, "--kernel=@/kernel --serial2=null --serial2-log-fd=9999",
+		       "--serial2-log-fd=9999: no open descriptor");
+	hand_in(fixture, "/dev/null", O_RDWR);
+	assert_refused(fixture, "--kernel=@/kernel --serial2=null --serial2-fd=#",
+		       "given together with --serial2-fd");
+	assert_refused(fixture, "--kernel=@/kernel --serial2-log-fd=#",
+		       "there is no second serial port");
+	take_back(fixture);
+}
+
+static void test_debug_console(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const MachineConfig *machine = &fixture->options.machine;
+	g_autofree char *path = g_build_filename(fixture->folder, "debug", NULL);
+	g_autofree char *content = NULL;
+
+	if (skip_without_kvm())
+		return;
+	make_file(fixture, "debug", "a");
+	assert_accepted(fixture, "--console=null --debug-console=@/debug");
+	g_assert_cmpint(write(machine->debug_console_fd, "b", 1), ==, 1);
+	options_clear(&fixture->options);
+	g_assert_true(g_file_get_contents(path, &content, NULL, NULL));
+	g_assert_cmpstr(content, ==, "ab");
+
+	assert_refused(fixture, "--kernel=@/kernel --debug-console=@/none/debug",
+		       "/none/debug: No such file");
+	assert_refused(fixture, "--kernel=@/kernel --debug-console-fd=9999",
+		       "--debug-console-fd=9999: no open descriptor");
+	hand_in(fixture, "/dev/null", O_WRONLY);
+	assert_refused(fixture, "--kernel=@/kernel --debug-console=@/debug --debug-console-fd=#",
+		       "given together with --debug-console-fd");
+	assert_accepted(fixture, "--console=null --debug-console-fd=#");
+	g_assert_cmpint(machine->debug_console_fd, ==, fixture->fd);
+	options_clear(&fixture->options);
+	fixture->fd = -1;
+}
+
 static void test_monitor(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	g_autofree char *path = g_build_filename(fixture->folder, "monitor", NULL);
@@ -574,6 +1054,16 @@ int main(int argc, char **argv)
 	add("/options/limits-are-accepted", test_limits_are_accepted);
 	add("/options/bad-values", test_bad_values);
 	add("/options/bad-files", test_bad_files);
+	add("/options/firmware", test_firmware);
+	add("/options/firmware-that-is-refused", test_firmware_that_is_refused);
+	add("/options/topology", test_topology);
+	add("/options/cpu-features", test_cpu_features);
+	add("/options/numa", test_numa);
+	add("/options/root-ports", test_root_ports);
+	add("/options/identity", test_identity);
+	g_test_add_func("/options/rtc-bases", test_rtc_bases);
+	g_test_add_func("/options/rtc-base-localtime", test_rtc_base_localtime);
+	add("/options/bad-hardware", test_bad_hardware);
 	add("/options/kernel-that-is-handed-in", test_kernel_that_is_handed_in);
 	add("/options/bad-descriptors", test_bad_descriptors);
 	add("/options/descriptors-that-are-not-open", test_descriptors_that_are_not_open);
@@ -581,6 +1071,9 @@ int main(int argc, char **argv)
 	add("/options/bad-consoles", test_bad_consoles);
 	add("/options/console-that-is-handed-in", test_console_that_is_handed_in);
 	add("/options/console-log", test_console_log);
+	add("/options/second-serial-port", test_second_serial_port);
+	add("/options/bad-second-serial-ports", test_bad_second_serial_ports);
+	add("/options/debug-console", test_debug_console);
 	add("/options/monitor", test_monitor);
 	add("/options/bad-monitors", test_bad_monitors);
 	add("/options/help", test_help);

@@ -475,6 +475,36 @@ static void test_reset(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpuint(get(fixture, HOURS), ==, 10);
 }
 
+static guint8 read_register(Rtc *rtc, guint8 reg)
+{
+	rtc_operations.write(rtc, 0, 1, reg);
+	return rtc_operations.read(rtc, 1, 1);
+}
+
+/* An hour ahead, which is another month, and a day behind; a reset leaves it so. */
+static void test_base(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const struct {
+		gint64 offset;
+		guint8 month, day, hours;
+	} cases[] = {
+		{ 0, 0x02, 0x29, 0x23 },
+		{ 3600, 0x03, 0x01, 0x00 },
+		{ -86400, 0x02, 0x28, 0x23 },
+	};
+	InterruptLine line = bench_line(&fixture->bench, 8);
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autoptr(Rtc) rtc = rtc_new(&line, &fixture->timer, cases[i].offset);
+
+		rtc_reset(rtc);
+		g_assert_cmphex(read_register(rtc, MONTH), ==, cases[i].month);
+		g_assert_cmphex(read_register(rtc, DAY_OF_MONTH), ==, cases[i].day);
+		g_assert_cmphex(read_register(rtc, HOURS), ==, cases[i].hours);
+		g_assert_cmphex(read_register(rtc, MINUTES), ==, 0x59);
+	}
+}
+
 /* Registers */
 
 static void test_cmos_memory(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -545,6 +575,7 @@ int main(int argc, char **argv)
 	add("/rtc/divider/stops-interrupts", test_divider_stops_interrupts);
 	add("/rtc/clock-that-is-set-back", test_clock_that_is_set_back);
 	add("/rtc/reset", test_reset);
+	add("/rtc/base", test_base);
 	add("/rtc/registers/cmos-memory", test_cmos_memory);
 	add("/rtc/registers/index", test_index);
 	add("/rtc/registers/read-only", test_read_only_registers);

@@ -303,18 +303,19 @@ static void set_kvm_features(struct kvm_cpuid_entry2 *entry, const CpuidHost *ho
 		entry->eax &= ~KVMCLOCK_FEATURES;
 }
 
-/* A leaf of zeroes is a PMU of version 0: none. */
+/* A leaf that is not there reads as zeroes: a PMU of version 0 is none. */
 static void remove_pmu(struct kvm_cpuid2 *cpuid)
 {
-	struct kvm_cpuid_entry2 *features = cpuid_find(cpuid, LEAF_FEATURES, 0);
-	struct kvm_cpuid_entry2 *amd_features = cpuid_find(cpuid, LEAF_AMD_FEATURES, 0);
+	struct kvm_cpuid_entry2 *entry;
 
 	remove_leaf(cpuid, LEAF_PMU);
 	remove_leaf(cpuid, LEAF_AMD_PMU);
-	if (features)
-		features->ecx &= ~FEATURES_ECX_PDCM;
-	if (amd_features)
-		amd_features->ecx &= ~AMD_FEATURES_ECX_PMU;
+	entry = cpuid_find(cpuid, LEAF_FEATURES, 0);
+	if (entry)
+		entry->ecx &= ~FEATURES_ECX_PDCM;
+	entry = cpuid_find(cpuid, LEAF_AMD_FEATURES, 0);
+	if (entry)
+		entry->ecx &= ~AMD_FEATURES_ECX_PMU;
 }
 
 gboolean cpuid_specialize(struct kvm_cpuid2 *cpuid, const CpuidHost *host, const CpuModel *model,

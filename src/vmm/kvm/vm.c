@@ -91,6 +91,22 @@ static gboolean enable_hypercall_exits(int fd, GError **error)
 	return TRUE;
 }
 
+gboolean kvm_vm_disable_pmu(KvmVm *vm, GError **error)
+{
+	struct kvm_enable_cap enable = {
+		.cap = KVM_CAP_PMU_CAPABILITY,
+		.args[0] = KVM_PMU_CAP_DISABLE,
+	};
+	int offered = ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_PMU_CAPABILITY);
+
+	/* It is not offered either where the host has no PMU for guests at all. */
+	if (offered < 0 || !(offered & KVM_PMU_CAP_DISABLE))
+		return TRUE;
+	if (ioctl(vm->fd, KVM_ENABLE_CAP, &enable) < 0)
+		return set_ioctl_error(error, "KVM_ENABLE_CAP(KVM_CAP_PMU_CAPABILITY)");
+	return TRUE;
+}
+
 KvmVm *kvm_vm_new(int kvm_fd, KvmVmType type, GError **error)
 {
 	g_autoptr(KvmVm) vm = g_new0(KvmVm, 1);

@@ -63,6 +63,14 @@ KvmVmType kvm_vm_type(const KvmVm *vm);
 gboolean kvm_vm_create_interrupt_controllers(KvmVm *vm, GError **error);
 
 /*
+ * kvm_vm_disable_pmu - take the performance counters away from vCPUs that are yet to be made
+ *
+ * AMD's oldest counters exist whatever CPUID says. A KVM that cannot do it (before Linux
+ * 5.18) is no error: then CPUID alone hides the PMU.
+ */
+gboolean kvm_vm_disable_pmu(KvmVm *vm, GError **error);
+
+/*
  * kvm_vm_set_interrupt - set the level of one input of the in-kernel PIC and IOAPIC
  * @gsi:   global system interrupt, 0 to 23
  * @level: TRUE while the line is asserted

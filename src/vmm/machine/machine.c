@@ -392,6 +392,9 @@ static gboolean make_core(Machine *machine, const MachineConfig *config, GError 
 	machine->vm = kvm_vm_new(config->kvm_fd, config->vm_type, error);
 	if (!machine->vm || !kvm_vm_create_interrupt_controllers(machine->vm, error))
 		return FALSE;
+	/* The courier's vCPU, which comes with the memory, is the first. */
+	if (config->cpu.no_pmu && !kvm_vm_disable_pmu(machine->vm, error))
+		return FALSE;
 	machine->memory = memory_new(machine->vm, &memory, error);
 	if (!machine->memory)
 		return FALSE;
