@@ -204,9 +204,10 @@ static void assert_refused(const char *xml, virErrorNumber code, const char *mes
 
 /* Elements and attributes below <domain> that libvirt 9.0 to 11.3 have and we do not. */
 static const char *const refused_elements[] = {
-	"genid",     "maxMemory", "vcpus",   "iothreads",  "iothreadids",     "defaultiothread",
-	"blkiotune", "memtune",	  "cputune", "numatune",   "resource",	      "sysinfo",
-	"idmap",     "perf",	  "keywrap", "bootloader", "bootloader_args", "throttlegroups",
+	"genid",	   "maxMemory",	     "vcpus",	"iothreads", "iothreadids",
+	"defaultiothread", "blkiotune",	     "memtune", "cputune",   "numatune",
+	"resource",	   "idmap",	     "perf",	"keywrap",   "bootloader",
+	"bootloader_args", "throttlegroups",
 };
 
 static const char *const refused_devices[] = {
@@ -255,17 +256,31 @@ static void test_every_attribute_is_looked_at(void)
 		"<currentMemory unit='MiB'>512</currentMemory>"
 		"<memoryBacking><access mode='private'/><private/></memoryBacking>"
 		"<vcpu placement='static'>2</vcpu>"
-		"<os><type>hvm</type><kernel>/k</kernel><initrd>/i</initrd>"
-		"<cmdline>c</cmdline></os>"
-		"<features><acpi/><apic/><pae/><smm state='off'/><vmport state='off'/>"
-		"</features><cpu mode='host-passthrough'>"
-		"<topology sockets='1' cores='2' threads='1'/></cpu>"
+		"<sysinfo type='smbios'><bios><entry name='vendor'>v</entry></bios>"
+		"<oemStrings><entry>o</entry></oemStrings></sysinfo>"
+		"<os firmware='efi'><type>hvm</type>"
+		"<firmware><feature name='secure-boot' enabled='no'/></firmware>"
+		"<loader type='pflash'>/l</loader>"
+		"<nvram type='file'><source file='/n'/></nvram>"
+		"<kernel>/k</kernel><initrd>/i</initrd><cmdline>c</cmdline>"
+		"<boot dev='hd'/><bootmenu enable='no'/><smbios mode='sysinfo'/>"
+		"<bios useserial='yes'/></os>"
+		"<features><acpi/><apic/><pae/><pmu state='on'/><smm state='off'/>"
+		"<vmport state='off'/></features><cpu mode='host-passthrough'>"
+		"<topology sockets='1' cores='2' threads='1'/>"
+		"<feature policy='require' name='avx'/>"
+		"<numa><cell id='0' cpus='0-1' memory='524288'>"
+		"<distances><sibling id='0' value='10'/></distances></cell></numa></cpu>"
 		"<clock offset='utc'><timer name='hpet' present='no'/></clock>"
 		"<on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot>"
 		"<on_crash>destroy</on_crash>"
 		"<pm><suspend-to-mem enabled='no'/><suspend-to-disk enabled='no'/></pm>"
 		"<devices><emulator>/e</emulator>"
 		"<controller type='usb' model='none'/>"
+		"<controller type='pci' index='0' model='pcie-root'><alias name='b'/></controller>"
+		"<controller type='pci' index='1' model='pcie-root-port'>"
+		"<model name='pcie-root-port'/><target chassis='1' port='0x10'/>"
+		"<address type='pci' slot='0x02'/></controller>"
 		"<serial type='pty'><source path='/dev/pts/1'/><log file='/l'/>"
 		"<target port='0'><model name='isa-serial'/></target><alias name='a'/></serial>"
 		"<console type='pty'><log file='/l'/><target port='0'/></console>"
@@ -297,7 +312,7 @@ static void test_every_attribute_is_looked_at(void)
 			assert_refused(changed->str, VIR_ERR_CONFIG_UNSUPPORTED, message);
 		}
 	}
-	g_assert_cmpuint(elements, ==, 51);
+	g_assert_cmpuint(elements, ==, 77);
 }
 
 static void test_document_of_20_mb(void)
@@ -361,8 +376,100 @@ static void test_very_many_elements(void)
 		g_string_append(many, "<serial/>");
 	xml = domain_with("", many->str);
 	assert_refused(xml, VIR_ERR_CONFIG_UNSUPPORTED,
-		       "unsupported configuration: more than one element 'devices/serial' is not "
-		       "supported yet");
+		       "unsupported configuration: more than 2 elements 'devices/serial': the "
+		       "machine has no more serial ports");
+}
+
+static void test_very_many_controllers(void)
+{
+	g_autoptr(GString) many = g_string_new(NULL);
+	g_autofree char *xml = NULL;
+
+	for (guint i = 0; i < 60000; i++)
+		g_string_append(many, "<controller type='pci' model='pcie-root-port'/>");
+	xml = domain_with("", many->str);
+	assert_refused(xml, VIR_ERR_CONFIG_UNSUPPORTED,
+		       "unsupported configuration: more than 256 elements 'devices/controller' "
+		       "with type 'pci'");
+}
+
+/* All that fit between slot 2 and the LPC bridge, eight to a slot; then one more. */
+static void test_root_ports_that_fit(void)
+{
+	const guint most = (0x1f - 2) * 8;
+	g_autofree char *full_port =
+		g_strdup_printf("<controller type='pci' index='%u' model='pcie-root-port'/>", most);
+	g_autofree char *more_port = g_strdup_printf(
+		"<controller type='pci' index='%u' model='pcie-root-port'/>", most + 1);
+	g_autofree char *full = domain_with("", full_port);
+	g_autofree char *more = domain_with("", more_port);
+	g_autoptr(DomainDef) def = parse(full, 0);
+	const DomainPciController *last = NULL;
+
+	g_assert_cmpuint(def->pci_controllers->len, ==, most + 1);
+	last = def->pci_controllers->pdata[most];
+	g_assert_cmpuint(last->index, ==, most);
+	g_assert_cmpuint(last->chassis, ==, most);
+	g_assert_cmpuint(last->address.slot, ==, 0x1e);
+	g_assert_cmpuint(last->address.function, ==, 7);
+	g_assert_cmpuint(last->port, ==, 0xf7);
+	assert_refused(more, VIR_ERR_CONFIG_UNSUPPORTED,
+		       "unsupported configuration: PCI controller 233 has no address: no more "
+		       "root ports fit on bus 0");
+}
+
+/* Names are looked up, not compared with each other. */
+static void test_very_many_cpu_features(void)
+{
+	g_autoptr(GString) many = g_string_new("<cpu mode='host-model'>");
+	g_autofree char *xml = NULL;
+	g_autoptr(DomainDef) def = NULL;
+
+	for (guint i = 0; i < 80000; i++)
+		g_string_append_printf(many, "<feature policy='disable' name='f%u'/>", i);
+	g_string_append(many, "</cpu>");
+	xml = domain_with(many->str, "");
+	def = parse(xml, 0);
+	g_assert_cmpuint(def->cpu_features->len, ==, 80000);
+}
+
+static void test_sysinfo_that_does_not_fit(void)
+{
+	g_autofree char *longest = g_strnfill(32767, 'x');
+	g_autofree char *fits = g_strdup_printf(
+		"<sysinfo type='smbios'><oemStrings><entry>%s</entry></oemStrings></sysinfo>",
+		longest);
+	g_autofree char *does_not = g_strdup_printf(
+		"<sysinfo type='smbios'><oemStrings><entry>%sx</entry></oemStrings></sysinfo>",
+		longest);
+	g_autofree char *fits_xml = domain_with(fits, "");
+	g_autofree char *does_not_xml = domain_with(does_not, "");
+	g_autoptr(DomainDef) def = parse(fits_xml, 0);
+
+	g_assert_cmpuint(def->sysinfo->len, ==, 1);
+	assert_refused(does_not_xml, VIR_ERR_CONFIG_UNSUPPORTED,
+		       "unsupported configuration: element 'sysinfo' has 32769 bytes of text: *");
+}
+
+/* What libvirt reads, or newer versions of it print, and the schema of Debian 12's refuses. */
+static void test_words_beyond_the_schema(void)
+{
+	static const char xml[] =
+		"<domain type='kvm'><name>guest</name><memory unit='MiB'>512</memory>"
+		"<vcpu>2</vcpu><os firmware='efi'><type>hvm</type>"
+		"<loader readonly='yes' type='pflash' format='raw'>/code.fd</loader>"
+		"<nvram template='/vars.fd' templateFormat='raw' format='raw'>/nvram.fd</nvram>"
+		"</os><cpu mode='host-passthrough'>"
+		"<topology sockets='1' dies='1' clusters='1' cores='2' threads='1'/>"
+		"<feature name='avx'/></cpu>"
+		"<launchSecurity type='sw-protected'/></domain>";
+	g_autoptr(DomainDef) def = parse(xml, 0);
+	g_autofree char *printed = domain_def_format(def, 0);
+
+	g_assert_cmpstr(def->nvram, ==, "/nvram.fd");
+	g_assert_null(strstr(printed, "ormat='raw'"));
+	g_assert_null(strstr(printed, "clusters"));
+	g_assert_nonnull(strstr(printed, "<feature policy='require' name='avx'/>"));
 }
 
 static void test_long_names_are_cut_in_messages(void)
@@ -416,7 +523,8 @@ static void test_missing_uuid_is_made(void)
 
 static void test_live_parts(void)
 {
-	static const char devices[] = "<console type='pty'/>";
+	static const char devices[] = "<console type='pty'/>"
+				      "<controller type='pci' model='pcie-root-port'/>";
 	g_autofree char *xml = domain_with("", devices);
 	g_autoptr(DomainDef) def = parse(xml, 0);
 	g_autofree char *off = domain_def_format(def, 0);
@@ -437,6 +545,9 @@ static void test_live_parts(void)
 	g_assert_nonnull(strstr(live, "<console type='pty' tty='/dev/pts/3'>"));
 	g_assert_nonnull(strstr(live, "<source path='/dev/pts/3'/>"));
 	g_assert_nonnull(strstr(live, "<alias name='serial0'/>"));
+	g_assert_nonnull(strstr(live, "<alias name='pcie.0'/>"));
+	g_assert_nonnull(strstr(live, "<alias name='pci.1'/>"));
+	g_assert_null(strstr(off, "<alias"));
 
 	/* A running domain's XML defines the same domain, without what was of that run. */
 	inactive = domain_def_format(def, DOMAIN_FORMAT_INACTIVE);
@@ -545,6 +656,11 @@ int main(int argc, char **argv)
 	g_test_add_func("/xml/document-of-the-longest-length", test_document_of_the_longest_length);
 	g_test_add_func("/xml/deep-nesting", test_deep_nesting);
 	g_test_add_func("/xml/very-many-elements", test_very_many_elements);
+	g_test_add_func("/xml/very-many-controllers", test_very_many_controllers);
+	g_test_add_func("/xml/root-ports-that-fit", test_root_ports_that_fit);
+	g_test_add_func("/xml/very-many-cpu-features", test_very_many_cpu_features);
+	g_test_add_func("/xml/sysinfo-that-does-not-fit", test_sysinfo_that_does_not_fit);
+	g_test_add_func("/xml/words-beyond-the-schema", test_words_beyond_the_schema);
 	g_test_add_func("/xml/long-names-are-cut-in-messages", test_long_names_are_cut_in_messages);
 	g_test_add_func("/xml/messages-are-utf8", test_messages_are_utf8);
 	g_test_add_func("/xml/missing-uuid-is-made", test_missing_uuid_is_made);

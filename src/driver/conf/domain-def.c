@@ -2,7 +2,116 @@
 /*
  * domain-def.c - the life of a domain's configuration
  */
-#include "driver/conf/domain-def.h"
+#include "driver/conf/domain-private.h"
+
+static void free_sysinfo_entry(gpointer data)
+{
+	DomainSysinfoEntry *entry = data;
+
+	g_free(entry->value);
+	g_free(entry->name);
+	g_free(entry->block);
+	g_free(entry);
+}
+
+static gpointer copy_sysinfo_entry(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+	const DomainSysinfoEntry *entry = data;
+	DomainSysinfoEntry *copy = g_memdup2(entry, sizeof(*entry));
+
+	copy->block = g_strdup(entry->block);
+	copy->name = g_strdup(entry->name);
+	copy->value = g_strdup(entry->value);
+	return copy;
+}
+
+GPtrArray *domain_sysinfo_new(void)
+{
+	return g_ptr_array_new_with_free_func(free_sysinfo_entry);
+}
+
+static void free_cpu_feature(gpointer data)
+{
+	DomainCpuFeature *feature = data;
+
+	g_free(feature->policy);
+	g_free(feature->name);
+	g_free(feature);
+}
+
+static gpointer copy_cpu_feature(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+	const DomainCpuFeature *feature = data;
+	DomainCpuFeature *copy = g_memdup2(feature, sizeof(*feature));
+
+	copy->name = g_strdup(feature->name);
+	copy->policy = g_strdup(feature->policy);
+	return copy;
+}
+
+GPtrArray *domain_cpu_features_new(void)
+{
+	return g_ptr_array_new_with_free_func(free_cpu_feature);
+}
+
+/* A parse that failed leaves cells out. */
+static void free_numa_cell(gpointer data)
+{
+	DomainNumaCell *cell = data;
+
+	if (!cell)
+		return;
+	g_free(cell->cpus);
+	g_free(cell);
+}
+
+static gpointer copy_numa_cell(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+	const DomainNumaCell *cell = data;
+	DomainNumaCell *copy = g_memdup2(cell, sizeof(*cell));
+
+	copy->cpus = g_strdup(cell->cpus);
+	return copy;
+}
+
+GPtrArray *domain_numa_cells_new(void)
+{
+	return g_ptr_array_new_with_free_func(free_numa_cell);
+}
+
+static void free_pci_controller(gpointer data)
+{
+	DomainPciController *controller = data;
+
+	g_free(controller->model_name);
+	g_free(controller);
+}
+
+static gpointer copy_pci_controller(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+	const DomainPciController *controller = data;
+	DomainPciController *copy = g_memdup2(controller, sizeof(*controller));
+
+	copy->model_name = g_strdup(controller->model_name);
+	return copy;
+}
+
+GPtrArray *domain_pci_controllers_new(void)
+{
+	return g_ptr_array_new_with_free_func(free_pci_controller);
+}
+
+/* The copy of an array has the free function of the original. */
+static GPtrArray *copy_array(GPtrArray *array, GCopyFunc copy_element)
+{
+	return array ? g_ptr_array_copy(array, copy_element, NULL) : NULL;
+}
+
+static void free_array(GPtrArray *array)
+{
+	if (array)
+		g_ptr_array_unref(array);
+}
 
 DomainDef *domain_def_copy(const DomainDef *def)
 {
@@ -13,9 +122,19 @@ DomainDef *domain_def_copy(const DomainDef *def)
 	copy->description = g_strdup(def->description);
 	copy->metadata = g_strdup(def->metadata);
 	copy->machine = g_strdup(def->machine);
+	copy->loader = g_strdup(def->loader);
+	copy->nvram = g_strdup(def->nvram);
+	copy->nvram_template = g_strdup(def->nvram_template);
+	copy->sysinfo = copy_array(def->sysinfo, copy_sysinfo_entry);
 	copy->kernel = g_strdup(def->kernel);
 	copy->initrd = g_strdup(def->initrd);
 	copy->cmdline = g_strdup(def->cmdline);
+	copy->cpu_features = copy_array(def->cpu_features, copy_cpu_feature);
+	copy->numa_cells = copy_array(def->numa_cells, copy_numa_cell);
+	copy->clock_timezone = g_strdup(def->clock_timezone);
+	copy->timer_rtc_tickpolicy = g_strdup(def->timer_rtc_tickpolicy);
+	copy->timer_pit_tickpolicy = g_strdup(def->timer_pit_tickpolicy);
+	copy->pci_controllers = copy_array(def->pci_controllers, copy_pci_controller);
 	copy->emulator = g_strdup(def->emulator);
 
 	copy->serials = g_memdup2(def->serials, def->n_serials * sizeof(*def->serials));
@@ -41,9 +160,19 @@ void domain_def_free(DomainDef *def)
 	g_free(def->serials);
 
 	g_free(def->emulator);
+	free_array(def->pci_controllers);
+	g_free(def->timer_pit_tickpolicy);
+	g_free(def->timer_rtc_tickpolicy);
+	g_free(def->clock_timezone);
+	free_array(def->numa_cells);
+	free_array(def->cpu_features);
 	g_free(def->cmdline);
 	g_free(def->initrd);
 	g_free(def->kernel);
+	free_array(def->sysinfo);
+	g_free(def->nvram_template);
+	g_free(def->nvram);
+	g_free(def->loader);
 	g_free(def->machine);
 	g_free(def->metadata);
 	g_free(def->description);

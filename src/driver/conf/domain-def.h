@@ -23,6 +23,7 @@
 #define DOMAIN_XML_MAX_BYTES  (4u * 1024 * 1024)
 
 #define DOMAIN_MAX_VCPUS      16
+#define DOMAIN_MAX_SERIALS    2
 #define DOMAIN_MIN_MEMORY_KIB G_GUINT64_CONSTANT(1024)
 #define DOMAIN_MAX_MEMORY_KIB (G_GUINT64_CONSTANT(64) * 1024 * 1024)
 
@@ -41,14 +42,15 @@ typedef enum {
 	DOMAIN_SAYS_PAE = 1 << 0,	      /* <features><pae/> */
 	DOMAIN_SAYS_NO_SMM = 1 << 1,	      /* <features><smm state='off'/> */
 	DOMAIN_SAYS_NO_VMPORT = 1 << 2,	      /* <features><vmport state='off'/> */
-	DOMAIN_SAYS_NO_HPET = 1 << 3,	      /* <clock><timer name='hpet' present='no'/> */
-	DOMAIN_SAYS_KVMCLOCK = 1 << 4,	      /* <clock><timer name='kvmclock' present='yes'/> */
+	DOMAIN_SAYS_CLOCK_RESET = 1 << 3,     /* <clock adjustment='reset'> */
+	DOMAIN_SAYS_NO_BOOT_MENU = 1 << 4,    /* <os><bootmenu enable='no'/> */
 	DOMAIN_SAYS_NO_USB = 1 << 5,	      /* <controller type='usb' model='none'/> */
 	DOMAIN_SAYS_NO_MEMBALLOON = 1 << 6,   /* <memballoon model='none'/> */
 	DOMAIN_SAYS_NO_VIDEO = 1 << 7,	      /* <video><model type='none'/></video> */
 	DOMAIN_SAYS_NO_AUDIO = 1 << 8,	      /* <audio id='1' type='none'/> */
 	DOMAIN_SAYS_NO_SECLABEL = 1 << 9,     /* <seclabel type='none'/> */
 	DOMAIN_SAYS_PRIVATE_ACCESS = 1 << 10, /* <memoryBacking><access mode='private'/> */
+	DOMAIN_SAYS_SMBIOS_EMULATE = 1 << 11, /* <os><smbios mode='emulate'/> */
 } DomainSays;
 
 /* <on_poweroff>, <on_reboot>, <on_crash> */
@@ -94,6 +96,16 @@ typedef enum {
 	DOMAIN_LOADER_PFLASH, /* type='pflash': two flash units, of code and of variables */
 } DomainLoaderType;
 
+/* <os><boot dev=>: in order of preference. There are no such devices yet. */
+typedef enum {
+	DOMAIN_BOOT_FLOPPY,
+	DOMAIN_BOOT_CDROM,
+	DOMAIN_BOOT_DISK,
+	DOMAIN_BOOT_NETWORK,
+} DomainBootDevice;
+
+#define DOMAIN_MAX_BOOT_DEVICES 4
+
 /* <clock offset=> */
 typedef enum {
 	DOMAIN_CLOCK_UTC,
@@ -110,9 +122,10 @@ typedef struct {
 
 /* <cpu><numa><cell>: cell n has index n */
 typedef struct {
-	char *cpus;	  /* "0-1,3" */
+	char *cpus;	  /* "0-1,3"; NULL for a cell without vCPUs */
 	guint64 cpu_mask; /* the same, a bit a vCPU */
 	guint64 memory_kib;
+	gboolean says_private_access;	    /* memAccess='private' */
 	guint8 distances[DOMAIN_MAX_VCPUS]; /* to cell n; 0 where none was given */
 } DomainNumaCell;
 
@@ -168,9 +181,13 @@ typedef struct {
 	DomainLoaderType loader_type;
 	char *loader;
 	DomainSwitch loader_readonly;
-	DomainSwitch loader_secure; /* never YES */
+	DomainSwitch loader_secure;    /* never YES */
+	DomainSwitch loader_stateless; /* never YES */
 	char *nvram;
 	char *nvram_template;
+	gboolean nvram_as_source; /* <nvram type='file'><source file=>, else its text */
+	guint n_boot_devices;
+	DomainBootDevice boot_devices[DOMAIN_MAX_BOOT_DEVICES];
 	DomainSwitch bios_useserial; /* <bios useserial=> */
 	gboolean smbios_sysinfo;     /* <smbios mode='sysinfo'>, else as 'emulate' */
 	GPtrArray *sysinfo;	     /* of DomainSysinfoEntry, or NULL */
@@ -216,9 +233,9 @@ typedef struct {
 
 	GPtrArray *pci_controllers; /* of DomainPciController, by index; the root is always there */
 
-	char *emulator;	       /* NULL: the installed gmem-vmm */
-	DomainSerial *serials; /* 0 or 1 in this release */
-	guint n_serials;
+	char *emulator;		  /* NULL: the installed gmem-vmm */
+	DomainSerial *serials;	  /* by port: serials[n] is COM n + 1 */
+	guint n_serials;	  /* 0 to DOMAIN_MAX_SERIALS */
 	gboolean console_present; /* TRUE where there is a serial: its twin */
 } DomainDef;
 

@@ -4,17 +4,9 @@
  *
  * The order of elements, the quotes and the indentation are libvirt's, so that the output
  * compares well with what people know. Each function is the inverse of the one of that name in
- * domain-parse.c.
+ * a domain-parse file; what describes the machine is in domain-format-machine.c.
  */
-#include "driver/conf/domain-private.h"
-#include "driver/conf/xml-writer.h"
-
-static void attribute_switch(XmlWriter *writer, const char *name, DomainSwitch value,
-			     const char *no, const char *yes)
-{
-	if (value != DOMAIN_SWITCH_ABSENT)
-		xml_writer_attribute(writer, name, value == DOMAIN_SWITCH_YES ? yes : no);
-}
+#include "driver/conf/domain-format.h"
 
 static void format_identity(XmlWriter *writer, const DomainDef *def)
 {
@@ -71,75 +63,6 @@ static void format_vcpus(XmlWriter *writer, const DomainDef *def)
 	xml_writer_end(writer);
 }
 
-static void format_os(XmlWriter *writer, const DomainDef *def)
-{
-	xml_writer_start(writer, "os");
-	xml_writer_start(writer, "type");
-	xml_writer_attribute(writer, "arch", "x86_64");
-	xml_writer_attribute(writer, "machine", def->machine);
-	xml_writer_text(writer, "hvm");
-	xml_writer_end(writer);
-	xml_writer_element_text(writer, "kernel", def->kernel);
-	xml_writer_element_text(writer, "initrd", def->initrd);
-	xml_writer_element_text(writer, "cmdline", def->cmdline);
-	xml_writer_end(writer);
-}
-
-static void format_features(XmlWriter *writer, const DomainDef *def)
-{
-	xml_writer_start(writer, "features");
-	if (def->acpi)
-		xml_writer_element_empty(writer, "acpi");
-	if (def->apic)
-		xml_writer_element_empty(writer, "apic");
-	if (def->says & DOMAIN_SAYS_PAE)
-		xml_writer_element_empty(writer, "pae");
-	if (def->says & DOMAIN_SAYS_NO_VMPORT)
-		xml_writer_element_with(writer, "vmport", "state", "off");
-	if (def->says & DOMAIN_SAYS_NO_SMM)
-		xml_writer_element_with(writer, "smm", "state", "off");
-	xml_writer_end(writer);
-}
-
-static void format_cpu(XmlWriter *writer, const DomainDef *def)
-{
-	if (!def->cpu_host_passthrough)
-		return;
-
-	xml_writer_start(writer, "cpu");
-	xml_writer_attribute(writer, "mode", "host-passthrough");
-	xml_writer_attribute(writer, "check", "none");
-	attribute_switch(writer, "migratable", def->cpu_migratable, "off", "on");
-	if (def->cpu_cores > 0) {
-		xml_writer_start(writer, "topology");
-		xml_writer_attribute(writer, "sockets", "1");
-		xml_writer_attribute(writer, "dies", "1");
-		xml_writer_attribute_number(writer, "cores", def->cpu_cores);
-		xml_writer_attribute(writer, "threads", "1");
-		xml_writer_end(writer);
-	}
-	xml_writer_end(writer);
-}
-
-static void format_timer(XmlWriter *writer, const char *name, const char *present)
-{
-	xml_writer_start(writer, "timer");
-	xml_writer_attribute(writer, "name", name);
-	xml_writer_attribute(writer, "present", present);
-	xml_writer_end(writer);
-}
-
-static void format_clock(XmlWriter *writer, const DomainDef *def)
-{
-	xml_writer_start(writer, "clock");
-	xml_writer_attribute(writer, "offset", "utc");
-	if (def->says & DOMAIN_SAYS_NO_HPET)
-		format_timer(writer, "hpet", "no");
-	if (def->says & DOMAIN_SAYS_KVMCLOCK)
-		format_timer(writer, "kvmclock", "yes");
-	xml_writer_end(writer);
-}
-
 static void format_lifecycle(XmlWriter *writer, const DomainDef *def)
 {
 	static const char *const names[] = {
@@ -158,7 +81,7 @@ static void format_suspend(XmlWriter *writer, const char *name, DomainSwitch ena
 	if (enabled == DOMAIN_SWITCH_ABSENT)
 		return;
 	xml_writer_start(writer, name);
-	attribute_switch(writer, "enabled", enabled, "no", "yes");
+	domain_format_switch(writer, "enabled", enabled, "no", "yes");
 	xml_writer_end(writer);
 }
 
@@ -247,6 +170,51 @@ static void format_console(XmlWriter *writer, const DomainSerial *serial, gboole
 	xml_writer_end(writer);
 }
 
+static void attribute_hex(XmlWriter *writer, const char *name, guint value, int digits)
+{
+	g_autofree char *text = g_strdup_printf("0x%0*x", digits, value);
+
+	xml_writer_attribute(writer, name, text);
+}
+
+static void format_pci_address(XmlWriter *writer, const DomainPciAddress *address)
+{
+	xml_writer_start(writer, "address");
+	xml_writer_attribute(writer, "type", "pci");
+	attribute_hex(writer, "domain", 0, 4);
+	attribute_hex(writer, "bus", address->bus, 2);
+	attribute_hex(writer, "slot", address->slot, 2);
+	attribute_hex(writer, "function", address->function, 1);
+	domain_format_switch(writer, "multifunction", address->multifunction, "off", "on");
+	xml_writer_end(writer);
+}
+
+static void format_pci_controller(XmlWriter *writer, const DomainPciController *controller,
+				  gboolean live)
+{
+	xml_writer_start(writer, "controller");
+	xml_writer_attribute(writer, "type", "pci");
+	xml_writer_attribute_number(writer, "index", controller->index);
+	xml_writer_attribute(writer, "model", controller->is_root ? "pcie-root" : "pcie-root-port");
+	if (!controller->is_root) {
+		xml_writer_element_with(writer, "model", "name", controller->model_name);
+		xml_writer_start(writer, "target");
+		xml_writer_attribute_number(writer, "chassis", controller->chassis);
+		attribute_hex(writer, "port", controller->port, 1);
+		domain_format_switch(writer, "hotplug", controller->hotplug, "off", "on");
+		xml_writer_end(writer);
+	}
+	if (live) {
+		g_autofree char *alias = g_strdup_printf(controller->is_root ? "pcie.%u" : "pci.%u",
+							 controller->index);
+
+		xml_writer_element_with(writer, "alias", "name", alias);
+	}
+	if (!controller->is_root)
+		format_pci_address(writer, &controller->address);
+	xml_writer_end(writer);
+}
+
 static void format_absent_devices(XmlWriter *writer, const DomainDef *def)
 {
 	if (def->says & DOMAIN_SAYS_NO_AUDIO) {
@@ -275,6 +243,8 @@ static void format_devices(XmlWriter *writer, const DomainDef *def, gboolean liv
 		xml_writer_attribute(writer, "model", "none");
 		xml_writer_end(writer);
 	}
+	for (guint i = 0; i < def->pci_controllers->len; i++)
+		format_pci_controller(writer, def->pci_controllers->pdata[i], live);
 	for (guint i = 0; i < def->n_serials; i++)
 		format_serial(writer, &def->serials[i], live);
 	if (def->console_present && def->n_serials > 0)
@@ -315,10 +285,11 @@ char *domain_def_format(const DomainDef *def, DomainFormatFlags flags)
 	format_memory_size(writer, "currentMemory", def->current_memory_kib);
 	format_memory_backing(writer, def);
 	format_vcpus(writer, def);
-	format_os(writer, def);
-	format_features(writer, def);
-	format_cpu(writer, def);
-	format_clock(writer, def);
+	domain_format_sysinfo(writer, def);
+	domain_format_os(writer, def);
+	domain_format_features(writer, def);
+	domain_format_cpu(writer, def);
+	domain_format_clock(writer, def);
 	format_lifecycle(writer, def);
 	format_pm(writer, def);
 	format_devices(writer, def, live);

@@ -16,6 +16,10 @@
 
 #define KIB_PER_PAGE   4
 
+/* Of SMBIOS strings: half of what the table's length, 16 bits in its 32-bit entry point, can
+ * say, so that the other structures have room. */
+#define SYSINFO_MAX_BYTES 32768
+
 static gboolean check_name(const char *name, GError **error)
 {
 	if (!name)
@@ -85,20 +89,193 @@ static gboolean check_path(const char *element, const char *path, GError **error
 			    element, path);
 }
 
-static gboolean check_boot(const DomainDef *def, GError **error)
+static gboolean check_firmware(const DomainDef *def, GError **error)
 {
-	if (!def->kernel) {
-		if (def->initrd || def->cmdline)
-			return driver_error(error, VIR_ERR_XML_ERROR,
-					    "element 'os/%s' without 'os/kernel'",
-					    def->initrd ? "initrd" : "cmdline");
+	const gboolean is_chosen = def->firmware != DOMAIN_FIRMWARE_MANUAL;
+	const gboolean has_features = def->firmware_secure_boot != DOMAIN_SWITCH_ABSENT ||
+				      def->firmware_enrolled_keys != DOMAIN_SWITCH_ABSENT;
+
+	if (has_features && def->firmware != DOMAIN_FIRMWARE_EFI)
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    "element 'os/firmware' needs <os firmware='efi'>");
+	if (def->firmware_enrolled_keys == DOMAIN_SWITCH_YES &&
+	    def->firmware_secure_boot == DOMAIN_SWITCH_NO)
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    "element 'os/firmware/feature': 'enrolled-keys' cannot be "
+				    "enabled while 'secure-boot' is not");
+	if (def->loader_type == DOMAIN_LOADER_PFLASH && def->firmware == DOMAIN_FIRMWARE_BIOS)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "element 'os/kernel' is missing: domains boot a kernel "
-				    "directly, firmware is not supported yet");
-	}
+				    "element 'os/loader' with type 'pflash': a BIOS, which "
+				    "<os firmware='bios'> asks for, is of type 'rom'");
+	if (!def->loader && !is_chosen &&
+	    (def->loader_type != DOMAIN_LOADER_NONE ||
+	     def->loader_readonly != DOMAIN_SWITCH_ABSENT ||
+	     def->loader_secure != DOMAIN_SWITCH_ABSENT ||
+	     def->loader_stateless != DOMAIN_SWITCH_ABSENT))
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    "element 'os/loader' names no file: name one or let it be "
+				    "chosen, with <os firmware='efi'>");
+
+	return check_path("os/loader", def->loader, error);
+}
+
+static gboolean check_nvram(const DomainDef *def, GError **error)
+{
+	if (!def->nvram && !def->nvram_template)
+		return TRUE;
+
+	if (def->loader_type != DOMAIN_LOADER_PFLASH &&
+	    (def->loader_type == DOMAIN_LOADER_ROM || def->firmware != DOMAIN_FIRMWARE_EFI))
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    "element 'os/nvram' needs <loader type='pflash'> or "
+				    "<os firmware='efi'>");
+	return check_path("os/nvram", def->nvram, error) &&
+	       check_path("os/nvram/template", def->nvram_template, error);
+}
+
+static gboolean check_kernel(const DomainDef *def, GError **error)
+{
+	if (!def->kernel && (def->initrd || def->cmdline))
+		return driver_error(error, VIR_ERR_XML_ERROR, "element 'os/%s' without 'os/kernel'",
+				    def->initrd ? "initrd" : "cmdline");
 
 	return check_path("os/kernel", def->kernel, error) &&
 	       check_path("os/initrd", def->initrd, error);
+}
+
+static gboolean has_control_character(const char *text)
+{
+	for (const char *at = text; *at; at = g_utf8_next_char(at))
+		if (g_unichar_iscntrl(g_utf8_get_char(at)))
+			return TRUE;
+	return FALSE;
+}
+
+/* The forms that SMBIOS has for a BIOS's date and release (3.6, section 7.1). */
+static gboolean check_bios_entry(const DomainSysinfoEntry *entry, GError **error)
+{
+	const gboolean is_date = strcmp(entry->name, "date") == 0;
+
+	if (is_date && !g_regex_match_simple("^(0?[1-9]|1[0-2])/(0?[1-9]|[12][0-9]|3[01])/"
+					     "([0-9]{2}|[0-9]{4})$",
+					     entry->value, G_REGEX_DOLLAR_ENDONLY, 0))
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    "element 'sysinfo/bios/entry' with name 'date' is '%.80s', "
+				    "not a date as 'mm/dd/yyyy'",
+				    entry->value);
+	if (strcmp(entry->name, "release") == 0 &&
+	    !g_regex_match_simple("^(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\\."
+				  "(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])$",
+				  entry->value, G_REGEX_DOLLAR_ENDONLY, 0))
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    "element 'sysinfo/bios/entry' with name 'release' is '%.80s', "
+				    "not two numbers up to 255 as '4.2'",
+				    entry->value);
+	return TRUE;
+}
+
+static gboolean check_sysinfo(const DomainDef *def, GError **error)
+{
+	gsize total = 0;
+
+	if (def->smbios_sysinfo && !def->sysinfo)
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    "element 'os/smbios' with mode 'sysinfo' needs "
+				    "<sysinfo type='smbios'>");
+
+	for (guint i = 0; def->sysinfo && i < def->sysinfo->len; i++) {
+		const DomainSysinfoEntry *entry = def->sysinfo->pdata[i];
+
+		if (has_control_character(entry->value))
+			return driver_error(error, VIR_ERR_XML_ERROR,
+					    "element 'sysinfo/%s/entry' contains a control "
+					    "character",
+					    entry->block);
+		if (strcmp(entry->block, "bios") == 0 && !check_bios_entry(entry, error))
+			return FALSE;
+		total += strlen(entry->value) + 1;
+	}
+	if (total > SYSINFO_MAX_BYTES)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    "element 'sysinfo' has %" G_GSIZE_FORMAT
+				    " bytes of text: the guest's tables take %d",
+				    total, SYSINFO_MAX_BYTES);
+	return TRUE;
+}
+
+static gboolean check_topology(const DomainDef *def, GError **error)
+{
+	const guint64 factors[] = { def->cpu_sockets, def->cpu_dies, def->cpu_cores,
+				    def->cpu_threads };
+	guint64 product = 1;
+
+	if (def->cpu_cores == 0)
+		return TRUE;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(factors); i++)
+		if (!g_uint64_checked_mul(&product, product, factors[i]))
+			product = G_MAXUINT64;
+	if (product == def->vcpus)
+		return TRUE;
+	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			    "element 'cpu/topology': sockets, dies, cores and threads make "
+			    "%u * %u * %u * %u vCPUs, and 'vcpu' is %u",
+			    def->cpu_sockets, def->cpu_dies, def->cpu_cores, def->cpu_threads,
+			    def->vcpus);
+}
+
+static gboolean check_numa_cpus(const DomainDef *def, GError **error)
+{
+	const guint64 all = (G_GUINT64_CONSTANT(1) << def->vcpus) - 1;
+	guint64 seen = 0;
+
+	for (guint i = 0; i < def->numa_cells->len; i++) {
+		const DomainNumaCell *cell = def->numa_cells->pdata[i];
+
+		if (cell->cpu_mask & seen)
+			return driver_error(error, VIR_ERR_XML_ERROR,
+					    "element 'cpu/numa/cell' with id '%u' has a vCPU that "
+					    "another has, too",
+					    i);
+		if (cell->cpu_mask & ~all)
+			return driver_error(error, VIR_ERR_XML_ERROR,
+					    "element 'cpu/numa/cell' with id '%u' has the vCPUs "
+					    "'%s', and 'vcpu' is %u",
+					    i, cell->cpus, def->vcpus);
+		seen |= cell->cpu_mask;
+	}
+	if (seen != all)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    "element 'cpu/numa': no cell has vCPU %d",
+				    g_bit_nth_lsf((gulong)(all & ~seen), -1));
+	return TRUE;
+}
+
+static gboolean check_numa(const DomainDef *def, GError **error)
+{
+	guint64 total = 0;
+
+	if (!def->numa_cells)
+		return TRUE;
+
+	for (guint i = 0; i < def->numa_cells->len; i++) {
+		const DomainNumaCell *cell = def->numa_cells->pdata[i];
+
+		if (cell->memory_kib == 0 || cell->memory_kib % KIB_PER_PAGE)
+			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+					    "element 'cpu/numa/cell' with id '%u' has "
+					    "%" G_GUINT64_FORMAT
+					    " KiB: a cell has some memory, in pages of 4 KiB",
+					    i, cell->memory_kib);
+		if (!g_uint64_checked_add(&total, total, cell->memory_kib))
+			total = G_MAXUINT64;
+	}
+	if (total != def->memory_kib)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    "element 'cpu/numa': the cells have %" G_GUINT64_FORMAT
+				    " KiB together and 'memory' is %" G_GUINT64_FORMAT " KiB",
+				    total, def->memory_kib);
+	return check_numa_cpus(def, error);
 }
 
 static gboolean check_serial(const DomainSerial *serial, GError **error)
@@ -120,12 +297,10 @@ gboolean domain_def_validate(const DomainDef *def, GError **error)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
 				    "element 'vcpu' is %u: a domain has 1 to %d", def->vcpus,
 				    DOMAIN_MAX_VCPUS);
-	if (def->cpu_cores > 0 && def->cpu_cores != def->vcpus)
-		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "element 'cpu/topology' has %u cores and 'vcpu' is %u: the "
-				    "machine has one socket with a core for each vCPU",
-				    def->cpu_cores, def->vcpus);
-	if (!check_boot(def, error) || !check_path("devices/emulator", def->emulator, error))
+	if (!check_topology(def, error) || !check_numa(def, error))
+		return FALSE;
+	if (!check_firmware(def, error) || !check_nvram(def, error) || !check_kernel(def, error) ||
+	    !check_sysinfo(def, error) || !check_path("devices/emulator", def->emulator, error))
 		return FALSE;
 
 	for (guint i = 0; i < def->n_serials; i++)

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * domain-parse-cpu.c - <cpu>: mode, topology and features
+ *
+ * Whether the host has a feature is known when the domain starts; here it has to be one that
+ * KVM can give a software-protected VM at all.
+ */
+#include <string.h>
+
+#include "driver/conf/domain-parse.h"
+
+static void parse_mode(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
+{
+	const char *mode = xml_walk_attribute(walk, cpu, "mode");
+
+	if (!mode)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       "attribute 'mode' of element 'cpu' is missing: supported are "
+			       "'host-passthrough' and 'host-model'");
+	else if (strcmp(mode, "host-model") == 0)
+		def->cpu_host_passthrough = FALSE;
+	else if (strcmp(mode, "host-passthrough") != 0)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       "attribute 'mode' of element 'cpu' is '%s': supported are "
+			       "'host-passthrough' and 'host-model'",
+			       xml_walk_quote(walk, mode));
+
+	/* What libvirt completes each mode with. */
+	domain_parse_only(walk, cpu, "check", def->cpu_host_passthrough ? "none" : "partial");
+	domain_parse_only(walk, cpu, "match", "exact");
+
+	def->cpu_migratable = domain_parse_switch(walk, cpu, "migratable", "off", "on");
+	if (!def->cpu_host_passthrough && def->cpu_migratable != DOMAIN_SWITCH_ABSENT)
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       "attribute 'migratable' of element 'cpu' is only allowed with mode "
+			       "'host-passthrough'");
+}
+
+/* Return: what @name says, 1 when it is absent. */
+static guint parse_count(XmlWalk *walk, xmlNode *topology, const char *name)
+{
+	const char *text = xml_walk_attribute(walk, topology, name);
+	guint64 count = 1;
+
+	if (text && (!xml_walk_number(text, &count) || count == 0 || count > G_MAXUINT)) {
+		g_autofree char *wanted = g_strdup_printf("a number of %s", name);
+
+		domain_parse_wrong_value(walk, topology, name, text, wanted);
+	}
+	return (guint)count;
+}
+
+static void parse_topology(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
+{
+	xmlNode *topology = xml_walk_child(walk, cpu, "topology");
+
+	if (!topology)
+		return;
+
+	xml_walk_attribute_required(walk, topology, "cores");
+	def->cpu_sockets = parse_count(walk, topology, "sockets");
+	def->cpu_dies = parse_count(walk, topology, "dies");
+	def->cpu_cores = parse_count(walk, topology, "cores");
+	def->cpu_threads = parse_count(walk, topology, "threads");
+	/* x86 has none; libvirt 10.1 and newer print it. */
+	domain_parse_only(walk, topology, "clusters", "1");
+}
+
+/* libvirt's features of VMX begin with "vmx-"; those of SVM are nothing without "svm". */
+static gboolean is_nested_virtualization(const char *name)
+{
+	return strcmp(name, "vmx") == 0 || strcmp(name, "svm") == 0 ||
+	       g_str_has_prefix(name, "vmx-");
+}
+
+static gboolean is_feature_name(const char *name)
+{
+	for (const char *at = name; *at; at++)
+		if (!g_ascii_isalnum(*at) && !strchr("-_.", *at))
+			return FALSE;
+	return *name != '\0';
+}
+
+static DomainCpuFeature *parse_feature(XmlWalk *walk, xmlNode *node)
+{
+	static const char *const policies[] = { "force",   "require", "optional",
+						"disable", "forbid",  NULL };
+	const char *name = xml_walk_attribute_required(walk, node, "name");
+	const int given = domain_parse_choice(walk, node, "policy", policies);
+	const char *policy = given < 0 ? "require" : policies[given];
+	DomainCpuFeature *feature = NULL;
+
+	if (walk->error)
+		return NULL;
+
+	if (!is_feature_name(name)) {
+		domain_parse_wrong_value(walk, node, "name", name, "a CPU feature's name");
+		return NULL;
+	}
+	if (strcmp(policy, "require") != 0 && strcmp(policy, "disable") != 0) {
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       "element 'cpu/feature' with name '%s' and policy '%s': supported "
+			       "are 'require' and 'disable'",
+			       xml_walk_quote(walk, name), policy);
+		return NULL;
+	}
+	if (strcmp(policy, "require") == 0 && is_nested_virtualization(name)) {
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       "element 'cpu/feature' with name '%s': KVM does not support "
+			       "nested virtualization in a software-protected VM",
+			       xml_walk_quote(walk, name));
+		return NULL;
+	}
+
+	feature = g_new0(DomainCpuFeature, 1);
+	feature->name = g_strdup(name);
+	feature->policy = g_strdup(policy);
+	return feature;
+}
+
+static void parse_features(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
+{
+	/* Names that were there before; the features own them. */
+	g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+	xmlNode *node = NULL;
+
+	while ((node = xml_walk_next(walk, cpu, node, "feature"))) {
+		DomainCpuFeature *feature = parse_feature(walk, node);
+
+		if (!feature)
+			return;
+		if (!def->cpu_features)
+			def->cpu_features = domain_cpu_features_new();
+		g_ptr_array_add(def->cpu_features, feature);
+
+		if (!g_hash_table_add(names, feature->name)) {
+			xml_walk_error(walk, VIR_ERR_XML_ERROR,
+				       "element 'cpu/feature' with name '%s' appears more than "
+				       "once",
+				       xml_walk_quote(walk, feature->name));
+			return;
+		}
+	}
+}
+
+void domain_parse_cpu(XmlWalk *walk, xmlNode *root, DomainDef *def)
+{
+	xmlNode *cpu = xml_walk_child(walk, root, "cpu");
+
+	def->cpu_host_passthrough = TRUE;
+	if (!cpu)
+		return;
+
+	parse_mode(walk, cpu, def);
+	parse_topology(walk, cpu, def);
+	parse_features(walk, cpu, def);
+	domain_parse_numa(walk, cpu, def);
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * domain-parse-devices.c - <devices>: serial ports, the console, controllers, and what says
+ * that there is no such device
+ */
+#include <string.h>
+
+#include "driver/conf/domain-parse.h"
+
+/* Of a <serial> without <target port=>. */
+#define UNASSIGNED_PORT G_MAXUINT
+
+static DomainChardevType parse_chardev_type(XmlWalk *walk, xmlNode *node)
+{
+	static const char *const names[] = {
+		[DOMAIN_CHARDEV_PTY] = "pty",
+		[DOMAIN_CHARDEV_FILE] = "file",
+		[DOMAIN_CHARDEV_NULL] = "null",
+	};
+	const char *type = xml_walk_attribute_required(walk, node, "type");
+
+	for (guint i = 0; type && i < G_N_ELEMENTS(names); i++)
+		if (strcmp(type, names[i]) == 0)
+			return (DomainChardevType)i;
+
+	if (type)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       "attribute 'type' of element '%s' is '%s': supported are 'pty', "
+			       "'file' and 'null'",
+			       xml_walk_path(walk, node), xml_walk_quote(walk, type));
+	return DOMAIN_CHARDEV_NULL;
+}
+
+static void parse_chardev_source(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
+				 DomainSerial *serial)
+{
+	xmlNode *source = NULL;
+	const char *path = NULL;
+
+	if (serial->type == DOMAIN_CHARDEV_NULL)
+		return;
+
+	source = xml_walk_child(walk, node, "source");
+	if (!source && serial->type != DOMAIN_CHARDEV_PTY) {
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, "element '%s/source' is missing",
+			       xml_walk_path(walk, node));
+		return;
+	}
+
+	if (serial->type == DOMAIN_CHARDEV_PTY) {
+		/* The host chooses the terminal at each start; a given one is a former one. */
+		path = xml_walk_attribute(walk, source, "path");
+		if (flags & DOMAIN_PARSE_INACTIVE)
+			path = NULL;
+	} else {
+		path = xml_walk_attribute_required(walk, source, "path");
+	}
+	if (serial->type == DOMAIN_CHARDEV_FILE)
+		serial->append = domain_parse_switch(walk, source, "append", "off", "on") ==
+				 DOMAIN_SWITCH_YES;
+
+	serial->path = g_strdup(path);
+}
+
+static void parse_chardev_log(XmlWalk *walk, xmlNode *node, DomainSerial *serial)
+{
+	xmlNode *log = xml_walk_child(walk, node, "log");
+
+	serial->log_path = g_strdup(xml_walk_attribute_required(walk, log, "file"));
+	serial->log_append = domain_parse_switch(walk, log, "append", "off", "on") ==
+			     DOMAIN_SWITCH_YES;
+}
+
+static void parse_target_port(XmlWalk *walk, xmlNode *target, DomainSerial *serial)
+{
+	const char *text = xml_walk_attribute(walk, target, "port");
+	guint64 port = 0;
+
+	if (!text)
+		return;
+	if (!xml_walk_number(text, &port))
+		domain_parse_wrong_value(walk, target, "port", text, "a port's number");
+	else if (port >= DOMAIN_MAX_SERIALS)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       "attribute 'port' of element '%s' is '%s': the machine has ports 0 "
+			       "and 1",
+			       xml_walk_path(walk, target), xml_walk_quote(walk, text));
+	serial->port = (guint)port;
+}
+
+/* What <serial> and <console> have in common. */
+static void parse_chardev(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
+			  DomainSerial *serial)
+{
+	xmlNode *alias = xml_walk_child(walk, node, "alias");
+	const char *alias_name = xml_walk_attribute_required(walk, alias, "name");
+
+	serial->type = parse_chardev_type(walk, node);
+	parse_chardev_source(walk, node, flags, serial);
+	parse_chardev_log(walk, node, serial);
+	if (!(flags & DOMAIN_PARSE_INACTIVE))
+		serial->alias = g_strdup(alias_name);
+}
+
+static void clear_serial(DomainSerial *serial)
+{
+	g_free(serial->path);
+	g_free(serial->log_path);
+	g_free(serial->alias);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DomainSerial, clear_serial)
+
+static void parse_serial(XmlWalk *walk, xmlNode *node, DomainParseFlags flags, DomainSerial *serial)
+{
+	xmlNode *target = xml_walk_child(walk, node, "target");
+	xmlNode *model = xml_walk_child(walk, target, "model");
+
+	serial->port = UNASSIGNED_PORT;
+	parse_chardev(walk, node, flags, serial);
+	domain_parse_only(walk, target, "type", "isa-serial");
+	domain_parse_only(walk, model, "name", "isa-serial");
+	parse_target_port(walk, target, serial);
+}
+
+static void parse_console(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
+			  DomainSerial *serial)
+{
+	xmlNode *target = xml_walk_child(walk, node, "target");
+
+	parse_chardev(walk, node, flags, serial);
+	/* The terminal once more: libvirt prints it in both places while a domain runs. */
+	if (serial->type == DOMAIN_CHARDEV_PTY)
+		xml_walk_attribute(walk, node, "tty");
+	domain_parse_only(walk, target, "type", "serial");
+	domain_parse_only(walk, target, "port", "0");
+}
+
+static gboolean same_chardev(const DomainSerial *a, const DomainSerial *b)
+{
+	return a->type == b->type && a->append == b->append && a->log_append == b->log_append &&
+	       g_strcmp0(a->path, b->path) == 0 && g_strcmp0(a->log_path, b->log_path) == 0;
+}
+
+static guint count_elements(XmlWalk *walk, xmlNode *parent, const char *name)
+{
+	xmlNode *node = NULL;
+	guint count = 0;
+
+	while ((node = xml_walk_next(walk, parent, node, name)))
+		count++;
+	return count;
+}
+
+/* A port without a number follows the highest before it, as in libvirt; then by number. */
+static void number_ports(XmlWalk *walk, DomainDef *def)
+{
+	DomainSerial *serials = def->serials;
+	guint next = 0;
+
+	for (guint i = 0; i < def->n_serials; i++) {
+		if (serials[i].port == UNASSIGNED_PORT)
+			serials[i].port = next;
+		next = MAX(next, serials[i].port + 1);
+	}
+	if (next > DOMAIN_MAX_SERIALS) {
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       "element 'devices/serial' without a port follows port %d, which is "
+			       "the machine's last",
+			       DOMAIN_MAX_SERIALS - 1);
+		return;
+	}
+
+	if (def->n_serials == 2 && serials[0].port > serials[1].port) {
+		const DomainSerial second = serials[0];
+
+		serials[0] = serials[1];
+		serials[1] = second;
+	}
+	if (def->n_serials == 2 && serials[0].port == serials[1].port)
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       "two elements 'devices/serial' have the port %u", serials[0].port);
+	else if (serials[0].port != 0)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       "element 'devices/serial' with port %u needs one with port 0",
+			       serials[0].port);
+}
+
+static void parse_serials(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags, DomainDef *def)
+{
+	const guint count = count_elements(walk, devices, "serial");
+	xmlNode *node = NULL;
+
+	if (count > DOMAIN_MAX_SERIALS)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       "more than %d elements 'devices/serial': the machine has no more "
+			       "serial ports",
+			       DOMAIN_MAX_SERIALS);
+	if (count == 0 || walk->error)
+		return;
+
+	def->serials = g_new0(DomainSerial, count);
+	def->n_serials = count;
+	for (guint i = 0; i < count; i++) {
+		node = xml_walk_next(walk, devices, node, "serial");
+		if (node)
+			parse_serial(walk, node, flags, &def->serials[i]);
+	}
+	if (!walk->error)
+		number_ports(walk, def);
+}
+
+/* The console is the first serial port seen from the other side: either brings the other. */
+static void parse_ports(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags, DomainDef *def)
+{
+	const guint consoles = count_elements(walk, devices, "console");
+	xmlNode *node = xml_walk_next(walk, devices, NULL, "console");
+	g_auto(DomainSerial) console = { 0 };
+
+	if (consoles > 1)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       "more than one element 'devices/console' is not supported yet");
+
+	parse_serials(walk, devices, flags, def);
+	if (node)
+		parse_console(walk, node, flags, &console);
+	if (walk->error || (!node && def->n_serials == 0))
+		return;
+
+	def->console_present = TRUE;
+	if (def->n_serials == 0) {
+		def->serials = g_new0(DomainSerial, 1);
+		def->n_serials = 1;
+		def->serials[0] = console;
+		memset(&console, 0, sizeof(console));
+	} else if (node && !same_chardev(&def->serials[0], &console)) {
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       "element 'devices/console' differs from 'devices/serial': both are "
+			       "the same port");
+	}
+}
+
+/* USB is known for its absence only. */
+static void parse_usb_controller(XmlWalk *walk, xmlNode *controller, DomainDef *def)
+{
+	domain_parse_only(walk, controller, "index", "0");
+	if (!domain_parse_only(walk, controller, "model", "none"))
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       "element 'devices/controller' with type 'usb' is not supported yet");
+	if (def->says & DOMAIN_SAYS_NO_USB)
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       "element 'devices/controller' with type 'usb' appears more than "
+			       "once");
+	def->says |= DOMAIN_SAYS_NO_USB;
+}
+
+static void parse_controllers(XmlWalk *walk, xmlNode *devices, DomainDef *def)
+{
+	xmlNode *controller = NULL;
+
+	while ((controller = xml_walk_next(walk, devices, controller, "controller"))) {
+		const char *type = xml_walk_attribute_required(walk, controller, "type");
+
+		if (!type)
+			return;
+		if (strcmp(type, "pci") == 0)
+			domain_parse_pci_controller(walk, controller, def);
+		else if (strcmp(type, "usb") == 0)
+			parse_usb_controller(walk, controller, def);
+		else
+			xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+				       "attribute 'type' of element 'devices/controller' is '%s': "
+				       "supported are 'pci' and 'usb'",
+				       xml_walk_quote(walk, type));
+	}
+}
+
+/* Devices that say that there is no such device. A second one is left for the general check. */
+static void parse_absent_devices(XmlWalk *walk, xmlNode *devices, DomainDef *def)
+{
+	xmlNode *audio = xml_walk_next(walk, devices, NULL, "audio");
+	xmlNode *video = xml_walk_next(walk, devices, NULL, "video");
+	xmlNode *model = xml_walk_child(walk, video, "model");
+	xmlNode *memballoon = xml_walk_child(walk, devices, "memballoon");
+
+	if (audio) {
+		domain_parse_only(walk, audio, "id", "1");
+		if (!domain_parse_only(walk, audio, "type", "none"))
+			xml_walk_error(walk, VIR_ERR_XML_ERROR,
+				       "attribute 'type' of element 'devices/audio' is missing");
+		def->says |= DOMAIN_SAYS_NO_AUDIO;
+	}
+
+	if (video) {
+		if (!domain_parse_only(walk, model, "type", "none"))
+			xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+				       "element 'devices/video' is not supported yet");
+		def->says |= DOMAIN_SAYS_NO_VIDEO;
+	}
+
+	if (memballoon) {
+		if (!domain_parse_only(walk, memballoon, "model", "none"))
+			xml_walk_error(walk, VIR_ERR_XML_ERROR,
+				       "attribute 'model' of element 'devices/memballoon' is "
+				       "missing");
+		def->says |= DOMAIN_SAYS_NO_MEMBALLOON;
+	}
+}
+
+void domain_parse_devices(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, DomainDef *def)
+{
+	xmlNode *devices = xml_walk_child(walk, root, "devices");
+
+	if (!devices)
+		return;
+
+	def->emulator = g_strdup(xml_walk_child_text(walk, devices, "emulator"));
+	parse_controllers(walk, devices, def);
+	parse_absent_devices(walk, devices, def);
+	parse_ports(walk, devices, flags, def);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * domain-parse-numa.c - <cpu><numa>: cells with their vCPUs, memory and distances
+ *
+ * A cell's number is its place in the array, whatever the document's order. What the cells
+ * must be together is domain-validate.c's.
+ */
+#include <string.h>
+
+#include "driver/conf/domain-parse.h"
+
+/* Between a cell and itself, and the longest; ACPI's SLIT has both (6.5, section 5.2.17). */
+#define DISTANCE_LOCAL	     10
+#define DISTANCE_UNREACHABLE 255
+
+/* Reads a number without anything around it and steps over it. */
+static gboolean read_cpu(const char **at, guint *cpu)
+{
+	guint value = 0;
+	guint digits = 0;
+
+	for (; g_ascii_isdigit(**at); (*at)++, digits++) {
+		value = value * 10 + (guint)(**at - '0');
+		if (value >= DOMAIN_MAX_VCPUS)
+			return FALSE;
+	}
+	*cpu = value;
+	return digits > 0;
+}
+
+/* "0-3,^2,5": ranges, and single ones taken out again. Return: FALSE for anything else. */
+static gboolean parse_cpu_set(const char *text, guint64 *mask)
+{
+	const char *at = text;
+
+	*mask = 0;
+	for (;;) {
+		const gboolean take_out = *at == '^';
+		guint first = 0;
+		guint last = 0;
+
+		if (take_out)
+			at++;
+		if (!read_cpu(&at, &first))
+			return FALSE;
+		last = first;
+		if (!take_out && *at == '-') {
+			at++;
+			if (!read_cpu(&at, &last) || last < first)
+				return FALSE;
+		}
+
+		for (guint cpu = first; cpu <= last; cpu++) {
+			if (take_out)
+				*mask &= ~(G_GUINT64_CONSTANT(1) << cpu);
+			else
+				*mask |= G_GUINT64_CONSTANT(1) << cpu;
+		}
+
+		if (*at == '\0')
+			return TRUE;
+		if (*at++ != ',')
+			return FALSE;
+	}
+}
+
+static char *format_cpu_set(guint64 mask)
+{
+	GString *text = g_string_new(NULL);
+
+	for (guint first = 0; first < DOMAIN_MAX_VCPUS; first++) {
+		guint last = first;
+
+		if (!(mask >> first & 1))
+			continue;
+		while (last + 1 < DOMAIN_MAX_VCPUS && (mask >> (last + 1) & 1))
+			last++;
+		g_string_append_printf(text, "%s%u", text->len > 0 ? "," : "", first);
+		if (last > first)
+			g_string_append_printf(text, "-%u", last);
+		first = last;
+	}
+	return g_string_free(text, FALSE);
+}
+
+static void parse_cpus(XmlWalk *walk, xmlNode *node, DomainNumaCell *cell)
+{
+	const char *text = xml_walk_attribute(walk, node, "cpus");
+
+	if (!text)
+		return;
+	if (!parse_cpu_set(text, &cell->cpu_mask))
+		domain_parse_wrong_value(walk, node, "cpus", text, "a set of vCPUs, as '0-1,3'");
+	if (cell->cpu_mask)
+		cell->cpus = format_cpu_set(cell->cpu_mask);
+}
+
+static void parse_distances(XmlWalk *walk, xmlNode *node, guint id, guint n_cells,
+			    DomainNumaCell *cell)
+{
+	xmlNode *distances = xml_walk_child(walk, node, "distances");
+	xmlNode *sibling = NULL;
+
+	while ((sibling = xml_walk_next(walk, distances, sibling, "sibling"))) {
+		const char *id_text = xml_walk_attribute_required(walk, sibling, "id");
+		const char *value_text = xml_walk_attribute_required(walk, sibling, "value");
+		guint64 other = 0;
+		guint64 value = 0;
+
+		if (!id_text || !value_text)
+			return;
+		if (!xml_walk_number(id_text, &other) || other >= n_cells) {
+			domain_parse_wrong_value(walk, sibling, "id", id_text, "a cell's number");
+			return;
+		}
+		if (!xml_walk_number(value_text, &value) || value < DISTANCE_LOCAL ||
+		    value > DISTANCE_UNREACHABLE || (other == id) != (value == DISTANCE_LOCAL)) {
+			domain_parse_wrong_value(walk, sibling, "value", value_text,
+						 "10 for the cell itself, or 11 to 255");
+			return;
+		}
+		if (cell->distances[other]) {
+			xml_walk_error(walk, VIR_ERR_XML_ERROR,
+				       "element '%s' with id '%s' appears more than once",
+				       xml_walk_path(walk, sibling), id_text);
+			return;
+		}
+		cell->distances[other] = (guint8)value;
+	}
+}
+
+static void parse_cell(XmlWalk *walk, xmlNode *node, guint id, guint n_cells, DomainNumaCell *cell)
+{
+	static const char *const access_modes[] = { "private", "shared", NULL };
+	const int access = domain_parse_choice(walk, node, "memAccess", access_modes);
+
+	parse_cpus(walk, node, cell);
+	cell->memory_kib = domain_parse_kib(walk, node, "memory");
+	cell->says_private_access = access == 0;
+	if (access == 1)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       "element 'cpu/numa/cell' with memAccess 'shared': private memory "
+			       "is mapped by no process and cannot be shared with one");
+	parse_distances(walk, node, id, n_cells, cell);
+}
+
+/* A distance holds in both directions unless the document says otherwise, as in libvirt. */
+static void complete_distances(GPtrArray *cells)
+{
+	for (guint i = 0; i < cells->len; i++) {
+		for (guint j = 0; j < cells->len; j++) {
+			DomainNumaCell *from = cells->pdata[i];
+			DomainNumaCell *to = cells->pdata[j];
+
+			if (i == j || !from->distances[j])
+				continue;
+			from->distances[i] = DISTANCE_LOCAL;
+			to->distances[j] = DISTANCE_LOCAL;
+			if (!to->distances[i])
+				to->distances[i] = from->distances[j];
+		}
+	}
+}
+
+void domain_parse_numa(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
+{
+	xmlNode *numa = xml_walk_child(walk, cpu, "numa");
+	xmlNode *node = NULL;
+	guint n_cells = 0;
+	guint place = 0;
+
+	while ((node = xml_walk_next(walk, numa, node, "cell")))
+		if (++n_cells > DOMAIN_MAX_VCPUS) {
+			xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+				       "more than %d elements 'cpu/numa/cell'", DOMAIN_MAX_VCPUS);
+			return;
+		}
+	if (numa && n_cells == 0)
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, "element 'cpu/numa' has no 'cell'");
+	if (n_cells == 0 || walk->error)
+		return;
+
+	def->numa_cells = domain_numa_cells_new();
+	g_ptr_array_set_size(def->numa_cells, (int)n_cells);
+
+	while ((node = xml_walk_next(walk, numa, node, "cell"))) {
+		const char *text = xml_walk_attribute(walk, node, "id");
+		guint64 id = place++;
+
+		if (text && (!xml_walk_number(text, &id) || id >= n_cells)) {
+			domain_parse_wrong_value(
+				walk, node, "id", text,
+				"a number from 0 to one less than there are cells");
+			return;
+		}
+		if (def->numa_cells->pdata[id]) {
+			xml_walk_error(walk, VIR_ERR_XML_ERROR,
+				       "element 'cpu/numa/cell' with id '%" G_GUINT64_FORMAT
+				       "' appears more than once",
+				       id);
+			return;
+		}
+		def->numa_cells->pdata[id] = g_new0(DomainNumaCell, 1);
+		parse_cell(walk, node, (guint)id, n_cells, def->numa_cells->pdata[id]);
+	}
+
+	/* An error may have left cells out. */
+	if (!walk->error)
+		complete_distances(def->numa_cells);
+}
