@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * firmware.h - the firmware that a host has, and which of it a domain gets
+ * firmware.h - which of the host's firmware a domain gets
  *
  * Theory of operation
  *
- * Packages and administrators describe firmware in JSON files, in the format of QEMU's
- * docs/interop/firmware.json. Folders go from general to specific: of two files with one name
- * the one in the later folder counts, and where that one is empty, or a link to /dev/null, the
- * name does not exist. What is left is sorted by file name, and a domain gets the first that
- * serves it. A file that is broken is reported and skipped.
- *
- * The choice is made when a domain is defined, and from then on is in its definition, so that
- * a domain does not change its firmware when the host gets another.
+ * A domain gets the first of the host's firmware descriptors that serves it. The choice is made
+ * when a domain is defined, and from then on is in its definition, so that a domain does not change
+ * its firmware when the host gets another.
  *
  * Firmware that requires SMM serves no domain here: a software-protected VM has none.
  */
@@ -20,50 +15,13 @@
 #include <glib.h>
 
 #include "driver/conf/domain-def.h"
-
-typedef enum {
-	FIRMWARE_FLASH,	 /* two flash units: read-only code, and variables */
-	FIRMWARE_MEMORY, /* a ROM below 4 GiB */
-	FIRMWARE_OTHER,	 /* flash without a unit of its own for variables, "kernel" */
-} FirmwareMapping;
-
-/* One descriptor, as far as it matters here. */
-typedef struct {
-	char *path; /* of the descriptor itself */
-	gboolean is_bios;
-	gboolean is_uefi;
-	gboolean is_for_machine; /* x86_64, pc-q35-* */
-	FirmwareMapping mapping;
-	char *executable;     /* NULL with FIRMWARE_OTHER, unless it is flash */
-	char *nvram_template; /* with FIRMWARE_FLASH */
-	gboolean is_raw;      /* the files are images as they are, not qcow2 or so */
-	gboolean requires_smm;
-	gboolean has_secure_boot;
-	gboolean has_enrolled_keys;
-} FirmwareDescriptor;
-
-/*
- * firmware_folders - where descriptors are looked for, from general to specific
- * @is_system: otherwise the user's own folder counts, too
- *
- * Return: paths for g_strfreev().
- */
-GStrv firmware_folders(gboolean is_system);
-
-/*
- * firmware_load - read the descriptors of these folders
- *
- * Folders that do not exist are empty.
- *
- * Return: an array of FirmwareDescriptor in the order of precedence, for g_ptr_array_unref().
- */
-GPtrArray *firmware_load(const char *const *folders);
+#include "driver/host/firmware-descriptor.h"
 
 /*
  * firmware_resolve - settle a domain's firmware
  * @def: its loader, loader_type, loader_readonly, nvram and nvram_template are filled in as far
  *       as they are needed and absent. <os firmware=> stays and is printed with the result.
- * @descriptors: of firmware_load()
+ * @descriptors: of firmware_descriptors_load()
  * @nvram_folder: of variables that have no path of their own: NAME_VARS.fd there
  *
  * With <os firmware=> the first descriptor that meets all that the domain says, with a <loader>
