@@ -357,9 +357,7 @@ static DomainAction power_off_action(DomainVmm *vmm)
 {
 	const DomainDef *live = vmm->domain->live;
 
-	if (vmm->is_reboot)
-		return DOMAIN_ACTION_RESTART;
-	return vmm->is_guest_reset ? live->on_reboot : live->on_poweroff;
+	return vmm->is_reboot || vmm->is_guest_reset ? live->on_reboot : live->on_poweroff;
 }
 
 /* On a worker: the guest has powered off, and its VMM waits. */
