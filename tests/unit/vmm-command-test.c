@@ -217,6 +217,13 @@ static void test_clock_that_cannot_be(Fixture *fixture, gconstpointer data G_GNU
 	def->clock_adjustment = G_MAXINT64;
 	g_assert_false(vmm_command_add_machine(&fixture->command, def, &error));
 	g_assert_error(error, DRIVER_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+	g_clear_error(&error);
+
+	def->clock_offset = DOMAIN_CLOCK_UTC;
+	def->timer_tsc_frequency = 1;
+	g_assert_false(vmm_command_add_machine(&fixture->command, def, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+	g_assert_nonnull(strstr(error->message, "'tsc'"));
 }
 
 static void test_cpu(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -259,6 +266,9 @@ static void test_numa(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	add_machine(fixture);
 	assert_has(fixture, "--numa-cell=cpus=0-1:3:5-6,memory=1024,distances=10:31");
 	assert_has(fixture, "--numa-cell=cpus=2,memory=2048,distances=31:10");
+	second.cpu_mask = 0;
+	add_machine(fixture);
+	assert_has(fixture, "--numa-cell=memory=2048,distances=31:10");
 	second.cpu_mask = G_MAXUINT64;
 	second.distances[0] = 21;
 	add_machine(fixture);

@@ -127,6 +127,10 @@ static gboolean add_clock(VmmCommand *command, const DomainDef *def, GError **er
 		vmm_command_add(command, "--rtc-base=@%" G_GINT64_FORMAT, def->clock_start);
 		break;
 	}
+	if (def->timer_tsc_frequency > 0)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    "element 'clock/timer' with name 'tsc' has a frequency: the "
+				    "guest's TSC runs at the host's");
 	if (def->timer_hpet == DOMAIN_SWITCH_YES)
 		vmm_command_add(command, "--hpet");
 	if (def->timer_kvmclock == DOMAIN_SWITCH_NO)
@@ -206,10 +210,14 @@ static void add_numa_cells(VmmCommand *command, const GPtrArray *cells)
 
 	for (guint i = 0; i < cells->len; i++) {
 		const DomainNumaCell *cell = g_ptr_array_index(cells, i);
-		g_autoptr(GString) text = g_string_new("cpus=");
+		g_autoptr(GString) text = g_string_new(NULL);
 
-		append_cpus(text, cell->cpu_mask);
-		g_string_append_printf(text, ",memory=%" G_GUINT64_FORMAT, cell->memory_kib);
+		if (cell->cpu_mask) {
+			g_string_append(text, "cpus=");
+			append_cpus(text, cell->cpu_mask);
+			g_string_append_c(text, ',');
+		}
+		g_string_append_printf(text, "memory=%" G_GUINT64_FORMAT, cell->memory_kib);
 		for (guint j = 0; with_distances && j < cells->len; j++)
 			g_string_append_printf(text, "%s%u", j == 0 ? ",distances=" : ":",
 					       distance(cells, i, j));

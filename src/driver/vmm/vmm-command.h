@@ -46,8 +46,8 @@ gboolean vmm_command_add_file(VmmCommand *command, const char *option, const cha
 /*
  * vmm_command_add_machine - all that needs no descriptor
  *
- * Return: FALSE with VIR_ERR_CONFIG_UNSUPPORTED where the host does not know the clock's
- * timezone.
+ * Return: FALSE with VIR_ERR_CONFIG_UNSUPPORTED where the clock cannot be as it is wanted: the
+ * host does not know its timezone, say.
  */
 gboolean vmm_command_add_machine(VmmCommand *command, const DomainDef *def, GError **error);
 
