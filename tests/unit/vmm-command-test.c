@@ -251,8 +251,8 @@ static void test_cpu(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 static void test_numa(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-	static DomainNumaCell first = { (char *)"0-1,3,5-6", 0x6b, 1024, { 0 } };
-	static DomainNumaCell second = { (char *)"2", 0x4, 2048, { 0 } };
+	static DomainNumaCell first = { .cpu_mask = 0x6b, .memory_kib = 1024 };
+	static DomainNumaCell second = { .cpu_mask = 0x4, .memory_kib = 2048 };
 
 	fixture->def.numa_cells = g_ptr_array_new();
 	g_ptr_array_add(fixture->def.numa_cells, &first);
