@@ -426,10 +426,11 @@ static void test_capabilities_of_this_host(void)
 static void test_domain_capabilities(void)
 {
 	g_autoptr(GError) error = NULL;
-	g_autofree char *yes = host_domain_capabilities_xml(&able, EMULATOR, NULL, NULL, NULL, NULL,
-							    &error);
-	g_autofree char *no = host_domain_capabilities_xml(&unable, EMULATOR, EMULATOR, "x86_64",
-							   "q35", "kvm", &error);
+	g_autoptr(GPtrArray) none = g_ptr_array_new();
+	g_autofree char *yes = host_domain_capabilities_xml(&able, none, EMULATOR, NULL, NULL, NULL,
+							    NULL, &error);
+	g_autofree char *no = host_domain_capabilities_xml(&unable, none, EMULATOR, EMULATOR,
+							   "x86_64", "q35", "kvm", &error);
 
 	g_assert_no_error(error);
 	g_assert_nonnull(strstr(yes, "<launchSecurity supported='yes'>"));
@@ -446,6 +447,41 @@ static void test_domain_capabilities(void)
 	}
 }
 
+/* The firmware that is described, as far as its files are there. */
+static void test_domain_capabilities_of_firmware(Host *host, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *folder = g_build_filename(host->root, "firmware", NULL);
+	g_autofree char *code = g_build_filename(host->root, "code.fd", NULL);
+	const char *const folders[] = { folder, NULL };
+	g_autoptr(GPtrArray) descriptors = NULL;
+	g_autoptr(GError) error = NULL;
+	g_autofree char *value = g_strdup_printf("<value>%s</value>", code);
+	g_autofree char *xml = NULL;
+
+	host_file(host, "code.fd", "x");
+	host_file(host, "firmware/50-a.json",
+		  "{\"interface-types\": [\"uefi\"], \"mapping\": {\"device\": \"flash\","
+		  "\"executable\": {\"filename\": \"%s\", \"format\": \"raw\"},"
+		  "\"nvram-template\": {\"filename\": \"/vars\", \"format\": \"raw\"}},"
+		  "\"targets\": [{\"architecture\": \"x86_64\", \"machines\": [\"pc-q35-*\"]}],"
+		  "\"features\": []}",
+		  code);
+	descriptors = firmware_descriptors_load(folders);
+	xml = host_domain_capabilities_xml(&able, descriptors, EMULATOR, NULL, NULL, NULL, NULL,
+					   &error);
+	g_assert_no_error(error);
+	g_assert_nonnull(strstr(xml, "<value>efi</value>"));
+	g_assert_nonnull(strstr(xml, value));
+	g_assert_nonnull(strstr(xml, "<value>pflash</value>"));
+	g_assert_nonnull(strstr(xml, "<mode name='host-model' supported='yes'/>"));
+	if (has_schemas()) {
+		g_autofree char *schema = g_build_filename(g_getenv("LIBVIRT_GMEM_SCHEMADIR"),
+							   "domaincaps.rng", NULL);
+
+		assert_valid(xml, schema);
+	}
+}
+
 static void test_domain_capabilities_of_others(void)
 {
 	static const struct {
@@ -457,12 +493,14 @@ static void test_domain_capabilities_of_others(void)
 		{ NULL, NULL, NULL, "qemu" },
 	};
 
+	g_autoptr(GPtrArray) none = g_ptr_array_new();
+
 	for (gsize i = 0; i < G_N_ELEMENTS(questions); i++) {
 		g_autoptr(GError) error = NULL;
 
-		g_assert_null(host_domain_capabilities_xml(&able, EMULATOR, questions[i].emulator,
-							   questions[i].arch, questions[i].machine,
-							   questions[i].virttype, &error));
+		g_assert_null(host_domain_capabilities_xml(
+			&able, none, EMULATOR, questions[i].emulator, questions[i].arch,
+			questions[i].machine, questions[i].virttype, &error));
 		g_assert_error(error, DRIVER_ERROR, VIR_ERR_INVALID_ARG);
 	}
 }
@@ -534,6 +572,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/host/capabilities/of-this-host-are-valid",
 			test_capabilities_of_this_host);
 	g_test_add_func("/host/domain-capabilities/are-valid", test_domain_capabilities);
+	add("/host/domain-capabilities/of-firmware", NULL, test_domain_capabilities_of_firmware);
 	g_test_add_func("/host/domain-capabilities/of-others-are-refused",
 			test_domain_capabilities_of_others);
 	g_test_add_func("/host/kvm/absent", test_no_kvm);

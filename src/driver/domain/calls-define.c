@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* calls-define.c - procedures that define and undefine domains, and their autostart */
 #include "driver/domain/calls.h"
+#include "driver/domain/nvram.h"
 #include "driver/domain/store.h"
 #include "driver/error.h"
 
@@ -31,7 +32,7 @@ static Domain *define(Driver *driver, const char *xml, DomainParseFlags flags, G
 	g_autoptr(Domain) domain = NULL;
 	gboolean defined;
 
-	if (!def)
+	if (!def || !driver_resolve_firmware(driver, def, error))
 		return NULL;
 	domain = domain_list_obtain(driver->domains, driver, def, error);
 	if (!domain || !domain_begin_job(domain, "define", error))
@@ -75,8 +76,8 @@ static gboolean define_xml_flags(RpcCall *call, const void *args, void *result, 
 	return reply_defined(call, request->xml, request->flags, &ret->dom, error);
 }
 
-/* With the job. */
-static gboolean drop_config(Domain *domain, GError **error)
+/* With the job, so that config stays. Variables go first: a domain that is gone has none. */
+static gboolean drop_config(Domain *domain, guint flags, GError **error)
 {
 	const Driver *driver = domain->driver;
 	gboolean is_defined;
@@ -87,6 +88,10 @@ static gboolean drop_config(Domain *domain, GError **error)
 	if (!is_defined)
 		return driver_error(error, VIR_ERR_OPERATION_INVALID,
 				    "cannot undefine transient domain '%s'", domain->name);
+	if (!nvram_check_undefine(domain->config, flags, error))
+		return FALSE;
+	if ((flags & VIR_DOMAIN_UNDEFINE_NVRAM) && !nvram_remove(domain->config, error))
+		return FALSE;
 	if (!store_delete_config(driver, domain->name, error))
 		return FALSE;
 	g_mutex_lock(&domain->lock);
@@ -97,7 +102,7 @@ static gboolean drop_config(Domain *domain, GError **error)
 	return TRUE;
 }
 
-static gboolean undefine(const RpcCall *call, const RpcDomain *wire, GError **error)
+static gboolean undefine(const RpcCall *call, const RpcDomain *wire, guint flags, GError **error)
 {
 	Driver *driver = call->driver;
 	g_autoptr(Domain) domain = calls_domain(call, wire, error);
@@ -105,7 +110,7 @@ static gboolean undefine(const RpcCall *call, const RpcDomain *wire, GError **er
 
 	if (!domain || !domain_begin_job(domain, "undefine", error))
 		return FALSE;
-	done = drop_config(domain, error);
+	done = drop_config(domain, flags, error);
 	domain_list_drop_invisible(driver->domains, domain);
 	domain_end_job(domain);
 	return done;
@@ -116,10 +121,10 @@ static gboolean domain_undefine(RpcCall *call, const void *args, void *result, G
 	const DomainUndefine_args *request = args;
 
 	(void)result;
-	return undefine(call, &request->dom, error);
+	return undefine(call, &request->dom, 0, error);
 }
 
-/* Flags that say what to do with things that no domain has here: they ask for nothing. */
+/* But for those about nvram they are about what no domain has here, and ask for nothing. */
 #define UNDEFINE_FLAGS                                                               \
 	(VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | \
 	 VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM |                \
@@ -131,7 +136,7 @@ static gboolean domain_undefine_flags(RpcCall *call, const void *args, void *res
 
 	(void)result;
 	return calls_check_flags("virDomainUndefineFlags", request->flags, UNDEFINE_FLAGS, error) &&
-	       undefine(call, &request->dom, error);
+	       undefine(call, &request->dom, request->flags, error);
 }
 
 static gboolean get_autostart(RpcCall *call, const void *args, void *result, GError **error)

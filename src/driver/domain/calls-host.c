@@ -102,12 +102,14 @@ static gboolean get_domain_capabilities(RpcCall *call, const void *args, void *r
 	const Driver *driver = call->driver;
 	ConnectGetDomainCapabilities_ret *ret = result;
 	g_autoptr(HostSupport) support = driver_support(call->driver);
+	g_autoptr(GPtrArray) descriptors = driver_firmware(driver);
 
 	if (!calls_check_flags("virConnectGetDomainCapabilities", request->flags, 0, error))
 		return FALSE;
 	ret->capabilities = host_domain_capabilities_xml(
-		support, driver->emulator, optional(request->emulator), optional(request->arch),
-		optional(request->machine), optional(request->virttype), error);
+		support, descriptors, driver->emulator, optional(request->emulator),
+		optional(request->arch), optional(request->machine), optional(request->virttype),
+		error);
 	return ret->capabilities != NULL;
 }
 

@@ -4,10 +4,7 @@
 #include "driver/domain/lifecycle.h"
 #include "driver/error.h"
 
-/*
- * FORCE_BOOT and BYPASS_CACHE are about saved images, RESET_NVRAM about firmware; no domain
- * has either here, so that they ask for nothing.
- */
+/* FORCE_BOOT and BYPASS_CACHE are about saved images; there are none, so they ask for nothing. */
 #define CREATE_FLAGS                                                                              \
 	(VIR_DOMAIN_START_PAUSED | VIR_DOMAIN_START_AUTODESTROY | VIR_DOMAIN_START_BYPASS_CACHE | \
 	 VIR_DOMAIN_START_FORCE_BOOT | VIR_DOMAIN_START_RESET_NVRAM)
@@ -93,7 +90,7 @@ static gboolean create_xml(RpcCall *call, const void *args, void *result, GError
 			       CREATE_FLAGS | VIR_DOMAIN_START_VALIDATE, error))
 		return FALSE;
 	def = domain_def_parse(request->xml, DOMAIN_PARSE_INACTIVE | validate, error);
-	if (!def)
+	if (!def || !driver_resolve_firmware(driver, def, error))
 		return FALSE;
 	domain = domain_list_obtain(driver->domains, driver, def, error);
 	if (!domain || !domain_begin_job(domain, "start", error))

@@ -166,6 +166,46 @@ void domain_list_drop_invisible(DomainList *list, Domain *domain)
 	g_mutex_unlock(&list->lock);
 }
 
+/* With the list's lock: who runs with a variable file, but for @self; a reference of the list's. */
+static Domain *find_nvram(DomainList *list, const Domain *self, const char *path)
+{
+	Domain *found = NULL;
+	GHashTableIter iter;
+	gpointer value;
+
+	g_hash_table_iter_init(&iter, list->by_name);
+	while (!found && g_hash_table_iter_next(&iter, NULL, &value)) {
+		Domain *domain = value;
+
+		if (domain == self)
+			continue;
+		g_mutex_lock(&domain->lock);
+		if (g_strcmp0(domain->nvram, path) == 0)
+			found = domain;
+		g_mutex_unlock(&domain->lock);
+	}
+	return found;
+}
+
+gboolean domain_list_claim_nvram(DomainList *list, Domain *domain, const char *path, GError **error)
+{
+	const Domain *other;
+
+	g_mutex_lock(&list->lock);
+	other = path ? find_nvram(list, domain, path) : NULL;
+	if (other) {
+		driver_error(error, VIR_ERR_RESOURCE_BUSY, "nvram '%s' is in use by domain '%s'",
+			     path, other->name);
+	} else {
+		g_mutex_lock(&domain->lock);
+		g_free(domain->nvram);
+		domain->nvram = g_strdup(path);
+		g_mutex_unlock(&domain->lock);
+	}
+	g_mutex_unlock(&list->lock);
+	return !other;
+}
+
 static gint compare_names(gconstpointer a, gconstpointer b)
 {
 	const Domain *const *first = a;

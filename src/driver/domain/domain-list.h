@@ -33,5 +33,16 @@ Domain *domain_list_obtain(DomainList *list, Driver *driver, const DomainDef *de
 /* Takes a domain out if it is not visible any more. With its job, without its lock. */
 void domain_list_drop_invisible(DomainList *list, Domain *domain);
 
+/*
+ * domain_list_claim_nvram - make a variable file one domain's until its run ends
+ * @path: of nvram_identity(), or NULL: nothing is claimed, and what was is let go of
+ *
+ * With the job of @domain, without its lock.
+ *
+ * Return: FALSE with VIR_ERR_RESOURCE_BUSY that names the domain which has it.
+ */
+gboolean domain_list_claim_nvram(DomainList *list, Domain *domain, const char *path,
+				 GError **error);
+
 /* All visible ones, in the order of their names; for g_ptr_array_unref(). */
 GPtrArray *domain_list_all(DomainList *list);

@@ -40,6 +40,7 @@ void domain_unref(Domain *domain)
 	g_cond_clear(&domain->job_ended);
 	g_mutex_clear(&domain->lock);
 	g_free(domain->crash);
+	g_free(domain->nvram);
 	g_free(domain->name);
 	g_free(domain);
 }

@@ -69,6 +69,7 @@ struct Domain {
 	DomainDef *config;  /* what the next start uses; NULL for a transient domain */
 	DomainDef *live;    /* what runs, or NULL */
 	DomainVmm *vmm;	    /* NULL while it does not run, also for a moment at its start */
+	char *nvram;	    /* the variable file that is this run's alone, or NULL */
 	int state;	    /* VIR_DOMAIN_* */
 	int reason;	    /* VIR_DOMAIN_<state>_* */
 	gint64 state_since; /* monotonic, in microseconds */

@@ -11,6 +11,7 @@
 #include "driver/domain/lifecycle.h"
 #include "driver/domain/store.h"
 #include "driver/error.h"
+#include "driver/host/firmware.h"
 
 #define KVM_DEVICE "/dev/kvm"
 
@@ -33,6 +34,7 @@ static void set_system_paths(DriverPaths *paths)
 	paths->config = g_build_filename(SYSCONFDIR, "libvirt", "gmem", NULL);
 	paths->state = g_build_filename(RUNSTATEDIR, "libvirt", "gmem", NULL);
 	paths->log = g_build_filename(LOCALSTATEDIR, "log", "libvirt", "gmem", NULL);
+	paths->nvram = g_build_filename(LOCALSTATEDIR, "lib", "libvirt", "gmem", "nvram", NULL);
 	paths->socket = g_build_filename(RUNSTATEDIR, "libvirt", "virtgmemd-sock", NULL);
 }
 
@@ -43,6 +45,7 @@ static void set_session_paths(DriverPaths *paths)
 	paths->config = g_build_filename(g_get_user_config_dir(), "libvirt", "gmem", NULL);
 	paths->state = g_build_filename(run, "libvirt", "gmem", "run", NULL);
 	paths->log = g_build_filename(g_get_user_cache_dir(), "libvirt", "gmem", "log", NULL);
+	paths->nvram = g_build_filename(g_get_user_config_dir(), "libvirt", "gmem", "nvram", NULL);
 	paths->socket = g_build_filename(run, "libvirt", "virtgmemd-sock", NULL);
 }
 
@@ -97,6 +100,7 @@ void driver_free(Driver *driver)
 	g_mutex_clear(&driver->support_lock);
 	g_free(driver->emulator);
 	g_free(driver->paths.socket);
+	g_free(driver->paths.nvram);
 	g_free(driver->paths.log);
 	g_free(driver->paths.state);
 	g_free(driver->paths.autostart);
@@ -117,8 +121,8 @@ static gboolean make_folder(const char *path, mode_t mode, GError **error)
 			    g_strerror(errno));
 }
 
-/* The sockets' folder is libvirt's: others must reach theirs in it, whatever our umask. */
-static gboolean make_socket_folder(const char *path, GError **error)
+/* A folder that is libvirt's: others must reach theirs in it, whatever our umask. */
+static gboolean make_shared_folder(const char *path, GError **error)
 {
 	const mode_t mask = umask(0022);
 	const gboolean done = make_folder(path, 0755, error);
@@ -130,12 +134,15 @@ static gboolean make_socket_folder(const char *path, GError **error)
 gboolean driver_make_folders(Driver *driver, GError **error)
 {
 	g_autofree char *sockets = g_path_get_dirname(driver->paths.socket);
+	g_autofree char *lib = g_build_filename(LOCALSTATEDIR, "lib", "libvirt", NULL);
 
-	return make_socket_folder(sockets, error) &&
+	return make_shared_folder(sockets, error) &&
+	       (!driver->is_system || make_shared_folder(lib, error)) &&
 	       make_folder(driver->paths.state, 0700, error) &&
 	       make_folder(driver->paths.log, 0700, error) &&
 	       make_folder(driver->paths.config, 0700, error) &&
-	       make_folder(driver->paths.autostart, 0700, error);
+	       make_folder(driver->paths.autostart, 0700, error) &&
+	       make_folder(driver->paths.nvram, 0700, error);
 }
 
 void driver_run(Driver *driver, void (*function)(gpointer data), gpointer data)
@@ -255,6 +262,20 @@ gboolean driver_check_support(Driver *driver, GError **error)
 			     driver->support->reason);
 	g_mutex_unlock(&driver->support_lock);
 	return is_supported;
+}
+
+GPtrArray *driver_firmware(const Driver *driver)
+{
+	g_auto(GStrv) folders = firmware_descriptor_folders(driver->is_system);
+
+	return firmware_descriptors_load((const char *const *)folders);
+}
+
+gboolean driver_resolve_firmware(const Driver *driver, DomainDef *def, GError **error)
+{
+	g_autoptr(GPtrArray) descriptors = driver_firmware(driver);
+
+	return firmware_resolve(def, descriptors, driver->paths.nvram, error);
 }
 
 HostSupport *driver_support(Driver *driver)

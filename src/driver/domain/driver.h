@@ -19,6 +19,7 @@ typedef struct {
 	char *autostart; /* links to those that start with the host */
 	char *state;	 /* of running domains: gone with the host's next boot */
 	char *log;
+	char *nvram;  /* firmware variables of domains that name no file for them */
 	char *socket; /* where clients connect; with "-ro" behind for those that only read */
 } DriverPaths;
 
@@ -77,6 +78,16 @@ void driver_run(Driver *driver, void (*function)(gpointer data), gpointer data);
  * Return: FALSE with VIR_ERR_CONFIG_UNSUPPORTED that says why.
  */
 gboolean driver_check_support(Driver *driver, GError **error);
+
+/*
+ * driver_resolve_firmware - settle a domain's firmware; see firmware_resolve()
+ *
+ * Descriptors are read each time: they change when packages are installed.
+ */
+gboolean driver_resolve_firmware(const Driver *driver, DomainDef *def, GError **error);
+
+/* This host's firmware, of firmware_descriptors_load(). */
+GPtrArray *driver_firmware(const Driver *driver);
 
 /* What this host's KVM offers, for host_support_free(). */
 HostSupport *driver_support(Driver *driver);

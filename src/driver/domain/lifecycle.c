@@ -7,8 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "driver/domain/driver.h"
+#include "driver/domain/nvram.h"
 #include "driver/error.h"
+#include "driver/host/firmware.h"
 #include "driver/host/node.h"
 #include "driver/vmm/vmm-launch.h"
 
@@ -265,6 +268,7 @@ static void finish(Domain *domain, DomainVmm *vmm)
 	domain_send_event(domain, VIR_DOMAIN_EVENT_STOPPED, stopped_detail(reason));
 	forget_autodestroy(domain);
 	g_clear_pointer(&domain->live, domain_def_free);
+	g_clear_pointer(&domain->nvram, g_free);
 	domain->vmm = NULL;
 	g_mutex_unlock(&domain->lock);
 	domain_vmm_unref(vmm);
@@ -353,9 +357,7 @@ static DomainAction power_off_action(DomainVmm *vmm)
 {
 	const DomainDef *live = vmm->domain->live;
 
-	if (vmm->is_reboot)
-		return DOMAIN_ACTION_RESTART;
-	return vmm->is_guest_reset ? live->on_reboot : live->on_poweroff;
+	return vmm->is_reboot || vmm->is_guest_reset ? live->on_reboot : live->on_poweroff;
 }
 
 /* On a worker: the guest has powered off, and its VMM waits. */
@@ -498,15 +500,53 @@ static gboolean launch(Domain *domain, DomainDef *def, Vmm *vmm, GError **error)
 	const Driver *driver = domain->driver;
 	g_autofree char *monitor = store_monitor_path(driver, domain->uuid);
 	g_autofree char *log = store_log_path(driver, domain->name);
+	g_autoptr(GPtrArray) descriptors = driver_firmware(driver);
+	g_autofree char *bios = firmware_default_bios(descriptors);
 	const VmmLaunch launch = {
 		.emulator = driver->emulator,
 		.monitor_path = monitor,
 		.log_path = log,
+		.bios = bios,
+		.linuxboot_rom = LINUXBOOT_ROM_PATH,
 		.uid = driver->vmm_uid,
 		.gid = driver->vmm_gid,
 	};
 
 	return vmm_launch(&launch, def, vmm, error);
+}
+
+/* A definition that somebody has put into the folder by hand may not have its firmware yet. */
+static gboolean complete_firmware(const Driver *driver, DomainDef *def, GError **error)
+{
+	const gboolean is_asked = def->firmware != DOMAIN_FIRMWARE_MANUAL && !def->loader;
+	const gboolean is_half = def->loader &&
+				 (def->loader_type == DOMAIN_LOADER_NONE ||
+				  (def->loader_type == DOMAIN_LOADER_PFLASH && !def->nvram));
+
+	return !(is_asked || is_half) || driver_resolve_firmware(driver, def, error);
+}
+
+/* The variable file is this domain's from here on, until its run ends or the start fails. */
+static gboolean prepare_nvram(Domain *domain, const DomainDef *def, gboolean is_reset,
+			      GError **error)
+{
+	const Driver *driver = domain->driver;
+	g_autofree char *identity = nvram_identity(def);
+
+	return domain_list_claim_nvram(driver->domains, domain, identity, error) &&
+	       nvram_prepare(def, is_reset, driver->vmm_uid, driver->vmm_gid, error);
+}
+
+static gboolean prepare_and_launch(Domain *domain, DomainDef *def, gboolean is_reset, Vmm *launched,
+				   GError **error)
+{
+	if (!driver_check_support(domain->driver, error) || !check_host_memory(def, error) ||
+	    !complete_firmware(domain->driver, def, error))
+		return FALSE;
+	if (prepare_nvram(domain, def, is_reset, error) && launch(domain, def, launched, error))
+		return TRUE;
+	(void)domain_list_claim_nvram(domain->driver->domains, domain, NULL, NULL);
+	return FALSE;
 }
 
 /* The domain has a VMM from here on. Takes over both. Return: a reference of the caller's. */
@@ -580,8 +620,8 @@ gboolean lifecycle_start(Domain *domain, DomainDef *def, guint flags, RpcClient 
 	gboolean started;
 
 	def->id = g_atomic_int_add(&domain->driver->last_id, 1) + 1;
-	if (!driver_check_support(domain->driver, error) || !check_host_memory(def, error) ||
-	    !launch(domain, def, &launched, error)) {
+	if (!prepare_and_launch(domain, def, flags & VIR_DOMAIN_START_RESET_NVRAM, &launched,
+				error)) {
 		domain_def_free(def);
 		return FALSE;
 	}
@@ -765,6 +805,7 @@ static void give_up(Domain *domain, VmmProcess *process)
 			 process ? VIR_DOMAIN_SHUTOFF_FAILED : VIR_DOMAIN_SHUTOFF_DAEMON);
 	domain_send_event(domain, VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_FAILED);
 	g_clear_pointer(&domain->live, domain_def_free);
+	g_clear_pointer(&domain->nvram, g_free);
 	g_mutex_unlock(&domain->lock);
 	domain_list_drop_invisible(domain->driver->domains, domain);
 }
@@ -818,6 +859,7 @@ void lifecycle_reconnect(Domain *domain, StoreStatus *status)
 	domain_begin_job_always(domain, "reconnect");
 	g_mutex_lock(&domain->lock);
 	domain->live = g_steal_pointer(&status->def);
+	domain->nvram = nvram_identity(domain->live);
 	domain_set_state(domain, status->state, status->reason);
 	g_mutex_unlock(&domain->lock);
 	reconnection->domain = domain_ref(domain);

@@ -22,7 +22,7 @@
 /*
  * lifecycle_start - start a domain
  * @def: what to run; taken over, also on failure
- * @flags: of virDomainCreateFlags: PAUSED and AUTODESTROY have a meaning here
+ * @flags: of virDomainCreateFlags: PAUSED, AUTODESTROY and RESET_NVRAM have a meaning here
  * @client: whose end is the domain's, with AUTODESTROY
  *
  * With the domain's job, without its lock.

@@ -238,27 +238,59 @@ static void write_supported(XmlWriter *writer, const char *name, gboolean suppor
 	xml_writer_element_with(writer, name, "supported", supported ? "yes" : "no");
 }
 
-static void write_cpu_mode(XmlWriter *writer, const char *name, gboolean supported)
+/* @values: ends with NULL */
+static void write_enum(XmlWriter *writer, const char *name, const char *const *values)
 {
-	xml_writer_start(writer, "mode");
+	xml_writer_start(writer, "enum");
 	xml_writer_attribute(writer, "name", name);
-	xml_writer_attribute(writer, "supported", supported ? "yes" : "no");
-	if (supported) {
-		xml_writer_start(writer, "enum");
-		xml_writer_attribute(writer, "name", "hostPassthroughMigratable");
-		xml_writer_element_text(writer, "value", "on");
-		xml_writer_element_text(writer, "value", "off");
-		xml_writer_end(writer);
-	}
+	for (; *values; values++)
+		xml_writer_element_text(writer, "value", *values);
 	xml_writer_end(writer);
 }
 
-static void write_domain_os(XmlWriter *writer)
+static void write_cpu_mode(XmlWriter *writer, const char *name, gboolean supported)
 {
+	static const char *const migratable[] = { "on", "off", NULL };
+
+	xml_writer_start(writer, "mode");
+	xml_writer_attribute(writer, "name", name);
+	xml_writer_attribute(writer, "supported", supported ? "yes" : "no");
+	if (supported && strcmp(name, "host-passthrough") == 0)
+		write_enum(writer, "hostPassthroughMigratable", migratable);
+	xml_writer_end(writer);
+}
+
+/* Code in flash is never writable here, and nothing is secure without SMM. */
+static void write_loader(XmlWriter *writer, const GPtrArray *loaders)
+{
+	static const char *const types[] = { "rom", "pflash", NULL };
+	static const char *const yes[] = { "yes", NULL }, *const no[] = { "no", NULL };
+
+	xml_writer_start(writer, "loader");
+	xml_writer_attribute(writer, "supported", "yes");
+	for (guint i = 0; i < loaders->len; i++)
+		xml_writer_element_text(writer, "value", g_ptr_array_index(loaders, i));
+	write_enum(writer, "type", types);
+	write_enum(writer, "readonly", yes);
+	write_enum(writer, "secure", no);
+	xml_writer_end(writer);
+}
+
+static void write_domain_os(XmlWriter *writer, const GPtrArray *descriptors)
+{
+	gboolean has_bios, has_efi;
+	g_autoptr(GPtrArray) loaders = firmware_loaders(descriptors, &has_bios, &has_efi);
+	const char *kinds[3] = { NULL };
+	guint n = 0;
+
+	if (has_bios)
+		kinds[n++] = "bios";
+	if (has_efi)
+		kinds[n++] = "efi";
 	xml_writer_start(writer, "os");
 	xml_writer_attribute(writer, "supported", "yes");
-	xml_writer_element_with(writer, "enum", "name", "firmware");
-	write_supported(writer, "loader", FALSE);
+	write_enum(writer, "firmware", kinds);
+	write_loader(writer, loaders);
 	xml_writer_end(writer);
 }
 
@@ -267,7 +299,7 @@ static void write_domain_cpu(XmlWriter *writer)
 	xml_writer_start(writer, "cpu");
 	write_cpu_mode(writer, "host-passthrough", TRUE);
 	write_cpu_mode(writer, "maximum", FALSE);
-	write_cpu_mode(writer, "host-model", FALSE);
+	write_cpu_mode(writer, "host-model", TRUE);
 	write_cpu_mode(writer, "custom", FALSE);
 	xml_writer_end(writer);
 }
@@ -311,9 +343,10 @@ static gboolean check_question(const char *what, const char *asked, const char *
 			    what, asked, only);
 }
 
-char *host_domain_capabilities_xml(const HostSupport *support, const char *default_emulator,
-				   const char *emulator, const char *arch, const char *machine,
-				   const char *virttype, GError **error)
+char *host_domain_capabilities_xml(const HostSupport *support, const GPtrArray *descriptors,
+				   const char *default_emulator, const char *emulator,
+				   const char *arch, const char *machine, const char *virttype,
+				   GError **error)
 {
 	XmlWriter writer = { 0 };
 
@@ -333,7 +366,7 @@ char *host_domain_capabilities_xml(const HostSupport *support, const char *defau
 	xml_writer_attribute_number(&writer, "max", support->max_vcpus);
 	xml_writer_end(&writer);
 	write_supported(&writer, "iothreads", FALSE);
-	write_domain_os(&writer);
+	write_domain_os(&writer, descriptors);
 	write_domain_cpu(&writer);
 	write_domain_devices(&writer);
 	write_domain_features(&writer, support);

@@ -9,6 +9,7 @@
 
 #include <glib.h>
 
+#include "driver/host/firmware.h"
 #include "driver/host/host-support.h"
 
 #define HOST_UUID_SIZE 16
@@ -40,12 +41,14 @@ char *host_capabilities_xml_below(const char *root, const HostSupport *support,
 
 /*
  * host_domain_capabilities_xml - virConnectGetDomainCapabilities
+ * @descriptors: of firmware_descriptors_load()
  * @default_emulator: path of gmem-vmm
  * @emulator, @arch, @machine, @virttype: what the client asks about, each NULL for the default
  *
  * Return: XML for g_free(), or NULL with DRIVER_ERROR (VIR_ERR_INVALID_ARG) that says which of
  * the four this driver does not have.
  */
-char *host_domain_capabilities_xml(const HostSupport *support, const char *default_emulator,
-				   const char *emulator, const char *arch, const char *machine,
-				   const char *virttype, GError **error);
+char *host_domain_capabilities_xml(const HostSupport *support, const GPtrArray *descriptors,
+				   const char *default_emulator, const char *emulator,
+				   const char *arch, const char *machine, const char *virttype,
+				   GError **error);

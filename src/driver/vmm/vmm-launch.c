@@ -5,15 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "driver/error.h"
+#include "driver/vmm/vmm-command.h"
 #include "driver/vmm/vmm-log.h"
 
 /* How long a VMM may take until it greets: it loads its kernel before. */
@@ -22,178 +21,22 @@
 /* How long one that was told to end may take. */
 #define END_SECONDS 10
 
-/* The first number that a descriptor gets in the VMM. */
-#define FIRST_DESCRIPTOR 3
-
-/* A command line and the descriptors that it names, as they are put together. */
-typedef struct {
-	GPtrArray *argv;     /* of char * */
-	GArray *descriptors; /* of VmmDescriptor; the sources are ours */
-} Command;
-
-static void command_init(Command *command)
-{
-	command->argv = g_ptr_array_new_with_free_func(g_free);
-	command->descriptors = g_array_new(FALSE, FALSE, sizeof(VmmDescriptor));
-}
-
-static void close_descriptors(Command *command)
-{
-	for (guint i = 0; i < command->descriptors->len; i++)
-		close(g_array_index(command->descriptors, VmmDescriptor, i).source);
-	g_array_set_size(command->descriptors, 0);
-}
-
-static void command_clear(Command *command)
-{
-	close_descriptors(command);
-	g_array_unref(command->descriptors);
-	g_ptr_array_unref(command->argv);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Command, command_clear)
-
-static void add_argument(Command *command, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static void add_argument(Command *command, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	g_ptr_array_add(command->argv, g_strdup_vprintf(format, arguments));
-	va_end(arguments);
-}
-
-/* --OPTION=NUMBER for a descriptor, which is taken over. */
-static void add_descriptor(Command *command, const char *option, int fd)
-{
-	const VmmDescriptor descriptor = {
-		.source = fd,
-		.target = FIRST_DESCRIPTOR + (int)command->descriptors->len,
-	};
-
-	g_array_append_val(command->descriptors, descriptor);
-	add_argument(command, "--%s=%d", option, descriptor.target);
-}
-
-static gboolean add_file(Command *command, const char *option, const char *what, const char *path,
-			 int flags, GError **error)
-{
-	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
-
-	if (fd < 0)
-		return driver_error(error, VIR_ERR_SYSTEM_ERROR, "cannot open %s '%s': %s", what,
-				    path, g_strerror(errno));
-	add_descriptor(command, option, fd);
-	return TRUE;
-}
-
-/* The VMM refuses all but regular files, too; it does not know what they are called. */
-static gboolean add_boot_file(Command *command, const char *option, const char *what,
-			      const char *path, GError **error)
-{
-	const VmmDescriptor *added;
-	struct stat status;
-
-	if (!add_file(command, option, what, path, O_RDONLY, error))
-		return FALSE;
-	added = &g_array_index(command->descriptors, VmmDescriptor, command->descriptors->len - 1);
-	if (fstat(added->source, &status) == 0 && S_ISREG(status.st_mode))
-		return TRUE;
-	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s '%s' is not a regular file",
-			    what, path);
-}
-
-static gboolean add_boot_files(Command *command, const DomainDef *def, GError **error)
-{
-	if (!add_boot_file(command, "kernel-fd", "kernel", def->kernel, error))
-		return FALSE;
-	if (def->initrd && !add_boot_file(command, "initrd-fd", "initrd", def->initrd, error))
-		return FALSE;
-	if (def->cmdline)
-		add_argument(command, "--append=%s", def->cmdline);
-	return TRUE;
-}
-
 /*
  * A userfaultfd belongs to the process that makes it, so the device is what is handed over.
  * Where there is none, the VMM makes one by the system call, if it may.
  */
-static gboolean add_devices(Command *command, GError **error)
+static gboolean add_devices(VmmCommand *command, GError **error)
 {
 	int fd;
 
-	if (!add_file(command, "kvm-fd", "device", "/dev/kvm", O_RDWR, error))
+	if (!vmm_command_add_file(command, "kvm-fd", "device", "/dev/kvm", O_RDWR, error))
 		return FALSE;
 	fd = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
 	if (fd >= 0)
-		add_descriptor(command, "userfaultfd-fd", fd);
+		vmm_command_add_descriptor(command, "userfaultfd-fd", fd);
 	else if (errno != ENOENT)
 		return driver_error(error, VIR_ERR_SYSTEM_ERROR,
 				    "cannot open device '/dev/userfaultfd': %s", g_strerror(errno));
-	return TRUE;
-}
-
-/* A new terminal that passes every byte as it is. Return: its master, or -1 with @error. */
-static int open_terminal(char **path, GError **error)
-{
-	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	struct termios terminal;
-	char name[64];
-	int slave = -1;
-
-	if (master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0 &&
-	    ptsname_r(master, name, sizeof(name)) == 0)
-		slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (slave < 0 || tcgetattr(slave, &terminal) < 0) {
-		driver_error(error, VIR_ERR_SYSTEM_ERROR, "cannot make a terminal: %s",
-			     g_strerror(errno));
-		if (slave >= 0)
-			close(slave);
-		if (master >= 0)
-			close(master);
-		return -1;
-	}
-	cfmakeraw(&terminal);
-	(void)tcsetattr(slave, TCSANOW, &terminal);
-	close(slave);
-	*path = g_strdup(name);
-	return master;
-}
-
-static gboolean add_output_file(Command *command, const char *option, const char *what,
-				const char *path, gboolean append, GError **error)
-{
-	return add_file(command, option, what, path,
-			O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC), error);
-}
-
-/* <log>: a file that gets what the guest writes, whoever else reads it. */
-static gboolean add_serial_log(Command *command, const DomainSerial *serial, GError **error)
-{
-	return !serial->log_path || add_output_file(command, "console-log-fd", "serial port's log",
-						    serial->log_path, serial->log_append, error);
-}
-
-static gboolean add_serial(Command *command, DomainSerial *serial, GError **error)
-{
-	int master;
-
-	g_free(serial->alias);
-	serial->alias = g_strdup_printf("serial%u", serial->port);
-	switch (serial->type) {
-	case DOMAIN_CHARDEV_PTY:
-		g_clear_pointer(&serial->path, g_free);
-		master = open_terminal(&serial->path, error);
-		if (master < 0)
-			return FALSE;
-		add_descriptor(command, "console-fd", master);
-		return TRUE;
-	case DOMAIN_CHARDEV_FILE:
-		return add_output_file(command, "console-fd", "serial port's file", serial->path,
-				       serial->append, error);
-	case DOMAIN_CHARDEV_NULL:
-		break;
-	}
-	add_argument(command, "--console=null");
 	return TRUE;
 }
 
@@ -221,49 +64,25 @@ static int listen_on(const char *path, GError **error)
 	return fd;
 }
 
-static gboolean add_monitor(Command *command, const char *path, GError **error)
+static gboolean add_monitor(VmmCommand *command, const char *path, GError **error)
 {
 	int fd = listen_on(path, error);
 
 	if (fd < 0)
 		return FALSE;
-	add_descriptor(command, "monitor-fd", fd);
+	vmm_command_add_descriptor(command, "monitor-fd", fd);
 	return TRUE;
 }
 
-/*
- * The VMM does not end by itself when the guest powers off: what has to happen then, and
- * why it happened, is the daemon's to see, also one that was started later.
- */
-static void add_machine(Command *command, const DomainDef *def)
-{
-	add_argument(command, "--name=%s", def->name);
-	add_argument(command, "--vm-type=sw-protected");
-	add_argument(command, "--policy=%s",
-		     def->policy == DOMAIN_POLICY_GUEST_ONLY ? "guest-only" : "on-demand");
-	add_argument(command, "--memory=%" G_GUINT64_FORMAT "K", def->memory_kib);
-	add_argument(command, "--vcpus=%u", def->vcpus);
-	add_argument(command, "--paused");
-	add_argument(command, "--no-shutdown");
-	if (def->on_reboot != DOMAIN_ACTION_RESTART)
-		add_argument(command, "--no-reboot");
-}
-
-static gboolean build_command(Command *command, const VmmLaunch *launch, DomainDef *def,
+static gboolean build_command(VmmCommand *command, const VmmLaunch *launch, DomainDef *def,
 			      GError **error)
 {
-	add_argument(command, "%s", def->emulator ? def->emulator : launch->emulator);
-	add_machine(command, def);
-	if (!add_devices(command, error) || !add_boot_files(command, def, error) ||
-	    !add_monitor(command, launch->monitor_path, error))
+	vmm_command_add(command, "%s", def->emulator ? def->emulator : launch->emulator);
+	if (!vmm_command_add_machine(command, def, error) || !add_devices(command, error) ||
+	    !vmm_command_add_boot(command, def, launch->bios, launch->linuxboot_rom, error) ||
+	    !add_monitor(command, launch->monitor_path, error) ||
+	    !vmm_command_add_serials(command, def, error))
 		return FALSE;
-	if (def->n_serials == 0)
-		add_argument(command, "--console=null");
-	for (guint i = 0; i < def->n_serials; i++) {
-		if (!add_serial(command, &def->serials[i], error) ||
-		    !add_serial_log(command, &def->serials[i], error))
-			return FALSE;
-	}
 	g_ptr_array_add(command->argv, NULL);
 	return TRUE;
 }
@@ -293,7 +112,7 @@ static void explain_failure(const VmmLaunch *launch, Vmm *vmm, const GError *cau
 	driver_error_from(error, VIR_ERR_INTERNAL_ERROR, cause, "the VMM was started but");
 }
 
-static gboolean spawn(const VmmLaunch *launch, Command *command, Vmm *vmm, GError **error)
+static gboolean spawn(const VmmLaunch *launch, VmmCommand *command, Vmm *vmm, GError **error)
 {
 	const char *const *argv = (const char *const *)command->argv->pdata;
 	int log_fd = vmm_log_open(launch->log_path, argv, &vmm->log_start, error);
@@ -315,16 +134,16 @@ static gboolean spawn(const VmmLaunch *launch, Command *command, Vmm *vmm, GErro
 
 gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **error)
 {
-	g_auto(Command) command;
+	g_auto(VmmCommand) command;
 	g_autoptr(GError) cause = NULL;
 	gboolean spawned;
 
 	*vmm = (Vmm){ 0 };
-	command_init(&command);
+	vmm_command_init(&command);
 	spawned = build_command(&command, launch, def, error) &&
 		  spawn(launch, &command, vmm, error);
 	/* The VMM must be the only one to hold them: their end is how its end is seen. */
-	close_descriptors(&command);
+	vmm_command_close(&command);
 	if (spawned) {
 		vmm->monitor = qmp_client_connect(launch->monitor_path, GREETING_SECONDS, &cause);
 		if (!vmm->monitor)

@@ -4,11 +4,11 @@
  *
  * Theory of operation
  *
- * The VMM gets descriptors, not paths: KVM, the userfaultfd device, the kernel and initrd,
- * the console and the socket that its monitor listens on are opened here and handed over by
- * number, so that the process needs no right to open anything. It starts paused; that it is
- * ready is known by its monitor's greeting, which the socket's queue holds the daemon's
- * connection for. If it ends before, the connection ends with it.
+ * The VMM gets descriptors, not paths: KVM, the userfaultfd device, firmware and its
+ * variables, the kernel and initrd, the serial ports and the socket that its monitor listens on are
+ * opened here and handed over by number, so that the process needs no right to open anything. It
+ * starts paused; that it is ready is known by its monitor's greeting, which the socket's queue
+ * holds the daemon's connection for. If it ends before, the connection ends with it.
  */
 #pragma once
 
@@ -22,7 +22,9 @@ typedef struct {
 	const char *emulator;	  /* where the domain names none */
 	const char *monitor_path; /* of the socket to be made; an old one is replaced */
 	const char *log_path;
-	uid_t uid; /* who the VMM runs as */
+	const char *bios;	   /* where the domain names neither firmware nor kernel */
+	const char *linuxboot_rom; /* with which a BIOS starts a kernel */
+	uid_t uid;		   /* who the VMM runs as */
 	gid_t gid;
 } VmmLaunch;
 

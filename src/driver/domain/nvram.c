@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* nvram.c - the file that holds a domain's firmware variables */
+#include "driver/domain/nvram.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "driver/error.h"
+
+/* All flash together lies in the 16 MiB below 4 GiB, so no variables need more. */
+#define TEMPLATE_SIZE_MAX (16 << 20)
+
+static gboolean system_error(const char *action, const char *path, GError **error)
+{
+	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "%s '%s': %s", action, path,
+			    g_strerror(errno));
+}
+
+static gboolean read_all(int fd, char *data, gsize size)
+{
+	for (gsize done = 0; done < size;) {
+		const ssize_t got = read(fd, data + done, size - done);
+
+		if (got < 0 && errno != EINTR)
+			return FALSE;
+		if (got == 0) {
+			errno = EIO;
+			return FALSE;
+		}
+		done += (gsize)MAX(got, 0);
+	}
+	return TRUE;
+}
+
+static gboolean write_all(int fd, const char *data, gsize size)
+{
+	for (gsize done = 0; done < size;) {
+		const ssize_t put = write(fd, data + done, size - done);
+
+		if (put < 0 && errno != EINTR)
+			return FALSE;
+		done += (gsize)MAX(put, 0);
+	}
+	return TRUE;
+}
+
+/* Return: the content, for g_free(), or NULL with @error. */
+static char *read_template(const char *path, gsize *size, GError **error)
+{
+	g_autofree char *data = NULL;
+	struct stat status;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0 || fstat(fd, &status) < 0) {
+		system_error("cannot open nvram template", path, error);
+	} else if (!S_ISREG(status.st_mode)) {
+		driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			     "nvram template '%s' is not a regular file", path);
+	} else if (status.st_size == 0 || status.st_size > TEMPLATE_SIZE_MAX) {
+		driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			     "nvram template '%s' has %" G_GINT64_FORMAT
+			     " bytes: it can have 1 to %d",
+			     path, (gint64)status.st_size, TEMPLATE_SIZE_MAX);
+	} else {
+		*size = (gsize)status.st_size;
+		data = g_malloc(*size);
+		if (!read_all(fd, data, *size)) {
+			system_error("cannot read nvram template", path, error);
+			g_clear_pointer(&data, g_free);
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	return g_steal_pointer(&data);
+}
+
+/* A new name is on the disk when its folder is. */
+static gboolean sync_folder(const char *path)
+{
+	g_autofree char *folder = g_path_get_dirname(path);
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	gboolean synced;
+
+	if (fd < 0)
+		return FALSE;
+	synced = fsync(fd) == 0;
+	close(fd);
+	return synced;
+}
+
+/* Gives a file to its owner and brings it to the disk. */
+static gboolean fill_file(int fd, const char *data, gsize size, uid_t uid, gid_t gid)
+{
+	const gboolean is_own = uid == geteuid() && gid == getegid();
+
+	return write_all(fd, data, size) && (is_own || fchown(fd, uid, gid) == 0) && fsync(fd) == 0;
+}
+
+static gboolean write_file(const char *path, const char *data, gsize size, uid_t uid, gid_t gid,
+			   GError **error)
+{
+	g_autofree char *temporary = g_strconcat(path, ".XXXXXX", NULL);
+	int fd = g_mkstemp_full(temporary, O_WRONLY | O_CLOEXEC, 0600);
+	gboolean done;
+
+	if (fd < 0)
+		return system_error("cannot make nvram", path, error);
+	done = fill_file(fd, data, size, uid, gid) && rename(temporary, path) == 0;
+	if (!done) {
+		system_error("cannot write nvram", path, error);
+		(void)unlink(temporary);
+	} else if (!sync_folder(path)) {
+		done = system_error("cannot bring to the disk nvram", path, error);
+	}
+	close(fd);
+	return done;
+}
+
+gboolean nvram_prepare(const DomainDef *def, gboolean is_reset, uid_t uid, gid_t gid,
+		       GError **error)
+{
+	g_autofree char *path = nvram_identity(def);
+	g_autofree char *data = NULL;
+	struct stat status;
+	gboolean exists;
+	gsize size = 0;
+
+	if (!path)
+		return TRUE;
+	exists = stat(path, &status) == 0;
+	if (!exists && errno != ENOENT)
+		return system_error("cannot look at nvram", path, error);
+	if (exists && !S_ISREG(status.st_mode))
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    "nvram '%s' is not a regular file", path);
+	if (exists && !is_reset)
+		return TRUE;
+	if (!def->nvram_template)
+		return driver_error(error, VIR_ERR_OPERATION_FAILED,
+				    "nvram '%s' %s and there is no template to make it from: name "
+				    "one by <nvram template='...'>",
+				    path, exists ? "is to be reset" : "does not exist");
+	data = read_template(def->nvram_template, &size, error);
+	return data && write_file(path, data, size, uid, gid, error);
+}
+
+gboolean nvram_check_undefine(const DomainDef *def, guint flags, GError **error)
+{
+	const guint fates = VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM;
+
+	if ((flags & fates) == fates)
+		return driver_error(error, VIR_ERR_INVALID_ARG,
+				    "flags VIR_DOMAIN_UNDEFINE_NVRAM and "
+				    "VIR_DOMAIN_UNDEFINE_KEEP_NVRAM are mutually exclusive");
+	if (def->nvram && !(flags & fates) && g_file_test(def->nvram, G_FILE_TEST_EXISTS))
+		return driver_error(error, VIR_ERR_OPERATION_INVALID,
+				    "cannot undefine domain with nvram");
+	return TRUE;
+}
+
+gboolean nvram_remove(const DomainDef *def, GError **error)
+{
+	if (!def->nvram || unlink(def->nvram) == 0 || errno == ENOENT)
+		return TRUE;
+	return system_error("cannot remove nvram", def->nvram, error);
+}
+
+char *nvram_identity(const DomainDef *def)
+{
+	g_autofree char *folder = NULL;
+	g_autofree char *name = NULL;
+	char resolved[PATH_MAX];
+
+	if (!def->nvram)
+		return NULL;
+	if (realpath(def->nvram, resolved))
+		return g_strdup(resolved);
+	folder = g_path_get_dirname(def->nvram);
+	name = g_path_get_basename(def->nvram);
+	return g_build_filename(realpath(folder, resolved) ? resolved : folder, name, NULL);
+}

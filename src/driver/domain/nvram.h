@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * nvram.h - the file that holds a domain's firmware variables
+ *
+ * Theory of operation
+ *
+ * The file is made from its template when the domain starts and it is not there, or when the
+ * start is to reset it; from then on it is the guest's, until the domain is undefined. It is
+ * written under another name, brought to the disk and renamed, so that a file which exists is
+ * whole. Two domains must not run with one file: who starts claims it in the list of domains,
+ * and the VMM locks it besides.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+#include "driver/conf/domain-def.h"
+
+/*
+ * nvram_prepare - see to it that a domain's variable file exists
+ * @is_reset: make it anew from its template
+ * @uid, @gid: whom a new file belongs to
+ *
+ * Does nothing for a domain that has none. A file that exists is left as it is.
+ *
+ * Return: FALSE with VIR_ERR_OPERATION_FAILED where there is no template, else with
+ * VIR_ERR_SYSTEM_ERROR; both name the file.
+ */
+gboolean nvram_prepare(const DomainDef *def, gboolean is_reset, uid_t uid, gid_t gid,
+		       GError **error);
+
+/*
+ * nvram_check_undefine - whether a domain can be undefined with these flags
+ * @flags: of virDomainUndefineFlagsValues
+ *
+ * Return: FALSE with VIR_ERR_OPERATION_INVALID where it has a variable file and no flag says
+ * what becomes of it, with VIR_ERR_INVALID_ARG where two flags do.
+ */
+gboolean nvram_check_undefine(const DomainDef *def, guint flags, GError **error);
+
+/* Removes the file if there is one. Return: FALSE with VIR_ERR_SYSTEM_ERROR that names it. */
+gboolean nvram_remove(const DomainDef *def, GError **error);
+
+/*
+ * nvram_identity - what a variable file is told from others by
+ *
+ * Return: its path without links, also where it does not exist yet; NULL for a domain that has
+ * none; for g_free().
+ */
+char *nvram_identity(const DomainDef *def);

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vmm-command.c - the command line of a domain's VMM, and the descriptors that it names */
+#include "driver/vmm/vmm-command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "driver/error.h"
+
+/* The first number that a descriptor gets in the VMM. */
+#define FIRST_DESCRIPTOR 3
+
+/* What ACPI's SLIT says of a node's own memory, and what libvirt takes for another's. */
+#define DISTANCE_LOCAL	10
+#define DISTANCE_REMOTE 20
+
+void vmm_command_init(VmmCommand *command)
+{
+	command->argv = g_ptr_array_new_with_free_func(g_free);
+	command->descriptors = g_array_new(FALSE, FALSE, sizeof(VmmDescriptor));
+}
+
+void vmm_command_close(VmmCommand *command)
+{
+	for (guint i = 0; i < command->descriptors->len; i++)
+		close(g_array_index(command->descriptors, VmmDescriptor, i).source);
+	g_array_set_size(command->descriptors, 0);
+}
+
+void vmm_command_clear(VmmCommand *command)
+{
+	vmm_command_close(command);
+	g_array_unref(command->descriptors);
+	g_ptr_array_unref(command->argv);
+}
+
+void vmm_command_add(VmmCommand *command, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	g_ptr_array_add(command->argv, g_strdup_vprintf(format, arguments));
+	va_end(arguments);
+}
+
+void vmm_command_add_descriptor(VmmCommand *command, const char *option, int fd)
+{
+	const VmmDescriptor descriptor = {
+		.source = fd,
+		.target = FIRST_DESCRIPTOR + (int)command->descriptors->len,
+	};
+
+	g_array_append_val(command->descriptors, descriptor);
+	vmm_command_add(command, "--%s=%d", option, descriptor.target);
+}
+
+gboolean vmm_command_add_file(VmmCommand *command, const char *option, const char *what,
+			      const char *path, int flags, GError **error)
+{
+	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+
+	if (fd < 0)
+		return driver_error(error, VIR_ERR_SYSTEM_ERROR, "cannot open %s '%s': %s", what,
+				    path, g_strerror(errno));
+	vmm_command_add_descriptor(command, option, fd);
+	return TRUE;
+}
+
+/*
+ * The machine.
+ */
+
+/* The seconds that the clock of a place is ahead of UTC now. */
+static gint64 ahead_of_utc(GTimeZone *zone)
+{
+	g_autoptr(GDateTime) now = g_date_time_new_now(zone);
+
+	return g_date_time_get_utc_offset(now) / G_USEC_PER_SEC;
+}
+
+static gint64 local_offset(void)
+{
+	g_autoptr(GTimeZone) zone = g_time_zone_new_local();
+
+	return ahead_of_utc(zone);
+}
+
+static void add_rtc_offset(VmmCommand *command, gint64 seconds)
+{
+	vmm_command_add(command, "--rtc-base=%+" G_GINT64_FORMAT, seconds);
+}
+
+/* Places are looked up here: the VMM reads no file, and so knows no timezone. */
+static gboolean add_clock(VmmCommand *command, const DomainDef *def, GError **error)
+{
+	g_autoptr(GTimeZone) zone = NULL;
+	gint64 offset;
+
+	switch (def->clock_offset) {
+	case DOMAIN_CLOCK_UTC:
+		break;
+	case DOMAIN_CLOCK_LOCALTIME:
+		add_rtc_offset(command, local_offset());
+		break;
+	case DOMAIN_CLOCK_TIMEZONE:
+		zone = g_time_zone_new_identifier(def->clock_timezone);
+		if (!zone)
+			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+					    "clock timezone '%s' is not known to this host",
+					    def->clock_timezone);
+		add_rtc_offset(command, ahead_of_utc(zone));
+		break;
+	case DOMAIN_CLOCK_VARIABLE:
+		offset = def->clock_basis_localtime ? local_offset() : 0;
+		if (__builtin_add_overflow(offset, def->clock_adjustment, &offset))
+			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+					    "clock adjustment %" G_GINT64_FORMAT " is out of range",
+					    def->clock_adjustment);
+		add_rtc_offset(command, offset);
+		break;
+	case DOMAIN_CLOCK_ABSOLUTE:
+		vmm_command_add(command, "--rtc-base=@%" G_GINT64_FORMAT, def->clock_start);
+		break;
+	}
+	if (def->timer_tsc_frequency > 0)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    "element 'clock/timer' with name 'tsc' has a frequency: the "
+				    "guest's TSC runs at the host's");
+	if (def->timer_hpet == DOMAIN_SWITCH_YES)
+		vmm_command_add(command, "--hpet");
+	if (def->timer_kvmclock == DOMAIN_SWITCH_NO)
+		vmm_command_add(command, "--no-kvmclock");
+	return TRUE;
+}
+
+static void add_cpu(VmmCommand *command, const DomainDef *def)
+{
+	g_autoptr(GString) model = g_string_new("host");
+
+	for (guint i = 0; def->cpu_features && i < def->cpu_features->len; i++) {
+		const DomainCpuFeature *feature = g_ptr_array_index(def->cpu_features, i);
+
+		g_string_append_printf(model, ",%c%s",
+				       strcmp(feature->policy, "disable") == 0 ? '-' : '+',
+				       feature->name);
+	}
+	if (def->cpu_features && def->cpu_features->len > 0)
+		vmm_command_add(command, "--cpu=%s", model->str);
+	if (def->cpu_sockets > 0)
+		vmm_command_add(command, "--cpu-topology=sockets=%u,dies=%u,cores=%u,threads=%u",
+				def->cpu_sockets, MAX(def->cpu_dies, 1), MAX(def->cpu_cores, 1),
+				MAX(def->cpu_threads, 1));
+	if (def->pmu == DOMAIN_SWITCH_NO)
+		vmm_command_add(command, "--no-pmu");
+}
+
+/* vCPUs as ranges, "0-1:3": a comma would end the member. */
+static void append_cpus(GString *text, guint64 mask)
+{
+	const char *separator = "";
+
+	for (guint first = 0; first < 64; first++) {
+		guint last = first;
+
+		if (!(mask >> first & 1))
+			continue;
+		while (last < 63 && (mask >> (last + 1) & 1))
+			last++;
+		g_string_append_printf(text, "%s%u", separator, first);
+		if (last > first)
+			g_string_append_printf(text, "-%u", last);
+		separator = ":";
+		first = last;
+	}
+}
+
+static gboolean has_distances(const GPtrArray *cells)
+{
+	for (guint i = 0; i < cells->len; i++) {
+		const DomainNumaCell *cell = g_ptr_array_index(cells, i);
+
+		for (guint j = 0; j < cells->len; j++)
+			if (cell->distances[j] > 0)
+				return TRUE;
+	}
+	return FALSE;
+}
+
+/* What is not said of one direction is as the other one, as in libvirt. */
+static guint distance(const GPtrArray *cells, guint from, guint to)
+{
+	const DomainNumaCell *here = g_ptr_array_index(cells, from);
+	const DomainNumaCell *there = g_ptr_array_index(cells, to);
+
+	if (here->distances[to] > 0)
+		return here->distances[to];
+	if (there->distances[from] > 0)
+		return there->distances[from];
+	return from == to ? DISTANCE_LOCAL : DISTANCE_REMOTE;
+}
+
+static void add_numa_cells(VmmCommand *command, const GPtrArray *cells)
+{
+	const gboolean with_distances = has_distances(cells);
+
+	for (guint i = 0; i < cells->len; i++) {
+		const DomainNumaCell *cell = g_ptr_array_index(cells, i);
+		g_autoptr(GString) text = g_string_new(NULL);
+
+		if (cell->cpu_mask) {
+			g_string_append(text, "cpus=");
+			append_cpus(text, cell->cpu_mask);
+			g_string_append_c(text, ',');
+		}
+		g_string_append_printf(text, "memory=%" G_GUINT64_FORMAT, cell->memory_kib);
+		for (guint j = 0; with_distances && j < cells->len; j++)
+			g_string_append_printf(text, "%s%u", j == 0 ? ",distances=" : ":",
+					       distance(cells, i, j));
+		vmm_command_add(command, "--numa-cell=%s", text->str);
+	}
+}
+
+/* Slot and function are hexadecimal, as lspci and QEMU write them. */
+static void add_root_ports(VmmCommand *command, const DomainDef *def)
+{
+	for (guint i = 0; def->pci_controllers && i < def->pci_controllers->len; i++) {
+		const DomainPciController *port = g_ptr_array_index(def->pci_controllers, i);
+
+		if (port->is_root)
+			continue;
+		vmm_command_add(
+			command, "--pcie-root-port=%x.%x,chassis=%u,port=%u,multifunction=%s",
+			port->address.slot, port->address.function, port->chassis, port->port,
+			port->address.multifunction == DOMAIN_SWITCH_YES ? "on" : "off");
+	}
+}
+
+/* Return: the number of a structure (SMBIOS specification, section 7), or -1. */
+static int smbios_type(const char *block)
+{
+	static const struct {
+		const char *block;
+		int type;
+	} types[] = {
+		{ "bios", 0 },	  { "system", 1 },	{ "baseBoard", 2 },
+		{ "chassis", 3 }, { "oemStrings", 11 },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(types); i++)
+		if (strcmp(types[i].block, block) == 0)
+			return types[i].type;
+	return -1;
+}
+
+/* ",NAME=VALUE", with the commas of the value doubled. */
+static void append_field(GString *text, const DomainSysinfoEntry *entry)
+{
+	g_string_append_printf(text, ",%s=", entry->name ? entry->name : "value");
+	for (const char *byte = entry->value; *byte; byte++) {
+		if (*byte == ',')
+			g_string_append_c(text, ',');
+		g_string_append_c(text, *byte);
+	}
+}
+
+/* Whether an entry begins another structure than the one that entries from @first are of. */
+static gboolean begins_structure(const GPtrArray *entries, guint first, guint index)
+{
+	const DomainSysinfoEntry *entry = g_ptr_array_index(entries, index);
+
+	for (guint i = first; i < index; i++) {
+		const DomainSysinfoEntry *other = g_ptr_array_index(entries, i);
+
+		if (strcmp(other->block, entry->block) != 0 ||
+		    (entry->name && g_strcmp0(other->name, entry->name) == 0))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* One option for each structure: a board's second manufacturer is that of a second board. */
+static gboolean add_smbios(VmmCommand *command, const GPtrArray *entries, GError **error)
+{
+	guint end;
+
+	for (guint first = 0; first < entries->len; first = end) {
+		const DomainSysinfoEntry *entry = g_ptr_array_index(entries, first);
+		const int type = smbios_type(entry->block);
+		g_autoptr(GString) text = g_string_new(NULL);
+
+		if (type < 0)
+			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+					    "element 'sysinfo/%s' is not supported", entry->block);
+		for (end = first; end < entries->len && !begins_structure(entries, first, end);
+		     end++)
+			append_field(text, g_ptr_array_index(entries, end));
+		vmm_command_add(command, "--smbios=%d%s", type, text->str);
+	}
+	return TRUE;
+}
+
+/*
+ * The VMM does not end by itself when the guest powers off: what has to happen then, and
+ * why it happened, is the daemon's to see, also one that was started later.
+ */
+static void add_life(VmmCommand *command, const DomainDef *def)
+{
+	vmm_command_add(command, "--paused");
+	vmm_command_add(command, "--no-shutdown");
+	if (def->on_reboot != DOMAIN_ACTION_RESTART)
+		vmm_command_add(command, "--no-reboot");
+}
+
+gboolean vmm_command_add_machine(VmmCommand *command, const DomainDef *def, GError **error)
+{
+	char uuid[VIR_UUID_STRING_BUFLEN];
+
+	uuid_format(def->uuid, uuid);
+	vmm_command_add(command, "--name=%s", def->name);
+	vmm_command_add(command, "--uuid=%s", uuid);
+	vmm_command_add(command, "--vm-type=sw-protected");
+	vmm_command_add(command, "--policy=%s",
+			def->policy == DOMAIN_POLICY_GUEST_ONLY ? "guest-only" : "on-demand");
+	vmm_command_add(command, "--memory=%" G_GUINT64_FORMAT "K", def->memory_kib);
+	vmm_command_add(command, "--vcpus=%u", def->vcpus);
+	add_cpu(command, def);
+	if (def->numa_cells)
+		add_numa_cells(command, def->numa_cells);
+	add_root_ports(command, def);
+	add_life(command, def);
+	if (def->bios_useserial == DOMAIN_SWITCH_YES)
+		vmm_command_add(command, "--sercon");
+	if (def->smbios_sysinfo && def->sysinfo && !add_smbios(command, def->sysinfo, error))
+		return FALSE;
+	return add_clock(command, def, error);
+}
+
+/*
+ * What it begins with.
+ */
+
+/* The VMM refuses all but regular files, too; it does not know what they are called. */
+static gboolean add_regular_file(VmmCommand *command, const char *option, const char *what,
+				 const char *path, int flags, GError **error)
+{
+	const VmmDescriptor *added;
+	struct stat status;
+
+	if (!vmm_command_add_file(command, option, what, path, flags, error))
+		return FALSE;
+	added = &g_array_index(command->descriptors, VmmDescriptor, command->descriptors->len - 1);
+	if (fstat(added->source, &status) == 0 && S_ISREG(status.st_mode))
+		return TRUE;
+	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s '%s' is not a regular file",
+			    what, path);
+}
+
+static gboolean add_flash(VmmCommand *command, const DomainDef *def, GError **error)
+{
+	if (!def->nvram)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    "loader '%s' of type 'pflash' has no nvram", def->loader);
+	return add_regular_file(command, "pflash-code-fd", "loader", def->loader, O_RDONLY,
+				error) &&
+	       add_regular_file(command, "pflash-vars-fd", "nvram", def->nvram, O_RDWR, error);
+}
+
+static gboolean add_bios(VmmCommand *command, const DomainDef *def, const char *bios,
+			 const char *linuxboot_rom, GError **error)
+{
+	if (!add_regular_file(command, "bios-fd", def->loader ? "loader" : "default BIOS",
+			      def->loader ? def->loader : bios, O_RDONLY, error))
+		return FALSE;
+	/* A BIOS knows nothing of kernels; an option ROM does. */
+	return !def->kernel || add_regular_file(command, "linuxboot-rom-fd", "linuxboot option ROM",
+						linuxboot_rom, O_RDONLY, error);
+}
+
+/* A kernel without a word about firmware is entered directly. */
+static gboolean add_firmware(VmmCommand *command, const DomainDef *def, const char *bios,
+			     const char *linuxboot_rom, GError **error)
+{
+	if (def->loader && def->loader_type == DOMAIN_LOADER_PFLASH)
+		return add_flash(command, def, error);
+	if (def->loader || !def->kernel)
+		return add_bios(command, def, bios, linuxboot_rom, error);
+	return TRUE;
+}
+
+gboolean vmm_command_add_boot(VmmCommand *command, const DomainDef *def, const char *bios,
+			      const char *linuxboot_rom, GError **error)
+{
+	if (!add_firmware(command, def, bios, linuxboot_rom, error))
+		return FALSE;
+	if (def->kernel &&
+	    !add_regular_file(command, "kernel-fd", "kernel", def->kernel, O_RDONLY, error))
+		return FALSE;
+	if (def->initrd &&
+	    !add_regular_file(command, "initrd-fd", "initrd", def->initrd, O_RDONLY, error))
+		return FALSE;
+	if (def->cmdline)
+		vmm_command_add(command, "--append=%s", def->cmdline);
+	return TRUE;
+}
+
+/*
+ * Serial ports.
+ */
+
+/* What the options of a port are called. */
+typedef struct {
+	const char *fd, *log_fd;
+} PortOptions;
+
+static const PortOptions port_options[] = {
+	{ "console-fd", "console-log-fd" },
+	{ "serial2-fd", "serial2-log-fd" },
+};
+
+/* A new terminal that passes every byte as it is. Return: its master, or -1 with @error. */
+static int open_terminal(char **path, GError **error)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	struct termios terminal;
+	char name[64];
+	int slave = -1;
+
+	if (master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0 &&
+	    ptsname_r(master, name, sizeof(name)) == 0)
+		slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave < 0 || tcgetattr(slave, &terminal) < 0) {
+		driver_error(error, VIR_ERR_SYSTEM_ERROR, "cannot make a terminal: %s",
+			     g_strerror(errno));
+		if (slave >= 0)
+			close(slave);
+		if (master >= 0)
+			close(master);
+		return -1;
+	}
+	cfmakeraw(&terminal);
+	(void)tcsetattr(slave, TCSANOW, &terminal);
+	close(slave);
+	*path = g_strdup(name);
+	return master;
+}
+
+static gboolean add_output_file(VmmCommand *command, const char *option, const char *what,
+				const char *path, gboolean append, GError **error)
+{
+	return vmm_command_add_file(command, option, what, path,
+				    O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC), error);
+}
+
+/* <log>: a file that gets what the guest writes, whoever else reads it. */
+static gboolean add_serial_log(VmmCommand *command, const DomainSerial *serial, GError **error)
+{
+	return !serial->log_path ||
+	       add_output_file(command, port_options[serial->port].log_fd, "serial port's log",
+			       serial->log_path, serial->log_append, error);
+}
+
+static gboolean add_serial(VmmCommand *command, DomainSerial *serial, GError **error)
+{
+	int master;
+
+	g_free(serial->alias);
+	serial->alias = g_strdup_printf("serial%u", serial->port);
+	switch (serial->type) {
+	case DOMAIN_CHARDEV_PTY:
+		g_clear_pointer(&serial->path, g_free);
+		master = open_terminal(&serial->path, error);
+		if (master < 0)
+			return FALSE;
+		vmm_command_add_descriptor(command, port_options[serial->port].fd, master);
+		return TRUE;
+	case DOMAIN_CHARDEV_FILE:
+		return add_output_file(command, port_options[serial->port].fd, "serial port's file",
+				       serial->path, serial->append, error);
+	case DOMAIN_CHARDEV_NULL:
+		break;
+	}
+	return TRUE;
+}
+
+/* The first port's console is standard output unless it is said to be something else. */
+static gboolean has_console(const DomainDef *def)
+{
+	for (guint i = 0; i < def->n_serials; i++)
+		if (def->serials[i].port == 0)
+			return def->serials[i].type != DOMAIN_CHARDEV_NULL;
+	return FALSE;
+}
+
+gboolean vmm_command_add_serials(VmmCommand *command, DomainDef *def, GError **error)
+{
+	if (!has_console(def))
+		vmm_command_add(command, "--console=null");
+	for (guint i = 0; i < def->n_serials; i++) {
+		DomainSerial *serial = &def->serials[i];
+
+		if (serial->port >= G_N_ELEMENTS(port_options))
+			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+					    "serial port %u: the machine has ports 0 and 1",
+					    serial->port);
+		if (!add_serial(command, serial, error) || !add_serial_log(command, serial, error))
+			return FALSE;
+	}
+	return TRUE;
+}

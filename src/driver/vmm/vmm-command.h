@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vmm-command.h - the command line of a domain's VMM, and the descriptors that it names
+ *
+ * Theory of operation
+ *
+ * Arguments are added one by one. One that is a descriptor gets the next free number of the
+ * VMM's, from 3 on, whatever its number is here. docs/man/gmem-vmm.rst describes the options.
+ * What the VMM does without being told is not said, so that a simple domain has a short line.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "driver/conf/domain-def.h"
+#include "driver/vmm/vmm-process.h"
+
+typedef struct {
+	GPtrArray *argv;     /* of char * */
+	GArray *descriptors; /* of VmmDescriptor; the sources are the command's own */
+} VmmCommand;
+
+void vmm_command_init(VmmCommand *command);
+
+/* Closes the descriptors; the arguments stay. */
+void vmm_command_close(VmmCommand *command);
+
+void vmm_command_clear(VmmCommand *command);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VmmCommand, vmm_command_clear)
+
+void vmm_command_add(VmmCommand *command, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* --OPTION=NUMBER for a descriptor, which is taken over. */
+void vmm_command_add_descriptor(VmmCommand *command, const char *option, int fd);
+
+/*
+ * vmm_command_add_file - open a file and add it
+ * @what: for the error: "loader"
+ * @flags: of open(); a new file has mode 0600
+ *
+ * Return: FALSE with VIR_ERR_SYSTEM_ERROR that says what cannot be opened, and its path.
+ */
+gboolean vmm_command_add_file(VmmCommand *command, const char *option, const char *what,
+			      const char *path, int flags, GError **error);
+
+/*
+ * vmm_command_add_machine - all that needs no descriptor
+ *
+ * Return: FALSE with VIR_ERR_CONFIG_UNSUPPORTED where the clock cannot be as it is wanted: the
+ * host does not know its timezone, say.
+ */
+gboolean vmm_command_add_machine(VmmCommand *command, const DomainDef *def, GError **error);
+
+/*
+ * vmm_command_add_boot - what the machine begins with: firmware, kernel, initrd
+ * @bios: path of the BIOS of a domain that names neither firmware nor kernel
+ * @linuxboot_rom: path of the option ROM with which a BIOS starts a kernel
+ *
+ * Return: FALSE with DRIVER_ERROR that names the file.
+ */
+gboolean vmm_command_add_boot(VmmCommand *command, const DomainDef *def, const char *bios,
+			      const char *linuxboot_rom, GError **error);
+
+/*
+ * vmm_command_add_serials - the serial ports
+ * @def: alias and, of a terminal, path are filled in
+ *
+ * Return: FALSE with DRIVER_ERROR that names the file.
+ */
+gboolean vmm_command_add_serials(VmmCommand *command, DomainDef *def, GError **error);
