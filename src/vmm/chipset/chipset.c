@@ -121,7 +121,7 @@ static void move_pm(void *opaque, guint16 base, gboolean enabled)
 {
 	Chipset *chipset = opaque;
 
-	bus_move_window(chipset->pm_window, base, enabled ? ICH9_LPC_PM_SIZE : 0);
+	bus_move_window(chipset->pm_window, base, enabled ? ACPI_PM_SIZE : 0);
 }
 
 static void transmit_debug_output(void *opaque, guint8 byte)
