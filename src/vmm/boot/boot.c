@@ -4,78 +4,20 @@
  *
  * Theory of operation
  *
- * Files are read with pread() in pieces: nothing of them stays in this process, a file that
- * shrinks while it is read is an error and no signal, and the file position, which the
- * caller may share with others, is left alone. Where everything goes is decided and checked
- * against RAM before the first byte is put there.
+ * Where everything goes is decided and checked against RAM before the first byte is put
+ * there. Nothing of a file stays in this process: see boot-file.h.
  */
 #include "vmm/boot/boot.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "vmm/boot/boot-file.h"
 #include "vmm/boot/layout.h"
 #include "vmm/boot/long-mode.h"
 #include "vmm/boot/zero-page.h"
 
 #define MIB	   G_GUINT64_CONSTANT(0x100000)
 #define PIECE_SIZE (1u << 20)
-
-/* A file to boot from, with the name that messages call it by. */
-typedef struct {
-	int fd;
-	const char *name;
-	guint64 size;
-} BootFile;
-
-static gboolean open_file(BootFile *file, int fd, const char *name, GError **error)
-{
-	struct stat status;
-
-	file->fd = fd;
-	file->name = name;
-	if (fstat(fd, &status) < 0) {
-		g_set_error(error, BOOT_ERROR, BOOT_ERROR_FILE, "%s: %s", name, g_strerror(errno));
-		return FALSE;
-	}
-	if (!S_ISREG(status.st_mode)) {
-		g_set_error(error, BOOT_ERROR, BOOT_ERROR_FILE, "%s is not a regular file", name);
-		return FALSE;
-	}
-	file->size = status.st_size;
-	return TRUE;
-}
-
-static gboolean read_file(const BootFile *file, guint64 offset, guint8 *data, gsize size,
-			  GError **error)
-{
-	gsize done = 0;
-
-	while (done < size) {
-		gssize n = pread(file->fd, data + done, size - done, offset + done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			g_set_error(error, BOOT_ERROR, BOOT_ERROR_FILE,
-				    "%s cannot be read at %" G_GUINT64_FORMAT ": %s", file->name,
-				    offset + done, g_strerror(errno));
-			return FALSE;
-		}
-		if (n == 0) {
-			g_set_error(
-				error, BOOT_ERROR, BOOT_ERROR_FILE,
-				"%s became shorter while it was read: it ends at %" G_GUINT64_FORMAT
-				" of %" G_GUINT64_FORMAT " bytes",
-				file->name, offset + done, file->size);
-			return FALSE;
-		}
-		done += n;
-	}
-	return TRUE;
-}
 
 /* Puts [offset, offset + size) of a file at @gpa. */
 static gboolean load_file(Memory *memory, const BootFile *file, guint64 offset, guint64 size,
@@ -86,7 +28,7 @@ static gboolean load_file(Memory *memory, const BootFile *file, guint64 offset, 
 	for (guint64 done = 0; done < size;) {
 		gsize part = MIN(size - done, PIECE_SIZE);
 
-		if (!read_file(file, offset + done, piece, part, error))
+		if (!boot_file_read(file, offset + done, piece, part, error))
 			return FALSE;
 		if (!memory_populate(memory, gpa + done, piece, part, error)) {
 			g_prefix_error(error, "%s: ", file->name);
@@ -102,7 +44,7 @@ static gboolean parse_kernel(const BootFile *file, guint64 ram_low_end, BzImage 
 {
 	guint8 header[BZIMAGE_HEADER_SIZE];
 
-	if (!read_file(file, 0, header, MIN(file->size, sizeof(header)), error) ||
+	if (!boot_file_read(file, 0, header, MIN(file->size, sizeof(header)), error) ||
 	    !bzimage_parse(header, file->size, image, error))
 		return FALSE;
 	/* Neither can wrap: the address is below 4 GiB, the size a 32-bit number. */
@@ -149,10 +91,10 @@ static gboolean populate_kernel(Memory *memory, const BootConfig *config, VcpuBo
 	};
 	BootFile kernel, initrd = { .size = 0 };
 
-	if (!open_file(&kernel, config->kernel_fd, "kernel", error) ||
+	if (!boot_file_open(&kernel, config->kernel_fd, "kernel", error) ||
 	    !parse_kernel(&kernel, zero_page.ram_low_end, &image, error))
 		return FALSE;
-	if (config->initrd_fd >= 0 && !open_file(&initrd, config->initrd_fd, "initrd", error))
+	if (config->initrd_fd >= 0 && !boot_file_open(&initrd, config->initrd_fd, "initrd", error))
 		return FALSE;
 	zero_page.initrd_size = initrd.size;
 	if (initrd.size > 0 && !zero_page_place_initrd(&image, zero_page.ram_low_end, initrd.size,
@@ -178,7 +120,7 @@ static gboolean populate_payload(Memory *memory, const BootConfig *config, VcpuB
 	guint64 ram_low_end = memory_low_end(memory);
 	BootFile payload;
 
-	if (!open_file(&payload, config->payload_fd, "payload", error))
+	if (!boot_file_open(&payload, config->payload_fd, "payload", error))
 		return FALSE;
 	if (payload.size == 0 || ram_low_end < BOOT_PAYLOAD_GPA ||
 	    payload.size > ram_low_end - BOOT_PAYLOAD_GPA) {

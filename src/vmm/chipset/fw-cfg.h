@@ -55,7 +55,7 @@ void fw_cfg_add_u64(FwCfg *fw, guint16 key, guint64 value);
  * @size:   bytes
  *
  * Where the file cannot be read or has become too short the guest finds zeroes, and the log
- * a warning, once for each time that the item is selected.
+ * a warning, one until the next reset.
  */
 void fw_cfg_add_fd(FwCfg *fw, guint16 key, int fd, guint64 offset, guint32 size);
 
