@@ -282,7 +282,6 @@ static void test_bios_size(void)
 
 static void check_installed(const char *path, FirmwareKind kind)
 {
-	g_autoptr(GError) error = NULL;
 	char *content;
 	Image image;
 

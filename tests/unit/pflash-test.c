@@ -449,6 +449,26 @@ static void test_failed_store(Fixture *fixture, gconstpointer data G_GNUC_UNUSED
 	g_assert_cmphex(durable_byte(fixture, BLOCK), ==, 0xff);
 }
 
+/* A failure that the guest has not read cannot be cleared. */
+static void test_failure_not_seen(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	fixture->is_broken = TRUE;
+	out(fixture, 0, 0x40);
+	out(fixture, 0, 1);
+	out(fixture, 0, 0x50);
+	fixture->is_broken = FALSE;
+	out(fixture, 1, 0x40);
+	out(fixture, 1, 2);
+	g_assert_cmphex(in(fixture, 0), ==, READY | PROGRAM_ERROR);
+	g_assert_cmphex(durable_byte(fixture, 1), ==, PATTERN);
+	out(fixture, 0, 0x50);
+	g_assert_cmphex(status(fixture), ==, 0);
+	out(fixture, 1, 0x40);
+	out(fixture, 1, 2);
+	g_assert_cmphex(in(fixture, 0), ==, READY);
+	g_assert_cmphex(durable_byte(fixture, 1), ==, 2);
+}
+
 /* Files */
 
 static void refuse(int fd, gboolean is_readonly, gsize max_size, const char *message)
@@ -587,6 +607,7 @@ int main(int argc, char **argv)
 	add("/pflash/buffer/missed", test_buffer_is_missed);
 	add_readonly("/pflash/readonly", test_readonly);
 	add("/pflash/failed-store", test_failed_store);
+	add("/pflash/failure-not-seen", test_failure_not_seen);
 	add("/pflash/file/in-use", test_file_in_use);
 	add_readonly("/pflash/file/shared", test_file_in_use);
 	add("/pflash/file/access", test_file_access);

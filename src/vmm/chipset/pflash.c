@@ -28,9 +28,9 @@
  * piece of the guest's, whose validity the guest marks by a later piece.
  *
  * Where a store fails, the block goes back to what it was and the unit refuses to change
- * anything more until the guest clears the status register, having seen the error bit, or
- * resets. A guest that does not look, as OVMF, so keeps the state of before the failure
- * instead of a later write without an earlier one.
+ * anything more until the guest has read the error bit and clears it, or resets. A guest that
+ * does not look, as OVMF, so keeps the state of before the failure instead of a later write
+ * without an earlier one.
  */
 #include "vmm/chipset/pflash.h"
 
@@ -96,7 +96,8 @@ struct Pflash {
 	Mode mode;
 	Cycle cycle;
 	guint8 status;
-	gboolean is_failed; /* a store; until the status is cleared */
+	gboolean is_failed; /* a store; until the guest has seen it and clears the status */
+	gboolean is_failure_seen;
 
 	/* What has changed and is not stored: a range of one block; none where equal. */
 	guint64 dirty_start;
@@ -184,6 +185,7 @@ void pflash_flush(Pflash *pflash)
 		return;
 	memcpy(pflash->content + block_start(start), pflash->before, PFLASH_BLOCK_SIZE);
 	pflash->is_failed = TRUE;
+	pflash->is_failure_seen = FALSE;
 	pflash->status |= STATUS_PROGRAM_ERROR;
 }
 
@@ -267,9 +269,11 @@ static void expect(Pflash *pflash, Cycle cycle)
 
 static void clear_status(Pflash *pflash)
 {
+	set_mode(pflash, MODE_ARRAY);
+	if (pflash->is_failed && !pflash->is_failure_seen)
+		return;
 	pflash->status = 0;
 	pflash->is_failed = FALSE;
-	set_mode(pflash, MODE_ARRAY);
 }
 
 static void take_command(Pflash *pflash, guint8 command)
@@ -429,6 +433,8 @@ static guint64 pflash_read(void *device, guint64 offset, guint size)
 
 	g_assert(size <= pflash->size && offset <= pflash->size - size);
 	pflash_flush(pflash);
+	if (pflash->mode == MODE_STATUS)
+		pflash->is_failure_seen = TRUE;
 	for (guint i = 0; i < size; i++)
 		value |= (guint64)read_byte(pflash, offset + i) << (i * 8);
 	return value;
