@@ -145,12 +145,12 @@ static void test_bad_topologies(void)
 	} cases[] = {
 		{ { 1, 1, 2, 1 }, 3, "make 2 processors, and the machine has 3" },
 		{ { 1, 1, 2, 2 }, 2, "make 4 processors" },
-		{ { 0, 1, 1, 1 }, 0, "from 1 to 255" },
-		{ { 1, 1, 1, 256 }, 256, "from 1 to 255" },
-		{ { 65536, 65536, 1, 1 }, 0, "from 1 to 255" },
+		{ { 0, 1, 1, 1 }, 0, "from 1 to 254" },
+		{ { 1, 1, 1, 256 }, 256, "from 1 to 254" },
+		{ { 65536, 65536, 1, 1 }, 0, "from 1 to 254" },
 		{ { 16, 16, 16, 16 }, 0, "make 65536 processors" },
-		{ { 255, 255, 255, 255 }, 4228250625u, "APIC id" },
-		{ { 1, 1, 128, 2 }, 256, "APIC id 255: 254 is the most" },
+		{ { 254, 254, 254, 254 }, 4162314256u, "APIC id" },
+		{ { 1, 1, 128, 2 }, 256, "APIC id 255: 253 is the most" },
 		{ { 9, 1, 17, 1 }, 153, "APIC id 272" },
 	};
 

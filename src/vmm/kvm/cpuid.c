@@ -162,7 +162,7 @@ gboolean cpuid_check_topology(const CpuTopology *topology, guint count, GError *
 	guint64 product = 1;
 
 	for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++) {
-		/* None is above 255 then, so that nothing below can wrap. */
+		/* None takes more than 8 bits then, so that nothing below can wrap. */
 		if (numbers[i] < 1 || numbers[i] > CPUID_MAX_APIC_ID + 1) {
 			g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
 				    "a topology's numbers are from 1 to %u", CPUID_MAX_APIC_ID + 1);

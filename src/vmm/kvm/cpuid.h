@@ -32,8 +32,8 @@ typedef struct {
 	gboolean no_pmu;
 } CpuModel;
 
-/* 255 is the broadcast address of xAPIC mode. */
-#define CPUID_MAX_APIC_ID 254
+/* Largest of the guest's. 255 is xAPIC's broadcast address, and 254 is the courier's. */
+#define CPUID_MAX_APIC_ID 253
 
 /*
  * cpuid_check_topology - whether a topology has exactly @count processors, and none of them

@@ -12,7 +12,8 @@
 
 /*
  * The courier's id: the first that no vCPU of the guest can have, whose ids are APIC ids.
- * KVM takes ids below KVM_MAX_VCPU_IDS, which is 1024 or more.
+ * It has to be one that AVIC can address, or KVM refuses the vCPU, or goes without AVIC: 254
+ * is the last (AVIC_MAX_PHYSICAL_ID of arch/x86/include/asm/svm.h).
  */
 #define COURIER_VCPU_ID (CPUID_MAX_APIC_ID + 1)
 
