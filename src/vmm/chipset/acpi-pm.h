@@ -20,6 +20,11 @@
 #define ACPI_PM_TIMER	     (ACPI_PM_BASE + 8)
 #define ACPI_PM_TIMER_SIZE   4
 #define ACPI_PM_TIMER_HZ     3579545
+#define ACPI_PM_GPE0	     (ACPI_PM_BASE + 0x20)
+#define ACPI_PM_GPE0_SIZE    16
+
+/* Global system interrupt of the SCI. */
+#define ACPI_SCI 9
 
 /* What the sleep type of the control register says for S5; the DSDT's \_S5 has the same. */
 #define ACPI_PM_SLEEP_TYPE_S5 0

@@ -5,7 +5,6 @@
 #include <gio/gio.h>
 
 #include "vmm/chipset/acpi-pm.h"
-#include "vmm/chipset/acpi-tables.h"
 #include "vmm/chipset/reset.h"
 #include "vmm/chipset/rtc.h"
 

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm/acpi/acpi-tables.h"
 #include "vmm/boot/boot.h"
 #include "vmm/boot/layout.h"
-#include "vmm/chipset/acpi-tables.h"
 #include "vmm/chipset/chipset.h"
 #include "vmm/log.h"
 #include "vmm/machine/console.h"
@@ -385,6 +385,18 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 	return TRUE;
 }
 
+static GByteArray *make_acpi_tables(Machine *machine, guint vcpus)
+{
+	const AcpiConfig config = {
+		.vcpus = vcpus,
+		.ram_low_end = memory_low_end(machine->memory),
+		.ram_high_end = memory_high_end(machine->memory),
+	};
+	g_autoptr(AcpiImage) image = acpi_tables_new(&config);
+
+	return acpi_image_link(image, BOOT_ACPI_GPA);
+}
+
 static gboolean boot(Machine *machine, GError **error)
 {
 	VcpuBootState state;
@@ -417,7 +429,7 @@ Machine *machine_new(const MachineConfig *config, MachineListener listener, void
 		return NULL;
 
 	machine->command_line = g_strdup(config->command_line);
-	machine->acpi_tables = acpi_tables_new(BOOT_ACPI_GPA, config->vcpus);
+	machine->acpi_tables = make_acpi_tables(machine, config->vcpus);
 	machine->boot = (BootConfig){
 		.kernel_fd = config->kernel_fd,
 		.initrd_fd = config->initrd_fd,
