@@ -2,9 +2,11 @@
 /*
  * smbios.h - the SMBIOS tables: what the machine calls itself
  *
- * DMTF DSP0134, System Management BIOS Reference Specification 2.8: structures of type 0, 1,
- * 2 (where anything of it is given), 3, 4, 11, 16, 17, 19, 32 and 127, and the 32-bit entry
- * point, which every firmware and guest knows; the 64-bit one is not known to old ones.
+ * DMTF DSP0134, System Management BIOS Reference Specification 2.8: structures of type 1, 3,
+ * 4, 16, 17, 19, 32 and 127, those of type 2 and 11 where anything of them is given, and the
+ * 32-bit entry point, which every firmware and guest knows; the 64-bit one is not known to
+ * old ones. Without fields of type 0 there is no such structure: OVMF and SeaBIOS then add
+ * one that says who they are.
  */
 #pragma once
 
@@ -46,6 +48,7 @@ typedef struct {
 	guint sockets;	      /* one type 4 structure each, at most 255 */
 	guint cores;	      /* of a socket */
 	guint threads;	      /* of a core */
+	guint64 processor_id; /* CPUID leaf 1: EAX, and EDX in the upper half; 0: not known */
 	const SmbiosField *fields;
 	guint n_fields;
 } SmbiosConfig;
