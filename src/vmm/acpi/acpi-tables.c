@@ -52,7 +52,7 @@ enum {
 	STATUS_DEVICE = STATUS_HIDDEN_DEVICE | STATUS_SHOWN,
 };
 
-/* The image, and what the RSDT and XSDT are to list. */
+/* The image, and what the XSDT is to list. */
 typedef struct {
 	AcpiImage *image;
 	GByteArray *bytes; /* all tables so far */
@@ -85,7 +85,7 @@ static void seal(TableWriter *writer, guint offset)
 		       offset + G_STRUCT_OFFSET(TableHeader, checksum), offset, header->length);
 }
 
-/* The same for a table that the RSDT and XSDT are to list. */
+/* The same for a table that the XSDT is to list. */
 static void seal_listed(TableWriter *writer, guint offset)
 {
 	seal(writer, offset);
@@ -402,27 +402,26 @@ static void append_ssdt(TableWriter *writer, const AcpiConfig *config)
 	seal_listed(writer, offset);
 }
 
-/* An RSDT or XSDT: the same list, with pointers of 4 or 8 bytes. */
-static guint append_list(TableWriter *writer, const char *signature, guint pointer_size)
+static guint append_xsdt(TableWriter *writer)
 {
-	static const guint8 unknown[8];
+	const guint64 unknown = 0;
 	TableHeader header = { 0 };
 	guint offset;
 
-	init_header(&header, signature, 1);
+	init_header(&header, "XSDT", 1);
 	offset = acpi_image_append(writer->image, &header, sizeof(header));
 	for (guint i = 0; i < writer->listed->len; i++) {
 		guint at = writer->bytes->len;
 
-		append(writer, unknown, pointer_size);
-		acpi_image_point(writer->image, ACPI_PIECE_TABLES, at, pointer_size,
+		append(writer, &unknown, sizeof(unknown));
+		acpi_image_point(writer->image, ACPI_PIECE_TABLES, at, sizeof(unknown),
 				 g_array_index(writer->listed, guint, i));
 	}
 	seal(writer, offset);
 	return offset;
 }
 
-static void make_rsdp(AcpiImage *image, guint rsdt, guint xsdt)
+static void make_rsdp(AcpiImage *image, guint xsdt)
 {
 	const Rsdp rsdp = {
 		.signature = "RSD PTR ",
@@ -433,7 +432,6 @@ static void make_rsdp(AcpiImage *image, guint rsdt, guint xsdt)
 
 	g_byte_array_append(acpi_image_piece(image, ACPI_PIECE_RSDP), (const guint8 *)&rsdp,
 			    sizeof(rsdp));
-	acpi_image_point(image, ACPI_PIECE_RSDP, G_STRUCT_OFFSET(Rsdp, rsdt_address), 4, rsdt);
 	acpi_image_point(image, ACPI_PIECE_RSDP, G_STRUCT_OFFSET(Rsdp, xsdt_address), 8, xsdt);
 	acpi_image_sum(image, ACPI_PIECE_RSDP, G_STRUCT_OFFSET(Rsdp, checksum), 0, RSDP_1_0_SIZE);
 	acpi_image_sum(image, ACPI_PIECE_RSDP, G_STRUCT_OFFSET(Rsdp, extended_checksum), 0,
@@ -467,6 +465,6 @@ AcpiImage *acpi_tables_new(const AcpiConfig *config)
 		append_srat(&writer, config);
 		append_slit(&writer, &config->numa);
 	}
-	make_rsdp(image, append_list(&writer, "RSDT", 4), append_list(&writer, "XSDT", 8));
+	make_rsdp(image, append_xsdt(&writer));
 	return image;
 }

@@ -2,7 +2,7 @@
 /*
  * acpi-tables.h - the ACPI tables that describe the machine
  *
- * ACPI 6.3, chapter 5: RSDP, RSDT, XSDT, FADT, FACS, MADT, SRAT, SLIT, the DSDT compiled from
+ * ACPI 6.3, chapter 5: RSDP, XSDT, FADT, FACS, MADT, SRAT, SLIT, the DSDT compiled from
  * dsdt.asl and an SSDT with what varies between machines; MCFG of the PCI Firmware
  * Specification 3.2, section 4.1.2; HPET of IA-PC HPET 1.0a, section 3.2.4; WAET of
  * Microsoft's Windows ACPI Emulated Devices Table 1.0.
