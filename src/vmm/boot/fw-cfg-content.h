@@ -50,8 +50,11 @@ typedef struct FwCfgContent FwCfgContent;
 /*
  * fw_cfg_content_new - add everything to @fw
  *
- * @config->describe_acpi is called here too, and may describe no more tables later on than a
- * machine with the same processors, cells and HPET can have.
+ * @config: nothing of it is kept but the descriptors of kernel and initrd
+ *
+ * @config->describe_acpi is called here too, and each time that firmware reads the tables,
+ * with the device lock held. What it finds in @acpi is what follows from @config; it adds
+ * where firmware has put things, and which devices there are, which stay the same ones.
  *
  * Return: what the device's files come from: it has to outlive the last access of the guest.
  * NULL with @error set where the kernel is none or does not fit, a file cannot be read or
