@@ -287,6 +287,40 @@ static guint64 ssdt_number(const Linked *linked, const char *name)
 	g_error("no %s in the SSDT", name);
 }
 
+/* Return: where the package ends whose length is at @offset. */
+static guint package_end(const Table *table, guint offset)
+{
+	const guint8 *data = table->data + offset;
+
+	/* Four bytes: the number of those that follow, four bits, and eight bits of each. */
+	g_assert_cmphex(data[0] & 0xf0, ==, 0xc0);
+	return offset + ((data[0] & 0xf) | get(data, 1, 3) << 4);
+}
+
+/* ACPICA forgives lengths that are wrong; others may not. */
+static void test_scopes_end_where_the_next_begins(void)
+{
+	AcpiConfig config = full_config();
+	Linked linked = link_at(&config, GPA);
+	Table ssdt = need_table(&linked, "SSDT");
+	guint offset = 36, last = 0, devices = 0;
+
+	while (offset < ssdt.length) {
+		g_assert_cmphex(ssdt.data[offset], ==, 0x10); /* ScopeOp */
+		last = offset;
+		offset = package_end(&ssdt, offset + 1);
+	}
+	g_assert_cmpuint(offset, ==, ssdt.length);
+	/* The last one is \_SB, with the processors. */
+	for (offset = last + 1 + 4 + 5; offset < ssdt.length; devices++) {
+		g_assert_cmphex(get(ssdt.data, offset, 2), ==, 0x825b); /* DeviceOp */
+		offset = package_end(&ssdt, offset + 2);
+	}
+	g_assert_cmpuint(offset, ==, ssdt.length);
+	g_assert_cmpuint(devices, ==, config.vcpus);
+	g_byte_array_unref(linked.bytes);
+}
+
 static void assert_window(const AcpiConfig *config, const char *base, const char *length,
 			  guint64 start, guint64 end)
 {
@@ -557,6 +591,30 @@ static void assert_clean(const char *name, const char *said)
 		g_error("%s: %s", name, said);
 }
 
+static char *read_file(const Disassembly *disassembly, const char *name, const char *suffix,
+		       gsize *size)
+{
+	g_autofree char *base = g_strndup(name, strcspn(name, "."));
+	g_autofree char *file = g_strconcat(base, suffix, NULL);
+	g_autofree char *path = g_build_filename(disassembly->folder, file, NULL);
+	g_autoptr(GError) error = NULL;
+	char *content;
+
+	g_file_get_contents(path, &content, size, &error);
+	g_assert_no_error(error);
+	return content;
+}
+
+/* But for the header, in which the compiler says who it is, it is the table that it was. */
+static void assert_same_table(const Disassembly *disassembly, const char *name)
+{
+	gsize size, compiled_size;
+	g_autofree char *table = read_file(disassembly, name, ".dat", &size);
+	g_autofree char *compiled = read_file(disassembly, name, ".aml", &compiled_size);
+
+	g_assert_cmpmem(table + 36, size - 36, compiled + 36, compiled_size - 36);
+}
+
 /* What is decompiled has to compile again too. */
 static void disassemble(const Disassembly *disassembly, const char *name)
 {
@@ -571,6 +629,9 @@ static void disassemble(const Disassembly *disassembly, const char *name)
 	g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
 	compiled = run(disassembly, compile);
 	assert_clean(source, compiled);
+	/* The compiler has shorter ways to write AML than those that do not depend on values. */
+	if (!g_str_equal(name, "dsdt.dat") && !g_str_equal(name, "ssdt.dat"))
+		assert_same_table(disassembly, name);
 }
 
 static void test_iasl(gconstpointer data)
@@ -649,6 +710,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/acpi/processors", test_processors);
 	g_test_add_func("/acpi/numa", test_numa);
 	g_test_add_func("/acpi/numa-distances", test_numa_distances);
+	g_test_add_func("/acpi/scopes-end-where-the-next-begins",
+			test_scopes_end_where_the_next_begins);
 	g_test_add_func("/acpi/windows/go-around-the-ecam", test_windows_go_around_the_ecam);
 	g_test_add_func("/acpi/windows/above-4-gib", test_window_above_4_gib);
 	g_test_add_func("/acpi/size-does-not-depend-on-addresses",

@@ -62,7 +62,7 @@ struct FwCfg {
 	/* What is read of the selected item's file. */
 	guint8 *piece;
 	guint32 piece_offset;
-	guint32 piece_size; /* 0: nothing */
+	guint32 piece_size;  /* 0: nothing */
 	gboolean has_warned; /* since the reset: a guest could fill the log otherwise */
 };
 
