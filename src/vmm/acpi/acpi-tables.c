@@ -19,6 +19,7 @@
 #include "vmm/acpi/dsdt.hex"
 #include "vmm/acpi/table-layout.h"
 #include "vmm/chipset/acpi-pm.h"
+#include "vmm/chipset/hpet.h"
 #include "vmm/chipset/reset.h"
 #include "vmm/chipset/rtc.h"
 
@@ -28,13 +29,11 @@
 #define CREATOR_ID     "GMEM"
 #define LOCAL_APIC_GPA 0xfee00000u
 #define IO_APIC_GPA    0xfec00000u
-#define HPET_GPA       0xfed00000u
 #define HIGH_RAM_START (1ull << 32)
 #define GIB	       (1ull << 30)
 #define MIB	       (1ull << 20)
 
 /* The ICH9's HPET: revision 1, three timers of 64 bits, legacy replacement routing. */
-#define HPET_BLOCK_ID 0x8086a201
 
 /* Longer than any latency that ACPI allows: the processors have no such state. */
 #define NO_C2_LATENCY  101
@@ -216,11 +215,11 @@ static void append_mcfg(TableWriter *writer, const AcpiConfig *config)
 
 static void append_hpet(TableWriter *writer)
 {
-	Hpet hpet = {
+	HpetTable hpet = {
 		.event_timer_block_id = HPET_BLOCK_ID,
 		.base_address = {
 			.address_space_id = ADDRESS_SPACE_MEMORY,
-			.address = HPET_GPA,
+			.address = HPET_ADDRESS,
 		},
 	};
 

@@ -271,7 +271,7 @@ typedef struct __attribute__((packed)) {
 	guint8 hpet_number;
 	guint16 minimum_tick;
 	guint8 page_protection;
-} Hpet;
+} HpetTable;
 
 /* Windows ACPI Emulated Devices Table 1.0. */
 typedef struct __attribute__((packed)) {

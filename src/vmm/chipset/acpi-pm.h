@@ -24,8 +24,6 @@
 #define ACPI_PM_GPE0	     (ACPI_PM_BASE + 0x20)
 #define ACPI_PM_GPE0_SIZE    16 /* status, enable: eight bytes each */
 #define ACPI_PM_TIMER_HZ     3579545
-#define ACPI_PM_GPE0	     (ACPI_PM_BASE + 0x20)
-#define ACPI_PM_GPE0_SIZE    16
 
 /* Global system interrupt of the SCI. */
 #define ACPI_SCI 9

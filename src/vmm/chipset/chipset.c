@@ -349,16 +349,9 @@ void chipset_set_up(Chipset *chipset)
 	write_config(chipset, LPC_DEVFN, ICH9_LPC_ACPI_CNTL, 1, ICH9_LPC_ACPI_ENABLE);
 }
 
-void chipset_find_ecam(Chipset *chipset, guint64 *base, guint *buses)
+void chipset_find_ecam(Chipset *chipset, guint64 *base, guint64 *size)
 {
-	PciBus *root = pci_host_root_bus(chipset->pci);
-	guint32 low = pci_bus_read_config(root, 0, HOST_DEVFN, PCI_HOST_PCIEXBAR, 4);
-	guint32 high = pci_bus_read_config(root, 0, HOST_DEVFN, PCI_HOST_PCIEXBAR + 4, 4);
-	guint length = low >> 1 & 3;
-
-	/* 256, 128 or 64 buses; the fourth value is reserved. */
-	*buses = low & ECAM_ENABLE && length < 3 ? 256u >> length : 0;
-	*base = *buses ? ((guint64)high << 32 | low) & ~((guint64)*buses * MIB - 1) : 0;
+	pci_host_find_ecam(chipset->pci, base, size);
 }
 
 void chipset_press_power_button(Chipset *chipset)

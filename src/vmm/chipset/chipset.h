@@ -76,11 +76,8 @@ void chipset_reset(Chipset *chipset);
  */
 void chipset_set_up(Chipset *chipset);
 
-/*
- * chipset_find_ecam - where PCI's extended configuration space is now
- * @buses: of 1 MiB each; 0 where it is disabled
- */
-void chipset_find_ecam(Chipset *chipset, guint64 *base, guint *buses);
+/* Where PCI's extended configuration space is now; of @size 0 while it is disabled. */
+void chipset_find_ecam(Chipset *chipset, guint64 *base, guint64 *size);
 
 void chipset_press_power_button(Chipset *chipset);
 

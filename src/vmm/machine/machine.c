@@ -15,6 +15,7 @@
 #include "vmm/machine/firmware.h"
 #include "vmm/machine/host-timer.h"
 #include "vmm/machine/requests.h"
+#include "vmm/pci/pci-host.h"
 
 /* How long a page that the host touched stays shared, at least. */
 #define RECLAIM_SECONDS 2
@@ -501,9 +502,11 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 static void describe_acpi(void *opaque, AcpiConfig *acpi)
 {
 	Machine *machine = opaque;
+	guint64 ecam_size;
 
 	*acpi = machine->acpi.config;
-	chipset_find_ecam(machine->chipset, &acpi->ecam_base, &acpi->ecam_buses);
+	chipset_find_ecam(machine->chipset, &acpi->ecam_base, &ecam_size);
+	acpi->ecam_buses = ecam_size / PCI_ECAM_BUS_SIZE;
 }
 
 static gboolean make_firmware(Machine *machine, const MachineConfig *config, GError **error)

@@ -63,6 +63,8 @@ enum {
 
 struct PciHost {
 	PciHostConfig config;
+	guint64 ecam_base; /* where PCIEXBAR says */
+	guint64 ecam_size; /* 0 while it is disabled */
 	PciBus *root;
 	PciFunction *mch;
 	BusWindow *address_window;
@@ -170,8 +172,15 @@ static void update_ecam(PciHost *host)
 	guint length = low >> PCIEXBAR_LENGTH_SHIFT & PCIEXBAR_LENGTH_MASK;
 
 	pci_function_change(host->mch, PCI_HOST_PCIEXBAR, 4, masked[length], 0);
-	bus_move_window(host->ecam_window, high << 32 | (low & PCIEXBAR_ADDRESS & ~masked[length]),
-			low & PCIEXBAR_ENABLE ? sizes[length] : 0);
+	host->ecam_base = high << 32 | (low & PCIEXBAR_ADDRESS & ~masked[length]);
+	host->ecam_size = low & PCIEXBAR_ENABLE ? sizes[length] : 0;
+	bus_move_window(host->ecam_window, host->ecam_base, host->ecam_size);
+}
+
+void pci_host_find_ecam(const PciHost *host, guint64 *base, guint64 *size)
+{
+	*base = host->ecam_base;
+	*size = host->ecam_size;
 }
 
 /* The MCH's own registers */

@@ -25,6 +25,9 @@
 #define PCI_HOST_SMRAM	      0x9d
 #define PCI_HOST_ESMRAMC      0x9e
 
+/* Of extended configuration space, a bus takes so much. */
+#define PCI_ECAM_BUS_SIZE 0x100000ull
+
 /* The areas from 0xc0000 to 1 MiB that read as RAM or not, each for itself. */
 #define PCI_HOST_RAM_SEGMENTS 13
 
@@ -57,6 +60,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PciHost, pci_host_free)
 
 /* Bus 0, owned by the host bridge. */
 PciBus *pci_host_root_bus(PciHost *host);
+
+/* Where configuration space is in memory now; of @size 0 while it is disabled. */
+void pci_host_find_ecam(const PciHost *host, guint64 *base, guint64 *size);
 
 /* Resets the host bridge and every function of its buses. */
 void pci_host_reset(PciHost *host);
