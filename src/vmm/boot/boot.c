@@ -65,15 +65,9 @@ static gboolean populate_command_line(Memory *memory, const BzImage *image,
 				      const char *command_line, GError **error)
 {
 	gsize length = strlen(command_line);
-	gsize limit = MIN(image->header.cmdline_size, BOOT_COMMAND_LINE_SIZE - 1);
 
-	if (length > limit) {
-		g_set_error(
-			error, BOOT_ERROR, BOOT_ERROR_FIT,
-			"kernel command line of %zu bytes: this kernel takes %zu (cmdline_size)",
-			length, limit);
+	if (!bzimage_check_command_line(image, length, BOOT_COMMAND_LINE_SIZE, error))
 		return FALSE;
-	}
 	return memory_populate(memory, BOOT_COMMAND_LINE_GPA, command_line, length + 1, error);
 }
 

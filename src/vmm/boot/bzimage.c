@@ -152,3 +152,15 @@ gboolean bzimage_parse(const guint8 *data, guint64 file_size, BzImage *image, GE
 	       check_entry(&image->header, error) && find_payload(file_size, image, error) &&
 	       find_place(image, error);
 }
+
+gboolean bzimage_check_command_line(const BzImage *image, gsize length, gsize room, GError **error)
+{
+	gsize limit = MIN(image->header.cmdline_size, room - 1);
+
+	if (length <= limit)
+		return TRUE;
+	g_set_error(error, BOOT_ERROR, BOOT_ERROR_FIT,
+		    "kernel command line of %zu bytes: this kernel takes %zu (cmdline_size)",
+		    length, limit);
+	return FALSE;
+}

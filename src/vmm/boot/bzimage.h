@@ -39,3 +39,10 @@ typedef struct {
  * @file_size: bytes
  */
 gboolean bzimage_parse(const guint8 *data, guint64 file_size, BzImage *image, GError **error);
+
+/*
+ * bzimage_check_command_line - whether a kernel takes a command line
+ * @length: bytes without the terminating zero
+ * @room:   bytes with it, where the line is put
+ */
+gboolean bzimage_check_command_line(const BzImage *image, gsize length, gsize room, GError **error);

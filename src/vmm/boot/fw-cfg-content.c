@@ -207,15 +207,9 @@ static gboolean add_command_line(FwCfg *fw, const BzImage *image, const char *co
 {
 	g_autoptr(GBytes) content = NULL;
 	gsize length = strlen(command_line);
-	gsize limit = MIN(image->header.cmdline_size, LOW_PARTS_END - COMMAND_LINE_GPA - 1);
 
-	if (length > limit) {
-		g_set_error(
-			error, BOOT_ERROR, BOOT_ERROR_FIT,
-			"kernel command line of %zu bytes: this kernel takes %zu (cmdline_size)",
-			length, limit);
+	if (!bzimage_check_command_line(image, length, LOW_PARTS_END - COMMAND_LINE_GPA, error))
 		return FALSE;
-	}
 	content = g_bytes_new(command_line, length + 1);
 	fw_cfg_add_u32(fw, FW_CFG_CMDLINE_ADDR, COMMAND_LINE_GPA);
 	fw_cfg_add_u32(fw, FW_CFG_CMDLINE_SIZE, length + 1);

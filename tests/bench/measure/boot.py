@@ -33,6 +33,11 @@ MACHINES = {
 }
 
 
+def conversion_seconds(conversions):
+    """Time in conversions, of which some waits for other threads."""
+    return sum(counter["time-ns"] for counter in conversions["conversions"].values()) / 1e9
+
+
 class Round:
     """One boot: seconds to the first message of the kernel and to LINE, and memory then."""
 
@@ -49,9 +54,7 @@ class Round:
                 self.conversions = machine.qmp.conversions()
 
     def conversion_seconds(self):
-        """Time in conversions, of which some waits for other threads."""
-        return sum(counter["time-ns"]
-                   for counter in self.conversions["conversions"].values()) / 1e9
+        return conversion_seconds(self.conversions)
 
     def host_touches(self):
         return sum(counter["count"] for (_, cause), counter in

@@ -11,7 +11,7 @@ import time
 
 from support.vmm import GUEST, INITRD, KERNEL, Vmm
 
-from .boot import COMMAND_LINE, LINE, MACHINES, NAMES
+from .boot import COMMAND_LINE, LINE, MACHINES, NAMES, conversion_seconds
 from .emulated import Retries
 from .qemu import Qemu
 from .table import ratio, row
@@ -85,11 +85,6 @@ class Round:
             if machine.__class__ is not Qemu:
                 self.conversions = machine.qmp.conversions()
 
-    def conversion_seconds(self):
-        """Time in conversions, of which some waits for other threads."""
-        return sum(counter["time-ns"]
-                   for counter in self.conversions["conversions"].values()) / 1e9
-
     def count(self):
         return sum(counter["count"] for counter in self.conversions["conversions"].values())
 
@@ -118,7 +113,7 @@ def _compare(what, machines, patterns, quick, retries):
         row("firmware", f"{what}: conversions", "",
             [each.count() for each in rounds["protected"]]),
         row("firmware", f"{what}: time in conversions", "ms",
-            [1000 * each.conversion_seconds() for each in rounds["protected"]]),
+            [1000 * conversion_seconds(each.conversions) for each in rounds["protected"]]),
     ]
 
 
