@@ -1,0 +1,971 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * machine-fuzz.c - libFuzzer target: a guest that reads and writes all that a machine has
+ *
+ * Theory of operation
+ *
+ * The machine is whole but for processors and KVM: the chipset with its PCI, two units of
+ * flash and fw_cfg with a kernel and ACPI tables, over an array for RAM. The input's first
+ * byte says what the machine lacks, the rest is a list of steps of a fixed size: accesses to
+ * ports, to memory and to configuration space, of every width and most of them where
+ * something is, and what comes from the other side meanwhile: time, deadlines, input on a
+ * serial line, the power button, a store that fails, a reset.
+ *
+ * After each step the state that a guest can see has to make sense: what PAM says is what the
+ * host was told, no register of SMM's is there, memory-mapped configuration space is where
+ * PCIEXBAR says and is the same as at the ports, reads of nothing are all ones. And on the
+ * way: interrupt lines hear of changes only, deadlines that are over do not come back, flash
+ * stores what it has said is stored and nothing else, fw_cfg hands out its items and nothing
+ * behind them.
+ *
+ *     machine-fuzz CORPUS
+ */
+#include <asm/bootparam.h>
+#include <linux/pci_regs.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fw-cfg-model.h"
+#include "vmm/boot/fw-cfg-content.h"
+#include "vmm/chipset/acpi-pm.h"
+#include "vmm/chipset/chipset.h"
+#include "vmm/chipset/debug-console.h"
+#include "vmm/chipset/hpet.h"
+#include "vmm/chipset/i8042.h"
+#include "vmm/chipset/ich9-lpc.h"
+#include "vmm/chipset/pflash.h"
+#include "vmm/chipset/reset.h"
+#include "vmm/pci/pci-host.h"
+
+#define MIB		(1ull << 20)
+#define RAM_SIZE	(2 * MIB) /* where DMA finds any */
+#define RAM_LOW_END	(64 * MIB)
+#define RAM_HIGH_END	(5ull << 30)
+#define DEBUG_EXIT_PORT 0xf4
+#define ISA_INPUTS	24
+
+#define FLASH_END	(1ull << 32)
+#define CODE_SIZE	(2 * PFLASH_BLOCK_SIZE)
+#define CODE_START	(FLASH_END - CODE_SIZE)
+#define VARIABLES_SIZE	(3 * PFLASH_BLOCK_SIZE)
+#define VARIABLES_START (CODE_START - VARIABLES_SIZE)
+
+#define MCH_ID		0x29c08086u
+#define ECAM_MASK	(PCI_CFG_SPACE_EXP_SIZE - 1)
+#define CONFIG_ENABLE	(1u << 31)
+#define LPC_DEVFN	PCI_DEVFN(ICH9_LPC_SLOT, ICH9_LPC_FUNCTION)
+
+#define KERNEL_SECTORS	2
+#define KERNEL_SIZE	((KERNEL_SECTORS + 1) * 512 + 4096)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What a machine can lack; and one that firmware has been through. */
+enum {
+	WITHOUT_HPET = 1 << 0,
+	WITHOUT_SECOND_SERIAL = 1 << 1,
+	WITHOUT_DEBUG_CONSOLE = 1 << 2,
+	WITHOUT_KERNEL = 1 << 3,
+	WITHOUT_ROOT_PORTS = 1 << 4,
+	SET_UP = 1 << 5,
+};
+
+typedef struct __attribute__((packed)) {
+	guint8 action;
+	guint8 where;
+	guint16 offset;
+	guint64 value;
+} Step;
+
+typedef struct {
+	gint64 now;
+	gint64 deadline;
+} Clock;
+
+typedef struct {
+	Pflash *pflash;
+	guint8 *content;
+	guint8 *durable;
+	gsize size;
+	gboolean is_array;
+	gboolean is_readonly;
+	gboolean is_broken;
+} Unit;
+
+typedef struct {
+	guint flags;
+	Chipset *chipset;
+	Clock rtc_clock, pm_clock, hpet_clock;
+	Unit code, variables;
+	FwCfgModel fw_cfg;
+	FwCfgContent *content;
+
+	gboolean levels[ISA_INPUTS];
+	guint32 ram_segments;
+	guint64 n_transmitted;
+	guint64 n_written;
+} World;
+
+static const PcieRootPortConfig root_ports[] = {
+	{ .slot = 2, .number = 0, .is_multifunction = TRUE, .port = 1, .chassis = 1 },
+	{ .slot = 2, .number = 1, .port = 2, .chassis = 2 },
+	{ .slot = 28, .number = 0, .port = 3, .chassis = 8191 },
+};
+
+/* The host */
+
+static void set_interrupt(void *opaque, guint gsi, gboolean level)
+{
+	World *world = opaque;
+
+	g_assert_cmpuint(gsi, <, G_N_ELEMENTS(world->levels));
+	g_assert_cmpint(world->levels[gsi], !=, level);
+	world->levels[gsi] = level;
+}
+
+static void send_msi(void *opaque, guint64 address, guint32 data)
+{
+	(void)opaque;
+	g_assert_cmphex(address & 3, ==, 0);
+	g_assert_cmphex(data, <=, G_MAXUINT16);
+}
+
+static void set_ram_segments(void *opaque, guint32 ram)
+{
+	World *world = opaque;
+
+	g_assert_cmphex(ram >> PCI_HOST_RAM_SEGMENTS, ==, 0);
+	world->ram_segments = ram;
+}
+
+static void ignore(void *opaque)
+{
+	(void)opaque;
+}
+
+static void debug_exit(void *opaque, guint32 value)
+{
+	(void)opaque;
+	(void)value;
+}
+
+static const ChipsetHost host = {
+	.set_interrupt = set_interrupt,
+	.send_msi = send_msi,
+	.set_ram_segments = set_ram_segments,
+	.reset = ignore,
+	.power_off = ignore,
+	.debug_exit = debug_exit,
+};
+
+static void transmit(void *opaque, guint8 byte)
+{
+	(void)byte;
+	((World *)opaque)->n_transmitted++;
+}
+
+static const SerialBackend serial_backend = { .transmit = transmit, .receive_room = ignore };
+
+static gint64 clock_now(void *opaque)
+{
+	return ((Clock *)opaque)->now;
+}
+
+static void clock_arm(void *opaque, gint64 deadline)
+{
+	((Clock *)opaque)->deadline = deadline;
+}
+
+static DeviceTimer clock_timer(Clock *clock)
+{
+	clock->deadline = DEVICE_TIMER_NEVER;
+	return (DeviceTimer){ .now = clock_now, .arm = clock_arm, .opaque = clock };
+}
+
+/* RAM: one array for all inputs, of which only what was written is cleared. */
+
+static guint8 ram[RAM_SIZE];
+static guint64 ram_dirty_end;
+
+static gboolean read_ram(void *opaque, guint64 gpa, void *data, gsize size)
+{
+	(void)opaque;
+	if (gpa > RAM_SIZE || size > RAM_SIZE - gpa)
+		return FALSE;
+	memcpy(data, ram + gpa, size);
+	return TRUE;
+}
+
+static gboolean write_ram(void *opaque, guint64 gpa, const void *data, gsize size)
+{
+	(void)opaque;
+	if (gpa > RAM_SIZE || size > RAM_SIZE - gpa)
+		return FALSE;
+	memcpy(ram + gpa, data, size);
+	ram_dirty_end = MAX(ram_dirty_end, gpa + size);
+	return TRUE;
+}
+
+static const DeviceMemory ram_memory = { .read = read_ram, .write = write_ram };
+
+/* Flash */
+
+static void set_readable(void *opaque, gboolean is_array)
+{
+	Unit *unit = opaque;
+
+	g_assert_cmpint(is_array, !=, unit->is_array);
+	unit->is_array = is_array;
+}
+
+static gboolean store(void *opaque, guint64 offset, gsize size)
+{
+	Unit *unit = opaque;
+
+	g_assert_false(unit->is_readonly);
+	g_assert_cmpuint(size, >, 0);
+	g_assert_cmpuint(offset + size, <=, unit->size);
+	g_assert_cmpuint(offset / PFLASH_BLOCK_SIZE, ==, (offset + size - 1) / PFLASH_BLOCK_SIZE);
+	if (!unit->is_broken)
+		memcpy(unit->durable + offset, unit->content + offset, size);
+	return !unit->is_broken;
+}
+
+static const PflashHost pflash_host = { .set_readable = set_readable, .store = store };
+
+static void check_durable(const Unit *unit)
+{
+	g_assert_cmpmem(unit->durable, unit->size, unit->content, unit->size);
+}
+
+static void unit_start(Unit *unit, Bus *mmio, guint64 start, gsize size, gboolean is_readonly)
+{
+	unit->content = g_malloc0(size);
+	unit->durable = g_malloc0(size);
+	unit->size = size;
+	unit->is_array = TRUE;
+	unit->is_readonly = is_readonly;
+	unit->pflash = pflash_new(unit->content, size, is_readonly, &pflash_host, unit);
+	bus_add(mmio, start, size, "flash", &pflash_operations, unit->pflash);
+}
+
+static void unit_end(Unit *unit)
+{
+	pflash_free(unit->pflash);
+	g_free(unit->durable);
+	g_free(unit->content);
+}
+
+static void unit_reset(Unit *unit)
+{
+	pflash_reset(unit->pflash);
+	g_assert_true(unit->is_array);
+	check_durable(unit);
+}
+
+/* fw_cfg */
+
+static void put(guint8 *file, guint offset, guint size, guint64 value)
+{
+	value = GUINT64_TO_LE(value);
+	memcpy(file + offset, &value, size);
+}
+
+/* A kernel of which no two bytes in a row are alike, behind a header that says what it must. */
+static int make_kernel(void)
+{
+	const guint header = offsetof(struct boot_params, hdr);
+	guint8 file[KERNEL_SIZE];
+	int fd = memfd_create("kernel", MFD_CLOEXEC);
+
+	for (guint i = 0; i < sizeof(file); i++)
+		file[i] = i % 251 + 1;
+	put(file, header + offsetof(struct setup_header, setup_sects), 1, KERNEL_SECTORS);
+	put(file, header + offsetof(struct setup_header, syssize), 4, 4096 / 16);
+	put(file, header + offsetof(struct setup_header, boot_flag), 2, 0xaa55);
+	put(file, header + offsetof(struct setup_header, jump), 2, 0x6aeb);
+	memcpy(file + header + offsetof(struct setup_header, header), "HdrS", 4);
+	put(file, header + offsetof(struct setup_header, version), 2, 0x020f);
+	put(file, header + offsetof(struct setup_header, loadflags), 1, LOADED_HIGH);
+	put(file, header + offsetof(struct setup_header, xloadflags), 2, XLF_KERNEL_64);
+	put(file, header + offsetof(struct setup_header, initrd_addr_max), 4, 0x7fffffff);
+	put(file, header + offsetof(struct setup_header, kernel_alignment), 4, 2 * MIB);
+	put(file, header + offsetof(struct setup_header, cmdline_size), 4, 2047);
+	put(file, header + offsetof(struct setup_header, pref_address), 8, 16 * MIB);
+	put(file, header + offsetof(struct setup_header, init_size), 4, MIB);
+	g_assert_cmpint(write(fd, file, sizeof(file)), ==, sizeof(file));
+	return fd;
+}
+
+static void describe_acpi(void *opaque, AcpiConfig *acpi)
+{
+	World *world = opaque;
+
+	acpi->physical_address_bits = 40;
+	acpi->has_com2 = !(world->flags & WITHOUT_SECOND_SERIAL);
+	acpi->has_hpet = !(world->flags & WITHOUT_HPET);
+	chipset_find_ecam(world->chipset, &acpi->ecam_base, &acpi->ecam_buses);
+}
+
+/* Return: what comes to @memory when the guest asks for it by DMA. */
+static FwCfg *make_fw_cfg(World *world, const DeviceMemory *memory, FwCfgContent **content)
+{
+	static int kernel_fd;
+	static const SmbiosConfig smbios = {
+		.ram_low_end = RAM_LOW_END,
+		.ram_high_end = RAM_HIGH_END,
+		.sockets = 2,
+		.cores = 1,
+		.threads = 1,
+	};
+	FwCfgContentConfig config = {
+		.ram_low_end = RAM_LOW_END,
+		.ram_high_end = RAM_HIGH_END,
+		.vcpus = 2,
+		.smbios = &smbios,
+		.boot_fail_wait = -1,
+		.kernel_fd = -1,
+		.initrd_fd = -1,
+		.option_rom_fd = -1,
+		.command_line = "console=ttyS0",
+		.describe_acpi = describe_acpi,
+		.opaque = world,
+	};
+	FwCfg *fw = fw_cfg_new(memory);
+
+	if (!kernel_fd)
+		kernel_fd = make_kernel();
+	/* A kernel does for an initrd and an option ROM as well: nobody looks into those. */
+	if (!(world->flags & WITHOUT_KERNEL))
+		config.kernel_fd = config.initrd_fd = config.option_rom_fd = kernel_fd;
+	*content = fw_cfg_content_new(fw, &config, NULL);
+	g_assert_nonnull(*content);
+	return fw;
+}
+
+static const FwCfgItems *learn_items(World *world)
+{
+	static FwCfgItems *learnt[2];
+	FwCfgItems **items = &learnt[world->flags & WITHOUT_KERNEL ? 0 : 1];
+
+	if (!*items) {
+		FwCfgContent *content = NULL;
+		g_autoptr(FwCfg) fw = make_fw_cfg(world, &ram_memory, &content);
+
+		*items = fw_cfg_model_learn(fw);
+		fw_cfg_content_free(content);
+	}
+	return *items;
+}
+
+static void add_fw_cfg(World *world)
+{
+	const DeviceMemory memory = fw_cfg_model_memory(&world->fw_cfg);
+
+	world->fw_cfg.items = learn_items(world);
+	world->fw_cfg.memory = ram_memory;
+	world->fw_cfg.fw = make_fw_cfg(world, &memory, &world->content);
+	fw_cfg_model_reset(&world->fw_cfg);
+	bus_add(chipset_ports(world->chipset), FW_CFG_PORT, FW_CFG_PORTS, "fw_cfg",
+		&fw_cfg_model_operations, &world->fw_cfg);
+}
+
+/* Configuration space, as the guest has it at the ports */
+
+/* Leaves the address register as the guest has it. */
+static guint32 read_config(World *world, guint bus, guint devfn, guint reg, guint size)
+{
+	Bus *ports = chipset_ports(world->chipset);
+	guint32 address = bus_read(ports, PCI_HOST_ADDRESS_PORT, 4);
+	guint32 value;
+
+	bus_write(ports, PCI_HOST_ADDRESS_PORT, 4,
+		  CONFIG_ENABLE | bus << 16 | devfn << 8 | (reg & ~3u));
+	value = bus_read(ports, PCI_HOST_DATA_PORT + (reg & 3), size);
+	bus_write(ports, PCI_HOST_ADDRESS_PORT, 4, address);
+	return value;
+}
+
+static gboolean is_function(const World *world, guint bus, guint devfn)
+{
+	if (bus != 0)
+		return FALSE;
+	for (guint i = 0; i < G_N_ELEMENTS(root_ports); i++) {
+		if (devfn == PCI_DEVFN(root_ports[i].slot, root_ports[i].number))
+			return !(world->flags & WITHOUT_ROOT_PORTS);
+	}
+	return devfn == 0 || devfn == LPC_DEVFN;
+}
+
+static guint32 rcba(World *world)
+{
+	return read_config(world, 0, LPC_DEVFN, ICH9_LPC_RCBA, 4);
+}
+
+/* The PM block's first port, or 0. */
+static guint pm_base(World *world)
+{
+	guint control = read_config(world, 0, LPC_DEVFN, ICH9_LPC_ACPI_CNTL, 1);
+
+	return control & ICH9_LPC_ACPI_ENABLE ?
+		       read_config(world, 0, LPC_DEVFN, ICH9_LPC_PMBASE, 2) & 0xff80 :
+		       0;
+}
+
+/* What a step is about */
+
+static guint choose_width(const Step *step)
+{
+	static const guint widths[] = { 1, 1, 1, 1, 2, 2, 2, 4, 4, 4, 4, 8, 8, 3, 5, 7 };
+
+	return widths[step->action >> 4];
+}
+
+static guint16 choose_port(World *world, const Step *step)
+{
+	static const guint16 ports[] = {
+		0x70,
+		0x71,
+		0x3f8,
+		0x3f9,
+		0x3fa,
+		0x3fb,
+		0x3fc,
+		0x3fd,
+		0x3fe,
+		0x3ff,
+		0x2f8,
+		0x2f9,
+		0x2fa,
+		0x2fb,
+		0x2fc,
+		0x2fd,
+		PCI_HOST_ADDRESS_PORT,
+		PCI_HOST_ADDRESS_PORT,
+		PCI_HOST_DATA_PORT,
+		PCI_HOST_DATA_PORT + 1,
+		PCI_HOST_DATA_PORT + 2,
+		PCI_HOST_DATA_PORT + 3,
+		FW_CFG_PORT,
+		FW_CFG_PORT + 1,
+		FW_CFG_PORT + 4,
+		FW_CFG_PORT + 8,
+		RESET_CONTROL_PORT,
+		I8042_DATA_PORT,
+		I8042_DATA_PORT,
+		I8042_COMMAND_PORT,
+		I8042_COMMAND_PORT,
+		I8042_SYSTEM_CONTROL_PORT,
+		DEBUG_CONSOLE_PORT,
+		DEBUG_EXIT_PORT,
+	};
+
+	if (step->where < 160)
+		return ports[step->where % G_N_ELEMENTS(ports)];
+	if (step->where < 220)
+		return pm_base(world) + step->offset % ACPI_PM_SIZE;
+	return step->offset;
+}
+
+static guint choose_devfn(const Step *step)
+{
+	static const guint8 devfns[] = {
+		0, LPC_DEVFN, PCI_DEVFN(2, 0), PCI_DEVFN(2, 1), PCI_DEVFN(28, 0),
+	};
+
+	return step->where & 0x80 ? step->where << 1 | (step->offset >> 15) :
+				    devfns[step->where % G_N_ELEMENTS(devfns)];
+}
+
+/* Half of them registers of which something depends. */
+static guint choose_register(const Step *step)
+{
+	static const guint8 registers[] = {
+		PCI_COMMAND,
+		PCI_BASE_ADDRESS_0,
+		PCI_PRIMARY_BUS,
+		PCI_SECONDARY_BUS,
+		PCI_SUBORDINATE_BUS,
+		PCI_BRIDGE_CONTROL,
+		PCI_HOST_PCIEXBAR,
+		PCI_HOST_PCIEXBAR + 4,
+		PCI_HOST_PAM0,
+		PCI_HOST_PAM0 + 2,
+		PCI_HOST_PAM0 + 4,
+		PCI_HOST_PAM0 + 6,
+		PCI_HOST_SMRAM,
+		PCI_HOST_ESMRAMC,
+		ICH9_LPC_PMBASE,
+		ICH9_LPC_ACPI_CNTL,
+		ICH9_LPC_PIRQA_ROUT,
+		ICH9_LPC_PIRQE_ROUT,
+		ICH9_LPC_PMCON_LOCK,
+		ICH9_LPC_RCBA,
+		/* A root port's slot control, root control, MSI and power management. */
+		0x40 + PCI_EXP_SLTCTL,
+		0x40 + PCI_EXP_SLTSTA,
+		0x40 + PCI_EXP_RTCTL,
+		0x7c + PCI_MSI_FLAGS,
+		0x7c + PCI_MSI_ADDRESS_LO,
+		0x8c + PCI_PM_CTRL,
+	};
+
+	return step->offset & 0x4000 ? registers[step->offset % G_N_ELEMENTS(registers)] :
+				       step->offset & ECAM_MASK;
+}
+
+static guint64 choose_ecam_address(World *world, const Step *step)
+{
+	guint64 base;
+	guint buses;
+
+	chipset_find_ecam(world->chipset, &base, &buses);
+	return base + (choose_devfn(step) << 12) + choose_register(step) +
+	       (step->offset & 0x2000 ? MIB : 0);
+}
+
+static guint64 choose_edge(const Step *step)
+{
+	static const guint64 edges[] = {
+		0,
+		0xa0000,
+		0x100000,
+		HPET_ADDRESS,
+		HPET_ADDRESS + HPET_SIZE,
+		VARIABLES_START,
+		CODE_START,
+		FLASH_END,
+		1ull << 36,
+		0,
+	};
+
+	return edges[step->offset % G_N_ELEMENTS(edges)] + (gint8)(step->offset >> 8);
+}
+
+static guint64 choose_address(World *world, const Step *step)
+{
+	switch (step->where % 8) {
+	case 0:
+	case 1:
+		return VARIABLES_START + step->offset % VARIABLES_SIZE;
+	case 2:
+		return CODE_START + step->offset % CODE_SIZE;
+	case 3:
+		return choose_ecam_address(world, step);
+	case 4:
+		return HPET_ADDRESS +
+		       (step->offset & 0x8000 ? step->offset & 0x3ff : step->offset & 0x1f8);
+	case 5:
+		return (rcba(world) & ~ECAM_MASK) + step->offset % ICH9_LPC_RCBA_SIZE;
+	case 6:
+		return choose_edge(step);
+	default:
+		return step->value;
+	}
+}
+
+/* Half of what goes to flash are commands that there are. */
+static guint64 choose_value(const Step *step)
+{
+	static const guint8 commands[] = {
+		0x10, 0x40, 0x20, 0xd0, 0xe8, 0x60, 0x50, 0x70, 0x90, 0x98, 0xff, 0x00,
+	};
+
+	if (step->where % 8 < 3 && !(step->where & 0x80))
+		return commands[step->value % G_N_ELEMENTS(commands)];
+	return step->value;
+}
+
+/* What reads as nothing */
+
+static gboolean is_within(guint64 address, guint64 start, guint64 size)
+{
+	return address >= start && address - start < size;
+}
+
+static gboolean is_fixed_memory(const World *world, guint64 address)
+{
+	return is_within(address, VARIABLES_START, VARIABLES_SIZE + CODE_SIZE) ||
+	       (!(world->flags & WITHOUT_HPET) && is_within(address, HPET_ADDRESS, HPET_SIZE));
+}
+
+static gboolean is_memory_absent(World *world, guint64 address)
+{
+	guint32 registers = rcba(world);
+	guint64 ecam;
+	guint buses;
+
+	chipset_find_ecam(world->chipset, &ecam, &buses);
+	return !is_fixed_memory(world, address) && !is_within(address, ecam, buses * MIB) &&
+	       !(registers & ICH9_LPC_RCBA_ENABLE &&
+		 is_within(address, registers & ~ECAM_MASK, ICH9_LPC_RCBA_SIZE));
+}
+
+static gboolean is_port_absent(World *world, guint port)
+{
+	static const struct {
+		guint16 start, size;
+		guint8 without;
+	} ranges[] = {
+		{ I8042_DATA_PORT, 1, 0 },
+		{ I8042_COMMAND_PORT, 1, 0 },
+		{ 0x70, 2, 0 },
+		{ I8042_SYSTEM_CONTROL_PORT, 1, 0 },
+		{ DEBUG_EXIT_PORT, 4, 0 },
+		{ 0x2f8, SERIAL_PORTS, WITHOUT_SECOND_SERIAL },
+		{ 0x3f8, SERIAL_PORTS, 0 },
+		{ DEBUG_CONSOLE_PORT, 1, WITHOUT_DEBUG_CONSOLE },
+		{ FW_CFG_PORT, FW_CFG_PORTS, 0 },
+		{ PCI_HOST_ADDRESS_PORT, 8, 0 },
+	};
+
+	for (guint i = 0; i < G_N_ELEMENTS(ranges); i++) {
+		if (is_within(port, ranges[i].start, ranges[i].size) &&
+		    !(world->flags & ranges[i].without))
+			return FALSE;
+	}
+	return !pm_base(world) || !is_within(port, pm_base(world), ACPI_PM_SIZE);
+}
+
+static void check_value(guint64 value, guint width, gboolean is_absent)
+{
+	guint64 ones = width < 8 ? (1ull << (width * 8)) - 1 : G_MAXUINT64;
+
+	g_assert_cmphex(value & ~ones, ==, 0);
+	if (is_absent)
+		g_assert_cmphex(value, ==, ones);
+}
+
+/* Steps */
+
+static void read_port(World *world, const Step *step)
+{
+	guint16 port = choose_port(world, step);
+	gboolean is_absent = is_port_absent(world, port);
+	guint width = choose_width(step);
+
+	check_value(bus_read(chipset_ports(world->chipset), port, width), width, is_absent);
+}
+
+static void write_port(World *world, const Step *step)
+{
+	guint width = choose_width(step);
+
+	world->n_written += width;
+	bus_write(chipset_ports(world->chipset), choose_port(world, step), width, step->value);
+}
+
+/* Flash in read-array mode says what it holds; whatever it says, what it holds is stored. */
+static void check_flash_read(const Unit *unit, guint64 offset, guint64 value)
+{
+	check_durable(unit);
+	if (unit->is_array)
+		g_assert_cmphex(value & 0xff, ==, unit->content[offset]);
+}
+
+static void read_memory(World *world, const Step *step)
+{
+	guint64 address = choose_address(world, step);
+	gboolean is_absent = is_memory_absent(world, address);
+	guint width = choose_width(step);
+	guint64 value = bus_read(chipset_mmio(world->chipset), address, width);
+
+	check_value(value, width, is_absent);
+	if (is_within(address, VARIABLES_START, VARIABLES_SIZE))
+		check_flash_read(&world->variables, address - VARIABLES_START, value);
+	if (is_within(address, CODE_START, CODE_SIZE))
+		check_flash_read(&world->code, address - CODE_START, value);
+}
+
+static void write_memory(World *world, const Step *step)
+{
+	bus_write(chipset_mmio(world->chipset), choose_address(world, step), choose_width(step),
+		  choose_value(step));
+}
+
+/* The four bytes of a register are the same by ports and by memory. */
+static void check_config(World *world, guint bus, guint devfn, guint reg)
+{
+	guint32 value = read_config(world, bus, devfn, reg & 0xfc, 4);
+	guint64 base, address;
+	guint buses;
+
+	if (!is_function(world, bus, devfn))
+		g_assert_cmphex(value, ==, G_MAXUINT32);
+	chipset_find_ecam(world->chipset, &base, &buses);
+	address = base + (((guint64)bus << 8 | devfn) << 12) + (reg & 0xfc);
+	if (bus < buses && !is_fixed_memory(world, address))
+		g_assert_cmphex(bus_read(chipset_mmio(world->chipset), address, 4), ==, value);
+}
+
+static void access_config(World *world, const Step *step)
+{
+	Bus *ports = chipset_ports(world->chipset);
+	guint devfn = choose_devfn(step), reg = choose_register(step) & 0xff;
+	guint bus = step->offset & 0x2000 ? step->value >> 56 : 0;
+
+	bus_write(ports, PCI_HOST_ADDRESS_PORT, 4,
+		  CONFIG_ENABLE | bus << 16 | devfn << 8 | (reg & ~3u));
+	bus_write(ports, PCI_HOST_DATA_PORT + (reg & 3), choose_width(step), step->value);
+	check_config(world, bus, devfn, reg);
+}
+
+/* A clock goes on by itself; only the host's time of day may be set back. */
+static void pass_time(World *world, const Step *step)
+{
+	const gint64 far_future = 1ll << 62; /* 2116 */
+	gint64 ns = step->value >> (step->where & 63) & ((1ll << 60) - 1);
+
+	if (world->pm_clock.now < far_future) {
+		world->pm_clock.now += ns;
+		world->hpet_clock.now += ns;
+	}
+	if (step->offset & 1 && world->rtc_clock.now > ns)
+		world->rtc_clock.now -= ns;
+	else if (world->rtc_clock.now < far_future)
+		world->rtc_clock.now += ns;
+}
+
+/* Lets time pass until a deadline, where there is one, and the device hear of it. */
+static void expire(World *world, Clock *clock, void (*expired)(Chipset *chipset), gboolean is_early)
+{
+	if (!is_early && clock->deadline != DEVICE_TIMER_NEVER && clock->deadline > clock->now)
+		clock->now = clock->deadline;
+	expired(world->chipset);
+	g_assert_cmpint(clock->deadline, >, clock->now);
+}
+
+static void expire_all(World *world, const Step *step)
+{
+	expire(world, &world->rtc_clock, chipset_rtc_expired, step->where & 1);
+	expire(world, &world->pm_clock, chipset_pm_expired, step->where & 2);
+	if (!(world->flags & WITHOUT_HPET))
+		expire(world, &world->hpet_clock, chipset_hpet_expired, step->where & 4);
+}
+
+static void receive(World *world, const Step *step)
+{
+	Serial *serial = chipset_serial(world->chipset, step->offset & 1);
+	guint room;
+
+	if (!serial)
+		return;
+	room = serial_receive_room(serial);
+	g_assert_cmpuint(room, <=, SERIAL_FIFO_SIZE);
+	serial_receive(serial, (const guint8 *)&step->value,
+		       MIN(MIN(room, sizeof(step->value)), step->where));
+}
+
+static guint16 choose_key(const World *world, const Step *step)
+{
+	const FwCfgItems *items = world->fw_cfg.items;
+
+	return step->where & 0x80 ? step->value : items->keys[step->where % items->n_keys];
+}
+
+static void select_item(World *world, const Step *step)
+{
+	bus_write(chipset_ports(world->chipset), FW_CFG_PORT, 2, choose_key(world, step));
+}
+
+static void start_dma(World *world, const Step *step)
+{
+	Bus *ports = chipset_ports(world->chipset);
+	guint32 control = step->offset & 0x1f, length = step->value & 0xffff;
+	guint64 access_gpa = step->offset & 0x20 ? RAM_SIZE - (step->offset >> 6) :
+						   step->offset & 0xffc0;
+	struct fw_cfg_dma_access access = {
+		.control = GUINT32_TO_BE((guint32)choose_key(world, step) << 16 | control),
+		.length = GUINT32_TO_BE(step->value & 1 << 16 ? length << 16 : length),
+		.address = GUINT64_TO_BE(step->value >> 18 &
+					 (step->value & 1 << 17 ? G_MAXUINT64 : RAM_SIZE - 1)),
+	};
+
+	write_ram(NULL, access_gpa, &access, sizeof(access));
+	bus_write(ports, FW_CFG_PORT + 4, 4, 0);
+	bus_write(ports, FW_CFG_PORT + 8, 4, GUINT32_TO_BE((guint32)access_gpa));
+}
+
+static void reset(World *world)
+{
+	fw_cfg_model_reset(&world->fw_cfg);
+	unit_reset(&world->code);
+	unit_reset(&world->variables);
+	chipset_reset(world->chipset);
+	for (guint i = 0; i < G_N_ELEMENTS(world->levels); i++)
+		g_assert_false(world->levels[i]);
+	g_assert_cmpint(world->rtc_clock.deadline, ==, DEVICE_TIMER_NEVER);
+	g_assert_cmpint(world->pm_clock.deadline, ==, DEVICE_TIMER_NEVER);
+	g_assert_cmpint(world->hpet_clock.deadline, ==, DEVICE_TIMER_NEVER);
+	g_assert_cmphex(world->ram_segments, ==, 0);
+	g_assert_cmpuint(pm_base(world), ==, 0);
+}
+
+static void do_host(World *world, const Step *step)
+{
+	switch (step->where % 8) {
+	case 0:
+		chipset_press_power_button(world->chipset);
+		break;
+	case 1:
+		reset(world);
+		break;
+	case 2:
+		world->variables.is_broken = step->value & 1;
+		break;
+	case 3:
+		pflash_flush(world->variables.pflash);
+		check_durable(&world->variables);
+		break;
+	case 4: /* the guest's own processors */
+		write_ram(NULL, step->offset, &step->value, sizeof(step->value));
+		break;
+	default:
+		select_item(world, step);
+		break;
+	}
+}
+
+static void take_step(World *world, const Step *step)
+{
+	switch (step->action & 15) {
+	case 0:
+	case 1:
+		read_port(world, step);
+		break;
+	case 2:
+	case 3:
+	case 4:
+		write_port(world, step);
+		break;
+	case 5:
+		read_memory(world, step);
+		break;
+	case 6:
+	case 7:
+	case 8:
+		write_memory(world, step);
+		break;
+	case 9:
+	case 10:
+		access_config(world, step);
+		break;
+	case 11:
+		pass_time(world, step);
+		break;
+	case 12:
+		receive(world, step);
+		break;
+	case 13:
+		expire_all(world, step);
+		break;
+	case 14:
+		start_dma(world, step);
+		break;
+	case 15:
+		do_host(world, step);
+		break;
+	}
+}
+
+/* What holds at any time */
+
+static guint32 segments_of_pam(World *world)
+{
+	guint32 segments = (read_config(world, 0, 0, PCI_HOST_PAM0, 1) >> 4 & 1) << 12;
+
+	for (guint i = 0; i < 6; i++) {
+		guint pam = read_config(world, 0, 0, PCI_HOST_PAM0 + 1 + i, 1);
+
+		segments |= (pam & 1) << (2 * i) | (pam >> 4 & 1) << (2 * i + 1);
+	}
+	return segments;
+}
+
+static void check_state(World *world)
+{
+	guint64 base;
+	guint buses;
+
+	g_assert_cmphex(segments_of_pam(world), ==, world->ram_segments);
+	g_assert_cmphex(read_config(world, 0, 0, PCI_HOST_SMRAM, 1), ==, 0x12);
+	g_assert_cmphex(read_config(world, 0, 0, PCI_HOST_ESMRAMC, 1), ==, 0x38);
+	chipset_find_ecam(world->chipset, &base, &buses);
+	if (buses && !is_fixed_memory(world, base))
+		g_assert_cmphex(bus_read(chipset_mmio(world->chipset), base, 4), ==, MCH_ID);
+	g_assert_cmpuint(world->n_transmitted, <=, world->n_written);
+}
+
+/* The machine */
+
+static ChipsetLine line(World *world, guint without)
+{
+	return (ChipsetLine){ world->flags & without ? NULL : &serial_backend, world };
+}
+
+static void make_chipset(World *world)
+{
+	ChipsetConfig config = {
+		.host = &host,
+		.opaque = world,
+		.serials = { line(world, 0), line(world, WITHOUT_SECOND_SERIAL) },
+		.debug_console = line(world, WITHOUT_DEBUG_CONSOLE),
+		.rtc_timer = clock_timer(&world->rtc_clock),
+		.pm_timer = clock_timer(&world->pm_clock),
+		.ram_low_end = RAM_LOW_END,
+		.ram_high_end = RAM_HIGH_END,
+		.root_ports = root_ports,
+		.n_root_ports = world->flags & WITHOUT_ROOT_PORTS ? 0 : G_N_ELEMENTS(root_ports),
+		.debug_exit_port = DEBUG_EXIT_PORT,
+	};
+	DeviceTimer hpet_timer = clock_timer(&world->hpet_clock);
+
+	if (!(world->flags & WITHOUT_HPET))
+		config.hpet_timer = hpet_timer;
+	world->chipset = chipset_new(&config, NULL);
+	g_assert_nonnull(world->chipset);
+}
+
+static void world_start(World *world, guint flags)
+{
+	*world = (World){ .flags = flags, .rtc_clock.now = 1709251198ll * 1000000000 };
+	make_chipset(world);
+	unit_start(&world->code, chipset_mmio(world->chipset), CODE_START, CODE_SIZE, TRUE);
+	unit_start(&world->variables, chipset_mmio(world->chipset), VARIABLES_START, VARIABLES_SIZE,
+		   FALSE);
+	add_fw_cfg(world);
+	if (flags & SET_UP)
+		chipset_set_up(world->chipset);
+}
+
+static void world_end(World *world)
+{
+	reset(world);
+	fw_cfg_free(world->fw_cfg.fw);
+	fw_cfg_content_free(world->content);
+	unit_end(&world->variables);
+	unit_end(&world->code);
+	chipset_free(world->chipset);
+	memset(ram, 0, ram_dirty_end);
+	ram_dirty_end = 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	World world;
+	Step step;
+
+	if (size < 1)
+		return 0;
+	world_start(&world, data[0]);
+	check_state(&world);
+	for (data++, size--; size >= sizeof(step); data += sizeof(step), size -= sizeof(step)) {
+		memcpy(&step, data, sizeof(step));
+		take_step(&world, &step);
+		check_state(&world);
+	}
+	world_end(&world);
+	return 0;
+}
