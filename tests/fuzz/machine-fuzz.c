@@ -475,7 +475,7 @@ static guint choose_devfn(const Step *step)
 		0, LPC_DEVFN, PCI_DEVFN(2, 0), PCI_DEVFN(2, 1), PCI_DEVFN(28, 0),
 	};
 
-	return step->where & 0x80 ? step->where << 1 | (step->offset >> 15) :
+	return step->where & 0x80 ? (guint8)(step->where << 1 | step->offset >> 15) :
 				    devfns[step->where % G_N_ELEMENTS(devfns)];
 }
 
