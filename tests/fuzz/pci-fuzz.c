@@ -256,15 +256,25 @@ static guint choose_width(const Step *step)
 	return widths[step->action >> 4 & 7];
 }
 
-static guint choose_devfn(const Step *step)
+/* Where a function is, once set_numbers() has been there; those of the tree, or any. */
+static void choose_function(const Step *step, guint *number, guint *devfn)
 {
-	static const guint8 devfns[] = {
-		PCI_DEVFN(0, 0), PCI_DEVFN(1, 0), PCI_DEVFN(2, 0),
-		PCI_DEVFN(5, 0), PCI_DEVFN(3, 0), PCI_DEVFN(ICH9_LPC_SLOT, 0),
+	static const struct {
+		guint8 number, devfn;
+	} places[] = {
+		{ 0, PCI_DEVFN(0, 0) }, { 0, PCI_DEVFN(1, 0) },
+		{ 0, PCI_DEVFN(2, 0) }, { 0, PCI_DEVFN(5, 0) },
+		{ 1, PCI_DEVFN(0, 0) }, { 2, PCI_DEVFN(0, 0) },
+		{ 3, PCI_DEVFN(3, 0) }, { 0, PCI_DEVFN(ICH9_LPC_SLOT, 0) },
 	};
 
-	return step->where & 0x80 ? (guint8)(step->where << 1) :
-				    devfns[step->where % G_N_ELEMENTS(devfns)];
+	if (step->where < 0xe0) {
+		*number = places[step->where % G_N_ELEMENTS(places)].number;
+		*devfn = places[step->where % G_N_ELEMENTS(places)].devfn;
+	} else {
+		*number = step->value >> 56 & 7;
+		*devfn = step->value >> 48 & 0xff;
+	}
 }
 
 static guint choose_register(const Step *step)
@@ -286,7 +296,7 @@ static guint choose_register(const Step *step)
 		ICH9_LPC_PIRQA_ROUT,
 		/* The endpoints' power management and MSI; a root port's slot and MSI. */
 		0x44,
-		0x48,
+		0x4a,
 		0x58,
 		0x7e,
 		0x90,
@@ -300,14 +310,37 @@ static guint choose_register(const Step *step)
 static void write_config(World *world, const Step *step)
 {
 	PciBus *root = pci_host_root_bus(world->host);
-	guint number = step->offset & 0x2000 ? step->value >> 56 & 7 : 0;
 	guint reg = choose_register(step);
 	guint size = MIN(MIN(choose_width(step), 4), PCI_CFG_SPACE_EXP_SIZE - reg);
-	guint devfn = choose_devfn(step);
+	guint number, devfn;
 
+	choose_function(step, &number, &devfn);
 	pci_bus_write_config(root, number, devfn, reg, size, step->value);
 	g_assert_cmphex((guint64)pci_bus_read_config(root, number, devfn, reg, size) >> (size * 8),
 			==, 0);
+}
+
+/* Numbers the buses in order, as a firmware does. */
+static void set_numbers(World *world)
+{
+	PciBus *root = pci_host_root_bus(world->host);
+
+	pci_bus_write_config(root, 0, PCI_DEVFN(1, 0), PCI_PRIMARY_BUS, 4, 0x010100);
+	pci_bus_write_config(root, 0, PCI_DEVFN(2, 0), PCI_PRIMARY_BUS, 4, 0x030200);
+	pci_bus_write_config(root, 2, PCI_DEVFN(0, 0), PCI_PRIMARY_BUS, 4, 0x030302);
+}
+
+/* Gives a function's BARs an address each, and opens them or not. */
+static void map_bars(World *world, const Step *step)
+{
+	PciBus *root = pci_host_root_bus(world->host);
+	guint number, devfn;
+
+	choose_function(step, &number, &devfn);
+	for (guint i = 0; i < PCI_BARS; i++)
+		pci_bus_write_config(root, number, devfn, PCI_BASE_ADDRESS_0 + 4 * i, 4,
+				     step->value >> (i * (step->offset >> 8 & 7)));
+	pci_bus_write_config(root, number, devfn, PCI_COMMAND, 2, step->offset);
 }
 
 static void set_intx(World *world, const Step *step)
@@ -351,8 +384,14 @@ static void take_step(World *world, const Step *step)
 		pci_function_send_msi(world->functions[MSI_ENDPOINT]);
 		break;
 	case 6:
-		if (step->where == 0)
+		if (step->where < 16)
 			reset(world);
+		else
+			set_numbers(world);
+		break;
+	case 7:
+	case 8:
+		map_bars(world, step);
 		break;
 	default:
 		write_config(world, step);
