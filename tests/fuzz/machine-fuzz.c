@@ -4,8 +4,7 @@
  *
  * Theory of operation
  *
- * The machine is whole but for processors and KVM: the chipset with its PCI, two units of
- * flash and fw_cfg with a kernel and ACPI tables, over an array for RAM. The input's first
+ * The machine is whole but for processors and KVM: see machine-world.h. The input's first
  * byte says what the machine lacks, the rest is a list of steps of a fixed size: accesses to
  * ports, to memory and to configuration space, of every width and most of them where
  * something is, and what comes from the other side meanwhile: time, deadlines, input on a
@@ -20,57 +19,18 @@
  *
  *     machine-fuzz CORPUS
  */
-#include <asm/bootparam.h>
-#include <linux/pci_regs.h>
 #include <stdint.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "fw-cfg-model.h"
-#include "vmm/boot/fw-cfg-content.h"
-#include "vmm/chipset/acpi-pm.h"
-#include "vmm/chipset/chipset.h"
+#include "machine-world.h"
 #include "vmm/chipset/debug-console.h"
 #include "vmm/chipset/hpet.h"
 #include "vmm/chipset/i8042.h"
-#include "vmm/chipset/ich9-lpc.h"
-#include "vmm/chipset/pflash.h"
 #include "vmm/chipset/reset.h"
-#include "vmm/pci/pci-host.h"
 
-#define MIB		(1ull << 20)
-#define RAM_SIZE	(2 * MIB) /* where DMA finds any */
-#define RAM_LOW_END	(64 * MIB)
-#define RAM_HIGH_END	(5ull << 30)
-#define DEBUG_EXIT_PORT 0xf4
-#define ISA_INPUTS	24
-
-#define FLASH_END	(1ull << 32)
-#define CODE_SIZE	(2 * PFLASH_BLOCK_SIZE)
-#define CODE_START	(FLASH_END - CODE_SIZE)
-#define VARIABLES_SIZE	(3 * PFLASH_BLOCK_SIZE)
-#define VARIABLES_START (CODE_START - VARIABLES_SIZE)
-
-#define MCH_ID		0x29c08086u
-#define ECAM_MASK	(PCI_CFG_SPACE_EXP_SIZE - 1)
-#define CONFIG_ENABLE	(1u << 31)
-#define LPC_DEVFN	PCI_DEVFN(ICH9_LPC_SLOT, ICH9_LPC_FUNCTION)
-
-#define KERNEL_SECTORS	2
-#define KERNEL_SIZE	((KERNEL_SECTORS + 1) * 512 + 4096)
+#define MCH_ID	  0x29c08086u
+#define ECAM_MASK (PCI_CFG_SPACE_EXP_SIZE - 1)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* What a machine can lack; and one that firmware has been through. */
-enum {
-	WITHOUT_HPET = 1 << 0,
-	WITHOUT_SECOND_SERIAL = 1 << 1,
-	WITHOUT_DEBUG_CONSOLE = 1 << 2,
-	WITHOUT_KERNEL = 1 << 3,
-	WITHOUT_ROOT_PORTS = 1 << 4,
-	SET_UP = 1 << 5,
-};
 
 typedef struct __attribute__((packed)) {
 	guint8 action;
@@ -78,341 +38,6 @@ typedef struct __attribute__((packed)) {
 	guint16 offset;
 	guint64 value;
 } Step;
-
-typedef struct {
-	gint64 now;
-	gint64 deadline;
-} Clock;
-
-typedef struct {
-	Pflash *pflash;
-	guint8 *content;
-	guint8 *durable;
-	gsize size;
-	gboolean is_array;
-	gboolean is_readonly;
-	gboolean is_broken;
-} Unit;
-
-typedef struct {
-	guint flags;
-	Chipset *chipset;
-	Clock rtc_clock, pm_clock, hpet_clock;
-	Unit code, variables;
-	FwCfgModel fw_cfg;
-	FwCfgContent *content;
-
-	gboolean levels[ISA_INPUTS];
-	guint32 ram_segments;
-	guint64 n_transmitted;
-	guint64 n_written;
-} World;
-
-static const PcieRootPortConfig root_ports[] = {
-	{ .slot = 2, .number = 0, .is_multifunction = TRUE, .port = 1, .chassis = 1 },
-	{ .slot = 2, .number = 1, .port = 2, .chassis = 2 },
-	{ .slot = 28, .number = 0, .port = 3, .chassis = 8191 },
-};
-
-/* The host */
-
-static void set_interrupt(void *opaque, guint gsi, gboolean level)
-{
-	World *world = opaque;
-
-	g_assert_cmpuint(gsi, <, G_N_ELEMENTS(world->levels));
-	g_assert_cmpint(world->levels[gsi], !=, level);
-	world->levels[gsi] = level;
-}
-
-static void send_msi(void *opaque, guint64 address, guint32 data)
-{
-	(void)opaque;
-	g_assert_cmphex(address & 3, ==, 0);
-	g_assert_cmphex(data, <=, G_MAXUINT16);
-}
-
-static void set_ram_segments(void *opaque, guint32 ram)
-{
-	World *world = opaque;
-
-	g_assert_cmphex(ram >> PCI_HOST_RAM_SEGMENTS, ==, 0);
-	world->ram_segments = ram;
-}
-
-static void ignore(void *opaque)
-{
-	(void)opaque;
-}
-
-static void debug_exit(void *opaque, guint32 value)
-{
-	(void)opaque;
-	(void)value;
-}
-
-static const ChipsetHost host = {
-	.set_interrupt = set_interrupt,
-	.send_msi = send_msi,
-	.set_ram_segments = set_ram_segments,
-	.reset = ignore,
-	.power_off = ignore,
-	.debug_exit = debug_exit,
-};
-
-static void transmit(void *opaque, guint8 byte)
-{
-	(void)byte;
-	((World *)opaque)->n_transmitted++;
-}
-
-static const SerialBackend serial_backend = { .transmit = transmit, .receive_room = ignore };
-
-static gint64 clock_now(void *opaque)
-{
-	return ((Clock *)opaque)->now;
-}
-
-static void clock_arm(void *opaque, gint64 deadline)
-{
-	((Clock *)opaque)->deadline = deadline;
-}
-
-static DeviceTimer clock_timer(Clock *clock)
-{
-	clock->deadline = DEVICE_TIMER_NEVER;
-	return (DeviceTimer){ .now = clock_now, .arm = clock_arm, .opaque = clock };
-}
-
-/* RAM: one array for all inputs, of which only what was written is cleared. */
-
-static guint8 ram[RAM_SIZE];
-static guint64 ram_dirty_end;
-
-static gboolean read_ram(void *opaque, guint64 gpa, void *data, gsize size)
-{
-	(void)opaque;
-	if (gpa > RAM_SIZE || size > RAM_SIZE - gpa)
-		return FALSE;
-	memcpy(data, ram + gpa, size);
-	return TRUE;
-}
-
-static gboolean write_ram(void *opaque, guint64 gpa, const void *data, gsize size)
-{
-	(void)opaque;
-	if (gpa > RAM_SIZE || size > RAM_SIZE - gpa)
-		return FALSE;
-	memcpy(ram + gpa, data, size);
-	ram_dirty_end = MAX(ram_dirty_end, gpa + size);
-	return TRUE;
-}
-
-static const DeviceMemory ram_memory = { .read = read_ram, .write = write_ram };
-
-/* Flash */
-
-static void set_readable(void *opaque, gboolean is_array)
-{
-	Unit *unit = opaque;
-
-	g_assert_cmpint(is_array, !=, unit->is_array);
-	unit->is_array = is_array;
-}
-
-static gboolean store(void *opaque, guint64 offset, gsize size)
-{
-	Unit *unit = opaque;
-
-	g_assert_false(unit->is_readonly);
-	g_assert_cmpuint(size, >, 0);
-	g_assert_cmpuint(offset + size, <=, unit->size);
-	g_assert_cmpuint(offset / PFLASH_BLOCK_SIZE, ==, (offset + size - 1) / PFLASH_BLOCK_SIZE);
-	if (!unit->is_broken)
-		memcpy(unit->durable + offset, unit->content + offset, size);
-	return !unit->is_broken;
-}
-
-static const PflashHost pflash_host = { .set_readable = set_readable, .store = store };
-
-static void check_durable(const Unit *unit)
-{
-	g_assert_cmpmem(unit->durable, unit->size, unit->content, unit->size);
-}
-
-static void unit_start(Unit *unit, Bus *mmio, guint64 start, gsize size, gboolean is_readonly)
-{
-	unit->content = g_malloc0(size);
-	unit->durable = g_malloc0(size);
-	unit->size = size;
-	unit->is_array = TRUE;
-	unit->is_readonly = is_readonly;
-	unit->pflash = pflash_new(unit->content, size, is_readonly, &pflash_host, unit);
-	bus_add(mmio, start, size, "flash", &pflash_operations, unit->pflash);
-}
-
-static void unit_end(Unit *unit)
-{
-	pflash_free(unit->pflash);
-	g_free(unit->durable);
-	g_free(unit->content);
-}
-
-static void unit_reset(Unit *unit)
-{
-	pflash_reset(unit->pflash);
-	g_assert_true(unit->is_array);
-	check_durable(unit);
-}
-
-/* fw_cfg */
-
-static void put(guint8 *file, guint offset, guint size, guint64 value)
-{
-	value = GUINT64_TO_LE(value);
-	memcpy(file + offset, &value, size);
-}
-
-/* A kernel of which no two bytes in a row are alike, behind a header that says what it must. */
-static int make_kernel(void)
-{
-	const guint header = offsetof(struct boot_params, hdr);
-	guint8 file[KERNEL_SIZE];
-	int fd = memfd_create("kernel", MFD_CLOEXEC);
-
-	for (guint i = 0; i < sizeof(file); i++)
-		file[i] = i % 251 + 1;
-	put(file, header + offsetof(struct setup_header, setup_sects), 1, KERNEL_SECTORS);
-	put(file, header + offsetof(struct setup_header, syssize), 4, 4096 / 16);
-	put(file, header + offsetof(struct setup_header, boot_flag), 2, 0xaa55);
-	put(file, header + offsetof(struct setup_header, jump), 2, 0x6aeb);
-	memcpy(file + header + offsetof(struct setup_header, header), "HdrS", 4);
-	put(file, header + offsetof(struct setup_header, version), 2, 0x020f);
-	put(file, header + offsetof(struct setup_header, loadflags), 1, LOADED_HIGH);
-	put(file, header + offsetof(struct setup_header, xloadflags), 2, XLF_KERNEL_64);
-	put(file, header + offsetof(struct setup_header, initrd_addr_max), 4, 0x7fffffff);
-	put(file, header + offsetof(struct setup_header, kernel_alignment), 4, 2 * MIB);
-	put(file, header + offsetof(struct setup_header, cmdline_size), 4, 2047);
-	put(file, header + offsetof(struct setup_header, pref_address), 8, 16 * MIB);
-	put(file, header + offsetof(struct setup_header, init_size), 4, MIB);
-	g_assert_cmpint(write(fd, file, sizeof(file)), ==, sizeof(file));
-	return fd;
-}
-
-static void describe_acpi(void *opaque, AcpiConfig *acpi)
-{
-	World *world = opaque;
-
-	acpi->physical_address_bits = 40;
-	acpi->has_com2 = !(world->flags & WITHOUT_SECOND_SERIAL);
-	acpi->has_hpet = !(world->flags & WITHOUT_HPET);
-	chipset_find_ecam(world->chipset, &acpi->ecam_base, &acpi->ecam_buses);
-}
-
-/* Return: what comes to @memory when the guest asks for it by DMA. */
-static FwCfg *make_fw_cfg(World *world, const DeviceMemory *memory, FwCfgContent **content)
-{
-	static int kernel_fd;
-	static const SmbiosConfig smbios = {
-		.ram_low_end = RAM_LOW_END,
-		.ram_high_end = RAM_HIGH_END,
-		.sockets = 2,
-		.cores = 1,
-		.threads = 1,
-	};
-	FwCfgContentConfig config = {
-		.ram_low_end = RAM_LOW_END,
-		.ram_high_end = RAM_HIGH_END,
-		.vcpus = 2,
-		.smbios = &smbios,
-		.boot_fail_wait = -1,
-		.kernel_fd = -1,
-		.initrd_fd = -1,
-		.option_rom_fd = -1,
-		.command_line = "console=ttyS0",
-		.describe_acpi = describe_acpi,
-		.opaque = world,
-	};
-	FwCfg *fw = fw_cfg_new(memory);
-
-	if (!kernel_fd)
-		kernel_fd = make_kernel();
-	/* A kernel does for an initrd and an option ROM as well: nobody looks into those. */
-	if (!(world->flags & WITHOUT_KERNEL))
-		config.kernel_fd = config.initrd_fd = config.option_rom_fd = kernel_fd;
-	*content = fw_cfg_content_new(fw, &config, NULL);
-	g_assert_nonnull(*content);
-	return fw;
-}
-
-static const FwCfgItems *learn_items(World *world)
-{
-	static FwCfgItems *learnt[2];
-	FwCfgItems **items = &learnt[world->flags & WITHOUT_KERNEL ? 0 : 1];
-
-	if (!*items) {
-		FwCfgContent *content = NULL;
-		g_autoptr(FwCfg) fw = make_fw_cfg(world, &ram_memory, &content);
-
-		*items = fw_cfg_model_learn(fw);
-		fw_cfg_content_free(content);
-	}
-	return *items;
-}
-
-static void add_fw_cfg(World *world)
-{
-	const DeviceMemory memory = fw_cfg_model_memory(&world->fw_cfg);
-
-	world->fw_cfg.items = learn_items(world);
-	world->fw_cfg.memory = ram_memory;
-	world->fw_cfg.fw = make_fw_cfg(world, &memory, &world->content);
-	fw_cfg_model_reset(&world->fw_cfg);
-	bus_add(chipset_ports(world->chipset), FW_CFG_PORT, FW_CFG_PORTS, "fw_cfg",
-		&fw_cfg_model_operations, &world->fw_cfg);
-}
-
-/* Configuration space, as the guest has it at the ports */
-
-/* Leaves the address register as the guest has it. */
-static guint32 read_config(World *world, guint bus, guint devfn, guint reg, guint size)
-{
-	Bus *ports = chipset_ports(world->chipset);
-	guint32 address = bus_read(ports, PCI_HOST_ADDRESS_PORT, 4);
-	guint32 value;
-
-	bus_write(ports, PCI_HOST_ADDRESS_PORT, 4,
-		  CONFIG_ENABLE | bus << 16 | devfn << 8 | (reg & ~3u));
-	value = bus_read(ports, PCI_HOST_DATA_PORT + (reg & 3), size);
-	bus_write(ports, PCI_HOST_ADDRESS_PORT, 4, address);
-	return value;
-}
-
-static gboolean is_function(const World *world, guint bus, guint devfn)
-{
-	if (bus != 0)
-		return FALSE;
-	for (guint i = 0; i < G_N_ELEMENTS(root_ports); i++) {
-		if (devfn == PCI_DEVFN(root_ports[i].slot, root_ports[i].number))
-			return !(world->flags & WITHOUT_ROOT_PORTS);
-	}
-	return devfn == 0 || devfn == LPC_DEVFN;
-}
-
-static guint32 rcba(World *world)
-{
-	return read_config(world, 0, LPC_DEVFN, ICH9_LPC_RCBA, 4);
-}
-
-/* The PM block's first port, or 0. */
-static guint pm_base(World *world)
-{
-	guint control = read_config(world, 0, LPC_DEVFN, ICH9_LPC_ACPI_CNTL, 1);
-
-	return control & ICH9_LPC_ACPI_ENABLE ?
-		       read_config(world, 0, LPC_DEVFN, ICH9_LPC_PMBASE, 2) & 0xff80 :
-		       0;
-}
 
 /* What a step is about */
 
@@ -465,7 +90,7 @@ static guint16 choose_port(World *world, const Step *step)
 	if (step->where < 160)
 		return ports[step->where % G_N_ELEMENTS(ports)];
 	if (step->where < 220)
-		return pm_base(world) + step->offset % ACPI_PM_SIZE;
+		return world_pm_base(world) + step->offset % ACPI_PM_SIZE;
 	return step->offset;
 }
 
@@ -558,7 +183,7 @@ static guint64 choose_address(World *world, const Step *step)
 		return HPET_ADDRESS +
 		       (step->offset & 0x8000 ? step->offset & 0x3ff : step->offset & 0x1f8);
 	case 5:
-		return (rcba(world) & ~ECAM_MASK) + step->offset % ICH9_LPC_RCBA_SIZE;
+		return (world_rcba(world) & ~ECAM_MASK) + step->offset % ICH9_LPC_RCBA_SIZE;
 	case 6:
 		return choose_edge(step);
 	default:
@@ -593,7 +218,7 @@ static gboolean is_fixed_memory(const World *world, guint64 address)
 
 static gboolean is_memory_absent(World *world, guint64 address)
 {
-	guint32 registers = rcba(world);
+	guint32 registers = world_rcba(world);
 	guint64 ecam;
 	guint buses;
 
@@ -626,7 +251,7 @@ static gboolean is_port_absent(World *world, guint port)
 		    !(world->flags & ranges[i].without))
 			return FALSE;
 	}
-	return !pm_base(world) || !is_within(port, pm_base(world), ACPI_PM_SIZE);
+	return !world_pm_base(world) || !is_within(port, world_pm_base(world), ACPI_PM_SIZE);
 }
 
 static void check_value(guint64 value, guint width, gboolean is_absent)
@@ -660,7 +285,7 @@ static void write_port(World *world, const Step *step)
 /* Flash in read-array mode says what it holds; whatever it says, what it holds is stored. */
 static void check_flash_read(const Unit *unit, guint64 offset, guint64 value)
 {
-	check_durable(unit);
+	unit_check_durable(unit);
 	if (unit->is_array)
 		g_assert_cmphex(value & 0xff, ==, unit->content[offset]);
 }
@@ -688,11 +313,11 @@ static void write_memory(World *world, const Step *step)
 /* The four bytes of a register are the same by ports and by memory. */
 static void check_config(World *world, guint bus, guint devfn, guint reg)
 {
-	guint32 value = read_config(world, bus, devfn, reg & 0xfc, 4);
+	guint32 value = world_read_config(world, bus, devfn, reg & 0xfc, 4);
 	guint64 base, address;
 	guint buses;
 
-	if (!is_function(world, bus, devfn))
+	if (!world_is_function(world, bus, devfn))
 		g_assert_cmphex(value, ==, G_MAXUINT32);
 	chipset_find_ecam(world->chipset, &base, &buses);
 	address = base + (((guint64)bus << 8 | devfn) << 12) + (reg & 0xfc);
@@ -758,11 +383,18 @@ static void receive(World *world, const Step *step)
 		       MIN(MIN(room, sizeof(step->value)), step->where));
 }
 
+/* Half of them what is read from a file or made anew, which has more to remember. */
 static guint16 choose_key(const World *world, const Step *step)
 {
+	static const guint16 keys[] = {
+		FW_CFG_KERNEL_DATA,    FW_CFG_INITRD_DATA,    FW_CFG_SETUP_DATA,
+		FW_CFG_FILE_FIRST + 1, FW_CFG_FILE_FIRST + 2,
+	};
 	const FwCfgItems *items = world->fw_cfg.items;
 
-	return step->where & 0x80 ? step->value : items->keys[step->where % items->n_keys];
+	if (step->where & 0x80)
+		return keys[step->where % G_N_ELEMENTS(keys)];
+	return step->where & 0x40 ? step->value : items->keys[step->where % items->n_keys];
 }
 
 static void select_item(World *world, const Step *step)
@@ -783,24 +415,9 @@ static void start_dma(World *world, const Step *step)
 					 (step->value & 1 << 17 ? G_MAXUINT64 : RAM_SIZE - 1)),
 	};
 
-	write_ram(NULL, access_gpa, &access, sizeof(access));
+	world_write_ram(NULL, access_gpa, &access, sizeof(access));
 	bus_write(ports, FW_CFG_PORT + 4, 4, 0);
 	bus_write(ports, FW_CFG_PORT + 8, 4, GUINT32_TO_BE((guint32)access_gpa));
-}
-
-static void reset(World *world)
-{
-	fw_cfg_model_reset(&world->fw_cfg);
-	unit_reset(&world->code);
-	unit_reset(&world->variables);
-	chipset_reset(world->chipset);
-	for (guint i = 0; i < G_N_ELEMENTS(world->levels); i++)
-		g_assert_false(world->levels[i]);
-	g_assert_cmpint(world->rtc_clock.deadline, ==, DEVICE_TIMER_NEVER);
-	g_assert_cmpint(world->pm_clock.deadline, ==, DEVICE_TIMER_NEVER);
-	g_assert_cmpint(world->hpet_clock.deadline, ==, DEVICE_TIMER_NEVER);
-	g_assert_cmphex(world->ram_segments, ==, 0);
-	g_assert_cmpuint(pm_base(world), ==, 0);
 }
 
 static void do_host(World *world, const Step *step)
@@ -810,17 +427,17 @@ static void do_host(World *world, const Step *step)
 		chipset_press_power_button(world->chipset);
 		break;
 	case 1:
-		reset(world);
+		world_reset(world);
 		break;
 	case 2:
 		world->variables.is_broken = step->value & 1;
 		break;
 	case 3:
 		pflash_flush(world->variables.pflash);
-		check_durable(&world->variables);
+		unit_check_durable(&world->variables);
 		break;
 	case 4: /* the guest's own processors */
-		write_ram(NULL, step->offset, &step->value, sizeof(step->value));
+		world_write_ram(NULL, step->offset, &step->value, sizeof(step->value));
 		break;
 	default:
 		select_item(world, step);
@@ -874,82 +491,41 @@ static void take_step(World *world, const Step *step)
 
 static guint32 segments_of_pam(World *world)
 {
-	guint32 segments = (read_config(world, 0, 0, PCI_HOST_PAM0, 1) >> 4 & 1) << 12;
+	guint32 segments = (world_read_config(world, 0, 0, PCI_HOST_PAM0, 1) >> 4 & 1) << 12;
 
 	for (guint i = 0; i < 6; i++) {
-		guint pam = read_config(world, 0, 0, PCI_HOST_PAM0 + 1 + i, 1);
+		guint pam = world_read_config(world, 0, 0, PCI_HOST_PAM0 + 1 + i, 1);
 
 		segments |= (pam & 1) << (2 * i) | (pam >> 4 & 1) << (2 * i + 1);
 	}
 	return segments;
 }
 
+/* Windows of the chipset's are where its registers say, unless something fixed is there. */
+static void check_windows(World *world)
+{
+	guint pm = world_pm_base(world), buses;
+	guint64 base;
+
+	if (pm)
+		g_assert_cmphex(bus_read(chipset_ports(world->chipset), pm + 4, 2) & 0xe3ff, ==, 1);
+	chipset_find_ecam(world->chipset, &base, &buses);
+	if (!buses)
+		return;
+	g_assert_cmphex(world_read_config(world, 0, 0, PCI_HOST_PCIEXBAR, 4) & ~7u, ==,
+			(guint32)base);
+	g_assert_cmphex(world_read_config(world, 0, 0, PCI_HOST_PCIEXBAR + 4, 4), ==, base >> 32);
+	if (!is_fixed_memory(world, base))
+		g_assert_cmphex(bus_read(chipset_mmio(world->chipset), base, 4), ==, MCH_ID);
+}
+
 static void check_state(World *world)
 {
-	guint64 base;
-	guint buses;
-
 	g_assert_cmphex(segments_of_pam(world), ==, world->ram_segments);
-	g_assert_cmphex(read_config(world, 0, 0, PCI_HOST_SMRAM, 1), ==, 0x12);
-	g_assert_cmphex(read_config(world, 0, 0, PCI_HOST_ESMRAMC, 1), ==, 0x38);
-	chipset_find_ecam(world->chipset, &base, &buses);
-	if (buses && !is_fixed_memory(world, base))
-		g_assert_cmphex(bus_read(chipset_mmio(world->chipset), base, 4), ==, MCH_ID);
+	g_assert_cmphex(world_read_config(world, 0, 0, PCI_HOST_SMRAM, 1), ==, 0x12);
+	g_assert_cmphex(world_read_config(world, 0, 0, PCI_HOST_ESMRAMC, 1), ==, 0x38);
+	check_windows(world);
 	g_assert_cmpuint(world->n_transmitted, <=, world->n_written);
-}
-
-/* The machine */
-
-static ChipsetLine line(World *world, guint without)
-{
-	return (ChipsetLine){ world->flags & without ? NULL : &serial_backend, world };
-}
-
-static void make_chipset(World *world)
-{
-	ChipsetConfig config = {
-		.host = &host,
-		.opaque = world,
-		.serials = { line(world, 0), line(world, WITHOUT_SECOND_SERIAL) },
-		.debug_console = line(world, WITHOUT_DEBUG_CONSOLE),
-		.rtc_timer = clock_timer(&world->rtc_clock),
-		.pm_timer = clock_timer(&world->pm_clock),
-		.ram_low_end = RAM_LOW_END,
-		.ram_high_end = RAM_HIGH_END,
-		.root_ports = root_ports,
-		.n_root_ports = world->flags & WITHOUT_ROOT_PORTS ? 0 : G_N_ELEMENTS(root_ports),
-		.debug_exit_port = DEBUG_EXIT_PORT,
-	};
-	DeviceTimer hpet_timer = clock_timer(&world->hpet_clock);
-
-	if (!(world->flags & WITHOUT_HPET))
-		config.hpet_timer = hpet_timer;
-	world->chipset = chipset_new(&config, NULL);
-	g_assert_nonnull(world->chipset);
-}
-
-static void world_start(World *world, guint flags)
-{
-	*world = (World){ .flags = flags, .rtc_clock.now = 1709251198ll * 1000000000 };
-	make_chipset(world);
-	unit_start(&world->code, chipset_mmio(world->chipset), CODE_START, CODE_SIZE, TRUE);
-	unit_start(&world->variables, chipset_mmio(world->chipset), VARIABLES_START, VARIABLES_SIZE,
-		   FALSE);
-	add_fw_cfg(world);
-	if (flags & SET_UP)
-		chipset_set_up(world->chipset);
-}
-
-static void world_end(World *world)
-{
-	reset(world);
-	fw_cfg_free(world->fw_cfg.fw);
-	fw_cfg_content_free(world->content);
-	unit_end(&world->variables);
-	unit_end(&world->code);
-	chipset_free(world->chipset);
-	memset(ram, 0, ram_dirty_end);
-	ram_dirty_end = 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
