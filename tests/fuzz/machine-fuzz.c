@@ -420,6 +420,19 @@ static void start_dma(World *world, const Step *step)
 	bus_write(ports, FW_CFG_PORT + 8, 4, GUINT32_TO_BE((guint32)access_gpa));
 }
 
+/* Nothing is left of windows that the guest had opened. */
+static void reset(World *world)
+{
+	guint pm = world_pm_base(world), buses;
+	guint64 base;
+
+	chipset_find_ecam(world->chipset, &base, &buses);
+	world_reset(world);
+	g_assert_cmphex(bus_read(chipset_ports(world->chipset), pm + 4, 1), ==, 0xff);
+	if (!is_fixed_memory(world, base))
+		g_assert_cmphex(bus_read(chipset_mmio(world->chipset), base, 4), ==, G_MAXUINT32);
+}
+
 static void do_host(World *world, const Step *step)
 {
 	switch (step->where % 8) {
@@ -427,7 +440,7 @@ static void do_host(World *world, const Step *step)
 		chipset_press_power_button(world->chipset);
 		break;
 	case 1:
-		world_reset(world);
+		reset(world);
 		break;
 	case 2:
 		world->variables.is_broken = step->value & 1;
