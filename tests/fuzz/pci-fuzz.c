@@ -159,6 +159,11 @@ static void set_interrupt(void *opaque, guint gsi, gboolean level)
 	world->inputs[gsi] = level;
 }
 
+static void ignore(void *opaque)
+{
+	(void)opaque;
+}
+
 static void move_pm(void *opaque, guint16 base, gboolean enabled)
 {
 	(void)opaque;
@@ -480,6 +485,7 @@ static void world_start(World *world)
 	const Ich9LpcConfig lpc = {
 		.set_interrupt = set_interrupt,
 		.move_pm = move_pm,
+		.lock_smi = ignore,
 		.opaque = world,
 	};
 	PciBus *root;
