@@ -33,8 +33,8 @@
 #define GIB	       (1ull << 30)
 #define MIB	       (1ull << 20)
 
-/* The ICH9's HPET: revision 1, three timers of 64 bits, legacy replacement routing. */
-#define HPET_BLOCK_ID 0x8086a201
+/* As the HPET's own register says: revision 1, three timers, 64 bits, no legacy routing. */
+#define HPET_BLOCK_ID 0x80862201
 
 /* Longer than any latency that ACPI allows: the processors have no such state. */
 #define NO_C2_LATENCY  101
