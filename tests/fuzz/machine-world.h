@@ -66,6 +66,12 @@ typedef struct {
 	gboolean is_broken;
 } Unit;
 
+/* The other end of a serial port, or of the debug console. */
+typedef struct {
+	guint64 n_transmitted;
+	gboolean is_waiting; /* for room, since there was none */
+} LineEnd;
+
 typedef struct {
 	guint flags;
 	Chipset *chipset;
@@ -76,7 +82,8 @@ typedef struct {
 
 	gboolean levels[ISA_INPUTS];
 	guint32 ram_segments;
-	guint64 n_transmitted;
+	LineEnd serials[CHIPSET_SERIALS];
+	LineEnd debug_console;
 	guint64 n_written;
 } World;
 
@@ -135,10 +142,21 @@ static const ChipsetHost host = {
 static inline void transmit(void *opaque, guint8 byte)
 {
 	(void)byte;
-	((World *)opaque)->n_transmitted++;
+	((LineEnd *)opaque)->n_transmitted++;
 }
 
-static const SerialBackend serial_backend = { .transmit = transmit, .receive_room = ignore };
+static inline void receive_room(void *opaque)
+{
+	LineEnd *end = opaque;
+
+	g_assert_true(end->is_waiting);
+	end->is_waiting = FALSE;
+}
+
+static const SerialBackend serial_backend = {
+	.transmit = transmit,
+	.receive_room = receive_room,
+};
 
 static inline gint64 clock_now(void *opaque)
 {
@@ -389,9 +407,9 @@ static inline guint world_pm_base(World *world)
 
 /* The machine */
 
-static inline ChipsetLine line(World *world, guint without)
+static inline ChipsetLine line(const World *world, LineEnd *end, guint without)
 {
-	return (ChipsetLine){ world->flags & without ? NULL : &serial_backend, world };
+	return (ChipsetLine){ world->flags & without ? NULL : &serial_backend, end };
 }
 
 static inline void make_chipset(World *world)
@@ -399,8 +417,11 @@ static inline void make_chipset(World *world)
 	ChipsetConfig config = {
 		.host = &host,
 		.opaque = world,
-		.serials = { line(world, 0), line(world, WITHOUT_SECOND_SERIAL) },
-		.debug_console = line(world, WITHOUT_DEBUG_CONSOLE),
+		.serials = {
+			line(world, &world->serials[0], 0),
+			line(world, &world->serials[1], WITHOUT_SECOND_SERIAL),
+		},
+		.debug_console = line(world, &world->debug_console, WITHOUT_DEBUG_CONSOLE),
 		.rtc_timer = clock_timer(&world->rtc_clock),
 		.pm_timer = clock_timer(&world->pm_clock),
 		.ram_low_end = RAM_LOW_END,
