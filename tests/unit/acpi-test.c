@@ -11,6 +11,7 @@
 
 #include "support.h"
 #include "vmm/acpi/acpi-tables.h"
+#include "vmm/chipset/hpet.h"
 
 #define MIB	  (1ull << 20)
 #define GIB	  (1ull << 30)
@@ -169,6 +170,17 @@ static void test_fixed_hardware(void)
 	g_assert_cmphex(get(fadt.data, 109, 2), ==, 0x7);   /* legacy devices, 8042, no VGA */
 	g_assert_cmphex(get(fadt.data, 120, 8), ==, 0xcf9); /* RESET_REG's address */
 	g_assert_cmphex(get(fadt.data, 112, 4) >> 10 & 1, ==, 1);
+	g_byte_array_unref(linked.bytes);
+}
+
+static void test_hpet_is_the_one_there_is(void)
+{
+	AcpiConfig config = full_config();
+	Linked linked = link_at(&config, GPA);
+	Table hpet = need_table(&linked, "HPET");
+
+	g_assert_cmphex(get(hpet.data, 36, 4), ==, HPET_BLOCK_ID);
+	g_assert_cmphex(get(hpet.data, 44, 8), ==, HPET_ADDRESS);
 	g_byte_array_unref(linked.bytes);
 }
 
@@ -706,6 +718,7 @@ int main(int argc, char **argv)
 			test_everything_is_found_and_sums_up);
 	g_test_add_func("/acpi/fixed-hardware", test_fixed_hardware);
 	g_test_add_func("/acpi/only-what-is-there", test_only_what_is_there);
+	g_test_add_func("/acpi/hpet-is-the-one-there-is", test_hpet_is_the_one_there_is);
 	g_test_add_func("/acpi/mcfg", test_mcfg);
 	g_test_add_func("/acpi/processors", test_processors);
 	g_test_add_func("/acpi/numa", test_numa);

@@ -17,6 +17,7 @@ typedef struct {
 	guint n_moves;
 	guint16 pm_base;
 	gboolean is_pm_enabled;
+	guint n_smi_locks;
 } Fixture;
 
 static void set_interrupt(void *opaque, guint gsi, gboolean level)
@@ -37,6 +38,11 @@ static void move_pm(void *opaque, guint16 base, gboolean enabled)
 	fixture->is_pm_enabled = enabled;
 }
 
+static void lock_smi(void *opaque)
+{
+	((Fixture *)opaque)->n_smi_locks++;
+}
+
 static void send_msi(void *opaque G_GNUC_UNUSED, guint64 address G_GNUC_UNUSED,
 		     guint32 data G_GNUC_UNUSED)
 {
@@ -49,6 +55,7 @@ static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	const Ich9LpcConfig config = {
 		.set_interrupt = set_interrupt,
 		.move_pm = move_pm,
+		.lock_smi = lock_smi,
 		.opaque = fixture,
 	};
 
@@ -141,6 +148,22 @@ static void test_pm_base_after_reset(Fixture *fixture, gconstpointer data G_GNUC
 		pci_bus_reset(fixture->root);
 		g_assert_false(fixture->is_pm_enabled);
 	}
+}
+
+static void test_smi_lock(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	set(fixture, ICH9_LPC_PMCON1, 2, 0);
+	g_assert_cmpuint(fixture->n_smi_locks, ==, 0);
+	set(fixture, ICH9_LPC_PMCON1, 2, ICH9_LPC_SMI_LOCK);
+	set(fixture, ICH9_LPC_PMCON1, 2, 0);
+	set(fixture, ICH9_LPC_PMCON1, 2, ICH9_LPC_SMI_LOCK);
+	g_assert_cmphex(get(fixture, ICH9_LPC_PMCON1, 2), ==, ICH9_LPC_SMI_LOCK);
+	g_assert_cmpuint(fixture->n_smi_locks, ==, 1);
+
+	pci_bus_reset(fixture->root);
+	g_assert_cmphex(get(fixture, ICH9_LPC_PMCON1, 2), ==, 0);
+	set(fixture, ICH9_LPC_PMCON1, 2, ICH9_LPC_SMI_LOCK);
+	g_assert_cmpuint(fixture->n_smi_locks, ==, 2);
 }
 
 static void test_pm_base_is_locked(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -341,6 +364,7 @@ int main(int argc, char **argv)
 		{ "/ich9-lpc/pm-base", test_pm_base },
 		{ "/ich9-lpc/pm-base-after-reset", test_pm_base_after_reset },
 		{ "/ich9-lpc/pm-base-is-locked", test_pm_base_is_locked },
+		{ "/ich9-lpc/smi-lock-stays-until-a-reset", test_smi_lock },
 		{ "/ich9-lpc/pins-of-slots", test_pins_of_slots },
 		{ "/ich9-lpc/slot-routing-registers", test_slot_routing_registers },
 		{ "/ich9-lpc/8259-routing", test_8259_routing },

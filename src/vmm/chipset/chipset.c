@@ -124,6 +124,11 @@ static void move_pm(void *opaque, guint16 base, gboolean enabled)
 	bus_move_window(chipset->pm_window, base, enabled ? ACPI_PM_SIZE : 0);
 }
 
+static void lock_smi(void *opaque)
+{
+	acpi_pm_lock_smi(((Chipset *)opaque)->pm);
+}
+
 static void transmit_debug_output(void *opaque, guint8 byte)
 {
 	Chipset *chipset = opaque;
@@ -161,6 +166,7 @@ static gboolean add_pci(Chipset *chipset, const ChipsetConfig *config, GError **
 	const Ich9LpcConfig lpc = {
 		.set_interrupt = set_interrupt,
 		.move_pm = move_pm,
+		.lock_smi = lock_smi,
 		.opaque = chipset,
 	};
 

@@ -40,8 +40,6 @@
 #define ACPI_CNTL_SCI	   0x07
 #define ACPI_CNTL_WRITABLE (ICH9_LPC_ACPI_ENABLE | ACPI_CNTL_SCI)
 
-#define PMCON1		   0xa0
-#define PMCON1_SMI_LOCK	   0x10
 #define PMCON_LOCK_BASE	   0x02 /* PMBASE can no longer be written */
 #define PMCON_LOCK_S4	   0x04
 
@@ -270,13 +268,22 @@ static void update_lock(Ich9Lpc *lpc, guint offset, guint8 mask, guint8 *lock)
 	pci_function_change(lpc->function, offset, 1, mask, *lock);
 }
 
+static void update_smi_lock(Ich9Lpc *lpc)
+{
+	gboolean was_locked = lpc->pmcon1_lock & ICH9_LPC_SMI_LOCK;
+
+	update_lock(lpc, ICH9_LPC_PMCON1, ICH9_LPC_SMI_LOCK, &lpc->pmcon1_lock);
+	if (!was_locked && lpc->pmcon1_lock & ICH9_LPC_SMI_LOCK)
+		lpc->config.lock_smi(lpc->config.opaque);
+}
+
 static void lpc_config_written(void *device, guint offset, guint size)
 {
 	Ich9Lpc *lpc = device;
 
 	(void)offset;
 	(void)size;
-	update_lock(lpc, PMCON1, PMCON1_SMI_LOCK, &lpc->pmcon1_lock);
+	update_smi_lock(lpc);
 	update_lock(lpc, ICH9_LPC_PMCON_LOCK, PMCON_LOCK_BASE | PMCON_LOCK_S4, &lpc->pmcon_lock);
 	if (lpc->pmcon_lock & PMCON_LOCK_BASE)
 		pci_function_set_writable(lpc->function, ICH9_LPC_PMBASE, 4, 0);
@@ -335,7 +342,7 @@ static void add_registers(PciFunction *function)
 		{ 0x88, 4, 0, 0x00fcfffd },
 		{ 0x8c, 4, 0, 0x00fcfffd },
 		{ 0x90, 4, 0, 0x00fcfffd },
-		{ PMCON1, 2, 0, 0x07b7 | PMCON1_SMI_LOCK },
+		{ ICH9_LPC_PMCON1, 2, 0, 0x07b7 | ICH9_LPC_SMI_LOCK },
 		{ 0xa4, 1, 0, 0xff }, /* GEN_PMCON_3 */
 		{ ICH9_LPC_PMCON_LOCK, 1, 0, PMCON_LOCK_BASE | PMCON_LOCK_S4 },
 		{ 0xb8, 4, 0, 0xffffffff }, /* GPI_ROUT */

@@ -17,10 +17,12 @@
 #define ICH9_LPC_ACPI_CNTL   0x44
 #define ICH9_LPC_PIRQA_ROUT  0x60
 #define ICH9_LPC_PIRQE_ROUT  0x68
+#define ICH9_LPC_PMCON1	     0xa0
 #define ICH9_LPC_PMCON_LOCK  0xa6
 #define ICH9_LPC_RCBA	     0xf0
 
 #define ICH9_LPC_ACPI_ENABLE 0x80
+#define ICH9_LPC_SMI_LOCK    0x10
 #define ICH9_LPC_PM_SIZE     128
 #define ICH9_LPC_RCBA_ENABLE 0x01
 #define ICH9_LPC_RCBA_SIZE   0x4000
@@ -43,6 +45,8 @@ typedef struct {
 	 * each reset; nowhere at first.
 	 */
 	void (*move_pm)(void *opaque, guint16 base, gboolean enabled);
+	/* SMI_LOCK has been set: GBL_SMI_EN of the PM block stays as it is until the reset. */
+	void (*lock_smi)(void *opaque);
 	void *opaque;
 } Ich9LpcConfig;
 
