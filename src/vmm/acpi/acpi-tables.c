@@ -33,8 +33,6 @@
 #define GIB	       (1ull << 30)
 #define MIB	       (1ull << 20)
 
-/* The ICH9's HPET: revision 1, three timers of 64 bits, legacy replacement routing. */
-
 /* Longer than any latency that ACPI allows: the processors have no such state. */
 #define NO_C2_LATENCY  101
 #define NO_C3_LATENCY  1001
