@@ -406,6 +406,8 @@ static guint8 read_c(Rtc *rtc)
 	update_flags(rtc);
 	value = rtc->flags | (rtc->flags & rtc->reg_b ? C_INTERRUPT : 0);
 	rtc->flags = 0;
+	/* Whatever is flagged from here on needs an edge of its own. */
+	interrupt_line_set(&rtc->irq, FALSE);
 	update_interrupt(rtc);
 	return value;
 }
