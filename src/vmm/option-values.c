@@ -84,6 +84,19 @@ gboolean option_parse_rtc_base(const char *text, gint64 now, gint64 *offset, GEr
 	return TRUE;
 }
 
+guint option_parse_tsc_frequency(const char *text, GError **error)
+{
+	guint64 hz;
+
+	/* KVM gives frequencies back as an int. */
+	if (!option_parse_number(text, (guint64)G_MAXINT * 1000, &hz) || hz < 1000) {
+		option_bad_value(error, "tsc-frequency", text,
+				 "a frequency in Hz is wanted, 1000 or more");
+		return 0;
+	}
+	return hz / 1000;
+}
+
 /* Lists of fields */
 
 /* Splits at commas; two in a row are one that belongs to the text. */

@@ -64,6 +64,9 @@ typedef struct {
 	char *uuid;
 	char **smbios;
 	char *rtc_base;
+	char *rtc_tick_policy;
+	char *pit_tick_policy;
+	char *tsc_frequency;
 	gboolean hpet;
 	gboolean no_kvmclock;
 	gboolean no_pmu;
@@ -76,14 +79,15 @@ typedef struct {
 
 static void raw_options_clear(RawOptions *raw)
 {
-	char *strings[] = { raw->vm_type,     raw->memory,	  raw->policy,
-			    raw->kernel,      raw->initrd,	  raw->append,
-			    raw->payload,     raw->pflash_code,	  raw->pflash_vars,
-			    raw->bios,	      raw->linuxboot_rom, raw->console,
-			    raw->serial2,     raw->monitor,	  raw->debug_console,
-			    raw->name,	      raw->trace,	  raw->uuid,
-			    raw->debug_exit,  raw->rtc_base,	  raw->cpu,
-			    raw->cpu_topology };
+	char *strings[] = { raw->vm_type,      raw->memory,	     raw->policy,
+			    raw->kernel,       raw->initrd,	     raw->append,
+			    raw->payload,      raw->pflash_code,     raw->pflash_vars,
+			    raw->bios,	       raw->linuxboot_rom,   raw->console,
+			    raw->serial2,      raw->monitor,	     raw->debug_console,
+			    raw->name,	       raw->trace,	     raw->uuid,
+			    raw->debug_exit,   raw->rtc_base,	     raw->cpu,
+			    raw->cpu_topology, raw->rtc_tick_policy, raw->pit_tick_policy,
+			    raw->tsc_frequency };
 	char **lists[] = { raw->smbios, raw->numa_cells, raw->pcie_root_ports };
 
 	for (gsize i = 0; i < G_N_ELEMENTS(strings); i++)
@@ -189,11 +193,37 @@ static gboolean parse_traces(Options *options, const RawOptions *raw, GError **e
 	return TRUE;
 }
 
-/* What the guest's processors, clocks, tables and buses are like. */
+/* What the guest's clocks are like. */
+static gboolean parse_clocks(MachineConfig *machine, const RawOptions *raw, GError **error)
+{
+	gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+
+	if (raw->rtc_base &&
+	    !option_parse_rtc_base(raw->rtc_base, now, &machine->rtc_offset, error))
+		return FALSE;
+	if (!raw->rtc_tick_policy || strcmp(raw->rtc_tick_policy, "delay") == 0)
+		machine->rtc_tick_policy = RTC_TICK_DELAY;
+	else if (strcmp(raw->rtc_tick_policy, "catchup") == 0)
+		machine->rtc_tick_policy = RTC_TICK_CATCHUP;
+	else
+		return option_bad_value(error, "rtc-tick-policy", raw->rtc_tick_policy,
+					"'delay' or 'catchup' is wanted");
+	machine->discard_pit_ticks = g_strcmp0(raw->pit_tick_policy, "discard") == 0;
+	if (raw->pit_tick_policy && !machine->discard_pit_ticks &&
+	    strcmp(raw->pit_tick_policy, "delay") != 0)
+		return option_bad_value(error, "pit-tick-policy", raw->pit_tick_policy,
+					"'delay' or 'discard' is wanted");
+	if (raw->tsc_frequency)
+		machine->tsc_khz = option_parse_tsc_frequency(raw->tsc_frequency, error);
+	machine->cpu.no_kvmclock = raw->no_kvmclock;
+	machine->hpet = raw->hpet;
+	return !raw->tsc_frequency || machine->tsc_khz > 0;
+}
+
+/* What the guest's processors, tables and buses are like. */
 static gboolean parse_hardware(Options *options, const RawOptions *raw, GError **error)
 {
 	MachineConfig *machine = &options->machine;
-	gint64 now = g_get_real_time() / G_USEC_PER_SEC;
 
 	/* Without a word on it, all processors are cores of one socket. */
 	machine->cpu.topology = (CpuTopology){ 1, 1, machine->vcpus, 1 };
@@ -208,12 +238,7 @@ static gboolean parse_hardware(Options *options, const RawOptions *raw, GError *
 		if (!option_parse_smbios(*text, options->smbios, error))
 			return FALSE;
 	}
-	if (raw->rtc_base &&
-	    !option_parse_rtc_base(raw->rtc_base, now, &machine->rtc_offset, error))
-		return FALSE;
-	machine->cpu.no_kvmclock = raw->no_kvmclock;
 	machine->cpu.no_pmu = raw->no_pmu;
-	machine->hpet = raw->hpet;
 	machine->has_uuid = raw->uuid != NULL;
 	return option_parse_numa_cells(raw->numa_cells, machine->vcpus, machine->memory_size,
 				       options->numa_cells, &machine->has_numa_distances, error) &&
@@ -473,6 +498,14 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 		  "TYPE,FIELD=VALUE,... with commas of a value doubled; repeated", "STRINGS" },
 		{ "rtc-base", 0, 0, G_OPTION_ARG_STRING, &raw->rtc_base,
 		  "'utc' (default), 'localtime', +SECONDS, -SECONDS or @EPOCH", "BASE" },
+		{ "rtc-tick-policy", 0, 0, G_OPTION_ARG_STRING, &raw->rtc_tick_policy,
+		  "Periodic interrupts of the clock that come too late: 'delay' (default) or "
+		  "'catchup'",
+		  "POLICY" },
+		{ "pit-tick-policy", 0, 0, G_OPTION_ARG_STRING, &raw->pit_tick_policy,
+		  "Those of the timer: 'delay' (default) or 'discard'", "POLICY" },
+		{ "tsc-frequency", 0, 0, G_OPTION_ARG_STRING, &raw->tsc_frequency,
+		  "Of the guest's TSC; the host's by default", "HZ" },
 		{ "hpet", 0, 0, G_OPTION_ARG_NONE, &raw->hpet, "The guest has an HPET", NULL },
 		{ "no-kvmclock", 0, 0, G_OPTION_ARG_NONE, &raw->no_kvmclock,
 		  "Do not offer kvmclock", NULL },
@@ -584,6 +617,7 @@ gboolean options_parse(Options *options, char **arguments, GError **error)
 	options->name = g_strdup(raw.name);
 	return parse_numbers(options, &raw, error) && parse_choices(options, &raw, error) &&
 	       parse_traces(options, &raw, error) && parse_hardware(options, &raw, error) &&
+	       parse_clocks(&options->machine, &raw, error) &&
 	       open_guest_files(options, &raw, error) && open_devices(options, &raw, error) &&
 	       open_serials(options, &raw, error) && open_debug_console(options, &raw, error) &&
 	       open_monitor(options, &raw, error);

@@ -215,6 +215,9 @@ static void test_defaults(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpint(options->machine.debug_console_fd, ==, -1);
 	g_assert_false(options->machine.serials[1].is_present);
 	g_assert_cmpint(options->machine.rtc_offset, ==, 0);
+	g_assert_cmpint(options->machine.rtc_tick_policy, ==, RTC_TICK_DELAY);
+	g_assert_false(options->machine.discard_pit_ticks);
+	g_assert_cmpuint(options->machine.tsc_khz, ==, 0);
 	g_assert_false(options->machine.hpet || options->machine.sercon);
 	g_assert_false(options->machine.cpu.no_kvmclock || options->machine.cpu.no_pmu);
 	g_assert_false(options->machine.has_uuid || options->machine.has_numa_distances);
@@ -601,6 +604,34 @@ static void test_rtc_base_localtime(void)
 	g_test_trap_assert_passed();
 }
 
+static void test_timers(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const struct {
+		const char *arguments;
+		RtcTickPolicy rtc;
+		gboolean discard_pit_ticks;
+		guint tsc_khz;
+	} cases[] = {
+		{ "--rtc-tick-policy=delay --pit-tick-policy=delay", RTC_TICK_DELAY, FALSE, 0 },
+		{ "--rtc-tick-policy=catchup", RTC_TICK_CATCHUP, FALSE, 0 },
+		{ "--pit-tick-policy=discard", RTC_TICK_DELAY, TRUE, 0 },
+		{ "--tsc-frequency=1000", RTC_TICK_DELAY, FALSE, 1 },
+		{ "--tsc-frequency=2399999999", RTC_TICK_DELAY, FALSE, 2399999 },
+		{ "--tsc-frequency=2147483647000", RTC_TICK_DELAY, FALSE, G_MAXINT },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *arguments = g_strconcat("--kernel=@/kernel ", cases[i].arguments,
+							 NULL);
+		const MachineConfig *machine = &parse_but_for_kvm(fixture, arguments)->machine;
+
+		g_assert_cmpint(machine->rtc_tick_policy, ==, cases[i].rtc);
+		g_assert_cmpint(machine->discard_pit_ticks, ==, cases[i].discard_pit_ticks);
+		g_assert_cmpuint(machine->tsc_khz, ==, cases[i].tsc_khz);
+		options_clear(&fixture->options);
+	}
+}
+
 static void test_bad_hardware(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	static const struct {
@@ -641,6 +672,14 @@ static void test_bad_hardware(Fixture *fixture, gconstpointer data G_GNUC_UNUSED
 		{ "--smbios=0,release=1.2.3", "'1.2.3': a release" },
 		{ "--rtc-base=now", "--rtc-base=now: 'utc', 'localtime'" },
 		{ "--rtc-base=-999999999999", "--rtc-base=-999999999999: " },
+		{ "--rtc-tick-policy=discard", "--rtc-tick-policy=discard: 'delay' or 'catchup'" },
+		{ "--rtc-tick-policy=", "--rtc-tick-policy=: 'delay' or 'catchup'" },
+		{ "--pit-tick-policy=catchup", "--pit-tick-policy=catchup: 'delay' or 'discard'" },
+		{ "--tsc-frequency=999", "--tsc-frequency=999: a frequency in Hz" },
+		{ "--tsc-frequency=-1", "--tsc-frequency=-1: a frequency in Hz" },
+		{ "--tsc-frequency=2G", "--tsc-frequency=2G: a frequency in Hz" },
+		{ "--tsc-frequency=2147483647001", "a frequency in Hz" },
+		{ "--tsc-frequency=18446744073709551616", "a frequency in Hz" },
 		{ "--numa-cell=cpus=0,memory=524284", "all cells' memory together" },
 		{ "--numa-cell=cpus=0", "'memory': a number of KiB" },
 		{ "--numa-cell=cpus=0,memory=524287", "'memory': a number of KiB" },
@@ -1063,6 +1102,7 @@ int main(int argc, char **argv)
 	add("/options/identity", test_identity);
 	g_test_add_func("/options/rtc-bases", test_rtc_bases);
 	g_test_add_func("/options/rtc-base-localtime", test_rtc_base_localtime);
+	add("/options/timers", test_timers);
 	add("/options/bad-hardware", test_bad_hardware);
 	add("/options/kernel-that-is-handed-in", test_kernel_that_is_handed_in);
 	add("/options/bad-descriptors", test_bad_descriptors);

@@ -127,15 +127,22 @@ static gboolean add_clock(VmmCommand *command, const DomainDef *def, GError **er
 		vmm_command_add(command, "--rtc-base=@%" G_GINT64_FORMAT, def->clock_start);
 		break;
 	}
-	if (def->timer_tsc_frequency > 0)
-		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "element 'clock/timer' with name 'tsc' has a frequency: the "
-				    "guest's TSC runs at the host's");
+	return TRUE;
+}
+
+static void add_timers(VmmCommand *command, const DomainDef *def)
+{
+	if (def->timer_rtc_tickpolicy)
+		vmm_command_add(command, "--rtc-tick-policy=%s", def->timer_rtc_tickpolicy);
+	if (def->timer_pit_tickpolicy)
+		vmm_command_add(command, "--pit-tick-policy=%s", def->timer_pit_tickpolicy);
 	if (def->timer_hpet == DOMAIN_SWITCH_YES)
 		vmm_command_add(command, "--hpet");
 	if (def->timer_kvmclock == DOMAIN_SWITCH_NO)
 		vmm_command_add(command, "--no-kvmclock");
-	return TRUE;
+	if (def->timer_tsc_frequency > 0)
+		vmm_command_add(command, "--tsc-frequency=%" G_GUINT64_FORMAT,
+				def->timer_tsc_frequency);
 }
 
 static void add_cpu(VmmCommand *command, const DomainDef *def)
@@ -332,6 +339,7 @@ gboolean vmm_command_add_machine(VmmCommand *command, const DomainDef *def, GErr
 	if (def->numa_cells)
 		add_numa_cells(command, def->numa_cells);
 	add_root_ports(command, def);
+	add_timers(command, def);
 	add_life(command, def);
 	if (def->bios_useserial == DOMAIN_SWITCH_YES)
 		vmm_command_add(command, "--sercon");

@@ -206,7 +206,8 @@ static void add_clocks(Chipset *chipset, const ChipsetConfig *config)
 {
 	InterruptLine line = isa_line(chipset, RTC_IRQ);
 
-	chipset->rtc = rtc_new(&line, &config->rtc_timer, config->rtc_offset);
+	chipset->rtc = rtc_new(&line, &config->rtc_timer, config->rtc_offset,
+			       config->rtc_tick_policy);
 	describe_memory(chipset->rtc, config->ram_low_end, config->ram_high_end);
 	bus_add(chipset->ports, RTC_PORT, RTC_PORTS, "rtc", &rtc_operations, chipset->rtc);
 	if (!config->hpet_timer.now)

@@ -71,6 +71,27 @@ gboolean kvm_vm_create_interrupt_controllers(KvmVm *vm, GError **error);
 gboolean kvm_vm_disable_pmu(KvmVm *vm, GError **error);
 
 /*
+ * kvm_vm_discard_pit_ticks - let a timer interrupt of the PIT be lost whose time comes while
+ * the guest has not acknowledged the one before
+ *
+ * After the controllers were made. Without it they are counted, and come later. A reset of
+ * the controllers does not change it.
+ */
+gboolean kvm_vm_discard_pit_ticks(KvmVm *vm, GError **error);
+
+/*
+ * kvm_vm_set_tsc_frequency - what vCPUs' TSCs run at that are yet to be made
+ * @khz: not 0
+ *
+ * Before the first vCPU, the memory engine's too: kvmclock is only as good as the host's
+ * clock while KVM finds all TSCs of a VM alike.
+ *
+ * Return: FALSE where it is not the host's frequency, give or take 250 ppm as KVM has it, and
+ * its processors cannot scale; the error names the host's.
+ */
+gboolean kvm_vm_set_tsc_frequency(KvmVm *vm, guint khz, GError **error);
+
+/*
  * kvm_vm_set_interrupt - set the level of one input of the in-kernel PIC and IOAPIC
  * @gsi:   global system interrupt, 0 to 23
  * @level: TRUE while the line is asserted

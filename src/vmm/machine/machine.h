@@ -13,6 +13,7 @@
 
 #include <glib.h>
 
+#include "vmm/chipset/rtc.h"
 #include "vmm/kvm/cpuid.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
@@ -114,6 +115,9 @@ typedef struct {
 
 	CpuModel cpu;	   /* its topology has exactly vcpus processors */
 	gint64 rtc_offset; /* seconds that the RTC starts ahead of the host's UTC */
+	RtcTickPolicy rtc_tick_policy;
+	gboolean discard_pit_ticks; /* one whose time comes while another waits is lost */
+	guint tsc_khz;		    /* frequency of the guest's TSC; 0: the host's */
 	gboolean hpet;
 	gboolean has_uuid;
 	guint8 uuid[16];	       /* in the order of its text */
