@@ -275,22 +275,7 @@ static void append_field(GString *text, const DomainSysinfoEntry *entry)
 	}
 }
 
-/* Whether an entry begins another structure than the one that entries from @first are of. */
-static gboolean begins_structure(const GPtrArray *entries, guint first, guint index)
-{
-	const DomainSysinfoEntry *entry = g_ptr_array_index(entries, index);
-
-	for (guint i = first; i < index; i++) {
-		const DomainSysinfoEntry *other = g_ptr_array_index(entries, i);
-
-		if (strcmp(other->block, entry->block) != 0 ||
-		    (entry->name && g_strcmp0(other->name, entry->name) == 0))
-			return TRUE;
-	}
-	return FALSE;
-}
-
-/* One option for each structure: a board's second manufacturer is that of a second board. */
+/* One option for each block; the parser has put its entries together. */
 static gboolean add_smbios(VmmCommand *command, const GPtrArray *entries, GError **error)
 {
 	guint end;
@@ -303,9 +288,13 @@ static gboolean add_smbios(VmmCommand *command, const GPtrArray *entries, GError
 		if (type < 0)
 			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
 					    "element 'sysinfo/%s' is not supported", entry->block);
-		for (end = first; end < entries->len && !begins_structure(entries, first, end);
-		     end++)
-			append_field(text, g_ptr_array_index(entries, end));
+		for (end = first; end < entries->len; end++) {
+			const DomainSysinfoEntry *member = g_ptr_array_index(entries, end);
+
+			if (strcmp(member->block, entry->block) != 0)
+				break;
+			append_field(text, member);
+		}
 		vmm_command_add(command, "--smbios=%d%s", type, text->str);
 	}
 	return TRUE;
