@@ -184,7 +184,9 @@ static const struct {
 	{ 1, "manufacturer product version serial uuid sku family" },
 	{ 2, "manufacturer product version serial asset location" },
 	{ 3, "manufacturer version serial asset sku" },
+	{ 4, "manufacturer version serial asset part" },
 	{ 11, "value" },
+	{ 17, "manufacturer serial asset part" },
 };
 
 #define SMBIOS_OEM_STRINGS 11
@@ -250,7 +252,7 @@ gboolean option_parse_smbios(const char *text, GPtrArray *strings, GError **erro
 	}
 	if (!fields)
 		return option_bad_value(error, "smbios", text,
-					"a type is wanted first: 0, 1, 2, 3 or 11");
+					"a type is wanted first: 0 to 4, 11 or 17");
 	if (!parts[1])
 		return option_bad_value(error, "smbios", text,
 					"at least one FIELD=VALUE is wanted");

@@ -521,10 +521,11 @@ static void test_identity(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 				   "--smbios=1,manufacturer=A,,B,,,,C=D,product= "
 				   "--smbios=0,release=4.20,vendor=\303\244 "
 				   "--smbios=11,value=x,value=y --smbios=2,location=,, "
-				   "--smbios=3,sku=s --smbios=1,serial=1");
+				   "--smbios=3,sku=s --smbios=1,serial=1 "
+				   "--smbios=4,version=v,part=p --smbios=17,part=q");
 	g_assert_true(machine->has_uuid && machine->hpet);
 	g_assert_cmpmem(machine->uuid, 16, uuid, 16);
-	g_assert_cmpuint(machine->smbios->len, ==, 9);
+	g_assert_cmpuint(machine->smbios->len, ==, 12);
 	assert_smbios(machine->smbios, 0, 1, "manufacturer", "A,B,,C=D");
 	assert_smbios(machine->smbios, 1, 1, "product", "");
 	assert_smbios(machine->smbios, 2, 0, "release", "4.20");
@@ -534,6 +535,9 @@ static void test_identity(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	assert_smbios(machine->smbios, 6, 2, "location", ",");
 	assert_smbios(machine->smbios, 7, 3, "sku", "s");
 	assert_smbios(machine->smbios, 8, 1, "serial", "1");
+	assert_smbios(machine->smbios, 9, 4, "version", "v");
+	assert_smbios(machine->smbios, 10, 4, "part", "p");
+	assert_smbios(machine->smbios, 11, 17, "part", "q");
 	options_clear(&fixture->options);
 }
 
@@ -658,7 +662,9 @@ static void test_bad_hardware(Fixture *fixture, gconstpointer data G_GNUC_UNUSED
 		{ "--uuid=1", "--uuid=1: not a UUID" },
 		{ "--uuid=0123456789abcdef0123456789abcdef", "not a UUID" },
 		{ "--smbios=", "a type is wanted first" },
-		{ "--smbios=4,version=1", "a type is wanted first" },
+		{ "--smbios=5,version=1", "a type is wanted first: 0 to 4, 11 or 17" },
+		{ "--smbios=4,sku=1", "'sku': this type has no such field" },
+		{ "--smbios=17,version=1", "'version': this type has no such field" },
 		{ "--smbios=type=1,version=1", "a type is wanted first" },
 		{ "--smbios=1", "at least one FIELD=VALUE" },
 		{ "--smbios=1,version", "'version': FIELD=VALUE" },
