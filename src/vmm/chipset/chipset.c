@@ -21,7 +21,7 @@
 #define RTC_IRQ		8
 #define DEBUG_EXIT_SIZE 4
 
-/* Interrupts of the ISA bus that no device of this chipset has. */
+/* Interrupts of the ISA bus that no device of this chipset has, nor a PCI link of the DSDT. */
 #define HPET_ROUTES (1u << 5 | 1u << 6 | 1u << 7)
 
 /* What chipset_set_up() programs; firmware for q35 does much the same. */
