@@ -5,9 +5,9 @@
  * Theory of operation
  *
  * A KvmVm owns the VM descriptor and every memslot number. It knows nothing of what a
- * memslot holds; src/vmm/memory decides that. Memslots change only while every vCPU is
- * outside KVM_RUN: KVM_SET_USER_MEMORY_REGION2 waits for vCPUs, and a vCPU that waits for
- * a userfaultfd event would never let it return.
+ * memslot holds; src/vmm/memory decides that. In a software-protected VM memslots change
+ * only while every vCPU is outside KVM_RUN: KVM_SET_USER_MEMORY_REGION2 waits for vCPUs, and
+ * a vCPU that waits for a userfaultfd event would never let it return.
  */
 #pragma once
 
@@ -120,7 +120,9 @@ guint kvm_vm_new_memslot(KvmVm *vm);
  * @slot:    from kvm_vm_new_memslot()
  * @memslot: what it is made of, while it is not there; NULL: it goes
  *
- * Only while every vCPU is outside KVM_RUN. Fires the memslot trace point.
+ * Only while every vCPU is outside KVM_RUN, in a software-protected VM. In an ordinary one
+ * others may run: one that uses the addresses between two calls finds no memory there, and
+ * leaves KVM_RUN as for a device that is not there. Fires the memslot trace point.
  */
 gboolean kvm_vm_set_memslot(KvmVm *vm, guint slot, const KvmMemslot *memslot, GError **error);
 

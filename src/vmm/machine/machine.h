@@ -98,7 +98,10 @@ typedef struct {
 	int kvm_fd;		/* open; the machine takes it over on success */
 	int userfaultfd_device; /* open /dev/userfaultfd or -1; taken over on success */
 
-	/* Files, each -1 where absent. They stay the caller's, and are read at each reset. */
+	/*
+	 * Files, each -1 where absent. They stay the caller's. Firmware is read once; so are
+	 * kernel and initrd with firmware, and else, as a payload, at each reset.
+	 */
 	int kernel_fd; /* bzImage */
 	int initrd_fd;
 	int payload_fd;	      /* a flat payload for tests */
@@ -123,7 +126,7 @@ typedef struct {
 	guint8 uuid[16];	       /* in the order of its text */
 	const GPtrArray *smbios;       /* of SmbiosString, in order */
 	const GArray *numa_cells;      /* of MachineNumaCell; empty: no NUMA */
-	gboolean has_numa_distances;   /* at least one cell had distances: make a SLIT */
+	gboolean has_numa_distances;   /* at least one cell had some; else 10 and 20 */
 	const GArray *pcie_root_ports; /* of MachineRootPort, in order */
 
 	MachineAction on_reboot;
