@@ -821,6 +821,29 @@ static void test_descriptors_that_are_not_open(Fixture *fixture, gconstpointer d
 	}
 }
 
+static void test_descriptors_that_are_no_numbers(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const char *const options[] = {
+		"kernel-fd",  "initrd-fd",	  "pflash-code-fd",   "pflash-vars-fd",
+		"bios-fd",    "linuxboot-rom-fd", "console-fd",	      "console-log-fd",
+		"serial2-fd", "serial2-log-fd",	  "debug-console-fd", "monitor-fd",
+		"kvm-fd",     "userfaultfd-fd",
+	};
+	static const char *const numbers[] = { "-1", "-2147483648", "2147483648", "3x", "" };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(options); i++) {
+		for (gsize n = 0; n < G_N_ELEMENTS(numbers); n++) {
+			g_autofree char *option = g_strdup_printf("--%s=%s", options[i],
+								  numbers[n]);
+			g_autofree char *arguments = g_strconcat("--kernel=@/kernel ", option,
+								 NULL);
+			g_autofree char *words = g_strconcat(option, ": the number of", NULL);
+
+			assert_refused(fixture, arguments, words);
+		}
+	}
+}
+
 /* What needs KVM */
 
 static gboolean skip_without_kvm(void)
@@ -1113,6 +1136,7 @@ int main(int argc, char **argv)
 	add("/options/kernel-that-is-handed-in", test_kernel_that_is_handed_in);
 	add("/options/bad-descriptors", test_bad_descriptors);
 	add("/options/descriptors-that-are-not-open", test_descriptors_that_are_not_open);
+	add("/options/descriptors-that-are-no-numbers", test_descriptors_that_are_no_numbers);
 	add("/options/consoles", test_consoles);
 	add("/options/bad-consoles", test_bad_consoles);
 	add("/options/console-that-is-handed-in", test_console_that_is_handed_in);
