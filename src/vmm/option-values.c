@@ -84,6 +84,19 @@ gboolean option_parse_rtc_base(const char *text, gint64 now, gint64 *offset, GEr
 	return TRUE;
 }
 
+guint option_parse_tsc_frequency(const char *text, GError **error)
+{
+	guint64 hz;
+
+	/* KVM gives frequencies back as an int. */
+	if (!option_parse_number(text, (guint64)G_MAXINT * 1000, &hz) || hz < 1000) {
+		option_bad_value(error, "tsc-frequency", text,
+				 "a frequency in Hz is wanted, 1000 or more");
+		return 0;
+	}
+	return hz / 1000;
+}
+
 /* Lists of fields */
 
 /* Splits at commas; two in a row are one that belongs to the text. */
@@ -171,7 +184,9 @@ static const struct {
 	{ 1, "manufacturer product version serial uuid sku family" },
 	{ 2, "manufacturer product version serial asset location" },
 	{ 3, "manufacturer version serial asset sku" },
+	{ 4, "manufacturer version serial asset part" },
 	{ 11, "value" },
+	{ 17, "manufacturer serial asset part" },
 };
 
 #define SMBIOS_OEM_STRINGS 11
@@ -237,7 +252,7 @@ gboolean option_parse_smbios(const char *text, GPtrArray *strings, GError **erro
 	}
 	if (!fields)
 		return option_bad_value(error, "smbios", text,
-					"a type is wanted first: 0, 1, 2, 3 or 11");
+					"a type is wanted first: 0 to 4, 11 or 17");
 	if (!parts[1])
 		return option_bad_value(error, "smbios", text,
 					"at least one FIELD=VALUE is wanted");

@@ -28,6 +28,9 @@ gboolean option_parse_uuid(const char *option, const char *text, guint8 uuid[16]
  */
 gboolean option_parse_rtc_base(const char *text, gint64 now, gint64 *offset, GError **error);
 
+/* HZ, in whole kHz as KVM takes it: what is below is cut off. Return: 0 with @error set. */
+guint option_parse_tsc_frequency(const char *text, GError **error);
+
 /* Return: an array of SmbiosString that owns its elements, for option_parse_smbios(). */
 GPtrArray *option_new_smbios(void);
 

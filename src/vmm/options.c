@@ -64,6 +64,9 @@ typedef struct {
 	char *uuid;
 	char **smbios;
 	char *rtc_base;
+	char *rtc_tick_policy;
+	char *pit_tick_policy;
+	char *tsc_frequency;
 	gboolean hpet;
 	gboolean no_kvmclock;
 	gboolean no_pmu;
@@ -76,14 +79,15 @@ typedef struct {
 
 static void raw_options_clear(RawOptions *raw)
 {
-	char *strings[] = { raw->vm_type,     raw->memory,	  raw->policy,
-			    raw->kernel,      raw->initrd,	  raw->append,
-			    raw->payload,     raw->pflash_code,	  raw->pflash_vars,
-			    raw->bios,	      raw->linuxboot_rom, raw->console,
-			    raw->serial2,     raw->monitor,	  raw->debug_console,
-			    raw->name,	      raw->trace,	  raw->uuid,
-			    raw->debug_exit,  raw->rtc_base,	  raw->cpu,
-			    raw->cpu_topology };
+	char *strings[] = { raw->vm_type,      raw->memory,	     raw->policy,
+			    raw->kernel,       raw->initrd,	     raw->append,
+			    raw->payload,      raw->pflash_code,     raw->pflash_vars,
+			    raw->bios,	       raw->linuxboot_rom,   raw->console,
+			    raw->serial2,      raw->monitor,	     raw->debug_console,
+			    raw->name,	       raw->trace,	     raw->uuid,
+			    raw->debug_exit,   raw->rtc_base,	     raw->cpu,
+			    raw->cpu_topology, raw->rtc_tick_policy, raw->pit_tick_policy,
+			    raw->tsc_frequency };
 	char **lists[] = { raw->smbios, raw->numa_cells, raw->pcie_root_ports };
 
 	for (gsize i = 0; i < G_N_ELEMENTS(strings); i++)
@@ -189,11 +193,37 @@ static gboolean parse_traces(Options *options, const RawOptions *raw, GError **e
 	return TRUE;
 }
 
-/* What the guest's processors, clocks, tables and buses are like. */
+/* What the guest's clocks are like. */
+static gboolean parse_clocks(MachineConfig *machine, const RawOptions *raw, GError **error)
+{
+	gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+
+	if (raw->rtc_base &&
+	    !option_parse_rtc_base(raw->rtc_base, now, &machine->rtc_offset, error))
+		return FALSE;
+	if (!raw->rtc_tick_policy || strcmp(raw->rtc_tick_policy, "delay") == 0)
+		machine->rtc_tick_policy = RTC_TICK_DELAY;
+	else if (strcmp(raw->rtc_tick_policy, "catchup") == 0)
+		machine->rtc_tick_policy = RTC_TICK_CATCHUP;
+	else
+		return option_bad_value(error, "rtc-tick-policy", raw->rtc_tick_policy,
+					"'delay' or 'catchup' is wanted");
+	machine->discard_pit_ticks = g_strcmp0(raw->pit_tick_policy, "discard") == 0;
+	if (raw->pit_tick_policy && !machine->discard_pit_ticks &&
+	    strcmp(raw->pit_tick_policy, "delay") != 0)
+		return option_bad_value(error, "pit-tick-policy", raw->pit_tick_policy,
+					"'delay' or 'discard' is wanted");
+	if (raw->tsc_frequency)
+		machine->tsc_khz = option_parse_tsc_frequency(raw->tsc_frequency, error);
+	machine->cpu.no_kvmclock = raw->no_kvmclock;
+	machine->hpet = raw->hpet;
+	return !raw->tsc_frequency || machine->tsc_khz > 0;
+}
+
+/* What the guest's processors, tables and buses are like. */
 static gboolean parse_hardware(Options *options, const RawOptions *raw, GError **error)
 {
 	MachineConfig *machine = &options->machine;
-	gint64 now = g_get_real_time() / G_USEC_PER_SEC;
 
 	/* Without a word on it, all processors are cores of one socket. */
 	machine->cpu.topology = (CpuTopology){ 1, 1, machine->vcpus, 1 };
@@ -208,12 +238,7 @@ static gboolean parse_hardware(Options *options, const RawOptions *raw, GError *
 		if (!option_parse_smbios(*text, options->smbios, error))
 			return FALSE;
 	}
-	if (raw->rtc_base &&
-	    !option_parse_rtc_base(raw->rtc_base, now, &machine->rtc_offset, error))
-		return FALSE;
-	machine->cpu.no_kvmclock = raw->no_kvmclock;
 	machine->cpu.no_pmu = raw->no_pmu;
-	machine->hpet = raw->hpet;
 	machine->has_uuid = raw->uuid != NULL;
 	return option_parse_numa_cells(raw->numa_cells, machine->vcpus, machine->memory_size,
 				       options->numa_cells, &machine->has_numa_distances, error) &&
@@ -417,9 +442,47 @@ static const char description[] =
 	"CONFIG_KVM_SW_PROTECTED_VM. With --vm-type=ordinary any KVM will do, and nothing is\n"
 	"private. See gmem-vmm(8).";
 
+/* A GOptionArgFunc for each of the options with "-fd"; what is not given stays -1. */
+static gboolean parse_fd(const char *option, const char *value, gpointer data, GError **error)
+{
+	RawOptions *raw = data;
+	const char *name = option + strlen("--");
+	const struct {
+		const char *option;
+		int *fd;
+	} fds[] = {
+		{ "kernel-fd", &raw->kernel_fd },
+		{ "initrd-fd", &raw->initrd_fd },
+		{ "pflash-code-fd", &raw->pflash_code_fd },
+		{ "pflash-vars-fd", &raw->pflash_vars_fd },
+		{ "bios-fd", &raw->bios_fd },
+		{ "linuxboot-rom-fd", &raw->linuxboot_rom_fd },
+		{ "console-fd", &raw->console_fd },
+		{ "console-log-fd", &raw->console_log_fd },
+		{ "serial2-fd", &raw->serial2_fd },
+		{ "serial2-log-fd", &raw->serial2_log_fd },
+		{ "debug-console-fd", &raw->debug_console_fd },
+		{ "monitor-fd", &raw->monitor_fd },
+		{ "kvm-fd", &raw->kvm_fd },
+		{ "userfaultfd-fd", &raw->userfaultfd_fd },
+	};
+	guint64 number;
+	gsize i = 0;
+
+	while (i < G_N_ELEMENTS(fds) && strcmp(fds[i].option, name) != 0)
+		i++;
+	g_assert(i < G_N_ELEMENTS(fds));
+	if (!g_ascii_string_to_unsigned(value, 10, 0, G_MAXINT, &number, NULL))
+		return option_bad_value(error, name, value,
+					"the number of an open descriptor is wanted");
+	*fds[i].fd = (int)number;
+	return TRUE;
+}
+
 static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **error)
 {
 	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+	GOptionGroup *group = g_option_group_new(NULL, NULL, NULL, raw, NULL);
 	g_auto(GStrv) left = g_strdupv(arguments);
 	const GOptionEntry entries[] = {
 		{ "vm-type", 0, 0, G_OPTION_ARG_STRING, &raw->vm_type,
@@ -431,11 +494,11 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 		  "Who converts pages: 'on-demand' (default) or 'guest-only'", "POLICY" },
 		{ "kernel", 0, 0, G_OPTION_ARG_FILENAME, &raw->kernel, "A bzImage to boot",
 		  "FILE" },
-		{ "kernel-fd", 0, 0, G_OPTION_ARG_INT, &raw->kernel_fd,
+		{ "kernel-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  "The same as an open descriptor", "N" },
 		{ "initrd", 0, 0, G_OPTION_ARG_FILENAME, &raw->initrd, "Its initial RAM disk",
 		  "FILE" },
-		{ "initrd-fd", 0, 0, G_OPTION_ARG_INT, &raw->initrd_fd,
+		{ "initrd-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  "The same as an open descriptor", "N" },
 		{ "append", 0, 0, G_OPTION_ARG_STRING, &raw->append, "The kernel's command line",
 		  "TEXT" },
@@ -443,19 +506,19 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 		  "A flat binary to run instead of a kernel, for tests", "FILE" },
 		{ "pflash-code", 0, 0, G_OPTION_ARG_FILENAME, &raw->pflash_code,
 		  "Firmware in read-only flash", "FILE" },
-		{ "pflash-code-fd", 0, 0, G_OPTION_ARG_INT, &raw->pflash_code_fd,
+		{ "pflash-code-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  "The same as an open descriptor", "N" },
 		{ "pflash-vars", 0, 0, G_OPTION_ARG_FILENAME, &raw->pflash_vars,
 		  "Its variables, in flash that is written to", "FILE" },
-		{ "pflash-vars-fd", 0, 0, G_OPTION_ARG_INT, &raw->pflash_vars_fd,
+		{ "pflash-vars-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  "The same as an open descriptor", "N" },
 		{ "bios", 0, 0, G_OPTION_ARG_FILENAME, &raw->bios, "A BIOS ROM, instead of flash",
 		  "FILE" },
-		{ "bios-fd", 0, 0, G_OPTION_ARG_INT, &raw->bios_fd,
+		{ "bios-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  "The same as an open descriptor", "N" },
 		{ "linuxboot-rom", 0, 0, G_OPTION_ARG_FILENAME, &raw->linuxboot_rom,
 		  "Option ROM with which a BIOS boots the kernel", "FILE" },
-		{ "linuxboot-rom-fd", 0, 0, G_OPTION_ARG_INT, &raw->linuxboot_rom_fd,
+		{ "linuxboot-rom-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  "The same as an open descriptor", "N" },
 		{ "sercon", 0, 0, G_OPTION_ARG_NONE, &raw->sercon,
 		  "The BIOS shows itself on the first serial port", NULL },
@@ -473,6 +536,14 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 		  "TYPE,FIELD=VALUE,... with commas of a value doubled; repeated", "STRINGS" },
 		{ "rtc-base", 0, 0, G_OPTION_ARG_STRING, &raw->rtc_base,
 		  "'utc' (default), 'localtime', +SECONDS, -SECONDS or @EPOCH", "BASE" },
+		{ "rtc-tick-policy", 0, 0, G_OPTION_ARG_STRING, &raw->rtc_tick_policy,
+		  "Periodic interrupts of the clock that come too late: 'delay' (default) or "
+		  "'catchup'",
+		  "POLICY" },
+		{ "pit-tick-policy", 0, 0, G_OPTION_ARG_STRING, &raw->pit_tick_policy,
+		  "Those of the timer: 'delay' (default) or 'discard'", "POLICY" },
+		{ "tsc-frequency", 0, 0, G_OPTION_ARG_STRING, &raw->tsc_frequency,
+		  "Of the guest's TSC; the host's by default", "HZ" },
 		{ "hpet", 0, 0, G_OPTION_ARG_NONE, &raw->hpet, "The guest has an HPET", NULL },
 		{ "no-kvmclock", 0, 0, G_OPTION_ARG_NONE, &raw->no_kvmclock,
 		  "Do not offer kvmclock", NULL },
@@ -480,26 +551,26 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 		  "Do not offer performance counters", NULL },
 		{ "console", 0, 0, G_OPTION_ARG_STRING, &raw->console,
 		  "First serial port: 'stdio' (default), 'pty', 'null' or 'file:PATH'", "WHERE" },
-		{ "console-fd", 0, 0, G_OPTION_ARG_INT, &raw->console_fd,
+		{ "console-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  "The same as an open descriptor", "N" },
-		{ "console-log-fd", 0, 0, G_OPTION_ARG_INT, &raw->console_log_fd,
+		{ "console-log-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  "What the first serial port writes goes there too: an open file", "N" },
 		{ "serial2", 0, 0, G_OPTION_ARG_STRING, &raw->serial2,
 		  "Second serial port, as --console; none by default", "WHERE" },
-		{ "serial2-fd", 0, 0, G_OPTION_ARG_INT, &raw->serial2_fd,
+		{ "serial2-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  "The same as an open descriptor", "N" },
-		{ "serial2-log-fd", 0, 0, G_OPTION_ARG_INT, &raw->serial2_log_fd,
+		{ "serial2-log-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  "What the second serial port writes goes there too: an open file", "N" },
 		{ "debug-console", 0, 0, G_OPTION_ARG_FILENAME, &raw->debug_console,
 		  "What firmware writes to port 0x402 goes there", "FILE" },
-		{ "debug-console-fd", 0, 0, G_OPTION_ARG_INT, &raw->debug_console_fd,
+		{ "debug-console-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  "The same as an open descriptor", "N" },
 		{ "monitor", 0, 0, G_OPTION_ARG_FILENAME, &raw->monitor,
 		  "Listen for QMP at a UNIX socket", "PATH" },
-		{ "monitor-fd", 0, 0, G_OPTION_ARG_INT, &raw->monitor_fd,
+		{ "monitor-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  "The same as a listening socket", "N" },
-		{ "kvm-fd", 0, 0, G_OPTION_ARG_INT, &raw->kvm_fd, "An open /dev/kvm", "N" },
-		{ "userfaultfd-fd", 0, 0, G_OPTION_ARG_INT, &raw->userfaultfd_fd,
+		{ "kvm-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd, "An open /dev/kvm", "N" },
+		{ "userfaultfd-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  "An open /dev/userfaultfd", "N" },
 		{ "paused", 0, 0, G_OPTION_ARG_NONE, &raw->is_paused,
 		  "Wait for 'cont' on the monitor", NULL },
@@ -518,7 +589,8 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 	};
 
 	g_option_context_set_summary(context, description);
-	g_option_context_add_main_entries(context, entries, NULL);
+	g_option_group_add_entries(group, entries);
+	g_option_context_set_main_group(context, group);
 	if (!g_option_context_parse_strv(context, &left, error))
 		return FALSE;
 	if (g_strv_length(left) > 1) {
@@ -584,6 +656,7 @@ gboolean options_parse(Options *options, char **arguments, GError **error)
 	options->name = g_strdup(raw.name);
 	return parse_numbers(options, &raw, error) && parse_choices(options, &raw, error) &&
 	       parse_traces(options, &raw, error) && parse_hardware(options, &raw, error) &&
+	       parse_clocks(&options->machine, &raw, error) &&
 	       open_guest_files(options, &raw, error) && open_devices(options, &raw, error) &&
 	       open_serials(options, &raw, error) && open_debug_console(options, &raw, error) &&
 	       open_monitor(options, &raw, error);

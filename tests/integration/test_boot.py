@@ -2,12 +2,21 @@
 """gmem-vmm alone: Debian's unmodified kernel, the options and the exit status."""
 
 import os
+import re
 import subprocess
 import tempfile
 import unittest
 
 from support.qmp import QmpError
 from support.vmm import EMULATOR, INITRD, KERNEL, Vmm, linux
+
+
+def refused(test, *arguments):
+    """What gmem-vmm says to arguments that it cannot start with."""
+    result = subprocess.run([EMULATOR, "--console=null", *arguments], capture_output=True,
+                            text=True, timeout=60, check=False)
+    test.assertEqual(result.returncode, 1, result.stderr)
+    return result.stderr
 
 
 class Linux(unittest.TestCase):
@@ -77,15 +86,28 @@ class Linux(unittest.TestCase):
         self.assertLess(vmm.qmp.conversions()["shared-bytes"], before)
         self.assertEqual(self.run_in(vmm, "echo still here"), "still here")
 
+    def assert_tsc(self, vmm, khz):
+        detected = self.run_in(vmm, "dmesg | grep -o 'tsc: Detected [0-9.]* MHz'").split()[2]
+        self.assertAlmostEqual(float(detected) * 1000, khz, delta=khz / 1000)
+
+    def test_timers_are_as_they_are_wanted(self):
+        # A host that cannot scale says what it has; a kernel that is none ends the others.
+        with tempfile.NamedTemporaryFile() as file:
+            said = refused(self, "--tsc-frequency=1000000999", f"--kernel={file.name}")
+        host = re.search(r"a TSC of 1000000 kHz: this host's runs at (\d+) kHz", said)
+        khz = int(host.group(1)) if host else 1000000
+        vmm = self.boot("--vcpus=2", f"--tsc-frequency={khz}000", "--rtc-tick-policy=catchup",
+                        "--pit-tick-policy=discard")
+        self.assert_tsc(vmm, khz)
+        vmm.console.send("reboot -f\n")
+        vmm.qmp.wait_event("RESET", 60)
+        vmm.console.wait_for("Hello from Linux", 100)
+        vmm.console.wait_for("/ # ", 60)
+        self.assert_tsc(vmm, khz)
+
 
 class Refusals(unittest.TestCase):
     """What cannot be: an error that names it, and a status that is not 0."""
-
-    def refused(self, *arguments):
-        result = subprocess.run([EMULATOR, "--console=null", *arguments], capture_output=True,
-                                text=True, timeout=60, check=False)
-        self.assertEqual(result.returncode, 1, result.stderr)
-        return result.stderr
 
     def file_of(self, content):
         file = tempfile.NamedTemporaryFile()
@@ -97,26 +119,26 @@ class Refusals(unittest.TestCase):
     def test_kernels_that_are_none(self):
         with open(KERNEL, "rb") as file:
             image = file.read()
-        self.assertIn("/nonexistent", self.refused("--kernel=/nonexistent"))
+        self.assertIn("/nonexistent", refused(self, "--kernel=/nonexistent"))
         for content in (b"", b"\0" * 4096, image[:600], image[:len(image) // 2],
                         os.urandom(100000)):
-            self.assertIn("kernel", self.refused(f"--kernel={self.file_of(content)}"))
-        self.assertIn("/etc", self.refused("--kernel=/etc"))
+            self.assertIn("kernel", refused(self, f"--kernel={self.file_of(content)}"))
+        self.assertIn("/etc", refused(self, "--kernel=/etc"))
 
     def test_an_initrd_that_does_not_fit(self):
         with tempfile.NamedTemporaryFile() as file:
             file.truncate(1 << 30)
-            self.assertIn("initrd", self.refused("--memory=256M", f"--kernel={KERNEL}",
-                                                 f"--initrd={file.name}"))
+            self.assertIn("initrd", refused(self, "--memory=256M", f"--kernel={KERNEL}",
+                                            f"--initrd={file.name}"))
 
     def test_sizes_that_cannot_be(self):
         for option in ("--memory=0", "--memory=65G", "--memory=x", "--vcpus=0", "--vcpus=17",
                        "--policy=none", "--vm-type=none"):
             self.assertIn(option.split("=", 1)[0].lstrip("-"),
-                          self.refused(option, f"--kernel={KERNEL}"))
+                          refused(self, option, f"--kernel={KERNEL}"))
 
     def test_a_monitor_path_that_is_too_long(self):
-        self.assertIn("monitor", self.refused(f"--kernel={KERNEL}", "--monitor=/tmp/" + "x" * 200))
+        self.assertIn("monitor", refused(self, f"--kernel={KERNEL}", "--monitor=/tmp/" + "x" * 200))
 
 
 class Monitor(unittest.TestCase):

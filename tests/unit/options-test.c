@@ -215,6 +215,9 @@ static void test_defaults(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpint(options->machine.debug_console_fd, ==, -1);
 	g_assert_false(options->machine.serials[1].is_present);
 	g_assert_cmpint(options->machine.rtc_offset, ==, 0);
+	g_assert_cmpint(options->machine.rtc_tick_policy, ==, RTC_TICK_DELAY);
+	g_assert_false(options->machine.discard_pit_ticks);
+	g_assert_cmpuint(options->machine.tsc_khz, ==, 0);
 	g_assert_false(options->machine.hpet || options->machine.sercon);
 	g_assert_false(options->machine.cpu.no_kvmclock || options->machine.cpu.no_pmu);
 	g_assert_false(options->machine.has_uuid || options->machine.has_numa_distances);
@@ -518,10 +521,11 @@ static void test_identity(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 				   "--smbios=1,manufacturer=A,,B,,,,C=D,product= "
 				   "--smbios=0,release=4.20,vendor=\303\244 "
 				   "--smbios=11,value=x,value=y --smbios=2,location=,, "
-				   "--smbios=3,sku=s --smbios=1,serial=1");
+				   "--smbios=3,sku=s --smbios=1,serial=1 "
+				   "--smbios=4,version=v,part=p --smbios=17,part=q");
 	g_assert_true(machine->has_uuid && machine->hpet);
 	g_assert_cmpmem(machine->uuid, 16, uuid, 16);
-	g_assert_cmpuint(machine->smbios->len, ==, 9);
+	g_assert_cmpuint(machine->smbios->len, ==, 12);
 	assert_smbios(machine->smbios, 0, 1, "manufacturer", "A,B,,C=D");
 	assert_smbios(machine->smbios, 1, 1, "product", "");
 	assert_smbios(machine->smbios, 2, 0, "release", "4.20");
@@ -531,6 +535,9 @@ static void test_identity(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	assert_smbios(machine->smbios, 6, 2, "location", ",");
 	assert_smbios(machine->smbios, 7, 3, "sku", "s");
 	assert_smbios(machine->smbios, 8, 1, "serial", "1");
+	assert_smbios(machine->smbios, 9, 4, "version", "v");
+	assert_smbios(machine->smbios, 10, 4, "part", "p");
+	assert_smbios(machine->smbios, 11, 17, "part", "q");
 	options_clear(&fixture->options);
 }
 
@@ -601,6 +608,34 @@ static void test_rtc_base_localtime(void)
 	g_test_trap_assert_passed();
 }
 
+static void test_timers(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const struct {
+		const char *arguments;
+		RtcTickPolicy rtc;
+		gboolean discard_pit_ticks;
+		guint tsc_khz;
+	} cases[] = {
+		{ "--rtc-tick-policy=delay --pit-tick-policy=delay", RTC_TICK_DELAY, FALSE, 0 },
+		{ "--rtc-tick-policy=catchup", RTC_TICK_CATCHUP, FALSE, 0 },
+		{ "--pit-tick-policy=discard", RTC_TICK_DELAY, TRUE, 0 },
+		{ "--tsc-frequency=1000", RTC_TICK_DELAY, FALSE, 1 },
+		{ "--tsc-frequency=2399999999", RTC_TICK_DELAY, FALSE, 2399999 },
+		{ "--tsc-frequency=2147483647000", RTC_TICK_DELAY, FALSE, G_MAXINT },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *arguments = g_strconcat("--kernel=@/kernel ", cases[i].arguments,
+							 NULL);
+		const MachineConfig *machine = &parse_but_for_kvm(fixture, arguments)->machine;
+
+		g_assert_cmpint(machine->rtc_tick_policy, ==, cases[i].rtc);
+		g_assert_cmpint(machine->discard_pit_ticks, ==, cases[i].discard_pit_ticks);
+		g_assert_cmpuint(machine->tsc_khz, ==, cases[i].tsc_khz);
+		options_clear(&fixture->options);
+	}
+}
+
 static void test_bad_hardware(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	static const struct {
@@ -627,7 +662,9 @@ static void test_bad_hardware(Fixture *fixture, gconstpointer data G_GNUC_UNUSED
 		{ "--uuid=1", "--uuid=1: not a UUID" },
 		{ "--uuid=0123456789abcdef0123456789abcdef", "not a UUID" },
 		{ "--smbios=", "a type is wanted first" },
-		{ "--smbios=4,version=1", "a type is wanted first" },
+		{ "--smbios=5,version=1", "a type is wanted first: 0 to 4, 11 or 17" },
+		{ "--smbios=4,sku=1", "'sku': this type has no such field" },
+		{ "--smbios=17,version=1", "'version': this type has no such field" },
 		{ "--smbios=type=1,version=1", "a type is wanted first" },
 		{ "--smbios=1", "at least one FIELD=VALUE" },
 		{ "--smbios=1,version", "'version': FIELD=VALUE" },
@@ -641,6 +678,14 @@ static void test_bad_hardware(Fixture *fixture, gconstpointer data G_GNUC_UNUSED
 		{ "--smbios=0,release=1.2.3", "'1.2.3': a release" },
 		{ "--rtc-base=now", "--rtc-base=now: 'utc', 'localtime'" },
 		{ "--rtc-base=-999999999999", "--rtc-base=-999999999999: " },
+		{ "--rtc-tick-policy=discard", "--rtc-tick-policy=discard: 'delay' or 'catchup'" },
+		{ "--rtc-tick-policy=", "--rtc-tick-policy=: 'delay' or 'catchup'" },
+		{ "--pit-tick-policy=catchup", "--pit-tick-policy=catchup: 'delay' or 'discard'" },
+		{ "--tsc-frequency=999", "--tsc-frequency=999: a frequency in Hz" },
+		{ "--tsc-frequency=-1", "--tsc-frequency=-1: a frequency in Hz" },
+		{ "--tsc-frequency=2G", "--tsc-frequency=2G: a frequency in Hz" },
+		{ "--tsc-frequency=2147483647001", "a frequency in Hz" },
+		{ "--tsc-frequency=18446744073709551616", "a frequency in Hz" },
 		{ "--numa-cell=cpus=0,memory=524284", "all cells' memory together" },
 		{ "--numa-cell=cpus=0", "'memory': a number of KiB" },
 		{ "--numa-cell=cpus=0,memory=524287", "'memory': a number of KiB" },
@@ -773,6 +818,29 @@ static void test_descriptors_that_are_not_open(Fixture *fixture, gconstpointer d
 							 options[i]);
 
 		assert_refused(fixture, arguments, words);
+	}
+}
+
+static void test_descriptors_that_are_no_numbers(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const char *const options[] = {
+		"kernel-fd",  "initrd-fd",	  "pflash-code-fd",   "pflash-vars-fd",
+		"bios-fd",    "linuxboot-rom-fd", "console-fd",	      "console-log-fd",
+		"serial2-fd", "serial2-log-fd",	  "debug-console-fd", "monitor-fd",
+		"kvm-fd",     "userfaultfd-fd",
+	};
+	static const char *const numbers[] = { "-1", "-2147483648", "2147483648", "3x", "" };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(options); i++) {
+		for (gsize n = 0; n < G_N_ELEMENTS(numbers); n++) {
+			g_autofree char *option = g_strdup_printf("--%s=%s", options[i],
+								  numbers[n]);
+			g_autofree char *arguments = g_strconcat("--kernel=@/kernel ", option,
+								 NULL);
+			g_autofree char *words = g_strconcat(option, ": the number of", NULL);
+
+			assert_refused(fixture, arguments, words);
+		}
 	}
 }
 
@@ -1063,10 +1131,12 @@ int main(int argc, char **argv)
 	add("/options/identity", test_identity);
 	g_test_add_func("/options/rtc-bases", test_rtc_bases);
 	g_test_add_func("/options/rtc-base-localtime", test_rtc_base_localtime);
+	add("/options/timers", test_timers);
 	add("/options/bad-hardware", test_bad_hardware);
 	add("/options/kernel-that-is-handed-in", test_kernel_that_is_handed_in);
 	add("/options/bad-descriptors", test_bad_descriptors);
 	add("/options/descriptors-that-are-not-open", test_descriptors_that_are_not_open);
+	add("/options/descriptors-that-are-no-numbers", test_descriptors_that_are_no_numbers);
 	add("/options/consoles", test_consoles);
 	add("/options/bad-consoles", test_bad_consoles);
 	add("/options/console-that-is-handed-in", test_console_that_is_handed_in);

@@ -355,6 +355,16 @@ static void expect_warning(Fixture *fixture, const char *pattern)
 		g_error("'%s' was to be logged, and was: %s", pattern, warning ? warning : "none");
 }
 
+static guint count_warnings(Fixture *fixture)
+{
+	guint count;
+
+	g_mutex_lock(&fixture->lock);
+	count = fixture->warnings->len;
+	g_mutex_unlock(&fixture->lock);
+	return count;
+}
+
 static void await_count(Fixture *fixture, const guint *counter, guint wanted)
 {
 	gint64 deadline = g_get_monotonic_time() + PATIENCE_SECONDS * G_USEC_PER_SEC;
@@ -1061,6 +1071,40 @@ static void test_one_client_too_many(Fixture *fixture, gconstpointer data G_GNUC
 	await_idle(fixture);
 }
 
+/* One that cannot be accepted waits, is tried again at leisure, and is in nobody's way. */
+static void test_no_descriptor_for_a_client(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	int here_before = connect_and_open(fixture);
+	int lowest_free = dup(here_before);
+	gint64 begin = g_get_monotonic_time();
+	struct rlimit limit, none_left;
+	guint warnings = 0;
+	int waiting;
+
+	g_assert_cmpint(lowest_free, >=, 0);
+	g_assert_no_errno(close(lowest_free));
+	g_assert_no_errno(getrlimit(RLIMIT_NOFILE, &limit));
+	none_left = limit;
+	/* The client's own end takes the last one. */
+	none_left.rlim_cur = lowest_free + 1;
+	g_assert_no_errno(setrlimit(RLIMIT_NOFILE, &none_left));
+	waiting = connect_to(fixture->path);
+	while (warnings == 0) {
+		g_usleep(G_USEC_PER_SEC / 10);
+		assert_served(here_before);
+		warnings = count_warnings(fixture);
+	}
+	g_assert_no_errno(setrlimit(RLIMIT_NOFILE, &limit));
+	open_connection(waiting, 0);
+	assert_served(waiting);
+	warnings = count_warnings(fixture);
+	g_assert_cmpuint(warnings, <=, 1 + (g_get_monotonic_time() - begin) / G_USEC_PER_SEC);
+	while (warnings-- > 0)
+		expect_warning(fixture, "accepting a client: *");
+	close(waiting);
+	close(here_before);
+}
+
 /* Who may call what */
 
 static void test_readonly_socket(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -1498,6 +1542,7 @@ int main(int argc, char **argv)
 	add("/rpc/arrival/calls-per-client-are-limited", test_calls_per_client_are_limited);
 	add("/rpc/arrival/many-clients", test_many_clients);
 	add("/rpc/arrival/one-client-too-many", test_one_client_too_many);
+	add("/rpc/arrival/no-descriptor-for-a-client", test_no_descriptor_for_a_client);
 	add("/rpc/access/readonly-socket", test_readonly_socket);
 	add("/rpc/access/readonly-by-request", test_readonly_by_request);
 	add("/rpc/access/before-open", test_call_before_open);

@@ -42,15 +42,16 @@ typedef struct {
 	Rtc *rtc;
 } Fixture;
 
-static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+static void start(Fixture *fixture, gconstpointer data)
 {
+	RtcTickPolicy policy = GPOINTER_TO_INT(data);
 	InterruptLine line;
 
 	bench_start(&fixture->bench);
 	fixture->bench.now = EPOCH * SECOND;
 	line = bench_line(&fixture->bench, 8);
 	fixture->timer = bench_timer(&fixture->bench);
-	fixture->rtc = rtc_new(&line, &fixture->timer, 0);
+	fixture->rtc = rtc_new(&line, &fixture->timer, 0, policy);
 	bus_add(fixture->bench.bus, BASE, RTC_PORTS, "rtc", &rtc_operations, fixture->rtc);
 }
 
@@ -322,6 +323,181 @@ static void test_periodic_does_not_drift(Fixture *fixture, gconstpointer data G_
 	g_assert_cmpint(fixture->bench.now, ==, (EPOCH + 1) * SECOND);
 }
 
+/* 64 a second, from a whole second on. */
+#define TICK (SECOND / 64)
+
+static void start_ticks(Fixture *fixture)
+{
+	put(fixture, A, DIVIDER_32KHZ | 10);
+	get(fixture, C);
+	put(fixture, B, H24 | PIE);
+	run_to_deadline(fixture);
+	g_assert_cmpuint(fixture->bench.n_raised, ==, 1);
+}
+
+/* Acknowledges what is there until nothing is, as a handler does. Return: how often it had to. */
+static guint acknowledge_all(Fixture *fixture)
+{
+	guint n = 0;
+
+	for (; fixture->bench.level; n++)
+		g_assert_cmphex(get(fixture, C) & (IRQF | PF), ==, IRQF | PF);
+	return n;
+}
+
+static void test_late_ticks_are_lost(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	start_ticks(fixture);
+	fixture->bench.now += 5 * TICK;
+	g_assert_cmpuint(acknowledge_all(fixture), ==, 1);
+	/* The next comes when its time comes, and a late timer's are lost too. */
+	g_assert_cmpint(fixture->bench.deadline, ==, fixture->bench.now + TICK);
+	fixture->bench.now += 4 * TICK;
+	rtc_expired(fixture->rtc);
+	g_assert_cmpuint(acknowledge_all(fixture), ==, 1);
+	g_assert_cmpuint(fixture->bench.n_raised, ==, 2);
+}
+
+/* Each has an edge of its own, and the rate goes on as if nothing had been late. */
+static void test_late_ticks_are_caught_up(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	start_ticks(fixture);
+	fixture->bench.now += 5 * TICK;
+	g_assert_cmpuint(acknowledge_all(fixture), ==, 6);
+	g_assert_cmpuint(fixture->bench.n_raised, ==, 6);
+	g_assert_cmpint(fixture->bench.deadline, ==, fixture->bench.now + TICK);
+	fixture->bench.now += 4 * TICK;
+	rtc_expired(fixture->rtc);
+	g_assert_cmpuint(acknowledge_all(fixture), ==, 4);
+	g_assert_cmpuint(fixture->bench.n_raised, ==, 10);
+	run_to_deadline(fixture);
+	g_assert_cmpuint(acknowledge_all(fixture), ==, 1);
+}
+
+/* A guest that takes a tick and a half for each gets as many as there were in the end. */
+static void test_slow_guest_catches_up(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	gint64 begin;
+
+	start_ticks(fixture);
+	begin = fixture->bench.now;
+	for (guint i = 0; i < 100; i++) {
+		fixture->bench.now += TICK * 3 / 2;
+		g_assert_true(fixture->bench.level);
+		get(fixture, C);
+	}
+	while (fixture->bench.level)
+		get(fixture, C);
+	while (fixture->bench.now < begin + 200 * TICK) {
+		run_to_deadline(fixture);
+		acknowledge_all(fixture);
+	}
+	g_assert_cmpint(fixture->bench.now, ==, begin + 200 * TICK);
+	g_assert_cmpuint(fixture->bench.n_raised, ==, 201);
+}
+
+/* Of one that reads until nothing is flagged, not everything is spent on one interrupt. */
+static void test_ticks_are_caught_up_in_portions(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	start_ticks(fixture);
+	fixture->bench.now += 50 * TICK;
+	g_assert_cmpuint(acknowledge_all(fixture), ==, 21);
+	run_to_deadline(fixture);
+	g_assert_cmpuint(acknowledge_all(fixture), ==, 21);
+	run_to_deadline(fixture);
+	g_assert_cmpuint(acknowledge_all(fixture), ==, 11);
+	run_to_deadline(fixture);
+	g_assert_cmpuint(acknowledge_all(fixture), ==, 1);
+}
+
+/* A guest that has slept for a year is not kept busy for longer than a while. */
+static void test_ticks_to_catch_up_are_bounded(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	guint n;
+
+	start_ticks(fixture);
+	fixture->bench.now += 366 * 86400 * SECOND;
+	n = acknowledge_all(fixture);
+	for (guint portion = 1; portion > 0 && n < 100000; n += portion) {
+		run_to_deadline(fixture);
+		portion = acknowledge_all(fixture) - 1;
+	}
+	g_assert_cmpuint(n, ==, 65537);
+}
+
+static void test_ticks_of_another_rate_are_as_much_time(Fixture *fixture,
+							gconstpointer data G_GNUC_UNUSED)
+{
+	start_ticks(fixture);
+	fixture->bench.now += 4 * TICK;
+	/* Half the rate: two are owed, besides that which is flagged. */
+	put(fixture, A, DIVIDER_32KHZ | 11);
+	g_assert_cmpuint(acknowledge_all(fixture), ==, 3);
+}
+
+static void test_ticks_that_nobody_waits_for(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const struct {
+		guint8 a, b;
+	} cases[] = {
+		{ DIVIDER_32KHZ | 10, H24 },	  /* not enabled */
+		{ DIVIDER_32KHZ, H24 | PIE },	  /* no rate */
+		{ DIVIDER_HELD | 10, H24 | PIE }, /* no clock */
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		put(fixture, A, DIVIDER_32KHZ | 10);
+		put(fixture, B, H24 | PIE);
+		fixture->bench.now += 5 * TICK;
+		put(fixture, A, cases[i].a);
+		put(fixture, B, cases[i].b);
+		put(fixture, A, DIVIDER_32KHZ | 10);
+		put(fixture, B, H24 | PIE);
+		get(fixture, C);
+		g_assert_false(fixture->bench.level);
+	}
+	fixture->bench.now += 5 * TICK;
+	rtc_expired(fixture->rtc);
+	rtc_reset(fixture->rtc);
+	put(fixture, B, H24 | PIE);
+	run_to_deadline(fixture);
+	g_assert_cmpuint(acknowledge_all(fixture), ==, 1);
+	/* Nor are those owed that come while they are not enabled. */
+	put(fixture, B, H24);
+	fixture->bench.now += 5 * TICK;
+	put(fixture, B, H24 | PIE);
+	g_assert_cmpuint(acknowledge_all(fixture), ==, 1);
+}
+
+static gint64 hasty_now(void *opaque)
+{
+	Bench *bench = opaque;
+
+	return bench->now += TICK;
+}
+
+/* The controllers take edges: one that comes while another is acknowledged needs its own. */
+static void test_tick_during_acknowledgement(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	InterruptLine line = bench_line(&fixture->bench, 8);
+	DeviceTimer timer = fixture->timer;
+	g_autoptr(Rtc) rtc = NULL;
+	guint raised;
+
+	timer.now = hasty_now;
+	rtc = rtc_new(&line, &timer, 0, RTC_TICK_DELAY);
+	rtc_operations.write(rtc, 0, 1, A);
+	rtc_operations.write(rtc, 1, 1, DIVIDER_32KHZ | 10);
+	rtc_operations.write(rtc, 0, 1, B);
+	rtc_operations.write(rtc, 1, 1, H24 | PIE);
+	g_assert_true(fixture->bench.level);
+	raised = fixture->bench.n_raised;
+	rtc_operations.write(rtc, 0, 1, C);
+	rtc_operations.read(rtc, 1, 1);
+	g_assert_true(fixture->bench.level);
+	g_assert_cmpuint(fixture->bench.n_raised, ==, raised + 1);
+}
+
 /* Alarms */
 
 static void test_alarm(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -495,7 +671,8 @@ static void test_base(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	InterruptLine line = bench_line(&fixture->bench, 8);
 
 	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-		g_autoptr(Rtc) rtc = rtc_new(&line, &fixture->timer, cases[i].offset);
+		g_autoptr(Rtc)
+			rtc = rtc_new(&line, &fixture->timer, cases[i].offset, RTC_TICK_DELAY);
 
 		rtc_reset(rtc);
 		g_assert_cmphex(read_register(rtc, MONTH), ==, cases[i].month);
@@ -547,6 +724,11 @@ static void add(const char *path, void (*test)(Fixture *fixture, gconstpointer d
 	g_test_add(path, Fixture, NULL, start, test, end);
 }
 
+static void add_catchup(const char *path, void (*test)(Fixture *fixture, gconstpointer data))
+{
+	g_test_add(path, Fixture, GINT_TO_POINTER(RTC_TICK_CATCHUP), start, test, end);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -565,6 +747,17 @@ int main(int argc, char **argv)
 	add("/rtc/update/spurious-expiry", test_spurious_expiry);
 	add("/rtc/periodic/rates", test_periodic_rates);
 	add("/rtc/periodic/does-not-drift", test_periodic_does_not_drift);
+	add("/rtc/periodic/during-acknowledgement", test_tick_during_acknowledgement);
+	add("/rtc/periodic/delay", test_late_ticks_are_lost);
+	add_catchup("/rtc/periodic/catchup", test_late_ticks_are_caught_up);
+	add_catchup("/rtc/periodic/catchup-of-a-slow-guest", test_slow_guest_catches_up);
+	add_catchup("/rtc/periodic/catchup-in-portions", test_ticks_are_caught_up_in_portions);
+	add_catchup("/rtc/periodic/catchup-is-bounded", test_ticks_to_catch_up_are_bounded);
+	add_catchup("/rtc/periodic/catchup-at-another-rate",
+		    test_ticks_of_another_rate_are_as_much_time);
+	add_catchup("/rtc/periodic/catchup-that-nobody-waits-for",
+		    test_ticks_that_nobody_waits_for);
+	add_catchup("/rtc/periodic/catchup-does-not-drift", test_periodic_does_not_drift);
 	add("/rtc/alarm/exact", test_alarm);
 	add("/rtc/alarm/of-now-is-tomorrows", test_alarm_of_now_is_tomorrows);
 	add("/rtc/alarm/do-not-care", test_alarms_that_do_not_care);

@@ -73,6 +73,7 @@ struct Domain {
 	int state;	    /* VIR_DOMAIN_* */
 	int reason;	    /* VIR_DOMAIN_<state>_* */
 	gint64 state_since; /* monotonic, in microseconds */
+	/* config is newer than live, as far as this daemon knows */
 	gboolean is_updated;
 	gboolean is_autostart;
 	char *crash;		/* why its last VMM ended early, or NULL */

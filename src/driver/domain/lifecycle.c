@@ -268,6 +268,7 @@ static void finish(Domain *domain, DomainVmm *vmm)
 	domain_send_event(domain, VIR_DOMAIN_EVENT_STOPPED, stopped_detail(reason));
 	forget_autodestroy(domain);
 	g_clear_pointer(&domain->live, domain_def_free);
+	domain->is_updated = FALSE;
 	g_clear_pointer(&domain->nvram, g_free);
 	domain->vmm = NULL;
 	g_mutex_unlock(&domain->lock);
@@ -805,6 +806,7 @@ static void give_up(Domain *domain, VmmProcess *process)
 			 process ? VIR_DOMAIN_SHUTOFF_FAILED : VIR_DOMAIN_SHUTOFF_DAEMON);
 	domain_send_event(domain, VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_FAILED);
 	g_clear_pointer(&domain->live, domain_def_free);
+	domain->is_updated = FALSE;
 	g_clear_pointer(&domain->nvram, g_free);
 	g_mutex_unlock(&domain->lock);
 	domain_list_drop_invisible(domain->driver->domains, domain);

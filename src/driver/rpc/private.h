@@ -57,7 +57,7 @@ struct RpcServer {
 	gpointer driver;
 	GHashTable *procedures;	   /* number to RpcProcedure */
 	GThreadPool *workers;	   /* runs what rpc_server_run_in_worker() is given */
-	GPtrArray *listeners;	   /* of GSource */
+	GPtrArray *listeners;	   /* of Listener, see server.c */
 	GPtrArray *clients;	   /* of RpcClient, references */
 	GSource *keepalive_source; /* NULL while nobody speaks keepalive */
 	void (*on_idle)(gpointer data);

@@ -8,6 +8,9 @@
 /* How long a worker that has nothing to do is kept for the next call. */
 #define IDLE_WORKER_MS 15000
 
+/* How long nobody is let in after somebody could not be. */
+#define ACCEPT_PAUSE_MS 1000
+
 /* Keepalive's two procedures; both have no payload. */
 #define KEEPALIVE_PING 1
 #define KEEPALIVE_PONG 2
@@ -76,6 +79,31 @@ void rpc_server_run_in_worker(RpcServer *server, void (*function)(gpointer data)
 	g_thread_pool_push(server->workers, job, NULL);
 }
 
+/* A socket at which clients arrive. */
+typedef struct {
+	RpcServer *server;
+	GSocket *socket; /* a reference */
+	gboolean is_readonly;
+	GSource *source; /* waits for a client, or for the end of a pause */
+} Listener;
+
+static void listener_stop(Listener *listener)
+{
+	if (!listener->source)
+		return;
+	g_source_destroy(listener->source);
+	g_clear_pointer(&listener->source, g_source_unref);
+}
+
+static void listener_free(gpointer data)
+{
+	Listener *listener = data;
+
+	listener_stop(listener);
+	g_object_unref(listener->socket);
+	g_free(listener);
+}
+
 /* Procedures that would only be in the way of each other if two had one number. */
 static void add_procedures(RpcServer *server, const RpcProcedure *table)
 {
@@ -104,7 +132,7 @@ RpcServer *rpc_server_new(const RpcProcedure *const *tables, const char *uri, gp
 		add_procedures(server, *tables);
 	g_thread_pool_set_max_idle_time(IDLE_WORKER_MS);
 	server->workers = g_thread_pool_new(run_job, server, -1, FALSE, NULL);
-	server->listeners = g_ptr_array_new_with_free_func((GDestroyNotify)g_source_unref);
+	server->listeners = g_ptr_array_new_with_free_func(listener_free);
 	server->clients = g_ptr_array_new_with_free_func((GDestroyNotify)rpc_client_unref);
 	server->registrations = rpc_events_new_registrations();
 	server->next_callback = 1;
@@ -132,8 +160,7 @@ void rpc_server_stop(RpcServer *server)
 {
 	if (!server->workers)
 		return;
-	for (guint i = 0; i < server->listeners->len; i++)
-		g_source_destroy(g_ptr_array_index(server->listeners, i));
+	g_ptr_array_set_size(server->listeners, 0);
 	server->on_idle = NULL;
 	while (server->clients->len > 0)
 		rpc_client_close(g_ptr_array_index(server->clients, 0));
@@ -176,36 +203,60 @@ void rpc_server_add_connection(RpcServer *server, GSocket *socket, gboolean is_r
 	rpc_client_start(client);
 }
 
-typedef struct {
-	RpcServer *server;
-	gboolean is_readonly;
-} Listener;
+static void listen_to_clients(Listener *listener);
+
+static gboolean on_pause_over(gpointer data)
+{
+	listen_to_clients(data);
+	return G_SOURCE_REMOVE;
+}
+
+/*
+ * A client that cannot be accepted, for want of descriptors as a rule, stays at the head of the
+ * socket's queue, and the socket readable. Only time helps.
+ */
+static void pause_listening(Listener *listener)
+{
+	listener_stop(listener);
+	listener->source = g_timeout_source_new(ACCEPT_PAUSE_MS);
+	g_source_set_callback(listener->source, on_pause_over, listener, NULL);
+	g_source_attach(listener->source, listener->server->context);
+}
 
 static gboolean on_connection(GSocket *socket, GIOCondition condition, gpointer data)
 {
-	const Listener *listener = data;
+	Listener *listener = data;
 	g_autoptr(GError) error = NULL;
 	g_autoptr(GSocket) connection = g_socket_accept(socket, NULL, &error);
 
 	(void)condition;
-	if (connection)
+	if (connection) {
 		rpc_server_add_connection(listener->server, connection, listener->is_readonly);
-	else if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+	} else if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK)) {
 		g_warning("accepting a client: %s", error->message);
+		pause_listening(listener);
+	}
 	return G_SOURCE_CONTINUE;
+}
+
+static void listen_to_clients(Listener *listener)
+{
+	listener_stop(listener);
+	listener->source = g_socket_create_source(listener->socket, G_IO_IN, NULL);
+	g_source_set_callback(listener->source, G_SOURCE_FUNC(on_connection), listener, NULL);
+	g_source_attach(listener->source, listener->server->context);
 }
 
 void rpc_server_add_socket(RpcServer *server, GSocket *socket, gboolean is_readonly)
 {
-	GSource *source = g_socket_create_source(socket, G_IO_IN, NULL);
 	Listener *listener = g_new0(Listener, 1);
 
 	g_socket_set_blocking(socket, FALSE);
 	listener->server = server;
+	listener->socket = g_object_ref(socket);
 	listener->is_readonly = is_readonly;
-	g_source_set_callback(source, G_SOURCE_FUNC(on_connection), listener, g_free);
-	g_source_attach(source, server->context);
-	g_ptr_array_add(server->listeners, source);
+	listen_to_clients(listener);
+	g_ptr_array_add(server->listeners, listener);
 }
 
 guint rpc_server_count_clients(RpcServer *server)

@@ -127,15 +127,22 @@ static gboolean add_clock(VmmCommand *command, const DomainDef *def, GError **er
 		vmm_command_add(command, "--rtc-base=@%" G_GINT64_FORMAT, def->clock_start);
 		break;
 	}
-	if (def->timer_tsc_frequency > 0)
-		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "element 'clock/timer' with name 'tsc' has a frequency: the "
-				    "guest's TSC runs at the host's");
+	return TRUE;
+}
+
+static void add_timers(VmmCommand *command, const DomainDef *def)
+{
+	if (def->timer_rtc_tickpolicy)
+		vmm_command_add(command, "--rtc-tick-policy=%s", def->timer_rtc_tickpolicy);
+	if (def->timer_pit_tickpolicy)
+		vmm_command_add(command, "--pit-tick-policy=%s", def->timer_pit_tickpolicy);
 	if (def->timer_hpet == DOMAIN_SWITCH_YES)
 		vmm_command_add(command, "--hpet");
 	if (def->timer_kvmclock == DOMAIN_SWITCH_NO)
 		vmm_command_add(command, "--no-kvmclock");
-	return TRUE;
+	if (def->timer_tsc_frequency > 0)
+		vmm_command_add(command, "--tsc-frequency=%" G_GUINT64_FORMAT,
+				def->timer_tsc_frequency);
 }
 
 static void add_cpu(VmmCommand *command, const DomainDef *def)
@@ -268,22 +275,7 @@ static void append_field(GString *text, const DomainSysinfoEntry *entry)
 	}
 }
 
-/* Whether an entry begins another structure than the one that entries from @first are of. */
-static gboolean begins_structure(const GPtrArray *entries, guint first, guint index)
-{
-	const DomainSysinfoEntry *entry = g_ptr_array_index(entries, index);
-
-	for (guint i = first; i < index; i++) {
-		const DomainSysinfoEntry *other = g_ptr_array_index(entries, i);
-
-		if (strcmp(other->block, entry->block) != 0 ||
-		    (entry->name && g_strcmp0(other->name, entry->name) == 0))
-			return TRUE;
-	}
-	return FALSE;
-}
-
-/* One option for each structure: a board's second manufacturer is that of a second board. */
+/* One option for each block; the parser has put its entries together. */
 static gboolean add_smbios(VmmCommand *command, const GPtrArray *entries, GError **error)
 {
 	guint end;
@@ -296,9 +288,13 @@ static gboolean add_smbios(VmmCommand *command, const GPtrArray *entries, GError
 		if (type < 0)
 			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
 					    "element 'sysinfo/%s' is not supported", entry->block);
-		for (end = first; end < entries->len && !begins_structure(entries, first, end);
-		     end++)
-			append_field(text, g_ptr_array_index(entries, end));
+		for (end = first; end < entries->len; end++) {
+			const DomainSysinfoEntry *member = g_ptr_array_index(entries, end);
+
+			if (strcmp(member->block, entry->block) != 0)
+				break;
+			append_field(text, member);
+		}
 		vmm_command_add(command, "--smbios=%d%s", type, text->str);
 	}
 	return TRUE;
@@ -332,6 +328,7 @@ gboolean vmm_command_add_machine(VmmCommand *command, const DomainDef *def, GErr
 	if (def->numa_cells)
 		add_numa_cells(command, def->numa_cells);
 	add_root_ports(command, def);
+	add_timers(command, def);
 	add_life(command, def);
 	if (def->bios_useserial == DOMAIN_SWITCH_YES)
 		vmm_command_add(command, "--sercon");

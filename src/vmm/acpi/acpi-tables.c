@@ -227,7 +227,7 @@ static void append_hpet(TableWriter *writer)
 
 static void append_waet(TableWriter *writer)
 {
-	Waet waet = { .flags = WAET_RTC_GOOD | WAET_PM_TIMER_GOOD };
+	Waet waet = { .flags = WAET_PM_TIMER_GOOD };
 
 	init_header(&waet.header, "WAET", 1);
 	seal_listed(writer, acpi_image_append(writer->image, &waet, sizeof(waet)));

@@ -197,9 +197,10 @@ DefinitionBlock ("", "DSDT", 2, "LVGMEM", "GMEMVMM ", 0x00000001)
 					Return (LRES)
 				}
 
+				/* 5, 6 and 7 are the HPET's to choose from. */
 				Name (LPRS, ResourceTemplate ()
 				{
-					Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 5, 10, 11 }
+					Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 10, 11 }
 				})
 
 				Device (KBD)

@@ -280,6 +280,9 @@ typedef struct __attribute__((packed)) {
 } Waet;
 
 enum {
-	WAET_RTC_GOOD = 1 << 0,	     /* register C need not be read to see the next interrupt */
+	/*
+	 * The flag below it would let guests leave register C of the clock unread, which needs
+	 * to be read.
+	 */
 	WAET_PM_TIMER_GOOD = 1 << 1, /* one read of the PM timer is enough */
 };

@@ -3,7 +3,7 @@
  * fw-cfg-content.h - what firmware finds in fw_cfg
  *
  * Keys, names and layouts are those that QEMU gives a q35 machine, as OVMF and SeaBIOS read
- * them; docs/machine.md lists them.
+ * them; docs/firmware.md lists them.
  */
 #pragma once
 

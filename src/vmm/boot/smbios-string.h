@@ -5,7 +5,8 @@
  * Field names are those of QEMU's -smbios: for type 0 vendor, version, date, release; for
  * type 1 manufacturer, product, version, serial, uuid, sku, family; for types 2 and 3
  * manufacturer, product (2 only), version, serial, asset, location (2 only), sku (3 only);
- * for type 11 value, once a string.
+ * for types 4 and 17, where every structure of the type gets them, manufacturer, version (4
+ * only), serial, asset, part; for type 11 value, once a string.
  */
 #pragma once
 

@@ -21,7 +21,7 @@
 #define RTC_IRQ		8
 #define DEBUG_EXIT_SIZE 4
 
-/* Interrupts of the ISA bus that no device of this chipset has. */
+/* Interrupts of the ISA bus that no device of this chipset has, nor a PCI link of the DSDT. */
 #define HPET_ROUTES (1u << 5 | 1u << 6 | 1u << 7)
 
 /* What chipset_set_up() programs; firmware for q35 does much the same. */
@@ -212,7 +212,8 @@ static void add_clocks(Chipset *chipset, const ChipsetConfig *config)
 {
 	InterruptLine line = isa_line(chipset, RTC_IRQ);
 
-	chipset->rtc = rtc_new(&line, &config->rtc_timer, config->rtc_offset);
+	chipset->rtc = rtc_new(&line, &config->rtc_timer, config->rtc_offset,
+			       config->rtc_tick_policy);
 	describe_memory(chipset->rtc, config->ram_low_end, config->ram_high_end);
 	bus_add(chipset->ports, RTC_PORT, RTC_PORTS, "rtc", &rtc_operations, chipset->rtc);
 	if (!config->hpet_timer.now)

@@ -11,6 +11,7 @@
 
 #include "vmm/chipset/bus.h"
 #include "vmm/chipset/device.h"
+#include "vmm/chipset/rtc.h"
 #include "vmm/chipset/serial.h"
 #include "vmm/pci/pcie-root-port.h"
 
@@ -46,9 +47,10 @@ typedef struct {
 	ChipsetLine debug_console; /* of its backend, transmit() alone */
 	DeviceTimer rtc_timer;	   /* on the host's time since the epoch */
 	gint64 rtc_offset;	   /* seconds that the RTC is ahead of it at first */
-	DeviceTimer pm_timer;	   /* on a clock that does not jump */
-	DeviceTimer hpet_timer;	   /* the same; no clock: there is no HPET */
-	guint64 ram_low_end;	   /* end of RAM below 4 GiB, and above it: for CMOS memory */
+	RtcTickPolicy rtc_tick_policy;
+	DeviceTimer pm_timer;	/* on a clock that does not jump */
+	DeviceTimer hpet_timer; /* the same; no clock: there is no HPET */
+	guint64 ram_low_end;	/* end of RAM below 4 GiB, and above it: for CMOS memory */
 	guint64 ram_high_end;
 	const PcieRootPortConfig *root_ports; /* each at a place of its own */
 	guint n_root_ports;

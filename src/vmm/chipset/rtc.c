@@ -16,6 +16,12 @@
  * deadline armed, for the next moment at which one of them becomes set. A guest that does
  * not acknowledge a periodic interrupt so costs nothing.
  *
+ * Periods that end while the flag is still set, or several between two looks, are one
+ * interrupt. Under the policy of catching up the others are owed: each reading of register C
+ * sets the flag again at once, and so raises the line again, until none is owed. A guest may
+ * read the register in a loop until nothing is set, all for one interrupt; so only some are
+ * paid back before the next period ends.
+ *
  * An update is instantaneous and happens when the chain's second ends. UIP announces it
  * 244 microseconds before, as the data sheet has it.
  *
@@ -34,6 +40,12 @@
 #define ALARM_DONT_CARE	 0xc0
 #define HOUR_PM		 0x80
 #define FIRST_CMOS_INDEX 14
+
+/* A minute of 1024 a second: one that slept longer has to look at its clock anyway. */
+#define OWED_MAX 65536
+
+/* What is paid back in one period; QEMU has the same number. */
+#define PAID_PER_PERIOD 20
 
 enum {
 	REG_SECONDS = 0,
@@ -84,11 +96,15 @@ enum {
 struct Rtc {
 	InterruptLine irq;
 	DeviceTimer timer;
+	RtcTickPolicy tick_policy;
 	guint8 index;
 	guint8 reg_a;
 	guint8 reg_b;
 	guint8 flags;		    /* register C without its interrupt bit */
 	guint8 cmos[RTC_CMOS_SIZE]; /* the alarm's bytes too, as the guest wrote them */
+
+	guint owed; /* periodic interrupts to catch up with, OWED_MAX at most */
+	guint paid; /* of these, since the last period ended */
 
 	gint64 phase;	     /* ns that the chain is ahead of the host's clock */
 	gint64 offset;	     /* seconds that the calendar is ahead of the chain */
@@ -242,20 +258,44 @@ static gint64 next_alarm(const Rtc *rtc, gint64 after)
 	return after + 1 + (found - of_day);
 }
 
+/* @count periods have ended since the last look, at least one. */
+static void count_periods(Rtc *rtc, gint64 count)
+{
+	gboolean is_one_flagged = !(rtc->flags & C_PERIODIC);
+
+	rtc->flags |= C_PERIODIC;
+	rtc->paid = 0;
+	if (rtc->tick_policy == RTC_TICK_CATCHUP && (rtc->reg_b & B_PERIODIC))
+		rtc->owed += MIN(count - is_one_flagged, OWED_MAX - rtc->owed);
+}
+
+/* Another rate: what is owed becomes as much time as before, and nothing where there is none. */
+static void change_owed(Rtc *rtc, gint64 old_ticks)
+{
+	gint64 ticks = periodic_ticks(rtc);
+
+	if (!(rtc->reg_b & B_PERIODIC) || divider_is_held(rtc) || ticks == 0)
+		rtc->owed = 0;
+	else
+		rtc->owed = MIN(rtc->owed * old_ticks / ticks, OWED_MAX);
+}
+
 /* Sets the flags of everything that happened since the last look. */
 static void update_flags(Rtc *rtc)
 {
 	gint64 now = chain_now(rtc);
 	gint64 second = now / NS_PER_SECOND, seen_second = rtc->seen / NS_PER_SECOND;
 	gint64 ticks = periodic_ticks(rtc);
+	gint64 periods;
 
 	if (now <= rtc->seen) {
 		/* The host's clock was set back: what is to come counts from here. */
 		rtc->seen = now;
 		return;
 	}
-	if (ticks > 0 && periods_at(now, ticks) != periods_at(rtc->seen, ticks))
-		rtc->flags |= C_PERIODIC;
+	periods = ticks > 0 ? periods_at(now, ticks) - periods_at(rtc->seen, ticks) : 0;
+	if (periods > 0)
+		count_periods(rtc, periods);
 	if (!calendar_is_held(rtc) && second != seen_second) {
 		rtc->flags |= C_UPDATE;
 		if (next_alarm(rtc, seen_second) <= second)
@@ -373,11 +413,13 @@ static void write_control(Rtc *rtc, guint8 reg_a, guint8 reg_b)
 	gint64 chain = chain_now(rtc);
 	gboolean was_divider_held = divider_is_held(rtc);
 	gboolean was_held = calendar_is_held(rtc);
+	gint64 old_ticks = periodic_ticks(rtc);
 	struct tm date;
 
 	calendar_now(rtc, &date);
 	rtc->reg_a = reg_a;
 	rtc->reg_b = reg_b;
+	change_owed(rtc, old_ticks);
 	if (divider_is_held(rtc) && !was_divider_held) {
 		rtc->held_chain = chain;
 	} else if (!divider_is_held(rtc) && was_divider_held) {
@@ -406,6 +448,13 @@ static guint8 read_c(Rtc *rtc)
 	update_flags(rtc);
 	value = rtc->flags | (rtc->flags & rtc->reg_b ? C_INTERRUPT : 0);
 	rtc->flags = 0;
+	/* Whatever is flagged from here on needs an edge of its own. */
+	interrupt_line_set(&rtc->irq, FALSE);
+	if (rtc->owed > 0 && rtc->paid < PAID_PER_PERIOD) {
+		rtc->owed--;
+		rtc->paid++;
+		rtc->flags |= C_PERIODIC;
+	}
 	update_interrupt(rtc);
 	return value;
 }
@@ -498,12 +547,14 @@ const BusOperations rtc_operations = {
 	.max_access = 1,
 };
 
-Rtc *rtc_new(const InterruptLine *irq, const DeviceTimer *timer, gint64 offset)
+Rtc *rtc_new(const InterruptLine *irq, const DeviceTimer *timer, gint64 offset,
+	     RtcTickPolicy tick_policy)
 {
 	Rtc *rtc = g_new0(Rtc, 1);
 
 	rtc->irq = *irq;
 	rtc->timer = *timer;
+	rtc->tick_policy = tick_policy;
 	/* As a PC's firmware leaves it: 32768 Hz, 1024 periodic interrupts a second, 24 hours. */
 	rtc->reg_a = A_DIVIDER_32KHZ | 6;
 	rtc->reg_b = B_24_HOUR;
@@ -523,6 +574,8 @@ void rtc_reset(Rtc *rtc)
 	rtc->index = 0;
 	rtc->reg_b &= ~(B_PERIODIC | B_ALARM | B_UPDATE | B_SQUARE_WAVE);
 	rtc->flags = 0;
+	rtc->owed = 0;
+	rtc->paid = 0;
 	update_interrupt(rtc);
 }
 

@@ -16,6 +16,12 @@
 #define RTC_CMOS_SIZE	128
 #define RTC_REG_CENTURY 0x32
 
+/* What becomes of a periodic interrupt whose time comes while another is not acknowledged. */
+typedef enum {
+	RTC_TICK_DELAY,	  /* it is lost; the next ones come at their rate */
+	RTC_TICK_CATCHUP, /* it comes as soon as that one is acknowledged */
+} RtcTickPolicy;
+
 typedef struct Rtc Rtc;
 
 extern const BusOperations rtc_operations;
@@ -24,7 +30,8 @@ extern const BusOperations rtc_operations;
  * rtc_new - make a clock that starts at the UTC of @timer's clock, or @offset seconds ahead
  * @timer: its clock is the host's time since the epoch; the caller keeps it alive
  */
-Rtc *rtc_new(const InterruptLine *irq, const DeviceTimer *timer, gint64 offset);
+Rtc *rtc_new(const InterruptLine *irq, const DeviceTimer *timer, gint64 offset,
+	     RtcTickPolicy tick_policy);
 void rtc_free(Rtc *rtc);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Rtc, rtc_free)
 

@@ -16,6 +16,9 @@
 #define TSS_ADDRESS	     0xfeffd000u
 #define IDENTITY_MAP_ADDRESS 0xfeffc000ull
 
+/* KVM's own, unless its parameter tsc_tolerance_ppm says otherwise. */
+#define TSC_TOLERANCE_PPM 250
+
 struct KvmVm {
 	int kvm_fd; /* the caller's */
 	int fd;
@@ -183,6 +186,47 @@ gboolean kvm_vm_create_interrupt_controllers(KvmVm *vm, GError **error)
 	}
 	if (ioctl(vm->fd, KVM_GET_PIT2, &vm->pit) < 0)
 		return set_ioctl_error(error, "KVM_GET_PIT2");
+	return TRUE;
+}
+
+gboolean kvm_vm_discard_pit_ticks(KvmVm *vm, GError **error)
+{
+	const struct kvm_reinject_control control = { .pit_reinject = 0 };
+
+	if (ioctl(vm->fd, KVM_REINJECT_CONTROL, &control) < 0)
+		return set_ioctl_error(error, "KVM_REINJECT_CONTROL");
+	return TRUE;
+}
+
+/* Whether KVM takes a frequency for the host's, and scales nothing. */
+static gboolean is_host_frequency(guint khz, guint host_khz)
+{
+	guint64 difference = khz > host_khz ? khz - host_khz : host_khz - khz;
+
+	return difference <= (guint64)host_khz * TSC_TOLERANCE_PPM / 1000000;
+}
+
+gboolean kvm_vm_set_tsc_frequency(KvmVm *vm, guint khz, GError **error)
+{
+	int host_khz = ioctl(vm->fd, KVM_GET_TSC_KHZ, 0);
+	/* Without it KVM would let a TSC that is to be faster jump. */
+	gboolean can_scale = ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_VM_TSC_CONTROL) > 0;
+
+	if (host_khz <= 0)
+		return set_ioctl_error(error, "KVM_GET_TSC_KHZ");
+	if (!can_scale && !is_host_frequency(khz, host_khz)) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+			    "a TSC of %u kHz: this host's runs at %d kHz, and its KVM cannot "
+			    "scale it",
+			    khz, host_khz);
+		return FALSE;
+	}
+	if (ioctl(vm->fd, KVM_SET_TSC_KHZ, khz) < 0) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    "KVM_SET_TSC_KHZ(%u), where this host's TSC runs at %d kHz: %s", khz,
+			    host_khz, g_strerror(errno));
+		return FALSE;
+	}
 	return TRUE;
 }
 

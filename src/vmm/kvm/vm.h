@@ -5,9 +5,9 @@
  * Theory of operation
  *
  * A KvmVm owns the VM descriptor and every memslot number. It knows nothing of what a
- * memslot holds; src/vmm/memory decides that. Memslots change only while every vCPU is
- * outside KVM_RUN: KVM_SET_USER_MEMORY_REGION2 waits for vCPUs, and a vCPU that waits for
- * a userfaultfd event would never let it return.
+ * memslot holds; src/vmm/memory decides that. In a software-protected VM memslots change
+ * only while every vCPU is outside KVM_RUN: KVM_SET_USER_MEMORY_REGION2 waits for vCPUs, and
+ * a vCPU that waits for a userfaultfd event would never let it return.
  */
 #pragma once
 
@@ -71,6 +71,27 @@ gboolean kvm_vm_create_interrupt_controllers(KvmVm *vm, GError **error);
 gboolean kvm_vm_disable_pmu(KvmVm *vm, GError **error);
 
 /*
+ * kvm_vm_discard_pit_ticks - let a timer interrupt of the PIT be lost whose time comes while
+ * the guest has not acknowledged the one before
+ *
+ * After the controllers were made. Without it they are counted, and come later. A reset of
+ * the controllers does not change it.
+ */
+gboolean kvm_vm_discard_pit_ticks(KvmVm *vm, GError **error);
+
+/*
+ * kvm_vm_set_tsc_frequency - what vCPUs' TSCs run at that are yet to be made
+ * @khz: not 0
+ *
+ * Before the first vCPU, the memory engine's too: kvmclock is only as good as the host's
+ * clock while KVM finds all TSCs of a VM alike.
+ *
+ * Return: FALSE where it is not the host's frequency, give or take 250 ppm as KVM has it, and
+ * its processors cannot scale; the error names the host's.
+ */
+gboolean kvm_vm_set_tsc_frequency(KvmVm *vm, guint khz, GError **error);
+
+/*
  * kvm_vm_set_interrupt - set the level of one input of the in-kernel PIC and IOAPIC
  * @gsi:   global system interrupt, 0 to 23
  * @level: TRUE while the line is asserted
@@ -99,7 +120,9 @@ guint kvm_vm_new_memslot(KvmVm *vm);
  * @slot:    from kvm_vm_new_memslot()
  * @memslot: what it is made of, while it is not there; NULL: it goes
  *
- * Only while every vCPU is outside KVM_RUN. Fires the memslot trace point.
+ * Only while every vCPU is outside KVM_RUN, in a software-protected VM. In an ordinary one
+ * others may run: one that uses the addresses between two calls finds no memory there, and
+ * leaves KVM_RUN as for a device that is not there. Fires the memslot trace point.
  */
 gboolean kvm_vm_set_memslot(KvmVm *vm, guint slot, const KvmMemslot *memslot, GError **error);
 

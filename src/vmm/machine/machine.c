@@ -393,8 +393,12 @@ static gboolean make_core(Machine *machine, const MachineConfig *config, GError 
 	machine->vm = kvm_vm_new(config->kvm_fd, config->vm_type, error);
 	if (!machine->vm || !kvm_vm_create_interrupt_controllers(machine->vm, error))
 		return FALSE;
+	if (config->discard_pit_ticks && !kvm_vm_discard_pit_ticks(machine->vm, error))
+		return FALSE;
 	/* The courier's vCPU, which comes with the memory, is the first. */
 	if (config->cpu.no_pmu && !kvm_vm_disable_pmu(machine->vm, error))
+		return FALSE;
+	if (config->tsc_khz && !kvm_vm_set_tsc_frequency(machine->vm, config->tsc_khz, error))
 		return FALSE;
 	machine->memory = memory_new(machine->vm, &memory, error);
 	if (!machine->memory)
@@ -474,6 +478,7 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 		.ram_low_end = memory_low_end(machine->memory),
 		.ram_high_end = memory_high_end(machine->memory),
 		.rtc_offset = config->rtc_offset,
+		.rtc_tick_policy = config->rtc_tick_policy,
 		.root_ports = (const PcieRootPortConfig *)root_ports->data,
 		.n_root_ports = root_ports->len,
 		.debug_exit_port = config->debug_exit_port,

@@ -13,6 +13,7 @@
 
 #include <glib.h>
 
+#include "vmm/chipset/rtc.h"
 #include "vmm/kvm/cpuid.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
@@ -97,7 +98,10 @@ typedef struct {
 	int kvm_fd;		/* open; the machine takes it over on success */
 	int userfaultfd_device; /* open /dev/userfaultfd or -1; taken over on success */
 
-	/* Files, each -1 where absent. They stay the caller's, and are read at each reset. */
+	/*
+	 * Files, each -1 where absent. They stay the caller's. Firmware is read once; so are
+	 * kernel and initrd with firmware, and else, as a payload, at each reset.
+	 */
 	int kernel_fd; /* bzImage */
 	int initrd_fd;
 	int payload_fd;	      /* a flat payload for tests */
@@ -114,12 +118,15 @@ typedef struct {
 
 	CpuModel cpu;	   /* its topology has exactly vcpus processors */
 	gint64 rtc_offset; /* seconds that the RTC starts ahead of the host's UTC */
+	RtcTickPolicy rtc_tick_policy;
+	gboolean discard_pit_ticks; /* one whose time comes while another waits is lost */
+	guint tsc_khz;		    /* frequency of the guest's TSC; 0: the host's */
 	gboolean hpet;
 	gboolean has_uuid;
 	guint8 uuid[16];	       /* in the order of its text */
 	const GPtrArray *smbios;       /* of SmbiosString, in order */
 	const GArray *numa_cells;      /* of MachineNumaCell; empty: no NUMA */
-	gboolean has_numa_distances;   /* at least one cell had distances: make a SLIT */
+	gboolean has_numa_distances;   /* at least one cell had some; else 10 and 20 */
 	const GArray *pcie_root_ports; /* of MachineRootPort, in order */
 
 	MachineAction on_reboot;

@@ -8,7 +8,7 @@
  * vCPU may go there. The courier is one that the guest does not know of: no ACPI table
  * lists it, and with its local APIC disabled in IA32_APIC_BASE it is not in KVM's map of
  * APIC ids, where IPIs, INIT, SIPI and NMI look for their targets. It runs a copy loop of
- * five bytes between a staging area, which this process maps, and guest RAM.
+ * three bytes between a staging area, which this process maps, and guest RAM.
  *
  * Its memory is a window where neither RAM nor a device is: a slot for page tables and the
  * staging area, and a read-only one for the code. (The page tables cannot be read-only: processors

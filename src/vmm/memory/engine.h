@@ -85,7 +85,7 @@ struct Memory {
 	gboolean has_failed;	/* nothing is converted any more */
 	gboolean is_discarding; /* all content is about to go: no touch has to wait */
 
-	/* Guarded by request_lock; never taken with another lock held. */
+	/* Guarded by request_lock; of the other locks the device lock alone may be held. */
 	GMutex request_lock;
 	GCond request_done;
 	GQueue requests; /* of MemoryRequest, owned by the callers who wait */

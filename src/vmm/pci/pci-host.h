@@ -38,12 +38,12 @@ typedef struct {
 	 * The guest wants to read RAM in those segments whose bits are set in @ram, and what is
 	 * behind it (ROM, or nothing) in the others. Bits 0 to 11 are 16 KiB each from 0xc0000
 	 * on, bit 12 is 0xf0000 to 1 MiB. Called for a configuration write that changes @ram,
-	 * and at each reset, with 0; it is 0 at first.
+	 * and at each reset, with 0; it is 0 at first. May wait for other processors.
 	 */
 	void (*set_ram_segments)(void *opaque, guint32 ram);
-	/* A device's message signalled interrupt. */
+	/* A device's message signalled interrupt; does not wait. */
 	void (*send_msi)(void *opaque, guint64 address, guint32 data);
-	void *opaque; /* for both; called with the device lock held, and may not wait */
+	void *opaque; /* for both; called with the device lock held */
 } PciHostConfig;
 
 typedef struct PciHost PciHost;
