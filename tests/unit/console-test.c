@@ -158,6 +158,29 @@ static void test_full_terminal_whose_reader_is_stuck(Fixture *fixture,
 	close(slave);
 }
 
+/* A log is no reason to say that something was lost. */
+static void test_nothing_is_missed_without_an_output(Fixture *fixture,
+						     gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *path = NULL;
+	g_autofree char *content = NULL;
+	int log_fd = g_file_open_tmp("console-test-XXXXXX", &path, &error);
+
+	g_assert_no_error(error);
+	console_free(fixture->console);
+	fixture->console = console_new(-1, -1, log_fd, fixture->context, &fixture->device_lock,
+				       &error);
+	g_assert_no_error(error);
+	transmit(fixture, 3);
+	run(fixture);
+	g_assert_cmpuint(dropped(fixture), ==, 0);
+	g_assert_true(g_file_get_contents(path, &content, NULL, NULL));
+	g_assert_cmpstr(content, ==, "xxx");
+	g_assert_no_errno(unlink(path));
+	g_assert_no_errno(close(log_fd));
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -165,6 +188,8 @@ int main(int argc, char **argv)
 		   test_full_terminal_that_nobody_has_open, end);
 	g_test_add("/console/full-terminal-whose-reader-is-stuck", Fixture, NULL, start,
 		   test_full_terminal_whose_reader_is_stuck, end);
+	g_test_add("/console/nothing-is-missed-without-an-output", Fixture, NULL, start,
+		   test_nothing_is_missed_without_an_output, end);
 
 	return g_test_run();
 }

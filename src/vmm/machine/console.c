@@ -38,6 +38,7 @@ struct Console {
 	Serial *serial;
 
 	Channel output;
+	gboolean has_output; /* it was given, so that its bytes are missed */
 	HostTimer *gather_timer;
 	GSource *writable; /* while the reader is stuck, or there is none */
 	guint8 buffer[CONSOLE_BUFFER_SIZE];
@@ -256,6 +257,8 @@ static void transmit(void *opaque, guint8 byte)
 	Console *console = opaque;
 
 	transmit_to_log(console, byte);
+	if (!console->has_output)
+		return;
 	if (console->output.fd < 0 || console->used == sizeof(console->buffer)) {
 		console->dropped++;
 		return;
@@ -351,6 +354,7 @@ Console *console_new(int output_fd, int input_fd, int log_fd, GMainContext *cont
 
 	console->context = g_main_context_ref(context);
 	console->device_lock = device_lock;
+	console->has_output = output_fd >= 0;
 	console->output.fd = -1;
 	console->input.fd = -1;
 	console->log.fd = -1;
