@@ -51,6 +51,7 @@ typedef struct {
 	int serial2_log_fd;
 	char *debug_console;
 	int debug_console_fd;
+	int debug_console_log_fd;
 	char *monitor;
 	int monitor_fd;
 	int kvm_fd;
@@ -373,6 +374,12 @@ static gboolean open_debug_console(Options *options, const RawOptions *raw, GErr
 	int *result = &options->machine.debug_console_fd;
 	struct stat status;
 
+	if (raw->debug_console_log_fd >= 0) {
+		if (!option_adopt_fd("debug-console-log-fd", raw->debug_console_log_fd, &status,
+				     error))
+			return FALSE;
+		options->machine.debug_console_log_fd = raw->debug_console_log_fd;
+	}
 	if (raw->debug_console && raw->debug_console_fd >= 0)
 		return option_bad_value(error, "debug-console", raw->debug_console,
 					"given together with --debug-console-fd");
@@ -565,6 +572,8 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 		  "What firmware writes to port 0x402 goes there", "FILE" },
 		{ "debug-console-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  "The same as an open descriptor", "N" },
+		{ "debug-console-log-fd", 0, 0, G_OPTION_ARG_INT, &raw->debug_console_log_fd,
+		  "It goes there too: an open file", "N" },
 		{ "monitor", 0, 0, G_OPTION_ARG_FILENAME, &raw->monitor,
 		  "Listen for QMP at a UNIX socket", "PATH" },
 		{ "monitor-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
@@ -616,6 +625,7 @@ gboolean options_parse(Options *options, char **arguments, GError **error)
 		.serial2_fd = -1,
 		.serial2_log_fd = -1,
 		.debug_console_fd = -1,
+		.debug_console_log_fd = -1,
 		.monitor_fd = -1,
 		.kvm_fd = -1,
 		.userfaultfd_fd = -1,
@@ -634,6 +644,7 @@ gboolean options_parse(Options *options, char **arguments, GError **error)
 			.bios_fd = -1,
 			.linuxboot_rom_fd = -1,
 			.debug_console_fd = -1,
+			.debug_console_log_fd = -1,
 			.serials = { { .fd = -1, .input_fd = -1, .log_fd = -1 },
 				     { .fd = -1, .input_fd = -1, .log_fd = -1 } },
 			.debug_exit_port = -1,
@@ -675,11 +686,17 @@ static void close_serial(const MachineSerial *serial)
 void options_clear(Options *options)
 {
 	MachineConfig *machine = &options->machine;
-	const int fds[] = { machine->kvm_fd,	       machine->userfaultfd_device,
-			    machine->kernel_fd,	       machine->initrd_fd,
-			    machine->payload_fd,       machine->pflash_code_fd,
-			    machine->pflash_vars_fd,   machine->bios_fd,
-			    machine->linuxboot_rom_fd, machine->debug_console_fd,
+	const int fds[] = { machine->kvm_fd,
+			    machine->userfaultfd_device,
+			    machine->kernel_fd,
+			    machine->initrd_fd,
+			    machine->payload_fd,
+			    machine->pflash_code_fd,
+			    machine->pflash_vars_fd,
+			    machine->bios_fd,
+			    machine->linuxboot_rom_fd,
+			    machine->debug_console_fd,
+			    machine->debug_console_log_fd,
 			    options->monitor_fd };
 
 	for (guint i = 0; i < MACHINE_SERIALS; i++)

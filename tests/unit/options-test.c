@@ -213,6 +213,7 @@ static void test_defaults(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpint(options->machine.bios_fd, ==, -1);
 	g_assert_cmpint(options->machine.linuxboot_rom_fd, ==, -1);
 	g_assert_cmpint(options->machine.debug_console_fd, ==, -1);
+	g_assert_cmpint(options->machine.debug_console_log_fd, ==, -1);
 	g_assert_false(options->machine.serials[1].is_present);
 	g_assert_cmpint(options->machine.rtc_offset, ==, 0);
 	g_assert_cmpint(options->machine.rtc_tick_policy, ==, RTC_TICK_DELAY);
@@ -1033,6 +1034,22 @@ static void test_debug_console(Fixture *fixture, gconstpointer data G_GNUC_UNUSE
 	g_assert_cmpint(machine->debug_console_fd, ==, fixture->fd);
 	options_clear(&fixture->options);
 	fixture->fd = -1;
+
+	/* A log, beside another place or alone. */
+	hand_in(fixture, "/dev/null", O_WRONLY);
+	assert_accepted(fixture, "--console=null --debug-console=@/debug "
+				 "--debug-console-log-fd=#");
+	g_assert_cmpint(machine->debug_console_fd, >=, 0);
+	g_assert_cmpint(machine->debug_console_log_fd, ==, fixture->fd);
+	options_clear(&fixture->options);
+	hand_in(fixture, "/dev/null", O_WRONLY);
+	assert_accepted(fixture, "--console=null --debug-console-log-fd=#");
+	g_assert_cmpint(machine->debug_console_fd, ==, -1);
+	g_assert_cmpint(machine->debug_console_log_fd, ==, fixture->fd);
+	options_clear(&fixture->options);
+	fixture->fd = -1;
+	assert_refused(fixture, "--kernel=@/kernel --debug-console-log-fd=9999",
+		       "--debug-console-log-fd=9999: no open descriptor");
 }
 
 static void test_monitor(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)

@@ -509,6 +509,57 @@ static void test_port_that_is_not_there(Fixture *fixture, gconstpointer data G_G
 	g_assert_nonnull(strstr(error->message, "serial port 2"));
 }
 
+static void test_debug_console(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *output = g_build_filename(fixture->folder, "output", NULL);
+	g_autofree char *log = g_build_filename(fixture->folder, "log", NULL);
+	DomainSerial console = { .type = DOMAIN_CHARDEV_FILE, .path = output, .port = 2 };
+	g_autoptr(GError) error = NULL;
+
+	fixture->def.debug_console = &console;
+	g_assert_true(vmm_command_add_serials(&fixture->command, &fixture->def, &error));
+	assert_line(fixture, "--console=null --debug-console-fd=3");
+	assert_descriptor(fixture, 0, output, O_WRONLY);
+	g_assert_cmpstr(console.alias, ==, "serial2");
+
+	console.type = DOMAIN_CHARDEV_PTY;
+	console.path = NULL;
+	console.log_path = log;
+	vmm_command_close(&fixture->command);
+	g_ptr_array_set_size(fixture->command.argv, 0);
+	g_assert_true(vmm_command_add_serials(&fixture->command, &fixture->def, &error));
+	assert_line(fixture, "--console=null --debug-console-fd=3 --debug-console-log-fd=4");
+	assert_descriptor(fixture, 1, log, O_WRONLY);
+	g_assert_true(g_str_has_prefix(console.path, "/dev/pts/"));
+	g_clear_pointer(&console.path, g_free);
+
+	console.log_path = (char *)"/none/log";
+	g_assert_false(vmm_command_add_serials(&fixture->command, &fixture->def, &error));
+	g_assert_nonnull(strstr(error->message, "debug console's log '/none/log'"));
+	g_free(console.path);
+	g_free(console.alias);
+}
+
+/* The port is there: firmware reads it to see whether it should write a log. */
+static void test_debug_console_to_nothing(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *log = g_build_filename(fixture->folder, "log", NULL);
+	DomainSerial console = { .type = DOMAIN_CHARDEV_NULL };
+
+	fixture->def.debug_console = &console;
+	g_assert_true(vmm_command_add_serials(&fixture->command, &fixture->def, NULL));
+	assert_line(fixture, "--console=null --debug-console-fd=3");
+	assert_descriptor(fixture, 0, "/dev/null", O_WRONLY);
+
+	console.log_path = log;
+	vmm_command_close(&fixture->command);
+	g_ptr_array_set_size(fixture->command.argv, 0);
+	g_assert_true(vmm_command_add_serials(&fixture->command, &fixture->def, NULL));
+	assert_line(fixture, "--console=null --debug-console-log-fd=3");
+	assert_descriptor(fixture, 0, log, O_WRONLY);
+	g_free(console.alias);
+}
+
 static void add(const char *path, gconstpointer data,
 		void (*test)(Fixture *fixture, gconstpointer data))
 {
@@ -540,6 +591,9 @@ int main(int argc, char **argv)
 	add("/vmm-command/serials/no-console", GUINT_TO_POINTER(0), test_no_console);
 	add("/vmm-command/serials/only-the-second", GUINT_TO_POINTER(1), test_no_console);
 	add("/vmm-command/serials/port-that-is-not-there", NULL, test_port_that_is_not_there);
+
+	add("/vmm-command/debug-console", NULL, test_debug_console);
+	add("/vmm-command/debug-console-to-nothing", NULL, test_debug_console_to_nothing);
 
 	return g_test_run();
 }

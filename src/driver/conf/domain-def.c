@@ -113,6 +113,32 @@ static void free_array(GPtrArray *array)
 		g_ptr_array_unref(array);
 }
 
+void domain_serial_clear(DomainSerial *serial)
+{
+	g_free(serial->path);
+	g_free(serial->log_path);
+	g_free(serial->alias);
+}
+
+static DomainSerial *copy_serials(const DomainSerial *serials, guint count)
+{
+	DomainSerial *copy = g_memdup2(serials, count * sizeof(*serials));
+
+	for (guint i = 0; i < count; i++) {
+		copy[i].path = g_strdup(serials[i].path);
+		copy[i].log_path = g_strdup(serials[i].log_path);
+		copy[i].alias = g_strdup(serials[i].alias);
+	}
+	return copy;
+}
+
+static void free_serials(DomainSerial *serials, guint count)
+{
+	for (guint i = 0; i < count; i++)
+		domain_serial_clear(&serials[i]);
+	g_free(serials);
+}
+
 DomainDef *domain_def_copy(const DomainDef *def)
 {
 	DomainDef *copy = g_memdup2(def, sizeof(*def));
@@ -137,12 +163,8 @@ DomainDef *domain_def_copy(const DomainDef *def)
 	copy->pci_controllers = copy_array(def->pci_controllers, copy_pci_controller);
 	copy->emulator = g_strdup(def->emulator);
 
-	copy->serials = g_memdup2(def->serials, def->n_serials * sizeof(*def->serials));
-	for (guint i = 0; i < def->n_serials; i++) {
-		copy->serials[i].path = g_strdup(def->serials[i].path);
-		copy->serials[i].log_path = g_strdup(def->serials[i].log_path);
-		copy->serials[i].alias = g_strdup(def->serials[i].alias);
-	}
+	copy->serials = copy_serials(def->serials, def->n_serials);
+	copy->debug_console = copy_serials(def->debug_console, def->debug_console ? 1 : 0);
 
 	return copy;
 }
@@ -152,13 +174,8 @@ void domain_def_free(DomainDef *def)
 	if (!def)
 		return;
 
-	for (guint i = 0; i < def->n_serials; i++) {
-		g_free(def->serials[i].path);
-		g_free(def->serials[i].log_path);
-		g_free(def->serials[i].alias);
-	}
-	g_free(def->serials);
-
+	free_serials(def->debug_console, def->debug_console ? 1 : 0);
+	free_serials(def->serials, def->n_serials);
 	g_free(def->emulator);
 	free_array(def->pci_controllers);
 	g_free(def->timer_pit_tickpolicy);

@@ -72,6 +72,9 @@ typedef enum {
 	DOMAIN_CHARDEV_NULL, /* type='null' */
 } DomainChardevType;
 
+/* The only port that the debug console can be at: <address type='isa' iobase='0x402'/>. */
+#define DOMAIN_DEBUG_CONSOLE_PORT 0x402
+
 /* <serial>, and <console> which is its twin for the first port. */
 typedef struct {
 	DomainChardevType type;
@@ -80,7 +83,7 @@ typedef struct {
 	char *log_path;	 /* <log file='...' append='...'/>, or NULL */
 	gboolean log_append;
 	guint port;  /* <target port='...'> */
-	char *alias; /* live XML only: "serial0" */
+	char *alias; /* live XML only: "serial0", by port */
 } DomainSerial;
 
 /* <os firmware='...'>: a descriptor of the host's is chosen when the domain is defined. */
@@ -237,6 +240,10 @@ typedef struct {
 	DomainSerial *serials;	  /* by port: serials[n] is COM n + 1 */
 	guint n_serials;	  /* 0 to DOMAIN_MAX_SERIALS */
 	gboolean console_present; /* TRUE where there is a serial: its twin */
+
+	/* <serial> with <target type='isa-debug'>, or NULL. Its port is no COM port: a number that
+	 * no serial has. */
+	DomainSerial *debug_console;
 } DomainDef;
 
 typedef enum {

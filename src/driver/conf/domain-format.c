@@ -137,19 +137,34 @@ static const char *chardev_type(const DomainSerial *serial)
 	return names[serial->type];
 }
 
-static void format_serial(XmlWriter *writer, const DomainSerial *serial, gboolean live)
+static void attribute_hex(XmlWriter *writer, const char *name, guint value, int digits)
+{
+	g_autofree char *text = g_strdup_printf("0x%0*x", digits, value);
+
+	xml_writer_attribute(writer, name, text);
+}
+
+static void format_serial(XmlWriter *writer, const DomainSerial *serial, gboolean is_debug_console,
+			  gboolean live)
 {
 	xml_writer_start(writer, "serial");
 	xml_writer_attribute(writer, "type", chardev_type(serial));
 	format_chardev_source(writer, serial, live);
 	format_chardev_log(writer, serial);
 	xml_writer_start(writer, "target");
-	xml_writer_attribute(writer, "type", "isa-serial");
+	xml_writer_attribute(writer, "type", is_debug_console ? "isa-debug" : "isa-serial");
 	xml_writer_attribute_number(writer, "port", serial->port);
-	xml_writer_element_with(writer, "model", "name", "isa-serial");
+	xml_writer_element_with(writer, "model", "name",
+				is_debug_console ? "isa-debugcon" : "isa-serial");
 	xml_writer_end(writer);
 	if (live && serial->alias)
 		xml_writer_element_with(writer, "alias", "name", serial->alias);
+	if (is_debug_console) {
+		xml_writer_start(writer, "address");
+		xml_writer_attribute(writer, "type", "isa");
+		attribute_hex(writer, "iobase", DOMAIN_DEBUG_CONSOLE_PORT, 3);
+		xml_writer_end(writer);
+	}
 	xml_writer_end(writer);
 }
 
@@ -168,13 +183,6 @@ static void format_console(XmlWriter *writer, const DomainSerial *serial, gboole
 	if (live && serial->alias)
 		xml_writer_element_with(writer, "alias", "name", serial->alias);
 	xml_writer_end(writer);
-}
-
-static void attribute_hex(XmlWriter *writer, const char *name, guint value, int digits)
-{
-	g_autofree char *text = g_strdup_printf("0x%0*x", digits, value);
-
-	xml_writer_attribute(writer, name, text);
 }
 
 static void format_pci_address(XmlWriter *writer, const DomainPciAddress *address)
@@ -246,7 +254,9 @@ static void format_devices(XmlWriter *writer, const DomainDef *def, gboolean liv
 	for (guint i = 0; i < def->pci_controllers->len; i++)
 		format_pci_controller(writer, def->pci_controllers->pdata[i], live);
 	for (guint i = 0; i < def->n_serials; i++)
-		format_serial(writer, &def->serials[i], live);
+		format_serial(writer, &def->serials[i], FALSE, live);
+	if (def->debug_console)
+		format_serial(writer, def->debug_console, TRUE, live);
 	if (def->console_present && def->n_serials > 0)
 		format_console(writer, &def->serials[0], live);
 	format_absent_devices(writer, def);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * domain-parse-devices.c - <devices>: serial ports, the console, controllers, and what says
+ * domain-parse-devices.c - <devices>: serial ports, the consoles, controllers, and what says
  * that there is no such device
  */
 #include <string.h>
@@ -71,16 +71,17 @@ static void parse_chardev_log(XmlWalk *walk, xmlNode *node, DomainSerial *serial
 			     DOMAIN_SWITCH_YES;
 }
 
-static void parse_target_port(XmlWalk *walk, xmlNode *target, DomainSerial *serial)
+/* @max: of the numbers that are the machine's; G_MAXINT where they are not */
+static void parse_target_port(XmlWalk *walk, xmlNode *target, guint max, DomainSerial *serial)
 {
 	const char *text = xml_walk_attribute(walk, target, "port");
 	guint64 port = 0;
 
 	if (!text)
 		return;
-	if (!xml_walk_number(text, &port))
+	if (!xml_walk_number(text, &port) || port > G_MAXINT)
 		domain_parse_wrong_value(walk, target, "port", text, "a port's number");
-	else if (port >= DOMAIN_MAX_SERIALS)
+	else if (port > max)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
 			       "attribute 'port' of element '%s' is '%s': the machine has ports 0 "
 			       "and 1",
@@ -102,14 +103,6 @@ static void parse_chardev(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
 		serial->alias = g_strdup(alias_name);
 }
 
-static void clear_serial(DomainSerial *serial)
-{
-	g_free(serial->path);
-	g_free(serial->log_path);
-	g_free(serial->alias);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DomainSerial, clear_serial)
-
 static void parse_serial(XmlWalk *walk, xmlNode *node, DomainParseFlags flags, DomainSerial *serial)
 {
 	xmlNode *target = xml_walk_child(walk, node, "target");
@@ -117,9 +110,66 @@ static void parse_serial(XmlWalk *walk, xmlNode *node, DomainParseFlags flags, D
 
 	serial->port = UNASSIGNED_PORT;
 	parse_chardev(walk, node, flags, serial);
-	domain_parse_only(walk, target, "type", "isa-serial");
 	domain_parse_only(walk, model, "name", "isa-serial");
-	parse_target_port(walk, target, serial);
+	parse_target_port(walk, target, DOMAIN_MAX_SERIALS - 1, serial);
+}
+
+/* Where the debug console is. QEMU can move it; what firmware writes to is one port. */
+static void parse_debug_console_address(XmlWalk *walk, xmlNode *address)
+{
+	const char *text = xml_walk_attribute(walk, address, "iobase");
+	const char *digits = text && g_str_has_prefix(text, "0x") ? text + 2 : text;
+	guint64 port = 0;
+
+	if (!address)
+		return;
+	if (!domain_parse_only(walk, address, "type", "isa"))
+		xml_walk_attribute_required(walk, address, "type");
+	if (!text)
+		return;
+	if (!g_ascii_string_to_unsigned(digits, 16, 0, G_MAXUINT16, &port, NULL))
+		domain_parse_wrong_value(walk, address, "iobase", text, "a port as '0x402'");
+	else if (port != DOMAIN_DEBUG_CONSOLE_PORT)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       "attribute 'iobase' of element '%s' is '%s': the machine's debug "
+			       "console is at 0x%x",
+			       xml_walk_path(walk, address), xml_walk_quote(walk, text),
+			       DOMAIN_DEBUG_CONSOLE_PORT);
+}
+
+static void parse_debug_console(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
+				DomainDef *def)
+{
+	xmlNode *target = xml_walk_child(walk, node, "target");
+	xmlNode *model = xml_walk_child(walk, target, "model");
+
+	if (def->debug_console) {
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       "more than one element 'devices/serial' with target type "
+			       "'isa-debug': the machine has one debug console");
+		return;
+	}
+	def->debug_console = g_new0(DomainSerial, 1);
+	def->debug_console->port = UNASSIGNED_PORT;
+	parse_chardev(walk, node, flags, def->debug_console);
+	domain_parse_only(walk, model, "name", "isa-debugcon");
+	parse_target_port(walk, target, G_MAXINT, def->debug_console);
+	parse_debug_console_address(walk, xml_walk_child(walk, node, "address"));
+}
+
+static gboolean is_debug_console(XmlWalk *walk, xmlNode *serial)
+{
+	xmlNode *target = xml_walk_child(walk, serial, "target");
+	const char *type = xml_walk_attribute(walk, target, "type");
+
+	if (!type || strcmp(type, "isa-serial") == 0)
+		return FALSE;
+	if (strcmp(type, "isa-debug") != 0)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       "attribute 'type' of element '%s' is '%s': supported are "
+			       "'isa-serial' and 'isa-debug'",
+			       xml_walk_path(walk, target), xml_walk_quote(walk, type));
+	return TRUE;
 }
 
 static void parse_console(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
@@ -151,7 +201,7 @@ static guint count_elements(XmlWalk *walk, xmlNode *parent, const char *name)
 	return count;
 }
 
-/* A port without a number follows the highest before it, as in libvirt; then by number. */
+/* A port without a number follows the highest before it; then by number. */
 static void number_ports(XmlWalk *walk, DomainDef *def)
 {
 	DomainSerial *serials = def->serials;
@@ -187,25 +237,21 @@ static void number_ports(XmlWalk *walk, DomainDef *def)
 
 static void parse_serials(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags, DomainDef *def)
 {
-	const guint count = count_elements(walk, devices, "serial");
 	xmlNode *node = NULL;
 
-	if (count > DOMAIN_MAX_SERIALS)
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "more than %d elements 'devices/serial': the machine has no more "
-			       "serial ports",
-			       DOMAIN_MAX_SERIALS);
-	if (count == 0 || walk->error)
-		return;
-
-	def->serials = g_new0(DomainSerial, count);
-	def->n_serials = count;
-	for (guint i = 0; i < count; i++) {
-		node = xml_walk_next(walk, devices, node, "serial");
-		if (node)
-			parse_serial(walk, node, flags, &def->serials[i]);
+	def->serials = g_new0(DomainSerial, DOMAIN_MAX_SERIALS);
+	while ((node = xml_walk_next(walk, devices, node, "serial"))) {
+		if (is_debug_console(walk, node))
+			parse_debug_console(walk, node, flags, def);
+		else if (def->n_serials < DOMAIN_MAX_SERIALS)
+			parse_serial(walk, node, flags, &def->serials[def->n_serials++]);
+		else
+			xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+				       "more than %d elements 'devices/serial': the machine has no "
+				       "more serial ports",
+				       DOMAIN_MAX_SERIALS);
 	}
-	if (!walk->error)
+	if (def->n_serials > 0 && !walk->error)
 		number_ports(walk, def);
 }
 
@@ -228,7 +274,6 @@ static void parse_ports(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags,
 
 	def->console_present = TRUE;
 	if (def->n_serials == 0) {
-		def->serials = g_new0(DomainSerial, 1);
 		def->n_serials = 1;
 		def->serials[0] = console;
 		memset(&console, 0, sizeof(console));
@@ -237,6 +282,20 @@ static void parse_ports(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags,
 			       "element 'devices/console' differs from 'devices/serial': both are "
 			       "the same port");
 	}
+}
+
+/* As in libvirt, it comes after all ports, wherever it is in the document. */
+static void number_debug_console(XmlWalk *walk, DomainDef *def)
+{
+	if (!def->debug_console || walk->error)
+		return;
+	if (def->debug_console->port == UNASSIGNED_PORT)
+		def->debug_console->port = def->n_serials;
+	else if (def->debug_console->port < def->n_serials)
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       "element 'devices/serial' with target type 'isa-debug' has the "
+			       "port %u, which is a serial port's: leave it out",
+			       def->debug_console->port);
 }
 
 /* USB is known for its absence only. */
@@ -317,4 +376,5 @@ void domain_parse_devices(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, 
 	parse_controllers(walk, devices, def);
 	parse_absent_devices(walk, devices, def);
 	parse_ports(walk, devices, flags, def);
+	number_debug_console(walk, def);
 }

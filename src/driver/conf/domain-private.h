@@ -35,6 +35,10 @@ gboolean domain_def_validate(const DomainDef *def, GError **error);
  */
 gboolean domain_pci_complete(DomainDef *def, GError **error);
 
+/* Frees what is in it. */
+void domain_serial_clear(DomainSerial *serial);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DomainSerial, domain_serial_clear)
+
 /* Arrays of the model, which own their elements. */
 GPtrArray *domain_sysinfo_new(void);
 GPtrArray *domain_cpu_features_new(void);

@@ -307,5 +307,5 @@ gboolean domain_def_validate(const DomainDef *def, GError **error)
 		if (!check_serial(&def->serials[i], error))
 			return FALSE;
 
-	return TRUE;
+	return !def->debug_console || check_serial(def->debug_console, error);
 }

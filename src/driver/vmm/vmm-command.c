@@ -406,17 +406,24 @@ gboolean vmm_command_add_boot(VmmCommand *command, const DomainDef *def, const c
 }
 
 /*
- * Serial ports.
+ * Serial ports and the debug console.
  */
 
-/* What the options of a port are called. */
+/* What the options of a port are called, and its files in messages. */
 typedef struct {
-	const char *fd, *log_fd;
+	const char *fd, *log_fd, *file, *log;
 } PortOptions;
 
 static const PortOptions port_options[] = {
-	{ "console-fd", "console-log-fd" },
-	{ "serial2-fd", "serial2-log-fd" },
+	{ "console-fd", "console-log-fd", "serial port's file", "serial port's log" },
+	{ "serial2-fd", "serial2-log-fd", "serial port's file", "serial port's log" },
+};
+
+static const PortOptions debug_console_options = {
+	"debug-console-fd",
+	"debug-console-log-fd",
+	"debug console's file",
+	"debug console's log",
 };
 
 /* A new terminal that passes every byte as it is. Return: its master, or -1 with @error. */
@@ -454,14 +461,15 @@ static gboolean add_output_file(VmmCommand *command, const char *option, const c
 }
 
 /* <log>: a file that gets what the guest writes, whoever else reads it. */
-static gboolean add_serial_log(VmmCommand *command, const DomainSerial *serial, GError **error)
+static gboolean add_serial_log(VmmCommand *command, const PortOptions *options,
+			       const DomainSerial *serial, GError **error)
 {
-	return !serial->log_path ||
-	       add_output_file(command, port_options[serial->port].log_fd, "serial port's log",
-			       serial->log_path, serial->log_append, error);
+	return !serial->log_path || add_output_file(command, options->log_fd, options->log,
+						    serial->log_path, serial->log_append, error);
 }
 
-static gboolean add_serial(VmmCommand *command, DomainSerial *serial, GError **error)
+static gboolean add_serial(VmmCommand *command, const PortOptions *options, DomainSerial *serial,
+			   GError **error)
 {
 	int master;
 
@@ -473,15 +481,26 @@ static gboolean add_serial(VmmCommand *command, DomainSerial *serial, GError **e
 		master = open_terminal(&serial->path, error);
 		if (master < 0)
 			return FALSE;
-		vmm_command_add_descriptor(command, port_options[serial->port].fd, master);
-		return TRUE;
+		vmm_command_add_descriptor(command, options->fd, master);
+		break;
 	case DOMAIN_CHARDEV_FILE:
-		return add_output_file(command, port_options[serial->port].fd, "serial port's file",
-				       serial->path, serial->append, error);
+		if (!add_output_file(command, options->fd, options->file, serial->path,
+				     serial->append, error))
+			return FALSE;
+		break;
 	case DOMAIN_CHARDEV_NULL:
 		break;
 	}
-	return TRUE;
+	return add_serial_log(command, options, serial, error);
+}
+
+/* The guest finds one that is connected to nothing, too. */
+static gboolean add_debug_console(VmmCommand *command, DomainSerial *console, GError **error)
+{
+	return add_serial(command, &debug_console_options, console, error) &&
+	       (console->type != DOMAIN_CHARDEV_NULL || console->log_path ||
+		vmm_command_add_file(command, debug_console_options.fd, debug_console_options.file,
+				     "/dev/null", O_WRONLY, error));
 }
 
 /* The first port's console is standard output unless it is said to be something else. */
@@ -504,8 +523,8 @@ gboolean vmm_command_add_serials(VmmCommand *command, DomainDef *def, GError **e
 			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
 					    "serial port %u: the machine has ports 0 and 1",
 					    serial->port);
-		if (!add_serial(command, serial, error) || !add_serial_log(command, serial, error))
+		if (!add_serial(command, &port_options[serial->port], serial, error))
 			return FALSE;
 	}
-	return TRUE;
+	return !def->debug_console || add_debug_console(command, def->debug_console, error);
 }

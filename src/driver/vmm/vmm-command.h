@@ -62,7 +62,7 @@ gboolean vmm_command_add_boot(VmmCommand *command, const DomainDef *def, const c
 			      const char *linuxboot_rom, GError **error);
 
 /*
- * vmm_command_add_serials - the serial ports
+ * vmm_command_add_serials - the serial ports and the debug console
  * @def: alias and, of a terminal, path are filled in
  *
  * Return: FALSE with DRIVER_ERROR that names the file.

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <glib-unix.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -37,8 +38,9 @@ struct Console {
 	Serial *serial;
 
 	Channel output;
+	gboolean has_output; /* it was given, so that its bytes are missed */
 	HostTimer *gather_timer;
-	GSource *writable; /* while the reader is stuck */
+	GSource *writable; /* while the reader is stuck, or there is none */
 	guint8 buffer[CONSOLE_BUFFER_SIZE];
 	gsize used;
 	guint64 dropped;
@@ -162,12 +164,10 @@ static void flush(Console *console)
 	memmove(console->buffer, console->buffer + done, console->used);
 }
 
-static gboolean on_writable(gint fd, GIOCondition condition, gpointer data)
+static gboolean on_write_retry(gpointer data)
 {
 	Console *console = data;
 
-	(void)fd;
-	(void)condition;
 	g_mutex_lock(console->device_lock);
 	clear_source(&console->writable);
 	flush(console);
@@ -175,12 +175,32 @@ static gboolean on_writable(gint fd, GIOCondition condition, gpointer data)
 	return G_SOURCE_REMOVE;
 }
 
+static gboolean on_writable(gint fd, GIOCondition condition, gpointer data)
+{
+	(void)fd;
+	(void)condition;
+	return on_write_retry(data);
+}
+
+static gboolean is_hung_up(const Channel *channel)
+{
+	struct pollfd wanted = { .fd = channel->fd };
+
+	return poll(&wanted, 1, 0) == 1 && (wanted.revents & POLLHUP);
+}
+
 static void watch_writable(Console *console)
 {
 	if (console->writable)
 		return;
-	console->writable = g_unix_fd_source_new(console->output.fd, G_IO_OUT);
-	g_source_set_callback(console->writable, G_SOURCE_FUNC(on_writable), console, NULL);
+	/* A full terminal that nobody has open is not writable, but poll() never waits for it. */
+	if (is_hung_up(&console->output)) {
+		console->writable = g_timeout_source_new(HANGUP_RETRY_MS);
+		g_source_set_callback(console->writable, on_write_retry, console, NULL);
+	} else {
+		console->writable = g_unix_fd_source_new(console->output.fd, G_IO_OUT);
+		g_source_set_callback(console->writable, G_SOURCE_FUNC(on_writable), console, NULL);
+	}
 	g_source_attach(console->writable, console->context);
 }
 
@@ -237,6 +257,8 @@ static void transmit(void *opaque, guint8 byte)
 	Console *console = opaque;
 
 	transmit_to_log(console, byte);
+	if (!console->has_output)
+		return;
 	if (console->output.fd < 0 || console->used == sizeof(console->buffer)) {
 		console->dropped++;
 		return;
@@ -332,6 +354,7 @@ Console *console_new(int output_fd, int input_fd, int log_fd, GMainContext *cont
 
 	console->context = g_main_context_ref(context);
 	console->device_lock = device_lock;
+	console->has_output = output_fd >= 0;
 	console->output.fd = -1;
 	console->input.fd = -1;
 	console->log.fd = -1;

@@ -437,9 +437,10 @@ static gboolean make_consoles(Machine *machine, const MachineConfig *config, GEr
 		if (!machine->consoles[i])
 			return FALSE;
 	}
-	if (config->debug_console_fd < 0)
+	if (config->debug_console_fd < 0 && config->debug_console_log_fd < 0)
 		return TRUE;
-	machine->debug_console = console_new(config->debug_console_fd, -1, -1, machine->context,
+	machine->debug_console = console_new(config->debug_console_fd, -1,
+					     config->debug_console_log_fd, machine->context,
 					     &machine->device_lock, error);
 	return machine->debug_console != NULL;
 }

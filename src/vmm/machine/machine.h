@@ -112,6 +112,9 @@ typedef struct {
 	int debug_console_fd; /* where what is written to port 0x402 goes; any kind of file */
 	const char *command_line;
 
+	/* Where what is written to port 0x402 goes, too; or -1. */
+	int debug_console_log_fd;
+
 	MachineSerial serials[MACHINE_SERIALS];
 	gboolean sercon;     /* SeaBIOS shows itself on the first serial port */
 	int debug_exit_port; /* port of isa-debug-exit, or -1 */

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* console-test.c - what becomes of a guest's output when nobody reads it */
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "vmm/machine/console.h"
+
+/* How long the main context is watched, and how often a console may wake it up meanwhile. */
+#define WATCH_MS    500
+#define WAKEUPS_MAX 50
+
+typedef struct {
+	GMainContext *context;
+	GMutex device_lock;
+	Console *console;
+	int master;
+} Fixture;
+
+static int open_slave(const Fixture *fixture)
+{
+	char name[64];
+	int slave;
+
+	g_assert_cmpint(ptsname_r(fixture->master, name, sizeof(name)), ==, 0);
+	slave = open(name, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	g_assert_cmpint(slave, >=, 0);
+	return slave;
+}
+
+/* As the driver makes one: it was open once, and nobody has it open. */
+static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	struct termios terminal;
+	g_autoptr(GError) error = NULL;
+	int slave;
+
+	fixture->context = g_main_context_new();
+	g_mutex_init(&fixture->device_lock);
+	fixture->master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	g_assert_cmpint(fixture->master, >=, 0);
+	g_assert_no_errno(grantpt(fixture->master));
+	g_assert_no_errno(unlockpt(fixture->master));
+	slave = open_slave(fixture);
+	g_assert_no_errno(tcgetattr(slave, &terminal));
+	cfmakeraw(&terminal);
+	g_assert_no_errno(tcsetattr(slave, TCSANOW, &terminal));
+	close(slave);
+	fixture->console = console_new(fixture->master, -1, -1, fixture->context,
+				       &fixture->device_lock, &error);
+	g_assert_no_error(error);
+}
+
+static void end(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	console_free(fixture->console);
+	close(fixture->master);
+	g_mutex_clear(&fixture->device_lock);
+	g_main_context_unref(fixture->context);
+}
+
+static void transmit(Fixture *fixture, gsize count)
+{
+	g_mutex_lock(&fixture->device_lock);
+	for (gsize i = 0; i < count; i++)
+		console_serial_backend.transmit(fixture->console, 'x');
+	g_mutex_unlock(&fixture->device_lock);
+}
+
+static guint64 dropped(Fixture *fixture)
+{
+	guint64 count;
+
+	g_mutex_lock(&fixture->device_lock);
+	count = console_dropped(fixture->console);
+	g_mutex_unlock(&fixture->device_lock);
+	return count;
+}
+
+static gboolean on_time(gpointer data)
+{
+	*(gboolean *)data = TRUE;
+	return G_SOURCE_REMOVE;
+}
+
+/* Runs the main context for a while. Return: how often something woke it up. */
+static guint run(Fixture *fixture)
+{
+	GSource *timer = g_timeout_source_new(WATCH_MS);
+	gboolean is_over = FALSE;
+	guint wakeups = 0;
+
+	g_source_set_callback(timer, on_time, &is_over, NULL);
+	g_source_attach(timer, fixture->context);
+	while (!is_over)
+		wakeups += g_main_context_iteration(fixture->context, TRUE);
+	g_source_unref(timer);
+	return wakeups;
+}
+
+static gboolean on_readable(gint slave, GIOCondition condition G_GNUC_UNUSED, gpointer data)
+{
+	char bytes[4096];
+	gssize n = read(slave, bytes, sizeof(bytes));
+
+	if (n > 0)
+		*(gsize *)data += n;
+	return G_SOURCE_CONTINUE;
+}
+
+/* The same while somebody reads. Return: how much came. */
+static gsize run_with_reader(Fixture *fixture, int slave)
+{
+	GSource *readable = g_unix_fd_source_new(slave, G_IO_IN);
+	gsize received = 0;
+
+	g_source_set_callback(readable, G_SOURCE_FUNC(on_readable), &received, NULL);
+	g_source_attach(readable, fixture->context);
+	run(fixture);
+	g_source_destroy(readable);
+	g_source_unref(readable);
+	return received;
+}
+
+static void test_full_terminal_that_nobody_has_open(Fixture *fixture,
+						    gconstpointer data G_GNUC_UNUSED)
+{
+	gsize received;
+	int slave;
+
+	/* More than the terminal and the console hold together. */
+	transmit(fixture, 4 * CONSOLE_BUFFER_SIZE);
+	g_assert_cmpuint(run(fixture), <, WAKEUPS_MAX);
+	g_assert_cmpuint(dropped(fixture), >, 0);
+
+	/* All that was kept comes when somebody opens it. */
+	slave = open_slave(fixture);
+	received = run_with_reader(fixture, slave);
+	g_assert_cmpuint(received + dropped(fixture), ==, 4 * CONSOLE_BUFFER_SIZE);
+	transmit(fixture, 1);
+	g_assert_cmpuint(run_with_reader(fixture, slave), ==, 1);
+	close(slave);
+}
+
+static void test_full_terminal_whose_reader_is_stuck(Fixture *fixture,
+						     gconstpointer data G_GNUC_UNUSED)
+{
+	int slave = open_slave(fixture);
+	gsize received;
+
+	transmit(fixture, 4 * CONSOLE_BUFFER_SIZE);
+	g_assert_cmpuint(run(fixture), <, WAKEUPS_MAX);
+	g_assert_cmpuint(dropped(fixture), >, 0);
+	received = run_with_reader(fixture, slave);
+	g_assert_cmpuint(received + dropped(fixture), ==, 4 * CONSOLE_BUFFER_SIZE);
+	close(slave);
+}
+
+/* A log is no reason to say that something was lost. */
+static void test_nothing_is_missed_without_an_output(Fixture *fixture,
+						     gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *path = NULL;
+	g_autofree char *content = NULL;
+	int log_fd = g_file_open_tmp("console-test-XXXXXX", &path, &error);
+
+	g_assert_no_error(error);
+	console_free(fixture->console);
+	fixture->console = console_new(-1, -1, log_fd, fixture->context, &fixture->device_lock,
+				       &error);
+	g_assert_no_error(error);
+	transmit(fixture, 3);
+	run(fixture);
+	g_assert_cmpuint(dropped(fixture), ==, 0);
+	g_assert_true(g_file_get_contents(path, &content, NULL, NULL));
+	g_assert_cmpstr(content, ==, "xxx");
+	g_assert_no_errno(unlink(path));
+	g_assert_no_errno(close(log_fd));
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add("/console/full-terminal-that-nobody-has-open", Fixture, NULL, start,
+		   test_full_terminal_that_nobody_has_open, end);
+	g_test_add("/console/full-terminal-whose-reader-is-stuck", Fixture, NULL, start,
+		   test_full_terminal_whose_reader_is_stuck, end);
+	g_test_add("/console/nothing-is-missed-without-an-output", Fixture, NULL, start,
+		   test_nothing_is_missed_without_an_output, end);
+
+	return g_test_run();
+}
