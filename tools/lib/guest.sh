@@ -62,8 +62,9 @@ fetch_ovmf() {
 	rm -rf "$work"
 	mkdir -p "$work/tree" "$work/files"
 	(cd "$work" && download_from "$suite" ovmf) || fail "ovmf of $suite cannot be downloaded" || return
-	dpkg-deb -x "$work"/ovmf_*.deb "$work/tree"
-	cp "$work"/tree/usr/share/OVMF/OVMF_{CODE,VARS}_4M.fd "$work/files/"
+	dpkg-deb -x "$work"/ovmf_*.deb "$work/tree" || return
+	cp "$work"/tree/usr/share/OVMF/OVMF_{CODE,VARS}_4M.fd "$work/files/" ||
+		fail "ovmf of $suite has no build of 4 MiB without SMM where it is expected" || return
 	mv "$work/files" "$folder"
 	rm -rf "$work"
 }
