@@ -128,7 +128,8 @@ static gboolean domain_undefine(RpcCall *call, const void *args, void *result, G
 #define UNDEFINE_FLAGS                                                               \
 	(VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | \
 	 VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM |                \
-	 VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA)
+	 VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_TPM |        \
+	 VIR_DOMAIN_UNDEFINE_KEEP_TPM)
 
 static gboolean domain_undefine_flags(RpcCall *call, const void *args, void *result, GError **error)
 {
