@@ -568,17 +568,6 @@ static void test_loader_that_is_not_described(Host *host, gconstpointer data G_G
 	g_assert_null(host->def->nvram);
 }
 
-static void test_loader_that_is_written_to(Host *host, gconstpointer data G_GNUC_UNUSED)
-{
-	static const char *const words[] = { "loader '/a'", "readonly='no'", NULL };
-
-	put_flash(host, 0, "50-a.json", "/a", "");
-	load(host, 1);
-	host->def->loader = g_strdup("/a");
-	host->def->loader_readonly = DOMAIN_SWITCH_NO;
-	assert_refused(host, words);
-}
-
 /* What domain capabilities show */
 
 static void test_loaders(Host *host, gconstpointer data G_GNUC_UNUSED)
@@ -676,7 +665,6 @@ int main(int argc, char **argv)
 	add("/firmware/loader/smm-by-another-name", NULL, test_loader_by_another_name);
 	add("/firmware/loader/described-twice", NULL, test_loader_described_twice);
 	add("/firmware/loader/not-described", NULL, test_loader_that_is_not_described);
-	add("/firmware/loader/written-to", NULL, test_loader_that_is_written_to);
 	add("/firmware/loaders", NULL, test_loaders);
 	add("/firmware/debian", NULL, test_debian);
 

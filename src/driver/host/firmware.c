@@ -200,11 +200,6 @@ static gboolean look_up(DomainDef *def, const GPtrArray *descriptors, GError **e
  */
 static gboolean complete_flash(DomainDef *def, const char *nvram_folder, GError **error)
 {
-	if (def->loader_readonly == DOMAIN_SWITCH_NO)
-		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "loader '%s' with readonly='no': code and variables are two "
-				    "flash units here, and the guest writes to the second",
-				    def->loader);
 	def->loader_readonly = DOMAIN_SWITCH_YES;
 	if (!def->nvram && !def->nvram_template)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
