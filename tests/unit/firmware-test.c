@@ -325,9 +325,25 @@ static void test_efi_keeps_what_is_named(Host *host, gconstpointer data G_GNUC_U
 	g_assert_cmpstr(host->def->nvram_template, ==, "/b.vars");
 
 	forget_def(host);
+	host->def->nvram_template = g_strdup("/b.vars");
+	assert_flash(host, "/b");
+	g_assert_cmpstr(host->def->nvram_template, ==, "/b.vars");
+}
+
+/* Variables of one build are nothing to the code of another. */
+static void test_template_of_no_candidate(Host *host, gconstpointer data G_GNUC_UNUSED)
+{
+	static const char *const words[] = { "with nvram template '/my/template'",
+					     "40-sb.json' requires SMM",
+					     "50-a.json' has another nvram template", NULL };
+
+	put_flash(host, 0, "40-sb.json", "/my/code", "\"requires-smm\"");
+	put_flash(host, 0, "50-a.json", "/a", "");
+	load(host, 2);
+	host->def->firmware = DOMAIN_FIRMWARE_EFI;
 	host->def->nvram_template = g_strdup("/my/template");
-	assert_flash(host, "/a");
-	g_assert_cmpstr(host->def->nvram_template, ==, "/my/template");
+	assert_refused(host, words);
+	g_assert_null(host->def->loader);
 }
 
 static void test_features(Host *host, gconstpointer data G_GNUC_UNUSED)
@@ -647,6 +663,7 @@ int main(int argc, char **argv)
 	add("/firmware/broken/dangling-link", NULL, test_dangling_link);
 	add("/firmware/efi/first-without-smm", NULL, test_efi);
 	add("/firmware/efi/keeps-what-is-named", NULL, test_efi_keeps_what_is_named);
+	add("/firmware/efi/template-of-no-candidate", NULL, test_template_of_no_candidate);
 	add("/firmware/efi/features", NULL, test_features);
 	add("/firmware/efi/smm-is-never-chosen", NULL, test_smm_is_never_chosen);
 	add("/firmware/efi/what-does-not-serve", NULL, test_what_does_not_serve);
