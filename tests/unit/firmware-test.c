@@ -240,6 +240,14 @@ static void test_broken(Host *host, gconstpointer data G_GNUC_UNUSED)
 		g_strdup_printf("{\"interface-types\": [], \"mapping\": {\"device\": \"memory\","
 				"\"filename\": \"x\"}, %s, \"features\": []}",
 				targets);
+	g_autofree char *no_text =
+		g_strdup_printf("{\"interface-types\": [], \"mapping\": {\"device\": \"memory\","
+				"\"filename\": \"/x\\u0001\"}, %s, \"features\": []}",
+				targets);
+	g_autofree char *half_a_pair =
+		g_strdup_printf("{\"interface-types\": [], \"mapping\": {\"device\": \"memory\","
+				"\"filename\": \"/x\\ud800\"}, %s, \"features\": []}",
+				targets);
 	const struct {
 		const char *text, *warning;
 	} cases[] = {
@@ -265,7 +273,9 @@ static void test_broken(Host *host, gconstpointer data G_GNUC_UNUSED)
 		  "\"targets\": [1]}",
 		  "*40-broken.json': 'targets' is not an array of objects" },
 		{ no_features, "*40-broken.json': 'features' is not an array" },
-		{ relative, "*40-broken.json': 'filename' is not an absolute path" },
+		{ relative, "*40-broken.json': 'filename' is not an absolute path of *" },
+		{ no_text, "*40-broken.json': 'filename' is not an absolute path of *" },
+		{ half_a_pair, "*40-broken.json': *" },
 		{ deep_object, "*40-broken.json': it is larger than * or deeper than *" },
 		{ huge_object, "*40-broken.json': it is larger than * or deeper than *" },
 	};
