@@ -240,6 +240,14 @@ static void test_broken(Host *host, gconstpointer data G_GNUC_UNUSED)
 		g_strdup_printf("{\"interface-types\": [], \"mapping\": {\"device\": \"memory\","
 				"\"filename\": \"x\"}, %s, \"features\": []}",
 				targets);
+	g_autofree char *no_text =
+		g_strdup_printf("{\"interface-types\": [], \"mapping\": {\"device\": \"memory\","
+				"\"filename\": \"/x\\u0001\"}, %s, \"features\": []}",
+				targets);
+	g_autofree char *half_a_pair =
+		g_strdup_printf("{\"interface-types\": [], \"mapping\": {\"device\": \"memory\","
+				"\"filename\": \"/x\\ud800\"}, %s, \"features\": []}",
+				targets);
 	const struct {
 		const char *text, *warning;
 	} cases[] = {
@@ -265,7 +273,9 @@ static void test_broken(Host *host, gconstpointer data G_GNUC_UNUSED)
 		  "\"targets\": [1]}",
 		  "*40-broken.json': 'targets' is not an array of objects" },
 		{ no_features, "*40-broken.json': 'features' is not an array" },
-		{ relative, "*40-broken.json': 'filename' is not an absolute path" },
+		{ relative, "*40-broken.json': 'filename' is not an absolute path of *" },
+		{ no_text, "*40-broken.json': 'filename' is not an absolute path of *" },
+		{ half_a_pair, "*40-broken.json': *" },
 		{ deep_object, "*40-broken.json': it is larger than * or deeper than *" },
 		{ huge_object, "*40-broken.json': it is larger than * or deeper than *" },
 	};
@@ -325,9 +335,25 @@ static void test_efi_keeps_what_is_named(Host *host, gconstpointer data G_GNUC_U
 	g_assert_cmpstr(host->def->nvram_template, ==, "/b.vars");
 
 	forget_def(host);
+	host->def->nvram_template = g_strdup("/b.vars");
+	assert_flash(host, "/b");
+	g_assert_cmpstr(host->def->nvram_template, ==, "/b.vars");
+}
+
+/* Variables of one build are nothing to the code of another. */
+static void test_template_of_no_candidate(Host *host, gconstpointer data G_GNUC_UNUSED)
+{
+	static const char *const words[] = { "with nvram template '/my/template'",
+					     "40-sb.json' requires SMM",
+					     "50-a.json' has another nvram template", NULL };
+
+	put_flash(host, 0, "40-sb.json", "/my/code", "\"requires-smm\"");
+	put_flash(host, 0, "50-a.json", "/a", "");
+	load(host, 2);
+	host->def->firmware = DOMAIN_FIRMWARE_EFI;
 	host->def->nvram_template = g_strdup("/my/template");
-	assert_flash(host, "/a");
-	g_assert_cmpstr(host->def->nvram_template, ==, "/my/template");
+	assert_refused(host, words);
+	g_assert_null(host->def->loader);
 }
 
 static void test_features(Host *host, gconstpointer data G_GNUC_UNUSED)
@@ -568,17 +594,6 @@ static void test_loader_that_is_not_described(Host *host, gconstpointer data G_G
 	g_assert_null(host->def->nvram);
 }
 
-static void test_loader_that_is_written_to(Host *host, gconstpointer data G_GNUC_UNUSED)
-{
-	static const char *const words[] = { "loader '/a'", "readonly='no'", NULL };
-
-	put_flash(host, 0, "50-a.json", "/a", "");
-	load(host, 1);
-	host->def->loader = g_strdup("/a");
-	host->def->loader_readonly = DOMAIN_SWITCH_NO;
-	assert_refused(host, words);
-}
-
 /* What domain capabilities show */
 
 static void test_loaders(Host *host, gconstpointer data G_GNUC_UNUSED)
@@ -658,6 +673,7 @@ int main(int argc, char **argv)
 	add("/firmware/broken/dangling-link", NULL, test_dangling_link);
 	add("/firmware/efi/first-without-smm", NULL, test_efi);
 	add("/firmware/efi/keeps-what-is-named", NULL, test_efi_keeps_what_is_named);
+	add("/firmware/efi/template-of-no-candidate", NULL, test_template_of_no_candidate);
 	add("/firmware/efi/features", NULL, test_features);
 	add("/firmware/efi/smm-is-never-chosen", NULL, test_smm_is_never_chosen);
 	add("/firmware/efi/what-does-not-serve", NULL, test_what_does_not_serve);
@@ -676,7 +692,6 @@ int main(int argc, char **argv)
 	add("/firmware/loader/smm-by-another-name", NULL, test_loader_by_another_name);
 	add("/firmware/loader/described-twice", NULL, test_loader_described_twice);
 	add("/firmware/loader/not-described", NULL, test_loader_that_is_not_described);
-	add("/firmware/loader/written-to", NULL, test_loader_that_is_written_to);
 	add("/firmware/loaders", NULL, test_loaders);
 	add("/firmware/debian", NULL, test_debian);
 

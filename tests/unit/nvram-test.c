@@ -246,7 +246,8 @@ static void test_undefine(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_nonnull(strstr(error->message, "cannot undefine domain with nvram"));
 	g_clear_error(&error);
 	g_assert_false(nvram_check_undefine(fixture->def, both, &error));
-	g_assert_error(error, DRIVER_ERROR, VIR_ERR_INVALID_ARG);
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_INVALID);
+	g_assert_nonnull(strstr(error->message, "cannot both keep and delete nvram"));
 	g_assert_true(nvram_check_undefine(fixture->def, VIR_DOMAIN_UNDEFINE_NVRAM, NULL));
 	g_assert_true(nvram_check_undefine(fixture->def, VIR_DOMAIN_UNDEFINE_KEEP_NVRAM, NULL));
 	g_assert_true(g_file_test(fixture->def->nvram, G_FILE_TEST_EXISTS));

@@ -10,8 +10,8 @@
 #include "driver/conf/domain-private.h"
 #include "driver/error.h"
 
-/* A domain's files are NAME.xml and NAME.log, written through a temporary name beside them;
- * file systems take 255 bytes. */
+/* File systems take 255 bytes. The longest name of a domain's files is that of its variables,
+ * NAME_VARS.fd, with the ".XXXXXX" that it has while it is written. */
 #define NAME_MAX_BYTES 240
 
 #define KIB_PER_PAGE   4

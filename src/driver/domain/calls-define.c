@@ -76,6 +76,28 @@ static gboolean define_xml_flags(RpcCall *call, const void *args, void *result, 
 	return reply_defined(call, request->xml, request->flags, &ret->dom, error);
 }
 
+/*
+ * With the job. What another domain runs with is not taken away from it; a file of this
+ * domain's run is claimed already, and stays the VMM's until it ends.
+ */
+static gboolean remove_nvram(Domain *domain, GError **error)
+{
+	DomainList *list = domain->driver->domains;
+	g_autofree char *identity = nvram_identity(domain->config);
+	gboolean is_active, removed;
+
+	g_mutex_lock(&domain->lock);
+	is_active = domain_is_active(domain);
+	g_mutex_unlock(&domain->lock);
+	if (is_active)
+		return nvram_remove(domain->config, error);
+	if (!domain_list_claim_nvram(list, domain, identity, error))
+		return FALSE;
+	removed = nvram_remove(domain->config, error);
+	(void)domain_list_claim_nvram(list, domain, NULL, NULL);
+	return removed;
+}
+
 /* With the job, so that config stays. Variables go first: a domain that is gone has none. */
 static gboolean drop_config(Domain *domain, guint flags, GError **error)
 {
@@ -90,7 +112,7 @@ static gboolean drop_config(Domain *domain, guint flags, GError **error)
 				    "cannot undefine transient domain '%s'", domain->name);
 	if (!nvram_check_undefine(domain->config, flags, error))
 		return FALSE;
-	if ((flags & VIR_DOMAIN_UNDEFINE_NVRAM) && !nvram_remove(domain->config, error))
+	if ((flags & VIR_DOMAIN_UNDEFINE_NVRAM) && !remove_nvram(domain, error))
 		return FALSE;
 	if (!store_delete_config(driver, domain->name, error))
 		return FALSE;
@@ -128,7 +150,8 @@ static gboolean domain_undefine(RpcCall *call, const void *args, void *result, G
 #define UNDEFINE_FLAGS                                                               \
 	(VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | \
 	 VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM |                \
-	 VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA)
+	 VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_TPM |        \
+	 VIR_DOMAIN_UNDEFINE_KEEP_TPM)
 
 static gboolean domain_undefine_flags(RpcCall *call, const void *args, void *result, GError **error)
 {

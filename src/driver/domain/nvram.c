@@ -154,9 +154,8 @@ gboolean nvram_check_undefine(const DomainDef *def, guint flags, GError **error)
 	const guint fates = VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM;
 
 	if ((flags & fates) == fates)
-		return driver_error(error, VIR_ERR_INVALID_ARG,
-				    "flags VIR_DOMAIN_UNDEFINE_NVRAM and "
-				    "VIR_DOMAIN_UNDEFINE_KEEP_NVRAM are mutually exclusive");
+		return driver_error(error, VIR_ERR_OPERATION_INVALID,
+				    "cannot both keep and delete nvram");
 	if (def->nvram && !(flags & fates) && g_file_test(def->nvram, G_FILE_TEST_EXISTS))
 		return driver_error(error, VIR_ERR_OPERATION_INVALID,
 				    "cannot undefine domain with nvram");

@@ -35,7 +35,7 @@ gboolean nvram_prepare(const DomainDef *def, gboolean is_reset, uid_t uid, gid_t
  * @flags: of virDomainUndefineFlagsValues
  *
  * Return: FALSE with VIR_ERR_OPERATION_INVALID where it has a variable file and no flag says
- * what becomes of it, with VIR_ERR_INVALID_ARG where two flags do.
+ * what becomes of it, or two do.
  */
 gboolean nvram_check_undefine(const DomainDef *def, guint flags, GError **error);
 

@@ -163,14 +163,29 @@ static gboolean read_targets(FirmwareDescriptor *descriptor, JsonObject *root, G
 	return targets != NULL;
 }
 
+/* JSON can say what XML cannot; what is chosen has to be read back from a domain's definition. */
+static gboolean is_path(const char *text)
+{
+	/* Half of a surrogate pair, "\ud800", is JSON and no UTF-8. */
+	if (!g_utf8_validate(text, -1, NULL))
+		return FALSE;
+	for (const char *at = text; *at; at = g_utf8_next_char(at))
+		if (!g_unichar_isprint(g_utf8_get_char(at)))
+			return FALSE;
+	return g_path_is_absolute(text);
+}
+
 /* Return: the path, for g_free(). */
 static char *path_of(JsonObject *parent, GError **error)
 {
 	const char *path = string_of(parent, "filename", error);
 
-	if (path && !g_path_is_absolute(path))
-		bad_member("filename", "an absolute path", error);
-	return path && g_path_is_absolute(path) ? g_strdup(path) : NULL;
+	if (!path)
+		return NULL;
+	if (is_path(path))
+		return g_strdup(path);
+	bad_member("filename", "an absolute path of printable characters", error);
+	return NULL;
 }
 
 /* { "filename": ..., "format": ... } */

@@ -75,6 +75,9 @@ static const char *why_not(const FirmwareDescriptor *descriptor, const DomainDef
 			       "is a ROM (loader type 'rom')";
 	if (def->loader && !is_same_file(def->loader, descriptor->executable))
 		return "has another loader";
+	if (def->nvram_template && descriptor->mapping == FIRMWARE_FLASH &&
+	    !is_same_file(def->nvram_template, descriptor->nvram_template))
+		return "has another nvram template";
 	return NULL;
 }
 
@@ -96,6 +99,8 @@ static gboolean refuse(const DomainDef *def, const GPtrArray *descriptors, GErro
 	say_feature(text, "enrolled-keys", def->firmware_enrolled_keys);
 	if (def->loader)
 		g_string_append_printf(text, ", with loader '%s'", def->loader);
+	if (def->nvram_template)
+		g_string_append_printf(text, ", with nvram template '%s'", def->nvram_template);
 	for (guint i = 0; i < descriptors->len; i++) {
 		const FirmwareDescriptor *descriptor = g_ptr_array_index(descriptors, i);
 
@@ -200,11 +205,6 @@ static gboolean look_up(DomainDef *def, const GPtrArray *descriptors, GError **e
  */
 static gboolean complete_flash(DomainDef *def, const char *nvram_folder, GError **error)
 {
-	if (def->loader_readonly == DOMAIN_SWITCH_NO)
-		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "loader '%s' with readonly='no': code and variables are two "
-				    "flash units here, and the guest writes to the second",
-				    def->loader);
 	def->loader_readonly = DOMAIN_SWITCH_YES;
 	if (!def->nvram && !def->nvram_template)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,

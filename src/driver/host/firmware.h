@@ -24,8 +24,9 @@
  * @descriptors: of firmware_descriptors_load()
  * @nvram_folder: of variables that have no path of their own: NAME_VARS.fd there
  *
- * With <os firmware=> the first descriptor that meets all that the domain says, with a <loader>
- * alone the one that describes it. With neither nothing is filled in.
+ * With <os firmware=> the first descriptor that meets all that the domain says, its loader and
+ * nvram template included: code takes no variables of another build. With a <loader> alone the
+ * one that describes it. With neither nothing is filled in.
  *
  * Return: FALSE with VIR_ERR_CONFIG_UNSUPPORTED that says what was asked for, and why what the
  * host has does not serve.

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* define-test.c - what defining and undefining does, asked by the procedures themselves */
+#include <string.h>
+#include <unistd.h>
+
+#include "driver/domain/calls.h"
+#include "driver/error.h"
+#include "driver/rpc/server.h"
+#include "support.h"
+
+#define KEEP   VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+#define REMOVE VIR_DOMAIN_UNDEFINE_NVRAM
+
+typedef struct {
+	char *folder;
+	char *vars;
+	Driver driver;
+	RpcCall call;
+	guint fds;
+} Fixture;
+
+static char *make_folder(const Fixture *fixture, const char *name)
+{
+	char *path = g_build_filename(fixture->folder, name, NULL);
+
+	g_assert_no_errno(g_mkdir(path, 0700));
+	return path;
+}
+
+static void put(const char *path, const char *text)
+{
+	g_autoptr(GError) error = NULL;
+
+	g_file_set_contents(path, text, -1, &error);
+	g_assert_no_error(error);
+}
+
+static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(GError) error = NULL;
+	Driver *driver = &fixture->driver;
+
+	fixture->fds = count_fds();
+	fixture->folder = g_dir_make_tmp("define-test-XXXXXX", &error);
+	g_assert_no_error(error);
+	fixture->vars = g_build_filename(fixture->folder, "vars.fd", NULL);
+	driver->paths.config = make_folder(fixture, "config");
+	driver->paths.autostart = make_folder(fixture, "config/autostart");
+	driver->paths.nvram = make_folder(fixture, "nvram");
+	/* So that no descriptor of who runs the test is read. */
+	driver->is_system = TRUE;
+	driver->domains = domain_list_new();
+	driver->server = rpc_server_new(calls_tables, "gmem:///system", driver);
+	fixture->call.driver = driver;
+}
+
+static void end(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	Driver *driver = &fixture->driver;
+
+	domain_list_free(driver->domains);
+	rpc_server_free(driver->server);
+	remove_tree(fixture->folder);
+	g_free(driver->paths.nvram);
+	g_free(driver->paths.autostart);
+	g_free(driver->paths.config);
+	g_free(fixture->vars);
+	g_free(fixture->folder);
+	g_assert_cmpuint(count_fds(), ==, fixture->fds);
+}
+
+static RpcHandler handler(guint32 number)
+{
+	for (const RpcProcedure *row = calls_define; row->name; row++)
+		if (row->number == number)
+			return row->handler;
+	g_assert_not_reached();
+}
+
+/* Return: a domain whose variables are in the fixture's file; for domain_unref(). */
+static Domain *define(Fixture *fixture, const char *name)
+{
+	g_autofree char *xml =
+		g_strdup_printf("<domain type='kvm'><name>%s</name><memory unit='MiB'>64</memory>"
+				"<os><type arch='x86_64'>hvm</type>"
+				"<loader readonly='yes' type='pflash'>/nowhere/code.fd</loader>"
+				"<nvram>%s</nvram></os>"
+				"<launchSecurity type='sw-protected'/></domain>",
+				name, fixture->vars);
+	DomainDefineXmlFlags_args args = { .xml = xml };
+	DomainDefineXmlFlags_ret ret = { 0 };
+	g_autoptr(GError) error = NULL;
+	Domain *domain;
+
+	handler(RPC_DOMAIN_DEFINE_XML_FLAGS)(&fixture->call, &args, &ret, &error);
+	g_assert_no_error(error);
+	g_assert_cmpstr(ret.dom.name, ==, name);
+	g_free(ret.dom.name);
+	domain = domain_list_find_name(fixture->driver.domains, name, &error);
+	g_assert_no_error(error);
+	return domain;
+}
+
+static gboolean undefine(Fixture *fixture, Domain *domain, guint flags, GError **error)
+{
+	DomainUndefineFlags_args args = { .flags = flags };
+
+	args.dom.name = domain->name;
+	memcpy(args.dom.uuid, domain->uuid, sizeof(args.dom.uuid));
+	return handler(RPC_DOMAIN_UNDEFINE_FLAGS)(&fixture->call, &args, NULL, error);
+}
+
+static void assert_undefined(Fixture *fixture, Domain *domain, guint flags)
+{
+	g_autofree char *file = g_strconcat(domain->name, ".xml", NULL);
+	g_autofree char *path = g_build_filename(fixture->driver.paths.config, file, NULL);
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
+	g_assert_true(undefine(fixture, domain, flags, &error));
+	g_assert_no_error(error);
+	g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+}
+
+static void assert_refused(Fixture *fixture, Domain *domain, guint flags, int code,
+			   const char *words)
+{
+	g_autofree char *file = g_strconcat(domain->name, ".xml", NULL);
+	g_autofree char *path = g_build_filename(fixture->driver.paths.config, file, NULL);
+	g_autoptr(GError) error = NULL;
+
+	g_assert_false(undefine(fixture, domain, flags, &error));
+	g_assert_error(error, DRIVER_ERROR, code);
+	if (!strstr(error->message, words))
+		g_test_message("'%s' is not in '%s'", words, error->message);
+	g_assert_nonnull(strstr(error->message, words));
+	/* Nothing is done by half. */
+	g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
+	g_assert_true(g_file_test(fixture->vars, G_FILE_TEST_EXISTS));
+}
+
+/* As if the domain had been started with what is defined now. */
+static void run(Fixture *fixture, Domain *domain)
+{
+	g_mutex_lock(&domain->lock);
+	domain->live = domain_def_copy(domain->config);
+	domain->live->id = 1;
+	g_mutex_unlock(&domain->lock);
+	g_assert_true(
+		domain_list_claim_nvram(fixture->driver.domains, domain, fixture->vars, NULL));
+}
+
+static void stop(Domain *domain)
+{
+	g_mutex_lock(&domain->lock);
+	g_clear_pointer(&domain->live, domain_def_free);
+	g_clear_pointer(&domain->nvram, g_free);
+	g_mutex_unlock(&domain->lock);
+}
+
+static void test_nvram_wants_a_word(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(Domain) domain = define(fixture, "guest");
+
+	put(fixture->vars, "written by the guest");
+	assert_refused(fixture, domain, 0, VIR_ERR_OPERATION_INVALID,
+		       "cannot undefine domain with nvram");
+	assert_refused(fixture, domain, KEEP | REMOVE, VIR_ERR_OPERATION_INVALID,
+		       "cannot both keep and delete nvram");
+	assert_undefined(fixture, domain, KEEP);
+	g_assert_true(g_file_test(fixture->vars, G_FILE_TEST_EXISTS));
+}
+
+static void test_nvram_is_removed(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(Domain) domain = define(fixture, "guest");
+
+	put(fixture->vars, "written by the guest");
+	assert_undefined(fixture, domain, REMOVE);
+	g_assert_false(g_file_test(fixture->vars, G_FILE_TEST_EXISTS));
+	g_assert_null(domain->nvram);
+}
+
+/* Before its first start a domain has none yet. */
+static void test_nvram_that_is_not_there(Fixture *fixture, gconstpointer data)
+{
+	g_autoptr(Domain) domain = define(fixture, "guest");
+
+	assert_undefined(fixture, domain, GPOINTER_TO_UINT(data));
+}
+
+static void test_flags_about_what_no_domain_has(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const guint flags = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE |
+			    VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
+			    VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_KEEP_TPM;
+	g_autoptr(Domain) domain = define(fixture, "guest");
+
+	put(fixture->vars, "written by the guest");
+	assert_refused(fixture, domain, flags | 1u << 31, VIR_ERR_INVALID_ARG, "unsupported flags");
+	assert_undefined(fixture, domain, flags | KEEP);
+}
+
+/* The guest that runs with a file keeps it, whoever else names it. */
+static void test_nvram_of_another_that_runs(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(Domain) running = define(fixture, "running");
+	g_autoptr(Domain) other = define(fixture, "other");
+
+	put(fixture->vars, "written by the guest");
+	run(fixture, running);
+	assert_refused(fixture, other, REMOVE, VIR_ERR_RESOURCE_BUSY,
+		       "is in use by domain 'running'");
+	assert_undefined(fixture, other, KEEP);
+	g_assert_true(g_file_test(fixture->vars, G_FILE_TEST_EXISTS));
+	stop(running);
+}
+
+static void test_domain_that_runs(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(Domain) domain = define(fixture, "guest");
+
+	put(fixture->vars, "written by the guest");
+	run(fixture, domain);
+	assert_undefined(fixture, domain, REMOVE);
+	g_assert_false(g_file_test(fixture->vars, G_FILE_TEST_EXISTS));
+
+	/* It is transient now, and its file its own until it ends. */
+	g_assert_cmpstr(domain->nvram, ==, fixture->vars);
+	g_assert_null(domain->config);
+	g_assert_nonnull(domain->live);
+	g_assert_false(undefine(fixture, domain, KEEP, NULL));
+	stop(domain);
+	domain_list_drop_invisible(fixture->driver.domains, domain);
+}
+
+static void add(const char *path, guint flags, void (*test)(Fixture *fixture, gconstpointer data))
+{
+	g_test_add(path, Fixture, GUINT_TO_POINTER(flags), start, test, end);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	/* Its descriptor stays open from the first use on. */
+	g_main_context_default();
+
+	add("/undefine/nvram/wants-a-word", 0, test_nvram_wants_a_word);
+	add("/undefine/nvram/is-removed", 0, test_nvram_is_removed);
+	add("/undefine/nvram/not-there", 0, test_nvram_that_is_not_there);
+	add("/undefine/nvram/not-there-to-be-removed", REMOVE, test_nvram_that_is_not_there);
+	add("/undefine/nvram/of-another-that-runs", 0, test_nvram_of_another_that_runs);
+	add("/undefine/flags-about-what-no-domain-has", 0, test_flags_about_what_no_domain_has);
+	add("/undefine/domain-that-runs", 0, test_domain_that_runs);
+
+	return g_test_run();
+}
