@@ -190,7 +190,7 @@ gboolean memory_fault(Memory *memory, guint64 gpa, guint64 size, guint64 flags, 
 	gint64 start_ns = engine_now_ns();
 	gboolean was_private = (flags & KVM_MEMORY_EXIT_FLAG_PRIVATE) != 0;
 	guint64 page = gpa & ~(GUEST_PAGE_SIZE - 1);
-	gboolean can_retry = TRUE;
+	gboolean can_retry, is_ram;
 	RamRun run;
 
 	if (!memory->is_protected || !was_private) {
@@ -206,12 +206,12 @@ gboolean memory_fault(Memory *memory, guint64 gpa, guint64 size, guint64 flags, 
 	 * In RAM the fault found an attribute that another vCPU was just changing, and trying
 	 * again is all it takes. Elsewhere the guest said private where there is nothing
 	 * private: take it for shared, which makes it MMIO or a memslot without guest_memfd.
+	 * Which of the two it is can change by another vCPU's write to a PAM register.
 	 */
-	if (ram_find(&memory->ram, page, GUEST_PAGE_SIZE, &run))
-		return TRUE;
 	g_mutex_lock(&memory->lock);
-	can_retry = engine_set_attribute(memory, page, GUEST_PAGE_SIZE, FALSE, error);
-	if (can_retry)
+	is_ram = ram_find(&memory->ram, page, GUEST_PAGE_SIZE, &run);
+	can_retry = is_ram || engine_set_attribute(memory, page, GUEST_PAGE_SIZE, FALSE, error);
+	if (can_retry && !is_ram)
 		engine_count(memory, CONVERSION_TO_SHARED, CONVERSION_MEMORY_FAULT, page,
 			     GUEST_PAGE_SIZE, start_ns);
 	g_mutex_unlock(&memory->lock);
