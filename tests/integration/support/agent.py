@@ -8,6 +8,7 @@ import re
 import struct
 
 from .vmm import DEBUG_EXIT_PORT, Vmm, payload
+from .waiting import Timeout
 
 PAGE = 4096
 
@@ -49,7 +50,10 @@ class Agent(Vmm):
         self.console.send(" ".join(words) + "\n")
 
     def _answer(self, seconds):
-        match = self.console.wait_for(r"= ([0-9a-f]{16}) ([0-9a-f]{16})\n", seconds)
+        try:
+            match = self.console.wait_for(r"= ([0-9a-f]{16}) ([0-9a-f]{16})\n", seconds)
+        except Timeout:
+            raise Timeout(f"no answer; the VMM's log ends in: {self.log()[-1000:]!r}") from None
         return (ctypes.c_int64(int(match.group(1), 16)).value, int(match.group(2), 16))
 
     def detail(self, operation, *arguments, vcpu=0, seconds=60):
