@@ -16,7 +16,7 @@ import unittest
 
 from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED
 from support.vmm import INITRD, KERNEL, Vmm, payload
-from test_firmware import BIOS, LINUXBOOT_ROM, RELEASES, FirmwareTest
+from test_firmware import BIOS, LINUXBOOT_ROM, RELEASES, FirmwareTest, ovmf
 
 # Where an interrupt command's bits are: Intel's manual, volume 3, "Interrupt Command Register".
 FIXED, LOWEST, NMI, INIT, SIPI, EXTINT = 0x4030, 0x4130, 0x4400, 0x4500, 0x4609, 0x4700
@@ -275,8 +275,8 @@ class Segments(OwnFirmwareTest):
         self.show_all()
         self.fill_all()
         self.show_all(0)
-        self.guest.call("fill", 0xc8000, PAGE, 0x99)
-        self.guest.call("fill", 0xf8000, PAGE, 0x99)
+        self.guest.call("fill", 0xc8000, 64, 0x99)
+        self.guest.call("fill", 0xf8000, 64, 0x99)
         self.assertHidden()
         self.show_all()
         self.assertAllThere()
@@ -321,7 +321,6 @@ class Segments(OwnFirmwareTest):
 
     def test_another_processor_goes_on_meanwhile(self):
         guest = self.guest
-        port = self.config_address(0x93)
         self.show_all()
         self.fill_all()
         port = self.config_address(0x93)
@@ -334,11 +333,11 @@ class Segments(OwnFirmwareTest):
                 guest.call("toggle", port, 0x03, 0x33, 5)
                 guest.map(0xd0000, 4, PRIVATE)
                 guest.qmp.execute("gmem-reclaim", gpa=0xc0000, size=0x40000)
-            guest.order("stop")
+            guest.call("stop")
             self.assertGreater(guest.join(1)[0], 0)
             self.assertRuns()
-        # Its counters are at the beginnings of pages, and the pages at 0xd0000 are zeroes.
-        self.assertGuestSees(0xe8000, 4 * self.size, self.byte_of(0xe8000))
+        for gpa in (*range(0xc0000, 0xcc000, self.size), *range(0xd8000, self.end, self.size)):
+            self.assertGuestSees(gpa, self.size, self.byte_of(gpa))
 
     def test_there_is_no_smram(self):
         guest = self.guest
@@ -350,7 +349,7 @@ class Segments(OwnFirmwareTest):
                 self.write_config(0x9e, value)
                 self.assertEqual(self.read_config(0x9d), 0x12)
                 self.assertEqual(self.read_config(0x9e), 0x38)
-                self.assertGuestSees(0xa0000, PAGE, 0xff)
+                self.assertGuestSees(0xa0000, 16, 0xff)
             # No TSEG either: RAM goes on to its end.
             guest.call("fill", (64 << 20) - PAGE, PAGE, 0x21)
             self.assertGuestSees((64 << 20) - PAGE, PAGE, 0x21)
@@ -372,3 +371,220 @@ class Topology(unittest.TestCase):
         with Agent("--memory=64M", "--vcpus=2") as guest:
             self.assertEqual([cpu["props"] for cpu in guest.qmp.execute("query-cpus-fast")],
                              [{"socket-id": 0, "core-id": i, "thread-id": 0} for i in range(2)])
+
+
+# What a guest tells of itself, by sections, over its second serial port.
+GATHER = r"""
+cd /sys/firmware/acpi/tables
+for table in * dynamic/*; do
+    [ ! -f $table ] || { echo "== table ${table##*/}"; base64 $table; }
+done
+echo "== dmesg"; dmesg -r
+cd /sys/bus/pci/devices
+for device in *; do
+    echo "== pci $device"
+    for name in vendor device class irq subsystem_vendor subsystem_device; do
+        echo "$name $(cat $device/$name)"
+    done
+    [ ! -e $device/driver ] || echo "driver $(basename $(readlink $device/driver))"
+    echo "size $(wc -c <$device/config)"
+done
+echo "== pciehp"; ls /sys/bus/pci_express/drivers/pciehp | grep :
+echo "== iomem"; cat /proc/iomem
+echo "== cpus"; cat /sys/devices/system/cpu/online
+echo "== nodes"; cat /sys/devices/system/node/online
+echo "== rtc"; cat /sys/class/rtc/rtc0/name
+echo "== clocks"; cat /sys/devices/system/clocksource/clocksource0/available_clocksource
+echo "== end"
+"""
+
+# What a kernel must say nothing bad of, and what is bad.
+SUBJECTS = r"ACPI|PCI|pci|AER|APIC|apic|MTRR|mtrr|i8042|rtc|HPET|hpet|serial|clocksource|SRAT|SLIT"
+COMPLAINTS = r"(?i)\berror|\bBUG\b|WARNING|Firmware Bug|fail|conflict|invalid|unexpected|can't|mismatch"
+
+# Complaints that are none, each with its reason.
+ALLOWED = (
+    # Said at every boot, of an option for those whose tables are wrong.
+    r"Using host bridge windows from ACPI; if necessary, use .* and report a bug",
+    # Without firmware nobody has numbered the buses before: Linux does.
+    r"bridge configuration invalid \(\[bus 00-00\]\), reconfiguring",
+)
+
+
+class Facts:
+    """The sections of what GATHER wrote."""
+
+    def __init__(self, text):
+        parts = re.split(r"^== (.*)\n", text.replace("\r\n", "\n"), flags=re.MULTILINE)
+        self._sections = dict(zip(parts[1::2], parts[2::2]))
+
+    def __getitem__(self, name):
+        return self._sections[name].strip()
+
+    def named(self, kind):
+        """The sections 'KIND NAME', by name."""
+        return {name.split(" ", 1)[1]: text for name, text in self._sections.items()
+                if name.startswith(kind + " ")}
+
+    def tables(self):
+        return {name: base64.b64decode(text) for name, text in self.named("table").items()}
+
+    def functions(self):
+        """PCI functions by address, each a dictionary."""
+        return {address: dict(line.split(" ", 1) for line in text.splitlines())
+                for address, text in self.named("pci").items()}
+
+    def messages(self):
+        """(level, text) of each message of the kernel's."""
+        found = re.findall(r"^<(\d+)>\[[^\]]*\] (.*)$", self["dmesg"], re.MULTILINE)
+        return [(int(level) & 7, text) for level, text in found]
+
+
+class Linux(FirmwareTest):
+    """Debian's kernel, booted in each way, on a machine that has what can be had."""
+
+    kernel = (f"--kernel={KERNEL}", f"--initrd={INITRD}", "--vcpus=2", "--memory=512M",
+              "--pcie-root-port=1.0,chassis=1,port=8,multifunction=on",
+              "--pcie-root-port=1.1,chassis=2,port=9")
+    append = "--append=console=ttyS0"
+    limit = 240
+
+    def boot_linux(self, *arguments):
+        self.second = os.path.join(self.folder, "ttyS1")
+        vmm = self.boot(*self.kernel, self.append, f"--serial2=file:{self.second}", *arguments)
+        self.wait_linux(vmm)
+        return vmm
+
+    def wait_linux(self, vmm):
+        vmm.console.wait_for("Hello from Linux", 200)
+        vmm.console.wait_for("/ # ", 60)
+
+    def gather(self, vmm):
+        script = base64.b64encode(gzip.compress(GATHER.encode())).decode()
+        vmm.console.send("echo " + script + " | base64 -d | gunzip >/gather\n")
+        self.run_in_linux(vmm, "(echo BEGIN; sh /gather | gzip | base64) >/dev/ttyS1")
+        with open(self.second, "rb") as file:
+            # Firmware has used the port before.
+            text = file.read().rsplit(b"BEGIN\r\n", 1)[1]
+        return Facts(gzip.decompress(base64.b64decode(text)).decode())
+
+    def assertTablesDisassemble(self, facts, *wanted):
+        tables = facts.tables()
+        self.assertLessEqual({"APIC", "DSDT", "FACP", "FACS", "MCFG", "WAET", *wanted},
+                             set(tables))
+        for name, table in tables.items():
+            with open(os.path.join(self.folder, name + ".dat"), "wb") as file:
+                file.write(table)
+        codes = [name for name in tables if name.startswith("SSDT")]
+        for name in tables:
+            others = [other for other in (*codes, "DSDT") if other != name]
+            external = ["-e", ",".join(other + ".dat" for other in others)]
+            is_code = name in (*codes, "DSDT")
+            result = subprocess.run(
+                ["iasl", *(external if is_code and others else []), "-d", name + ".dat"],
+                cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
+            output = result.stdout + result.stderr
+            self.assertEqual(result.returncode, 0, f"{name}: {output}")
+            self.assertNotRegex(output, r"(?i)warning|error|could not|unresolved", name)
+            with open(os.path.join(self.folder, name + ".dsl"), encoding="utf-8") as file:
+                source = file.read()
+            self.assertNotRegex(source, r"(?i)incorrect|invalid|unknown|\*\*\*\*|unresolved",
+                                name)
+
+    def assertNoComplaints(self, facts):
+        messages = facts.messages()
+        self.assertGreater(len(messages), 200)
+        bad = [text for level, text in messages
+               if level <= 3 or re.search(SUBJECTS, text) and re.search(COMPLAINTS, text)]
+        self.assertEqual([text for text in bad
+                          if not any(re.search(pattern, text) for pattern in ALLOWED)], [])
+
+    def assertPci(self, facts):
+        functions = facts.functions()
+        self.assertEqual(sorted(functions), ["0000:00:00.0", "0000:00:01.0", "0000:00:01.1",
+                                             "0000:00:1f.0"])
+        self.assertEqual({address: (function["vendor"], function["device"], function["class"])
+                          for address, function in functions.items()},
+                         {"0000:00:00.0": ("0x8086", "0x29c0", "0x060000"),
+                          "0000:00:01.0": ("0x1b36", "0x000c", "0x060400"),
+                          "0000:00:01.1": ("0x1b36", "0x000c", "0x060400"),
+                          "0000:00:1f.0": ("0x8086", "0x2918", "0x060100")})
+        for address in ("0000:00:01.0", "0000:00:01.1"):
+            self.assertEqual(functions[address]["driver"], "pcieport")
+            # By ECAM: by ports there are 256 bytes.
+            self.assertEqual(functions[address]["size"], "4096")
+        text = facts["dmesg"]
+        self.assertRegex(text, r"PCI: (ECAM|MMCONFIG).*\[mem 0x[0-9a-f]+-0x[0-9a-f]+\]")
+        self.assertRegex(facts["iomem"], r"PCI (ECAM|MMCONFIG) 0000 \[bus 00-ff\]")
+        self.assertEqual(facts["pciehp"].split(), ["0000:00:01.0:pcie004", "0000:00:01.1:pcie004"])
+
+    def assertFacts(self, facts, *tables):
+        self.assertTablesDisassemble(facts, *tables)
+        self.assertNoComplaints(facts)
+        self.assertPci(facts)
+        self.assertEqual(facts["cpus"], "0-1")
+        self.assertIn("rtc_cmos", facts["rtc"])
+
+    def reboot(self, vmm, way):
+        """Resets the machine as Linux's "reboot=" parameter would have it."""
+        vmm.console.send(f"echo {way} >/sys/kernel/reboot/type; cat /sys/kernel/reboot/type\n")
+        vmm.console.wait_for(rf"\n{way}\r\n", 60)
+        vmm.console.send("reboot -f\n")
+        self.assertTrue(vmm.qmp.wait_event("RESET", 60)["data"]["guest"])
+
+    def power_off(self, vmm):
+        vmm.console.send("poweroff -f\n")
+        self.assertEqual(vmm.wait(60), 0, vmm.log())
+
+    def test_directly(self):
+        vmm = self.boot_linux("--hpet", "--numa-cell=cpus=0,memory=262144,distances=10:21",
+                              "--numa-cell=cpus=1,memory=262144,distances=21:10")
+        facts = self.gather(vmm)
+        self.assertFacts(facts, "HPET", "SRAT", "SLIT")
+        self.assertEqual(facts["nodes"], "0-1")
+        self.assertIn("hpet", facts["clocks"])
+        self.reboot(vmm, "pci")
+        self.wait_linux(vmm)
+        self.power_off(vmm)
+
+    def test_through_ovmf(self):
+        vmm = self.boot_linux(f"--pflash-code={ovmf(RELEASES[1], 'CODE')}",
+                              f"--pflash-vars={self.variables(RELEASES[1])}", "--hpet")
+        self.assertFacts(self.gather(vmm), "HPET")
+        self.reboot(vmm, "kbd")
+        self.wait_linux(vmm)
+        self.power_off(vmm)
+
+    def test_through_seabios(self):
+        vmm = self.boot_linux(f"--bios={BIOS}", f"--linuxboot-rom={LINUXBOOT_ROM}", "--sercon")
+        self.assertFacts(self.gather(vmm))
+        self.reboot(vmm, "acpi")
+        self.wait_linux(vmm)
+        self.reboot(vmm, "triple")
+        vmm.console.wait_for("SeaBIOS", 60)
+        self.end(vmm)
+
+    def test_as_many_processors_as_there_can_be(self):
+        vmm = self.boot(f"--kernel={KERNEL}", f"--initrd={INITRD}", self.append, "--vcpus=16",
+                        "--memory=512M", "--cpu-topology=sockets=2,dies=1,cores=4,threads=2")
+        self.wait_linux(vmm)
+        self.assertEqual(self.run_in_linux(vmm, "nproc"), "16")
+        self.power_off(vmm)
+
+    def test_interrupt_pins(self):
+        # Slots 2 and 3, pin A: the third and the fourth of PIRQE to PIRQH, inputs 20 to 23.
+        vmm = self.boot(f"--kernel={KERNEL}", f"--initrd={INITRD}", self.append + " pci=nomsi",
+                        "--pcie-root-port=2.0,chassis=1,port=16,multifunction=on",
+                        "--pcie-root-port=3.0,chassis=2,port=24")
+        self.wait_linux(vmm)
+        interrupts = self.run_in_linux(vmm, "cat /proc/interrupts")
+        for line in (22, 23):
+            # The slot has said that it did what pciehp told it.
+            self.assertRegex(interrupts,
+                             rf"\n *{line}: +[1-9]\d* +IO-APIC +{line}-fasteoi .*pciehp")
+        self.assertNotIn("nobody cared", vmm.console.text)
+        self.power_off(vmm)
+
+
+if __name__ == "__main__":
+    unittest.main()
