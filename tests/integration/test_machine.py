@@ -573,7 +573,9 @@ class Linux(FirmwareTest):
 
     def test_interrupt_pins(self):
         # Slots 2 and 3, pin A: the third and the fourth of PIRQE to PIRQH, inputs 20 to 23.
-        vmm = self.boot(f"--kernel={KERNEL}", f"--initrd={INITRD}", self.append + " pci=nomsi",
+        # Without MSI Linux does not ask for hot plug, unless it is told that it has it.
+        vmm = self.boot(f"--kernel={KERNEL}", f"--initrd={INITRD}",
+                        self.append + " pci=nomsi pcie_ports=native",
                         "--pcie-root-port=2.0,chassis=1,port=16,multifunction=on",
                         "--pcie-root-port=3.0,chassis=2,port=24")
         self.wait_linux(vmm)
