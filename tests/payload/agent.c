@@ -24,6 +24,7 @@ enum {
 	MAX_PROCESSORS = 16,
 	MAX_ARGUMENTS = 4,
 	START_PAGE = 0x8000,
+	PARKING_PAGE = 0x9000,
 
 	PORT_NOTHING = 0x80,
 	PORT_DEBUG_EXIT = 0xf4,
@@ -34,7 +35,10 @@ enum {
 
 	MSR_APIC_BASE = 0x1b,
 	APIC_BASE_X2APIC = 1 << 10,
+	APIC_BASE_ENABLE = 1 << 11,
 	MSR_X2APIC_ICR = 0x830,
+	XAPIC_ICR_LOW = 0xfee00300,
+	XAPIC_ICR_HIGH = 0xfee00310,
 	ICR_INIT_ALL_OTHERS = 0xc4500,
 	ICR_START_ALL_OTHERS = 0xc4600,
 };
@@ -62,6 +66,18 @@ static volatile u64 stop_counting;
 static u64 n_processors;
 static int is_intel;
 
+enum { NMI_VECTOR = 2 };
+
+/* A gate of an interrupt descriptor table in 64-bit mode. */
+static struct __attribute__((packed)) {
+	u16 offset_low;
+	u16 selector;
+	u16 type;
+	u16 offset_middle;
+	u32 offset_high;
+	u32 reserved;
+} gates[NMI_VECTOR + 1];
+
 static void write_msr(u32 number, u64 value)
 {
 	asm volatile("wrmsr" : : "c"(number), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
@@ -73,6 +89,43 @@ static u64 read_msr(u32 number)
 
 	asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(number));
 	return low | (u64)high << 32;
+}
+
+static u64 in(u16 port, u64 size)
+{
+	u32 value = 0;
+
+	if (size == 1)
+		asm volatile("inb %1, %b0" : "+a"(value) : "d"(port));
+	else if (size == 2)
+		asm volatile("inw %1, %w0" : "+a"(value) : "d"(port));
+	else
+		asm volatile("inl %1, %0" : "+a"(value) : "d"(port));
+	return value;
+}
+
+static void out(u16 port, u64 size, u32 value)
+{
+	if (size == 1)
+		asm volatile("outb %b0, %1" : : "a"(value), "d"(port));
+	else if (size == 2)
+		asm volatile("outw %w0, %1" : : "a"(value), "d"(port));
+	else
+		asm volatile("outl %0, %1" : : "a"(value), "d"(port));
+}
+
+/* Writes one byte and then another to a port, again and again. */
+static void toggle(u16 port, u8 one, u8 other, u64 rounds)
+{
+	for (u64 i = 0; i < rounds; i++) {
+		out(port, 1, one);
+		out(port, 1, other);
+	}
+}
+
+static void write32(u64 gpa, u32 value)
+{
+	*(volatile u32 *)gpa = value;
 }
 
 static void print_number(u64 number)
@@ -104,6 +157,17 @@ static u64 check(u64 gpa, u64 size, u8 byte, u64 *first)
 		if (memory[i] != byte && different++ == 0)
 			*first = gpa + i;
 	}
+	return different;
+}
+
+/* How many bytes of two ranges are not the same. */
+static u64 compare(u64 gpa, u64 other, u64 size)
+{
+	const volatile u8 *one = (const volatile u8 *)gpa, *two = (const volatile u8 *)other;
+	u64 different = 0;
+
+	for (u64 i = 0; i < size; i++)
+		different += one[i] != two[i];
 	return different;
 }
 
@@ -194,6 +258,104 @@ static void map_fifth_gib(void)
 		level3[4] = 4ul << 30 | PRESENT_WRITABLE_LARGE;
 }
 
+/* Nothing but to return: an NMI is no reason to reset the machine here. */
+static __attribute__((interrupt)) void on_nmi(const void *frame)
+{
+	(void)frame;
+}
+
+/* The other vectors have no gate: an exception resets the machine. */
+static void load_gates(void)
+{
+	const u64 handler = (u64)on_nmi;
+	const struct __attribute__((packed)) {
+		u16 limit;
+		u64 base;
+	} table = { sizeof(gates) - 1, (u64)gates };
+	u16 selector;
+
+	asm volatile("mov %%cs, %0" : "=r"(selector));
+	if (!gates[NMI_VECTOR].type) {
+		gates[NMI_VECTOR].offset_low = handler;
+		gates[NMI_VECTOR].selector = selector;
+		gates[NMI_VECTOR].offset_middle = handler >> 16;
+		gates[NMI_VECTOR].type = 0x8e00;
+	}
+	asm volatile("lidt %0" : : "m"(table));
+}
+
+/*
+ * Where a processor that an IPI starts finds an end: it halts, in real mode, where an NMI
+ * goes on to an IRET.
+ */
+static void prepare_parking(void)
+{
+	static const u8 code[] = { 0xfa, 0xf4, 0xeb, 0xfd, 0xcf }; /* cli; hlt; jmp; iret */
+	volatile u32 *nmi_vector = (volatile u32 *)(u64)(NMI_VECTOR * 4);
+
+	for (u64 i = 0; i < sizeof(code); i++)
+		((volatile u8 *)(u64)PARKING_PAGE)[i] = code[i];
+	/* The compiler must not see a constant address: it takes 8 for a mistake. */
+	asm("" : "+r"(nmi_vector));
+	*nmi_vector = PARKING_PAGE << 12 | (sizeof(code) - 1);
+}
+
+/* Back to xAPIC mode, which is only reached through a disabled APIC. */
+static void disable_x2apic(void)
+{
+	const u64 base = read_msr(MSR_APIC_BASE);
+
+	write_msr(MSR_APIC_BASE, base & ~(u64)(APIC_BASE_X2APIC | APIC_BASE_ENABLE));
+	write_msr(MSR_APIC_BASE, (base & ~(u64)APIC_BASE_X2APIC) | APIC_BASE_ENABLE);
+}
+
+static void send_ipi(int is_x2apic, u32 icr, u32 destination)
+{
+	if (is_x2apic) {
+		write_msr(MSR_X2APIC_ICR, (u64)destination << 32 | icr);
+	} else {
+		write32(XAPIC_ICR_HIGH, destination << 24);
+		write32(XAPIC_ICR_LOW, icr);
+	}
+}
+
+/*
+ * Interprocessor interrupts to each of some destinations, over and over until the serial
+ * port has received something; how many times.
+ */
+static u64 storm(u32 icr, u32 first, u64 count, u64 left_out)
+{
+	const int is_x2apic = (read_msr(MSR_APIC_BASE) & APIC_BASE_X2APIC) != 0;
+	u64 rounds = 0;
+
+	do {
+		for (u64 i = 0; i < count; i++) {
+			if (first + i != left_out)
+				send_ipi(is_x2apic, icr, first + i);
+		}
+		rounds++;
+	} while (!(guest_in8(GUEST_SERIAL_STATUS) & GUEST_SERIAL_DATA_READY));
+	return rounds;
+}
+
+/* KVM_HC_SEND_IPI: to the processors of a bit map that begins at an APIC id. */
+static u64 hypercall_ipi(u64 low, u64 high, u64 first, u64 icr)
+{
+	u64 result = 10;
+
+	if (is_intel)
+		asm volatile("vmcall"
+			     : "+a"(result)
+			     : "b"(low), "c"(high), "d"(first), "S"(icr)
+			     : "memory");
+	else
+		asm volatile("vmmcall"
+			     : "+a"(result)
+			     : "b"(low), "c"(high), "d"(first), "S"(icr)
+			     : "memory");
+	return result;
+}
+
 static u64 name_of(const char *text)
 {
 	u64 name = 0;
@@ -239,6 +401,24 @@ static void carry_out(u64 processor, Mailbox *mailbox)
 		map_fifth_gib();
 	else if (operation == name_of("ipi"))
 		write_msr(MSR_X2APIC_ICR, a[0]);
+	else if (operation == name_of("storm"))
+		mailbox->result = storm(a[0], a[1], a[2], a[3]);
+	else if (operation == name_of("hyperipi"))
+		mailbox->result = hypercall_ipi(a[0], a[1], a[2], a[3]);
+	else if (operation == name_of("xapic"))
+		disable_x2apic();
+	else if (operation == name_of("in"))
+		mailbox->result = in(a[0], a[1]);
+	else if (operation == name_of("out"))
+		out(a[0], a[1], a[2]);
+	else if (operation == name_of("toggle"))
+		toggle(a[0], a[1], a[2], a[3]);
+	else if (operation == name_of("compare"))
+		mailbox->result = compare(a[0], a[1], a[2]);
+	else if (operation == name_of("read32"))
+		mailbox->result = *(volatile u32 *)a[0];
+	else if (operation == name_of("write32"))
+		write32(a[0], a[1]);
 	else
 		mailbox->result = ~0ul;
 	asm volatile("" : : : "memory");
@@ -254,6 +434,7 @@ void ap_main(u64 processor)
 {
 	Mailbox *mailbox = &mailboxes[processor];
 
+	load_gates();
 	enable_x2apic();
 	mailbox->is_up = 1;
 	for (;;) {
@@ -362,6 +543,8 @@ void first_main(u64 memory, u64 processors)
 {
 	n_processors = processors < MAX_PROCESSORS ? processors : MAX_PROCESSORS;
 	is_intel = guest_is_intel();
+	load_gates();
+	prepare_parking();
 	start_others();
 	guest_print("agent ");
 	print_number(memory);

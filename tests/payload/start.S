@@ -60,7 +60,10 @@ ap_long:
 	.balign 8
 ap_gdt:
 	.quad	0
-	.quad	0x00af9b000000ffff	/* 64-bit code */
+	/* 64-bit code, at the selectors too that the first processor's gates may have. */
+	.quad	0x00af9b000000ffff
+	.quad	0x00af9b000000ffff
+	.quad	0x00af9b000000ffff
 ap_gdt_pointer:
 	.word	. - ap_gdt - 1
 	.long	START_PAGE + ap_gdt - ap_start

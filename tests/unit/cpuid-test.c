@@ -127,6 +127,27 @@ static void test_apic_ids(void)
 	}
 }
 
+static void test_places(void)
+{
+	const CpuTopology topology = { 2, 2, 3, 2 };
+	guint index = 0;
+
+	for (guint socket = 0; socket < 2; socket++) {
+		for (guint die = 0; die < 2; die++) {
+			for (guint core = 0; core < 3; core++) {
+				for (guint thread = 0; thread < 2; thread++, index++) {
+					CpuPlace place = cpuid_place(&topology, index);
+
+					g_assert_cmpuint(place.socket, ==, socket);
+					g_assert_cmpuint(place.die, ==, die);
+					g_assert_cmpuint(place.core, ==, core);
+					g_assert_cmpuint(place.thread, ==, thread);
+				}
+			}
+		}
+	}
+}
+
 static void test_apic_ids_have_gaps(void)
 {
 	static const guint32 ids[] = { 0, 1, 2, 4, 5, 6 };
@@ -506,6 +527,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 
+	g_test_add_func("/cpuid/topology/places", test_places);
 	g_test_add_func("/cpuid/topology/apic-ids", test_apic_ids);
 	g_test_add_func("/cpuid/topology/apic-ids-have-gaps", test_apic_ids_have_gaps);
 	g_test_add_func("/cpuid/topology/bad", test_bad_topologies);

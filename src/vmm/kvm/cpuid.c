@@ -144,15 +144,22 @@ static guint ids_in_socket(const CpuTopology *topology)
 	return 1u << socket_shift(topology);
 }
 
+CpuPlace cpuid_place(const CpuTopology *topology, guint index)
+{
+	return (CpuPlace){
+		.socket = index / processors_in_socket(topology),
+		.die = index / topology->threads / topology->cores % topology->dies,
+		.core = index / topology->threads % topology->cores,
+		.thread = index % topology->threads,
+	};
+}
+
 guint32 cpuid_apic_id(const CpuTopology *topology, guint index)
 {
-	guint thread = index % topology->threads;
-	guint core = index / topology->threads % topology->cores;
-	guint die = index / topology->threads / topology->cores % topology->dies;
-	guint socket = index / processors_in_socket(topology);
+	CpuPlace place = cpuid_place(topology, index);
 
-	return thread | core << core_shift(topology) | die << die_shift(topology) |
-	       socket << socket_shift(topology);
+	return place.thread | place.core << core_shift(topology) |
+	       place.die << die_shift(topology) | place.socket << socket_shift(topology);
 }
 
 gboolean cpuid_check_topology(const CpuTopology *topology, guint count, GError **error)

@@ -32,6 +32,14 @@ typedef struct {
 	gboolean no_pmu;
 } CpuModel;
 
+/* Where a processor is: its socket, the die in that, the core in that, the thread in that. */
+typedef struct {
+	guint socket;
+	guint die;
+	guint core;
+	guint thread;
+} CpuPlace;
+
 /* Largest of the guest's. 255 is xAPIC's broadcast address, and 254 is the courier's. */
 #define CPUID_MAX_APIC_ID 253
 
@@ -40,6 +48,9 @@ typedef struct {
  * an APIC id above CPUID_MAX_APIC_ID
  */
 gboolean cpuid_check_topology(const CpuTopology *topology, guint count, GError **error);
+
+/* Return: the place of processor @index of a topology that was checked. */
+CpuPlace cpuid_place(const CpuTopology *topology, guint index);
 
 /* Return: the APIC id of processor @index of a topology that was checked. */
 guint32 cpuid_apic_id(const CpuTopology *topology, guint index);

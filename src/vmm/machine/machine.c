@@ -31,6 +31,7 @@ struct Machine {
 	KvmVm *vm;
 	Memory *memory;
 	VcpuSet *vcpus;
+	CpuTopology cpu_topology;
 
 	GMutex device_lock; /* guards everything of the chipset and the console */
 	HostTimer *rtc_timer;
@@ -575,6 +576,7 @@ Machine *machine_new(const MachineConfig *config, MachineListener listener, void
 	g_mutex_init(&machine->device_lock);
 	machine->on_reboot = config->on_reboot;
 	machine->keep_after_shutdown = config->keep_after_shutdown;
+	machine->cpu_topology = config->cpu.topology;
 
 	if (config->vcpus < 1 || config->vcpus > VCPU_MAX) {
 		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
@@ -660,6 +662,11 @@ Memory *machine_memory(Machine *machine)
 VcpuSet *machine_vcpus(Machine *machine)
 {
 	return machine->vcpus;
+}
+
+const CpuTopology *machine_cpu_topology(const Machine *machine)
+{
+	return &machine->cpu_topology;
 }
 
 gboolean machine_pause(Machine *machine, GError **error)

@@ -148,6 +148,9 @@ RunState machine_run_state(const Machine *machine);
 Memory *machine_memory(Machine *machine);
 VcpuSet *machine_vcpus(Machine *machine);
 
+/* How the processors are arranged; as long as the machine. */
+const CpuTopology *machine_cpu_topology(const Machine *machine);
+
 /*
  * All on the main thread. machine_resume() starts a prelaunch machine too; an error says
  * why the state does not allow it.

@@ -185,35 +185,41 @@ gint64 memory_map_gpa_range(Memory *memory, guint64 gpa, guint64 pages, guint64 
 	return converted ? 0 : -KVM_EFAULT;
 }
 
-gboolean memory_fault(Memory *memory, guint64 gpa, guint64 size, guint64 flags, GError **error)
+/* The guest said private where nothing is: shared makes it MMIO, or a read-only memslot. */
+static gboolean withdraw_private(Memory *memory, guint64 page, GError **error)
 {
 	gint64 start_ns = engine_now_ns();
+
+	if (!engine_set_attribute(memory, page, GUEST_PAGE_SIZE, FALSE, error))
+		return FALSE;
+	engine_count(memory, CONVERSION_TO_SHARED, CONVERSION_MEMORY_FAULT, page, GUEST_PAGE_SIZE,
+		     start_ns);
+	return TRUE;
+}
+
+/*
+ * In RAM the fault found an attribute that another vCPU was just changing, to either side,
+ * and trying again is all it takes. What is RAM can change as well, by another vCPU's write
+ * to a PAM register; hence the lock.
+ */
+gboolean memory_fault(Memory *memory, guint64 gpa, guint64 size, guint64 flags, GError **error)
+{
 	gboolean was_private = (flags & KVM_MEMORY_EXIT_FLAG_PRIVATE) != 0;
 	guint64 page = gpa & ~(GUEST_PAGE_SIZE - 1);
-	gboolean can_retry = TRUE;
+	gboolean can_retry = FALSE;
 	RamRun run;
 
-	if (!memory->is_protected || !was_private) {
+	g_mutex_lock(&memory->lock);
+	if (memory->is_protected && ram_find(&memory->ram, page, GUEST_PAGE_SIZE, &run))
+		can_retry = TRUE;
+	else if (memory->is_protected && was_private)
+		can_retry = withdraw_private(memory, page, error);
+	else
 		g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,
 			    "KVM_EXIT_MEMORY_FAULT at gpa %#" G_GINT64_MODIFIER
 			    "x (size %#" G_GINT64_MODIFIER "x, flags %#" G_GINT64_MODIFIER
 			    "x) has no remedy",
 			    gpa, size, flags);
-		return FALSE;
-	}
-
-	/*
-	 * In RAM the fault found an attribute that another vCPU was just changing, and trying
-	 * again is all it takes. Elsewhere the guest said private where there is nothing
-	 * private: take it for shared, which makes it MMIO or a memslot without guest_memfd.
-	 */
-	if (ram_find(&memory->ram, page, GUEST_PAGE_SIZE, &run))
-		return TRUE;
-	g_mutex_lock(&memory->lock);
-	can_retry = engine_set_attribute(memory, page, GUEST_PAGE_SIZE, FALSE, error);
-	if (can_retry)
-		engine_count(memory, CONVERSION_TO_SHARED, CONVERSION_MEMORY_FAULT, page,
-			     GUEST_PAGE_SIZE, start_ns);
 	g_mutex_unlock(&memory->lock);
 	return can_retry;
 }

@@ -203,6 +203,12 @@ static gboolean create_vcpu(Courier *courier, guint vcpu_id, GError **error)
 		return set_errno_error(error, "KVM_GET_SREGS");
 	vcpu_state_set_long_mode(&courier->sregs, courier->base + PML4_OFFSET, 8, 16);
 	courier->sregs.apic_base &= ~APIC_BASE_ENABLE;
+	/*
+	 * Not with the first trip: the guest may run before that, and an INIT that reaches an
+	 * APIC which is still enabled waits in it and resets the courier when it runs.
+	 */
+	if (ioctl(courier->fd, KVM_SET_SREGS, &courier->sregs) < 0)
+		return set_errno_error(error, "KVM_SET_SREGS");
 	return TRUE;
 }
 

@@ -34,7 +34,7 @@
 #include "vmm/memory/engine.h"
 
 /* The longest run that a touch is served with; a compromise of exposure and cost. */
-#define TOUCH_RUN_MAX 16
+#define TOUCH_RUN_MAX 16ull
 
 /* What a touch of a shared page that is not there yet brings along: zeroes cost little. */
 #define ZERO_RUN_MAX 64
@@ -152,15 +152,15 @@ static ConversionCause touch_cause(const PendingTouch *touch)
 /*
  * How many private pages from the touched one on to convert with it: one, until touches have
  * followed each other twice.
+ * @shown: the touched page and, behind it, as many as are RAM too
  */
-static guint64 choose_run(Memory *memory, const RamRun *page)
+static guint64 choose_run(Memory *memory, const RamRun *shown)
 {
-	guint64 gpa = ram_run_gpa(page);
-	guint64 in_block = (page->block->size >> PAGE_SHIFT) - page->first;
+	guint64 gpa = ram_run_gpa(shown);
 	gboolean follows = gpa == memory->next_touch_gpa;
 	guint64 wanted = follows ? CLAMP(memory->next_touch_pages, 1, TOUCH_RUN_MAX) : 1;
 
-	wanted = bitmap_run(page->block->shared, page->first, MIN(wanted, in_block));
+	wanted = bitmap_run(shown->block->shared, shown->first, MIN(wanted, shown->pages));
 	memory->next_touch_gpa = gpa + (wanted << PAGE_SHIFT);
 	memory->next_touch_pages = follows ? wanted * 2 : 1;
 	return wanted;
@@ -264,15 +264,18 @@ static gboolean let_go_on_zeroes(Memory *memory, const RamRun *page, GError **er
 static gboolean serve_private(Memory *memory, const PendingTouch *touch, const RamRun *page,
 			      GError **error)
 {
-	RamRun run = *page;
+	guint64 gpa = ram_run_gpa(page);
+	RamRun run;
 
-	if (!ram_find(&memory->ram, ram_run_gpa(page), GUEST_PAGE_SIZE, &run))
+	/* What it finds is behind the page where that is in a segment which is hidden. */
+	if (!ram_find(&memory->ram, gpa, TOUCH_RUN_MAX << PAGE_SHIFT, &run) ||
+	    ram_run_gpa(&run) != gpa)
 		return let_go_on_zeroes(memory, page, error);
 	if (!may_convert(memory)) {
 		report_stalled(memory, touch, page);
 		return TRUE;
 	}
-	run.pages = choose_run(memory, page);
+	run.pages = choose_run(memory, &run);
 	if (!convert_with_content(memory, &run, error))
 		return FALSE;
 	engine_count(memory, CONVERSION_TO_SHARED, touch_cause(touch), ram_run_gpa(&run),
@@ -439,15 +442,21 @@ static gboolean reclaim(Memory *memory, MemoryRequest *request, GError **error)
 	return done;
 }
 
-/* Takes back what is due of one block. */
+/*
+ * Takes back what is due of one block. Of segments that are hidden nothing can be: it stays
+ * due until they are back.
+ */
 static gboolean reclaim_due(Memory *memory, RamBlock *block, GError **error)
 {
 	guint64 reclaimed = 0;
-	RamRun run = { .block = block };
+	RamRun due = { .block = block }, run;
 
-	while (lent_pages_next_due(block->lent, run.first + run.pages, &run.first, &run.pages)) {
-		if (!reclaim_run(memory, &run, &reclaimed, error))
-			return FALSE;
+	while (lent_pages_next_due(block->lent, due.first + due.pages, &due.first, &due.pages)) {
+		RAM_FOR_EACH_RUN(&memory->ram, ram_run_gpa(&due), ram_run_size(&due), run)
+		{
+			if (!reclaim_run(memory, &run, &reclaimed, error))
+				return FALSE;
+		}
 	}
 	return TRUE;
 }

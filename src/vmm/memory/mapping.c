@@ -6,21 +6,20 @@
 #define IMAGE_START 0xe0000ull
 #define IMAGE_END   0x100000ull
 
-/* The part of the image that a segment shows; FALSE where it shows none. */
-static gboolean find_image(const Rom *image, guint64 gpa, guint64 size, KvmMemslot *memslot)
+/* What a segment shows instead of its RAM: a part of the image, or ones. */
+static void hidden_memslot(const Ram *ram, guint index, const Rom *image, KvmMemslot *memslot)
 {
+	guint64 gpa = ram_segment_gpa(index);
 	guint64 below_end = IMAGE_END - gpa;
+	gboolean is_image = image->content && gpa >= IMAGE_START && below_end <= image->size;
 
-	if (!image->content || gpa < IMAGE_START || below_end > image->size)
-		return FALSE;
 	*memslot = (KvmMemslot){
 		.gpa = gpa,
-		.size = size,
-		.userspace = image->content + (image->size - below_end),
+		.size = ram_segment_size(index),
+		.userspace = is_image ? image->content + (image->size - below_end) : ram->ones,
 		.readonly = TRUE,
 		.guest_memfd = -1,
 	};
-	return TRUE;
 }
 
 static gboolean show_segment(KvmVm *vm, Ram *ram, guint index, RamSegmentState state,
@@ -36,8 +35,8 @@ static gboolean show_segment(KvmVm *vm, Ram *ram, guint index, RamSegmentState s
 	}
 	if (state == RAM_SEGMENT_RAM)
 		ram_segment_memslot(ram, index, &memslot);
-	else if (!find_image(image, ram_segment_gpa(index), ram_segment_size(index), &memslot))
-		return TRUE;
+	else
+		hidden_memslot(ram, index, image, &memslot);
 	if (!kvm_vm_set_memslot(vm, segment->slot, &memslot, error))
 		return FALSE;
 	segment->state = state;

@@ -14,6 +14,11 @@
  * a read-only view of the image, or not there. RAM that a guest has protected against writes
  * by PAM stays writable: nothing else would leave it private.
  *
+ * Where neither is there, the guest reads ones, and those are a memslot as well. KVM remembers
+ * a guest's access to an address without a memslot in its page tables, and does not look at
+ * the page's attribute when it meets the mark again (kvm_mmu_page_fault(): PFERR_RSVD_MASK);
+ * with private RAM there by then, every access would fail.
+ *
  * What a hidden segment holds stays in its guest_memfd. Until the segment is back it is no
  * RAM: no attribute, no copy and no conversion reaches it (ram_find() does not find it).
  *
@@ -39,7 +44,7 @@ typedef struct {
 /*
  * mapping_show_segments - show RAM in some of the segments, and @image's end in the others
  * @ram:   a bit for each of the RAM_SEGMENTS
- * @image: whose last bytes end at 1 MiB where no RAM is shown; content NULL: nothing is there
+ * @image: whose last bytes end at 1 MiB where no RAM is shown; content NULL: there is none
  */
 gboolean mapping_show_segments(KvmVm *vm, Ram *ram, guint32 shown, const Rom *image,
 			       GError **error);

@@ -112,11 +112,27 @@ static gboolean add_segments(Ram *ram, KvmVm *vm, GError **error)
 	return TRUE;
 }
 
+static gboolean map_ones(Ram *ram, GError **error)
+{
+	gsize size = ram_segment_size(RAM_SEGMENTS - 1);
+	void *ones = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (ones == MAP_FAILED) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "mapping %zu bytes of ones: %s",
+			    size, g_strerror(errno));
+		return FALSE;
+	}
+	memset(ones, 0xff, size);
+	ram->ones = ones;
+	return TRUE;
+}
+
 gboolean ram_init(Ram *ram, KvmVm *vm, guint64 size, GError **error)
 {
 	ram->low_end = size < RAM_LOW_MAX ? size : RAM_LOW_SPLIT;
 	ram->high_end = MEMORY_HIGH_BASE + (size - ram->low_end);
-	if (!add_block(ram, vm, 0, MEMORY_VGA_HOLE_START, error) || !add_memslot(ram, vm, error) ||
+	if (!map_ones(ram, error) || !add_block(ram, vm, 0, MEMORY_VGA_HOLE_START, error) ||
+	    !add_memslot(ram, vm, error) ||
 	    !add_block(ram, vm, RAM_SEGMENTS_START, RAM_SEGMENTS_END, error) ||
 	    !add_segments(ram, vm, error))
 		return FALSE;
@@ -144,6 +160,9 @@ void ram_clear(Ram *ram)
 		g_clear_pointer(&block->lent, lent_pages_free);
 	}
 	ram->n_blocks = 0;
+	if (ram->ones)
+		munmap(ram->ones, ram_segment_size(RAM_SEGMENTS - 1));
+	ram->ones = NULL;
 }
 
 /* The first part of [*start, *end), which lies in the segments, that shows RAM. */

@@ -50,7 +50,7 @@ typedef struct {
 typedef enum {
 	RAM_SEGMENT_ABSENT, /* no memslot */
 	RAM_SEGMENT_RAM,
-	RAM_SEGMENT_IMAGE, /* or absent where the image does not reach */
+	RAM_SEGMENT_IMAGE, /* or ones, where the image does not reach */
 } RamSegmentState;
 
 typedef struct {
@@ -62,6 +62,7 @@ typedef struct {
 	RamBlock blocks[4];
 	guint n_blocks;
 	RamSegment segments[RAM_SEGMENTS];
+	guint8 *ones; /* as large as the largest segment: what is read where nothing is */
 	guint64 low_end;
 	guint64 high_end; /* MEMORY_HIGH_BASE where there is no high block */
 } Ram;

@@ -81,28 +81,39 @@ static gboolean quit(JsonObject *arguments, gpointer opaque, JsonNode **result, 
 	return TRUE;
 }
 
+/* A die's number is only there where sockets have several, as with QEMU. */
+static JsonObject *place_object(const CpuTopology *topology, guint index)
+{
+	CpuPlace place = cpuid_place(topology, index);
+	JsonObject *object = json_object_new();
+
+	json_object_set_int_member(object, "socket-id", place.socket);
+	if (topology->dies > 1)
+		json_object_set_int_member(object, "die-id", place.die);
+	json_object_set_int_member(object, "core-id", place.core);
+	json_object_set_int_member(object, "thread-id", place.thread);
+	return object;
+}
+
 static gboolean query_cpus_fast(JsonObject *arguments, gpointer opaque, JsonNode **result,
 				GError **error)
 {
 	const Monitor *monitor = opaque;
 	const VcpuSet *vcpus = machine_vcpus(monitor->machine);
+	const CpuTopology *topology = machine_cpu_topology(monitor->machine);
 	JsonArray *list = json_array_new();
 
 	(void)arguments;
 	(void)error;
 	for (guint i = 0; i < vcpu_set_count(vcpus); i++) {
 		JsonObject *vcpu = json_object_new();
-		JsonObject *place = json_object_new();
 		g_autofree char *path = g_strdup_printf("/machine/vcpu[%u]", i);
 
-		json_object_set_int_member(place, "socket-id", 0);
-		json_object_set_int_member(place, "core-id", i);
-		json_object_set_int_member(place, "thread-id", 0);
 		json_object_set_int_member(vcpu, "cpu-index", i);
 		json_object_set_string_member(vcpu, "qom-path", path);
 		json_object_set_int_member(vcpu, "thread-id", vcpu_set_thread_id(vcpus, i));
 		json_object_set_string_member(vcpu, "target", "x86_64");
-		json_object_set_object_member(vcpu, "props", place);
+		json_object_set_object_member(vcpu, "props", place_object(topology, i));
 		json_array_add_object_element(list, vcpu);
 	}
 	*result = json_node_init_array(json_node_alloc(), list);

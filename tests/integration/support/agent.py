@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The payload that does what it is told (tests/payload/agent.c), in a VMM."""
 
+import contextlib
 import ctypes
 import os
 import re
 import struct
 
 from .vmm import DEBUG_EXIT_PORT, Vmm, payload
+from .waiting import Timeout
 
 PAGE = 4096
+
+# No APIC's id, nor a broadcast's.
+NO_DESTINATION = 0xfffffffe
+
 PRIVATE = 0x10
 SHARED = 0
 
@@ -21,10 +27,13 @@ _PRESENT_OR_SWAPPED = 3 << 62
 class Agent(Vmm):
     """A guest of one payload, ready for orders."""
 
-    def __init__(self, *arguments, is_ready=True, **popen):
-        """A guest under guest-only may never be ready: @is_ready False does not wait."""
-        super().__init__(f"--payload={payload('agent')}", f"--debug-exit={DEBUG_EXIT_PORT:#x}",
-                         "--trace=memslot", *arguments, **popen)
+    def __init__(self, *arguments, image=f"--payload={payload('agent')}", is_ready=True, **popen):
+        """
+        @image: the option that brings the agent in. A guest under guest-only may never be
+        ready: @is_ready False does not wait.
+        """
+        super().__init__(image, f"--debug-exit={DEBUG_EXIT_PORT:#x}", "--trace=memslot",
+                         *arguments, **popen)
         try:
             if is_ready:
                 self.wait_ready()
@@ -41,7 +50,10 @@ class Agent(Vmm):
         self.console.send(" ".join(words) + "\n")
 
     def _answer(self, seconds):
-        match = self.console.wait_for(r"= ([0-9a-f]{16}) ([0-9a-f]{16})\n", seconds)
+        try:
+            match = self.console.wait_for(r"= ([0-9a-f]{16}) ([0-9a-f]{16})\n", seconds)
+        except Timeout:
+            raise Timeout(f"no answer; the VMM's log ends in: {self.log()[-1000:]!r}") from None
         return (ctypes.c_int64(int(match.group(1), 16)).value, int(match.group(2), 16))
 
     def detail(self, operation, *arguments, vcpu=0, seconds=60):
@@ -52,6 +64,19 @@ class Agent(Vmm):
     def call(self, operation, *arguments, vcpu=0, seconds=60):
         """The same; the result only."""
         return self.detail(operation, *arguments, vcpu=vcpu, seconds=seconds)[0]
+
+    @contextlib.contextmanager
+    def storm(self, icr, first=0, count=1, left_out=NO_DESTINATION):
+        """
+        While the context lasts, the first processor writes an interrupt command for each of
+        some destinations; it has done so once at least when the context ends.
+        """
+        self._send(0, "storm", (icr, first, count, left_out))
+        yield
+        self.console.send("\n")
+        rounds = self._answer(60)[0]
+        if rounds < 1:
+            raise AssertionError(f"{rounds} rounds of interrupts")
 
     def begin(self, vcpu, operation, *arguments):
         """Has another processor than the first begin an operation."""
