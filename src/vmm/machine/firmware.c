@@ -24,7 +24,8 @@ typedef struct {
 	Firmware *firmware;
 	PflashFile *file;
 	Pflash *pflash;
-	guint rom; /* memory_show_rom()'s */
+	guint rom;	     /* memory_show_rom()'s */
+	gboolean has_warned; /* of a store that failed, since the last that did not */
 } Unit;
 
 struct Firmware {
@@ -86,15 +87,17 @@ static void set_readable(void *opaque, gboolean is_array)
 	(void)memory_show_rom(unit->firmware->memory, unit->rom, is_array, NULL);
 }
 
+/* One warning for all stores that fail in a row: a guest could fill the log otherwise. */
 static gboolean store(void *opaque, guint64 offset, gsize size)
 {
-	const Unit *unit = opaque;
+	Unit *unit = opaque;
 	g_autoptr(GError) error = NULL;
+	gboolean is_stored = pflash_file_store(unit->file, offset, size, &error);
 
-	if (pflash_file_store(unit->file, offset, size, &error))
-		return TRUE;
-	log_warning("pflash", "%s", error->message);
-	return FALSE;
+	if (!is_stored && !unit->has_warned)
+		log_warning("pflash", "%s", error->message);
+	unit->has_warned = !is_stored;
+	return is_stored;
 }
 
 static const PflashHost pflash_host = {
