@@ -174,6 +174,7 @@ static gboolean add_fw_cfg(Firmware *firmware, const FirmwareConfig *config, GEr
 {
 	static const FwCfgRange reserved[] = {
 		{ MEMORY_WINDOW_START, MEMORY_WINDOW_END - MEMORY_WINDOW_START },
+		{ KVM_VM_PAGES_START, KVM_VM_PAGES_END - KVM_VM_PAGES_START },
 	};
 	const MachineConfig *machine = config->machine;
 	const DeviceMemory memory = {
