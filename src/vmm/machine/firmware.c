@@ -190,6 +190,7 @@ static gboolean add_fw_cfg(Firmware *firmware, const FirmwareConfig *config, GEr
 		.sockets = machine->cpu.topology.sockets,
 		.cores = machine->cpu.topology.dies * machine->cpu.topology.cores,
 		.threads = machine->cpu.topology.threads,
+		.processor_id = config->processor_id,
 		.fields = (const SmbiosField *)firmware->smbios_fields->data,
 		.n_fields = firmware->smbios_fields->len,
 	};
