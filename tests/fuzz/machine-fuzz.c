@@ -143,10 +143,9 @@ static guint choose_register(const Step *step)
 
 static guint64 choose_ecam_address(World *world, const Step *step)
 {
-	guint64 base;
-	guint buses;
+	guint64 base, size;
 
-	chipset_find_ecam(world->chipset, &base, &buses);
+	chipset_find_ecam(world->chipset, &base, &size);
 	return base + (choose_devfn(step) << 12) + choose_register(step) +
 	       (step->offset & 0x2000 ? MIB : 0);
 }
@@ -219,11 +218,10 @@ static gboolean is_fixed_memory(const World *world, guint64 address)
 static gboolean is_memory_absent(World *world, guint64 address)
 {
 	guint32 registers = world_rcba(world);
-	guint64 ecam;
-	guint buses;
+	guint64 ecam, ecam_size;
 
-	chipset_find_ecam(world->chipset, &ecam, &buses);
-	return !is_fixed_memory(world, address) && !is_within(address, ecam, buses * MIB) &&
+	chipset_find_ecam(world->chipset, &ecam, &ecam_size);
+	return !is_fixed_memory(world, address) && !is_within(address, ecam, ecam_size) &&
 	       !(registers & ICH9_LPC_RCBA_ENABLE &&
 		 is_within(address, registers & ~ECAM_MASK, ICH9_LPC_RCBA_SIZE));
 }
@@ -314,15 +312,14 @@ static void write_memory(World *world, const Step *step)
 static void check_config(World *world, guint bus, guint devfn, guint reg)
 {
 	guint32 value = world_read_config(world, bus, devfn, reg & 0xfc, 4);
-	guint64 base, address;
-	guint buses;
+	guint64 base, size, offset = ((guint64)bus << 8 | devfn) << 12 | (reg & 0xfc);
 
 	if (!world_is_function(world, bus, devfn))
 		g_assert_cmphex(value, ==, G_MAXUINT32);
-	chipset_find_ecam(world->chipset, &base, &buses);
-	address = base + (((guint64)bus << 8 | devfn) << 12) + (reg & 0xfc);
-	if (bus < buses && !is_fixed_memory(world, address))
-		g_assert_cmphex(bus_read(chipset_mmio(world->chipset), address, 4), ==, value);
+	chipset_find_ecam(world->chipset, &base, &size);
+	if (offset < size && !is_fixed_memory(world, base + offset))
+		g_assert_cmphex(bus_read(chipset_mmio(world->chipset), base + offset, 4), ==,
+				value);
 }
 
 static void access_config(World *world, const Step *step)
@@ -426,10 +423,10 @@ static void start_dma(World *world, const Step *step)
 /* Nothing is left of windows that the guest had opened. */
 static void reset(World *world)
 {
-	guint pm = world_pm_base(world), buses;
-	guint64 base;
+	guint pm = world_pm_base(world);
+	guint64 base, size;
 
-	chipset_find_ecam(world->chipset, &base, &buses);
+	chipset_find_ecam(world->chipset, &base, &size);
 	world_reset(world);
 	g_assert_cmphex(bus_read(chipset_ports(world->chipset), pm + 4, 1), ==, 0xff);
 	if (!is_fixed_memory(world, base))
@@ -520,13 +517,13 @@ static guint32 segments_of_pam(World *world)
 /* Windows of the chipset's are where its registers say, unless something fixed is there. */
 static void check_windows(World *world)
 {
-	guint pm = world_pm_base(world), buses;
-	guint64 base;
+	guint pm = world_pm_base(world);
+	guint64 base, size;
 
 	if (pm)
 		g_assert_cmphex(bus_read(chipset_ports(world->chipset), pm + 4, 2) & 0xe3ff, ==, 1);
-	chipset_find_ecam(world->chipset, &base, &buses);
-	if (!buses)
+	chipset_find_ecam(world->chipset, &base, &size);
+	if (!size)
 		return;
 	g_assert_cmphex(world_read_config(world, 0, 0, PCI_HOST_PCIEXBAR, 4) & ~7u, ==,
 			(guint32)base);

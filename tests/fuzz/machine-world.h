@@ -293,11 +293,13 @@ static inline int make_kernel(void)
 static inline void describe_acpi(void *opaque, AcpiConfig *acpi)
 {
 	World *world = opaque;
+	guint64 ecam_size;
 
 	acpi->physical_address_bits = 40;
 	acpi->has_com2 = !(world->flags & WITHOUT_SECOND_SERIAL);
 	acpi->has_hpet = !(world->flags & WITHOUT_HPET);
-	chipset_find_ecam(world->chipset, &acpi->ecam_base, &acpi->ecam_buses);
+	chipset_find_ecam(world->chipset, &acpi->ecam_base, &ecam_size);
+	acpi->ecam_buses = ecam_size / PCI_ECAM_BUS_SIZE;
 }
 
 /* Return: what comes to @memory when the guest asks for it by DMA. */

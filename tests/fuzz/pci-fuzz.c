@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "vmm/chipset/acpi-pm.h"
 #include "vmm/chipset/ich9-lpc.h"
 #include "vmm/pci/pci-host.h"
 #include "vmm/pci/pcie-root-port.h"
@@ -167,7 +168,7 @@ static void ignore(void *opaque)
 static void move_pm(void *opaque, guint16 base, gboolean enabled)
 {
 	(void)opaque;
-	g_assert_cmphex(base % ICH9_LPC_PM_SIZE, ==, 0);
+	g_assert_cmphex(base % ACPI_PM_SIZE, ==, 0);
 	g_assert_true(base != 0 || !enabled);
 }
 

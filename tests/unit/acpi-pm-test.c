@@ -277,6 +277,11 @@ static void test_smi_enables(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	acpi_pm_lock_smi(fixture->pm);
 	put_long(fixture, SMI_ENABLE, GBL_SMI_EN | TCO_EN);
 	g_assert_cmphex(get_long(fixture, SMI_ENABLE), ==, APMC_EN | TCO_EN);
+
+	/* A reset unlocks. */
+	acpi_pm_reset(fixture->pm);
+	put_long(fixture, SMI_ENABLE, GBL_SMI_EN);
+	g_assert_cmphex(get_long(fixture, SMI_ENABLE), ==, GBL_SMI_EN | APMC_EN);
 }
 
 static void test_watchdog_is_halted(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)

@@ -523,6 +523,16 @@ static void test_physical_bits(void)
 	}
 }
 
+static void test_processor_id(void)
+{
+	static const CpuModel model = { .topology = { 1, 1, 4, 1 } };
+	g_autofree struct kvm_cpuid2 *none = cpuid_new_empty();
+	g_autofree struct kvm_cpuid2 *guest = new_guest(INTEL, &model, 0);
+
+	g_assert_cmphex(cpuid_processor_id(none), ==, 0);
+	g_assert_cmphex(cpuid_processor_id(guest), ==, 0xbfebfbff000806f8);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -551,6 +561,7 @@ int main(int argc, char **argv)
 			test_kvm_features_of_an_ordinary_vm);
 	g_test_add_func("/cpuid/pmu", test_pmu);
 	g_test_add_func("/cpuid/physical-bits", test_physical_bits);
+	g_test_add_func("/cpuid/processor-id", test_processor_id);
 
 	return g_test_run();
 }

@@ -182,8 +182,9 @@ void ich9_lpc_set_sci(void *opaque, guint line, gboolean level)
 /* Chipset configuration registers: section 10.1 */
 
 /*
- * The watchdog cannot reboot and there is no HPET that a guest could turn on, so the bits that
- * would say otherwise are fixed. D30IR is read-only in the chip.
+ * The watchdog cannot reboot, and HPTC neither turns an HPET on nor moves it: where the machine
+ * has one it is always at HPET_ADDRESS. So the bits that would say otherwise are fixed. D30IR is
+ * read-only in the chip.
  */
 static guint8 writable_bits(guint offset)
 {

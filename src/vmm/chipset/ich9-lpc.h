@@ -23,7 +23,6 @@
 
 #define ICH9_LPC_ACPI_ENABLE 0x80
 #define ICH9_LPC_SMI_LOCK    0x10
-#define ICH9_LPC_PM_SIZE     128
 #define ICH9_LPC_RCBA_ENABLE 0x01
 #define ICH9_LPC_RCBA_SIZE   0x4000
 

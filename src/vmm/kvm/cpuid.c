@@ -393,3 +393,10 @@ guint cpuid_physical_bits(struct kvm_cpuid2 *cpuid)
 	mapped = (entry->eax >> 16) & 0xff;
 	return mapped ? MIN(own, mapped) : own;
 }
+
+guint64 cpuid_processor_id(struct kvm_cpuid2 *cpuid)
+{
+	const struct kvm_cpuid_entry2 *entry = cpuid_find(cpuid, LEAF_FEATURES, 0);
+
+	return entry ? (guint64)entry->edx << 32 | entry->eax : 0;
+}

@@ -97,5 +97,12 @@ gboolean cpuid_specialize(struct kvm_cpuid2 *cpuid, const CpuidHost *host, const
  */
 guint cpuid_physical_bits(struct kvm_cpuid2 *cpuid);
 
+/*
+ * cpuid_processor_id - leaf 1's EAX, and its EDX in the upper half
+ *
+ * What SMBIOS calls a processor's id: DSP0134, section 7.5.3.
+ */
+guint64 cpuid_processor_id(struct kvm_cpuid2 *cpuid);
+
 /* Return: the entry of a leaf, or NULL. */
 struct kvm_cpuid_entry2 *cpuid_find(struct kvm_cpuid2 *cpuid, guint32 function, guint32 index);

@@ -13,8 +13,8 @@
  * Three pages that KVM wants below 4 GiB for processors that cannot run real mode natively,
  * and one for their identity map: where QEMU has them, below every flash unit.
  */
-#define TSS_ADDRESS	     0xfeffd000u
-#define IDENTITY_MAP_ADDRESS 0xfeffc000ull
+#define IDENTITY_MAP_ADDRESS KVM_VM_PAGES_START
+#define TSS_ADDRESS	     (KVM_VM_PAGES_START + 0x1000)
 
 /* KVM's own, unless its parameter tsc_tolerance_ppm says otherwise. */
 #define TSC_TOLERANCE_PPM 250

@@ -20,6 +20,10 @@ typedef enum {
 
 typedef struct KvmVm KvmVm;
 
+/* Guest physical addresses at which KVM keeps pages of its own: nothing else may be there. */
+#define KVM_VM_PAGES_START 0xfeffc000ull
+#define KVM_VM_PAGES_END   0xff000000ull
+
 /* What one memslot is made of; see KVM_SET_USER_MEMORY_REGION2 in KVM's API document. */
 typedef struct {
 	guint64 gpa;		    /* guest physical address, page-aligned */

@@ -9,6 +9,8 @@
 
 typedef struct {
 	AcpiConfig config; /* but for ecam_base and ecam_buses, which the guest chooses */
+
+	/* What config points to. */
 	guint32 *apic_ids;
 	NumaCell *cells;
 	guint8 *distances;
@@ -16,8 +18,12 @@ typedef struct {
 
 /*
  * acpi_description_init - collect it
+ * @description:     all zero; nothing of @machine is kept in it
  * @memory, @kvm_vm: the machine's, for sizes and for the processors' address width
  * @has_fw_cfg:      the machine has firmware
+ *
+ * Return: FALSE with @error set where KVM does not say what its processors can do. Either
+ * way acpi_description_clear() ends it.
  */
 gboolean acpi_description_init(AcpiDescription *description, const MachineConfig *machine,
 			       const Memory *memory, KvmVm *kvm_vm, gboolean has_fw_cfg,

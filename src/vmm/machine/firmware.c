@@ -24,7 +24,8 @@ typedef struct {
 	Firmware *firmware;
 	PflashFile *file;
 	Pflash *pflash;
-	guint rom; /* memory_show_rom()'s */
+	guint rom;	     /* memory_show_rom()'s */
+	gboolean has_warned; /* of a store that failed, since the last that did not */
 } Unit;
 
 struct Firmware {
@@ -86,15 +87,17 @@ static void set_readable(void *opaque, gboolean is_array)
 	(void)memory_show_rom(unit->firmware->memory, unit->rom, is_array, NULL);
 }
 
+/* One warning for all stores that fail in a row: a guest could fill the log otherwise. */
 static gboolean store(void *opaque, guint64 offset, gsize size)
 {
-	const Unit *unit = opaque;
+	Unit *unit = opaque;
 	g_autoptr(GError) error = NULL;
+	gboolean is_stored = pflash_file_store(unit->file, offset, size, &error);
 
-	if (pflash_file_store(unit->file, offset, size, &error))
-		return TRUE;
-	log_warning("pflash", "%s", error->message);
-	return FALSE;
+	if (!is_stored && !unit->has_warned)
+		log_warning("pflash", "%s", error->message);
+	unit->has_warned = !is_stored;
+	return is_stored;
 }
 
 static const PflashHost pflash_host = {
@@ -171,6 +174,7 @@ static gboolean add_fw_cfg(Firmware *firmware, const FirmwareConfig *config, GEr
 {
 	static const FwCfgRange reserved[] = {
 		{ MEMORY_WINDOW_START, MEMORY_WINDOW_END - MEMORY_WINDOW_START },
+		{ KVM_VM_PAGES_START, KVM_VM_PAGES_END - KVM_VM_PAGES_START },
 	};
 	const MachineConfig *machine = config->machine;
 	const DeviceMemory memory = {
@@ -186,6 +190,7 @@ static gboolean add_fw_cfg(Firmware *firmware, const FirmwareConfig *config, GEr
 		.sockets = machine->cpu.topology.sockets,
 		.cores = machine->cpu.topology.dies * machine->cpu.topology.cores,
 		.threads = machine->cpu.topology.threads,
+		.processor_id = config->processor_id,
 		.fields = (const SmbiosField *)firmware->smbios_fields->data,
 		.n_fields = firmware->smbios_fields->len,
 	};

@@ -26,6 +26,7 @@ typedef struct {
 	const MachineConfig *machine; /* lent for the call; its files for the firmware's life */
 	Memory *memory;
 	Chipset *chipset;
+	guint64 processor_id; /* cpuid_processor_id() of the first vCPU */
 	/* Fills in what the ACPI tables say; called with the device lock held. */
 	void (*describe_acpi)(void *opaque, AcpiConfig *acpi);
 	void *opaque;

@@ -518,7 +518,8 @@ static void describe_acpi(void *opaque, AcpiConfig *acpi)
 
 static gboolean make_firmware(Machine *machine, const MachineConfig *config, GError **error)
 {
-	const FirmwareConfig firmware = {
+	g_autofree struct kvm_cpuid2 *cpuid = cpuid_new(machine->vm, &config->cpu, 0, error);
+	FirmwareConfig firmware = {
 		.machine = config,
 		.memory = machine->memory,
 		.chipset = machine->chipset,
@@ -526,6 +527,9 @@ static gboolean make_firmware(Machine *machine, const MachineConfig *config, GEr
 		.opaque = machine,
 	};
 
+	if (!cpuid)
+		return FALSE;
+	firmware.processor_id = cpuid_processor_id(cpuid);
 	machine->firmware = firmware_new(&firmware, error);
 	return machine->firmware != NULL;
 }
