@@ -165,8 +165,8 @@ static void free_smbios_string(gpointer data)
 {
 	SmbiosString *string = data;
 
-	g_free(string->field);
-	g_free(string->value);
+	g_free((char *)string->field);
+	g_free((char *)string->value);
 	g_free(string);
 }
 

@@ -59,12 +59,23 @@ static SmbiosTables make(const SmbiosConfig *config)
 	return smbios;
 }
 
-static SmbiosTables make_with(const SmbiosField *fields, guint n_fields)
+/* For g_free(). */
+static const SmbiosString **pointers_to(const SmbiosString *strings, guint n_strings)
 {
+	const SmbiosString **pointers = g_new(const SmbiosString *, n_strings);
+
+	for (guint i = 0; i < n_strings; i++)
+		pointers[i] = &strings[i];
+	return pointers;
+}
+
+static SmbiosTables make_with(const SmbiosString *strings, guint n_strings)
+{
+	g_autofree const SmbiosString **pointers = pointers_to(strings, n_strings);
 	SmbiosConfig config = plain_config();
 
-	config.fields = fields;
-	config.n_fields = n_fields;
+	config.strings = pointers;
+	config.n_strings = n_strings;
 	return make(&config);
 }
 
@@ -200,7 +211,7 @@ static void test_memory(void)
 
 static void test_fields(void)
 {
-	static const SmbiosField fields[] = {
+	static const SmbiosString fields[] = {
 		{ 0, "vendor", "Somebody" },
 		{ 0, "date", "04/01/2014" },
 		{ 0, "release", "1.16" },
@@ -242,13 +253,14 @@ static void test_fields(void)
 
 static void assert_refused(guint8 type, const char *field, const char *value, const char *words)
 {
-	const SmbiosField fields[] = { { type, field, value } };
+	const SmbiosString string = { type, field, value };
+	const SmbiosString *const strings[] = { &string };
 	SmbiosConfig config = plain_config();
 	g_autoptr(GError) error = NULL;
 	SmbiosTables smbios = { 0 };
 
-	config.fields = fields;
-	config.n_fields = 1;
+	config.strings = strings;
+	config.n_strings = 1;
 	g_assert_false(smbios_tables_init(&smbios, &config, &error));
 	g_assert_error(error, SMBIOS_ERROR, SMBIOS_ERROR_FIELD);
 	if (!strstr(error->message, words))
@@ -278,15 +290,16 @@ static void test_what_is_no_field(void)
 static void assert_too_much(guint strings, gsize length)
 {
 	g_autofree char *text = g_strnfill(length, 'x');
-	g_autofree SmbiosField *fields = g_new0(SmbiosField, strings);
+	const SmbiosString string = { 11, "value", text };
+	g_autofree const SmbiosString **pointers = g_new(const SmbiosString *, strings);
 	SmbiosConfig config = plain_config();
 	g_autoptr(GError) error = NULL;
 	SmbiosTables smbios = { 0 };
 
 	for (guint i = 0; i < strings; i++)
-		fields[i] = (SmbiosField){ 11, "value", text };
-	config.fields = fields;
-	config.n_fields = strings;
+		pointers[i] = &string;
+	config.strings = pointers;
+	config.n_strings = strings;
 	g_assert_false(smbios_tables_init(&smbios, &config, &error));
 	g_assert_error(error, SMBIOS_ERROR, SMBIOS_ERROR_SIZE);
 	g_assert_null(smbios.tables);
@@ -301,7 +314,7 @@ static void test_too_much(void)
 /* A dump as dmidecode takes it: the entry point, and the tables where it says they are. */
 static void test_dmidecode(void)
 {
-	static const SmbiosField fields[] = {
+	static const SmbiosString fields[] = {
 		{ 0, "vendor", "Somebody" }, { 2, "serial", "B1" },    { 1, "family", "Machines" },
 		{ 3, "sku", "S" },	     { 11, "value", "hello" },
 	};

@@ -2,11 +2,15 @@
 /*
  * smbios-string.h - one string that a user wants in the guest's SMBIOS tables
  *
- * Field names are those of QEMU's -smbios: for type 0 vendor, version, date, release; for
- * type 1 manufacturer, product, version, serial, uuid, sku, family; for types 2 and 3
- * manufacturer, product (2 only), version, serial, asset, location (2 only), sku (3 only);
- * for types 4 and 17, where every structure of the type gets them, manufacturer, version (4
- * only), serial, asset, part; for type 11 value, once a string.
+ * By the name that QEMU's -smbios gives the field, and by that of libvirt's <sysinfo>:
+ *
+ *   0   vendor, version, date (month/day/year), release (major.minor)
+ *   1   manufacturer, product, version, serial, uuid, sku, family
+ *   2   manufacturer, product, version, serial, asset, location
+ *   3   manufacturer, version, serial, asset, sku
+ *   4   manufacturer, version, serial, asset, part: of every processor
+ *   11  value: one string each time
+ *   17  manufacturer, serial, asset, part: of every memory device
  */
 #pragma once
 
@@ -14,6 +18,6 @@
 
 typedef struct SmbiosString {
 	guint8 type;
-	char *field;
-	char *value;
+	const char *field; /* whoever made the list frees both */
+	const char *value;
 } SmbiosString;

@@ -293,8 +293,8 @@ typedef struct {
 
 static const char *find_field(const SmbiosConfig *config, guint8 type, const char *name)
 {
-	for (guint i = config->n_fields; i > 0; i--) {
-		const SmbiosField *field = &config->fields[i - 1];
+	for (guint i = config->n_strings; i > 0; i--) {
+		const SmbiosString *field = config->strings[i - 1];
 
 		if (field->type == type && strcmp(field->field, name) == 0)
 			return field->value;
@@ -304,8 +304,8 @@ static const char *find_field(const SmbiosConfig *config, guint8 type, const cha
 
 static gboolean has_type(const SmbiosConfig *config, guint8 type)
 {
-	for (guint i = 0; i < config->n_fields; i++) {
-		if (config->fields[i].type == type)
+	for (guint i = 0; i < config->n_strings; i++) {
+		if (config->strings[i]->type == type)
 			return TRUE;
 	}
 	return FALSE;
@@ -516,9 +516,9 @@ static void append_oem_strings(Writer *writer)
 	const SmbiosConfig *config = writer->config;
 	OemStrings oem_strings = { 0 };
 
-	for (guint i = 0; i < config->n_fields; i++) {
-		if (config->fields[i].type == TYPE_OEM_STRINGS)
-			oem_strings.count = add_string(writer, config->fields[i].value);
+	for (guint i = 0; i < config->n_strings; i++) {
+		if (config->strings[i]->type == TYPE_OEM_STRINGS)
+			oem_strings.count = add_string(writer, config->strings[i]->value);
 	}
 	finish(writer, &oem_strings, TYPE_OEM_STRINGS, 0, sizeof(oem_strings));
 }
@@ -590,7 +590,7 @@ static void append_end(Writer *writer)
 	finish(writer, &end, TYPE_END, 0, sizeof(end));
 }
 
-static gboolean is_known(const SmbiosField *field)
+static gboolean is_known(const SmbiosString *field)
 {
 	for (guint i = 0; i < G_N_ELEMENTS(known_fields); i++) {
 		const char *const *names = known_fields[i].fields;
@@ -605,7 +605,7 @@ static gboolean is_known(const SmbiosField *field)
 	return FALSE;
 }
 
-static gboolean check_field(const SmbiosField *field, GError **error)
+static gboolean check_field(const SmbiosString *field, GError **error)
 {
 	const char *wanted = NULL;
 	guint8 major, minor;
@@ -642,10 +642,10 @@ static gboolean check_fields(const SmbiosConfig *config, GError **error)
 {
 	guint oem_strings = 0;
 
-	for (guint i = 0; i < config->n_fields; i++) {
-		if (!check_field(&config->fields[i], error))
+	for (guint i = 0; i < config->n_strings; i++) {
+		if (!check_field(config->strings[i], error))
 			return FALSE;
-		oem_strings += config->fields[i].type == TYPE_OEM_STRINGS;
+		oem_strings += config->strings[i]->type == TYPE_OEM_STRINGS;
 	}
 	if (oem_strings > G_MAXUINT8) {
 		g_set_error(error, SMBIOS_ERROR, SMBIOS_ERROR_SIZE,

@@ -12,6 +12,8 @@
 
 #include <glib.h>
 
+#include "vmm/boot/smbios-string.h"
+
 /* Longest string that is taken, in bytes. */
 #define SMBIOS_MAX_STRING 1024
 
@@ -23,24 +25,6 @@ typedef enum {
 	SMBIOS_ERROR_SIZE,  /* too much for SMBIOS 2.8's 64 KiB */
 } SmbiosError;
 
-/*
- * One field that is set, by the name that QEMU's -smbios and libvirt's <sysinfo> give it. A
- * later one for the same field wins; of type 11, "value" adds one string each time.
- *
- *   0   vendor, version, date (month/day/year), release (major.minor)
- *   1   manufacturer, product, version, serial, uuid, sku, family
- *   2   manufacturer, product, version, serial, asset, location
- *   3   manufacturer, version, serial, asset, sku
- *   4   manufacturer, version, serial, asset, part
- *   11  value
- *   17  manufacturer, serial, asset, part
- */
-typedef struct {
-	guint8 type;
-	const char *field;
-	const char *value;
-} SmbiosField;
-
 typedef struct {
 	const guint8 *uuid; /* 16 bytes, in the order in which they are written out; or NULL */
 	guint64 ram_low_end;
@@ -49,8 +33,9 @@ typedef struct {
 	guint cores;	      /* of a socket */
 	guint threads;	      /* of a core */
 	guint64 processor_id; /* CPUID leaf 1: EAX, and EDX in the upper half; 0: not known */
-	const SmbiosField *fields;
-	guint n_fields;
+	/* What users want; a later one for the same field wins. */
+	const SmbiosString *const *strings;
+	guint n_strings;
 } SmbiosConfig;
 
 /* What fw_cfg calls etc/smbios/smbios-anchor and etc/smbios/smbios-tables. */

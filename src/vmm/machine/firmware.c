@@ -9,7 +9,6 @@
 
 #include "vmm/boot/firmware-image.h"
 #include "vmm/boot/fw-cfg-content.h"
-#include "vmm/boot/smbios-string.h"
 #include "vmm/chipset/pflash-file.h"
 #include "vmm/chipset/pflash.h"
 #include "vmm/log.h"
@@ -32,7 +31,6 @@ struct Firmware {
 	Memory *memory;
 	Unit code; /* or BIOS */
 	Unit variables;
-	GArray *smbios_fields; /* of SmbiosField, whose strings are the configuration's */
 	FwCfg *fw_cfg;
 	FwCfgContent *content;
 };
@@ -157,19 +155,6 @@ static gboolean write_memory(void *opaque, guint64 gpa, const void *data, gsize 
 	return memory_write(opaque, gpa, data, size, NULL);
 }
 
-static GArray *collect_smbios(const MachineConfig *machine)
-{
-	GArray *fields = g_array_new(FALSE, FALSE, sizeof(SmbiosField));
-
-	for (guint i = 0; machine->smbios && i < machine->smbios->len; i++) {
-		const SmbiosString *string = g_ptr_array_index(machine->smbios, i);
-		const SmbiosField field = { string->type, string->field, string->value };
-
-		g_array_append_val(fields, field);
-	}
-	return fields;
-}
-
 static gboolean add_fw_cfg(Firmware *firmware, const FirmwareConfig *config, GError **error)
 {
 	static const FwCfgRange reserved[] = {
@@ -183,7 +168,7 @@ static gboolean add_fw_cfg(Firmware *firmware, const FirmwareConfig *config, GEr
 		.opaque = firmware->memory,
 	};
 	AcpiConfig acpi = { 0 };
-	const SmbiosConfig smbios = {
+	SmbiosConfig smbios = {
 		.uuid = machine->has_uuid ? machine->uuid : NULL,
 		.ram_low_end = memory_low_end(firmware->memory),
 		.ram_high_end = memory_high_end(firmware->memory),
@@ -191,8 +176,6 @@ static gboolean add_fw_cfg(Firmware *firmware, const FirmwareConfig *config, GEr
 		.cores = machine->cpu.topology.dies * machine->cpu.topology.cores,
 		.threads = machine->cpu.topology.threads,
 		.processor_id = config->processor_id,
-		.fields = (const SmbiosField *)firmware->smbios_fields->data,
-		.n_fields = firmware->smbios_fields->len,
 	};
 	FwCfgContentConfig content = {
 		.ram_low_end = smbios.ram_low_end,
@@ -212,6 +195,10 @@ static gboolean add_fw_cfg(Firmware *firmware, const FirmwareConfig *config, GEr
 		.opaque = config->opaque,
 	};
 
+	if (machine->smbios) {
+		smbios.strings = (const SmbiosString *const *)machine->smbios->pdata;
+		smbios.n_strings = machine->smbios->len;
+	}
 	config->describe_acpi(config->opaque, &acpi);
 	content.apic_ids = acpi.apic_ids;
 	content.numa = acpi.numa;
@@ -229,7 +216,6 @@ Firmware *firmware_new(const FirmwareConfig *config, GError **error)
 	g_autoptr(Firmware) firmware = g_new0(Firmware, 1);
 
 	firmware->memory = config->memory;
-	firmware->smbios_fields = collect_smbios(config->machine);
 	if (!(config->machine->bios_fd >= 0 ? add_bios(firmware, config, error) :
 					      add_flash(firmware, config, error)) ||
 	    !add_fw_cfg(firmware, config, error))
@@ -249,7 +235,6 @@ void firmware_free(Firmware *firmware)
 		return;
 	fw_cfg_free(firmware->fw_cfg);
 	fw_cfg_content_free(firmware->content);
-	g_array_unref(firmware->smbios_fields);
 	clear_unit(&firmware->variables);
 	clear_unit(&firmware->code);
 	g_free(firmware);
