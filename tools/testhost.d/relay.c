@@ -42,6 +42,9 @@
  *      relay check-kvm
  *              exits 0 if this machine's KVM makes software-protected virtual
  *              machines, else says why not and exits 1.
+ *      relay tsc-khz
+ *              prints how fast this machine's TSC counts, which is what QEMU's TCG
+ *              gives the test host; nothing where it has none.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -62,7 +65,12 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+#ifdef __x86_64__
+#include <x86intrin.h>
+#endif
 
 /* Headers of Linux 6.1 (Debian 12) do not have these. */
 #ifndef KVM_CAP_VM_TYPES
@@ -495,6 +503,50 @@ idle:
 		pause();
 }
 
+#ifdef __x86_64__
+/* A moment on both clocks. */
+struct moment {
+	uint64_t ticks;
+	int64_t nanoseconds;
+};
+
+/* Of many readings the one that took least: nothing interrupted it. */
+static struct moment read_moment(void)
+{
+	struct moment best = { 0 };
+	uint64_t shortest = UINT64_MAX;
+
+	for (int i = 0; i < 100; i++) {
+		struct timespec now;
+		uint64_t before = __rdtsc(), after;
+
+		clock_gettime(CLOCK_MONOTONIC_RAW, &now);
+		after = __rdtsc();
+		if (after - before >= shortest)
+			continue;
+		shortest = after - before;
+		best.ticks = before + shortest / 2;
+		best.nanoseconds = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+	}
+	return best;
+}
+
+static void print_tsc_khz(void)
+{
+	const struct timespec pause = { .tv_nsec = 200 * 1000 * 1000 };
+	struct moment first = read_moment(), last;
+
+	nanosleep(&pause, NULL);
+	last = read_moment();
+	printf("%.0f\n", (double)(last.ticks - first.ticks) * 1e6 /
+				 (double)(last.nanoseconds - first.nanoseconds));
+}
+#else
+static void print_tsc_khz(void)
+{
+}
+#endif
+
 int main(int argc, char **argv)
 {
 	if (argc > 4 && strcmp(argv[1], "host") == 0) {
@@ -508,6 +560,9 @@ int main(int argc, char **argv)
 			return 0;
 		printf("%s\n", problem);
 		return 1;
+	} else if (argc == 2 && strcmp(argv[1], "tsc-khz") == 0) {
+		print_tsc_khz();
+		return 0;
 	}
 	fprintf(stderr, "relay: see the head of relay.c for its arguments\n");
 	return 2;
