@@ -106,12 +106,10 @@ static void parse_loader(XmlWalk *walk, xmlNode *os, DomainDef *def)
 	if (!loader)
 		return;
 
+	/* What a file without a type is, its firmware descriptor may know. */
 	def->loader = dup_path(walk, loader);
-	/* A file without a type is a BIOS, as in libvirt. */
 	if (type >= 0)
 		def->loader_type = (DomainLoaderType)(type + 1);
-	else if (def->loader)
-		def->loader_type = DOMAIN_LOADER_ROM;
 
 	def->loader_readonly = domain_parse_switch(walk, loader, "readonly", "no", "yes");
 	def->loader_secure = domain_parse_switch(walk, loader, "secure", "no", "yes");

@@ -18,8 +18,9 @@
 
 /* Who has a console; the stream's data. */
 typedef struct {
-	Domain *domain;	   /* a reference */
-	RpcStream *stream; /* what domain->console is while this is the one; not a reference */
+	Domain *domain; /* a reference */
+	guint port;
+	RpcStream *stream; /* what is in domain->consoles while this is the one; not a reference */
 } Session;
 
 /* On the main thread, once for each stream. */
@@ -27,54 +28,61 @@ static void on_stream_closed(gpointer data)
 {
 	Session *session = data;
 	Domain *domain = session->domain;
+	RpcStream **console = &domain->consoles[session->port];
 	RpcStream *ended = NULL;
 
 	g_mutex_lock(&domain->lock);
-	if (domain->console == session->stream)
-		ended = g_steal_pointer(&domain->console);
+	if (*console == session->stream)
+		ended = g_steal_pointer(console);
 	g_mutex_unlock(&domain->lock);
 	g_clear_pointer(&ended, rpc_stream_unref);
 	domain_unref(domain);
 	g_free(session);
 }
 
-/* With the lock: the terminal of the console that a client names, or NULL with @error set. */
-static const char *terminal_of(const Domain *domain, const char *device, GError **error)
+/* The port of that alias, the first where it is NULL. Return: NULL where there is none. */
+static const DomainSerial *find_serial(const DomainDef *def, const char *alias)
+{
+	for (guint i = 0; i < def->n_serials; i++)
+		if (!alias || g_strcmp0(alias, def->serials[i].alias) == 0)
+			return &def->serials[i];
+	return NULL;
+}
+
+/* With the lock: the port that a client names, with a terminal, or NULL with @error set. */
+static const DomainSerial *serial_of(const Domain *domain, const char *device, GError **error)
 {
 	const DomainDef *live = domain->live;
-	const DomainSerial *serial = live && live->n_serials ? &live->serials[0] : NULL;
+	const DomainSerial *serial = live ? find_serial(live, device) : NULL;
 
 	if (!live)
 		driver_error(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is not running",
 			     domain->name);
-	else if (!serial || (device && g_strcmp0(device, serial->alias) != 0))
+	else if (!serial)
 		driver_error(error, VIR_ERR_INTERNAL_ERROR, "cannot find console device '%s'",
 			     device ? device : "default");
 	else if (serial->type != DOMAIN_CHARDEV_PTY || !serial->path)
 		driver_error(error, VIR_ERR_INTERNAL_ERROR,
 			     "console device '%s' is not using a PTY", serial->alias);
 	else
-		return serial->path;
+		return serial;
 	return NULL;
 }
 
-/* With the lock. Return: the terminal, opened, or -1 with @error set. */
-static int open_console(const Domain *domain, const char *device, gboolean is_forced,
-			GError **error)
+/* With the lock. Return: the port's terminal, opened, or -1 with @error set. */
+static int open_terminal(const Domain *domain, const DomainSerial *serial, gboolean is_forced,
+			 GError **error)
 {
-	const char *path = terminal_of(domain, device, error);
 	int fd;
 
-	if (!path)
-		return -1;
-	if (domain->console && !is_forced) {
+	if (domain->consoles[serial->port] && !is_forced) {
 		driver_error(error, VIR_ERR_OPERATION_FAILED,
 			     "Active console session exists for this domain");
 		return -1;
 	}
-	fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	fd = open(serial->path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
-		driver_error(error, VIR_ERR_SYSTEM_ERROR, "opening terminal '%s': %s", path,
+		driver_error(error, VIR_ERR_SYSTEM_ERROR, "opening terminal '%s': %s", serial->path,
 			     g_strerror(errno));
 	return fd;
 }
@@ -82,18 +90,22 @@ static int open_console(const Domain *domain, const char *device, gboolean is_fo
 static gboolean start_session(RpcCall *call, Domain *domain, const char *device, guint flags,
 			      GError **error)
 {
+	const DomainSerial *serial;
 	RpcStream *previous = NULL;
 	Session *session;
-	int fd;
+	int fd = -1;
 
 	g_mutex_lock(&domain->lock);
-	fd = open_console(domain, device, flags & VIR_DOMAIN_CONSOLE_FORCE, error);
+	serial = serial_of(domain, device, error);
+	if (serial)
+		fd = open_terminal(domain, serial, flags & VIR_DOMAIN_CONSOLE_FORCE, error);
 	if (fd >= 0) {
 		session = g_new0(Session, 1);
 		session->domain = domain_ref(domain);
-		previous = g_steal_pointer(&domain->console);
+		session->port = serial->port;
+		previous = g_steal_pointer(&domain->consoles[serial->port]);
 		session->stream = rpc_stream_open(call, fd, on_stream_closed, session);
-		domain->console = session->stream;
+		domain->consoles[serial->port] = session->stream;
 	}
 	g_mutex_unlock(&domain->lock);
 	if (previous) {
@@ -109,7 +121,7 @@ static gboolean open_console_call(RpcCall *call, const void *args, void *result,
 	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
 
 	(void)result;
-	/* There is never more than one session, so that every one is a safe one. */
+	/* A port never has more than one session, so that every one is a safe one. */
 	return domain &&
 	       calls_check_flags("virDomainOpenConsole", request->flags,
 				 VIR_DOMAIN_CONSOLE_FORCE | VIR_DOMAIN_CONSOLE_SAFE, error) &&

@@ -77,8 +77,9 @@ struct Domain {
 	gboolean is_updated;
 	gboolean is_autostart;
 	char *crash;		/* why its last VMM ended early, or NULL */
-	RpcStream *console;	/* who talks to its console, or NULL */
 	RpcClient *autodestroy; /* a reference: whose end is the domain's, or NULL */
+	/* Who talks to a serial port, or NULL. */
+	RpcStream *consoles[DOMAIN_MAX_SERIALS];
 };
 
 /* A domain without a configuration; @def says its name and UUID. */

@@ -23,6 +23,7 @@ CONFIG_FOLDER = "/etc/libvirt/gmem"
 STATE_FOLDER = "/run/libvirt/gmem"
 AUTOSTART_DONE = os.path.join(STATE_FOLDER, "autostarted")
 LOG_FOLDER = "/var/log/libvirt/gmem"
+NVRAM_FOLDER = "/var/lib/libvirt/gmem/nvram"
 SOCKET = "/run/libvirt/virtgmemd-sock"
 SOCKET_READONLY = SOCKET + "-ro"
 
@@ -92,6 +93,8 @@ class Daemon:
         self._folder = tempfile.TemporaryDirectory(prefix="gmem-test.")
         self._clients = []
         self._pid = None
+        # The configuration file of the next start; the host's where it is None.
+        self.config = None
         # What the last start said before the daemon went into the background.
         self.start_messages = ""
         self.start()
@@ -107,7 +110,7 @@ class Daemon:
             # It may end by itself before it is its turn.
             run_virsh("destroy", name)
         for name in domain_names("--all"):
-            virsh("undefine", name)
+            virsh("undefine", "--nvram", name)
         self.stop()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(AUTOSTART_DONE)
@@ -128,8 +131,9 @@ class Daemon:
         path = os.path.join(self._folder.name, "pid")
         environment = dict(os.environ, GMEM_VMM=EMULATOR,
                            LIBVIRT_GMEM_SCHEMADIR=os.path.join(BUILD, "schemas"))
+        config = ["--config", self.config] if self.config else []
         self.start_messages = subprocess.run(
-            [self._program, "--daemon", "--pid-file", path], env=environment, check=True,
+            [self._program, "--daemon", "--pid-file", path, *config], env=environment, check=True,
             timeout=60, stderr=subprocess.PIPE, text=True).stderr
         with open(path, encoding="ascii") as file:
             self._pid = int(file.read())
@@ -173,13 +177,17 @@ class Daemon:
         self._clients.append(events)
         return events
 
-    def start_guest(self, name="test"):
-        """Starts a domain; its console, where the guest has come to its shell."""
-        virsh("start", "--paused", name)
+    def start_on_console(self, name="test", *options):
+        """Starts a domain; its console, which misses nothing."""
+        virsh("start", "--paused", name, *options)
         console = self.console(name)
         virsh("resume", name)
-        console.wait_for("Hello from Linux", 120)
-        console.wait_for("/ # ", 60)
+        return console
+
+    def start_guest(self, name="test"):
+        """Starts a domain; its console, where the guest has come to its shell."""
+        console = self.start_on_console(name)
+        console.wait_shell()
         return console
 
     def descriptors(self):
@@ -309,6 +317,17 @@ class VirshConsole(Console):
         self.wait_for(re.escape("Escape character is ^]"), seconds)
         return self
 
+    def wait_shell(self):
+        """Waits until the tests' Linux guest has come to its shell."""
+        self.wait_for("Hello from Linux", 120)
+        self.wait_for("/ # ", 60)
+
+    def run(self, command):
+        """What a command of that shell prints."""
+        # What is typed is echoed, wrapped where the line is full; these words are only printed.
+        self.send(f"echo BE''GIN; {command}; echo EN''DED\r")
+        return self.wait_for(r"(?s)BEGIN\r\n(.*?)ENDED\r\n", 60).group(1).strip()
+
     def wait_end(self, seconds=60):
         """Waits until virsh has ended; its exit status."""
         while select.select([self._terminal], [], [], seconds)[0] and self._read():
@@ -342,8 +361,8 @@ def vmm_pids():
 
 def left_behind():
     """What a daemon without domains must not have left: files of domains, processes."""
-    files = [os.path.join(STATE_FOLDER, name) for name in os.listdir(STATE_FOLDER)
-             if name != os.path.basename(AUTOSTART_DONE)]
+    files = [os.path.join(folder, name) for folder in (STATE_FOLDER, NVRAM_FOLDER)
+             for name in os.listdir(folder) if name != os.path.basename(AUTOSTART_DONE)]
     return files + vmm_pids()
 
 
@@ -386,9 +405,7 @@ class DaemonTest(unittest.TestCase):
 
     def run_tiny(self, name="test", options=()):
         """Starts a defined domain; its console, where the kernel is ready."""
-        virsh("start", name, "--paused", *options)
-        console = self.daemon.console(name)
-        virsh("resume", name)
+        console = self.daemon.start_on_console(name, *options)
         console.wait_for("ready", 30)
         return console
 
