@@ -19,10 +19,10 @@ typedef struct {
 	virErrorNumber code;
 } CodeName;
 
-#define CODE(name_)           \
-	{                     \
-#name_, name_ \
-	}
+/* Versions of clang-format do not agree on macros of initializers. */
+/* clang-format off */
+#define CODE(name_) { #name_, name_ }
+/* clang-format on */
 
 static const CodeName code_names[] = {
 	CODE(VIR_ERR_XML_ERROR), CODE(VIR_ERR_XML_DETAIL), CODE(VIR_ERR_XML_INVALID_SCHEMA),

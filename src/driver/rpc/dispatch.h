@@ -57,26 +57,42 @@ typedef struct {
  * A row of a procedure table. NAME_args and NAME_ret are the .x file's types; the variants
  * say which of the two exist.
  */
-#define RPC_PROCEDURE(number_, access_, name_, handler_)                                           \
-	{                                                                                          \
-		.number = (number_), .name = #name_, .access = (access_),                          \
-		.args_filter = (xdrproc_t)xdr_##name_##_args, .args_size = sizeof(name_##_args),   \
-		.result_filter = (xdrproc_t)xdr_##name_##_ret, .result_size = sizeof(name_##_ret), \
-		.handler = (handler_),                                                             \
+/* Versions of clang-format do not agree on macros of initializers. */
+/* clang-format off */
+#define RPC_PROCEDURE(number_, access_, name_, handler_)       \
+	{                                                      \
+		.number = (number_),                           \
+		.name = #name_,                                \
+		.access = (access_),                           \
+		.args_filter = (xdrproc_t)xdr_##name_##_args,  \
+		.args_size = sizeof(name_##_args),             \
+		.result_filter = (xdrproc_t)xdr_##name_##_ret, \
+		.result_size = sizeof(name_##_ret),            \
+		.handler = (handler_),                         \
 	}
-#define RPC_PROCEDURE_ARGS(number_, access_, name_, handler_)                                    \
-	{                                                                                        \
-		.number = (number_), .name = #name_, .access = (access_),                        \
-		.args_filter = (xdrproc_t)xdr_##name_##_args, .args_size = sizeof(name_##_args), \
-		.handler = (handler_),                                                           \
+#define RPC_PROCEDURE_ARGS(number_, access_, name_, handler_) \
+	{                                                     \
+		.number = (number_),                          \
+		.name = #name_,                               \
+		.access = (access_),                          \
+		.args_filter = (xdrproc_t)xdr_##name_##_args, \
+		.args_size = sizeof(name_##_args),            \
+		.handler = (handler_),                        \
 	}
-#define RPC_PROCEDURE_RET(number_, access_, name_, handler_)                                       \
-	{                                                                                          \
-		.number = (number_), .name = #name_, .access = (access_),                          \
-		.result_filter = (xdrproc_t)xdr_##name_##_ret, .result_size = sizeof(name_##_ret), \
-		.handler = (handler_),                                                             \
+#define RPC_PROCEDURE_RET(number_, access_, name_, handler_)   \
+	{                                                      \
+		.number = (number_),                           \
+		.name = #name_,                                \
+		.access = (access_),                           \
+		.result_filter = (xdrproc_t)xdr_##name_##_ret, \
+		.result_size = sizeof(name_##_ret),            \
+		.handler = (handler_),                         \
 	}
-#define RPC_PROCEDURE_PLAIN(number_, access_, name_, handler_)                                   \
-	{                                                                                        \
-		.number = (number_), .name = #name_, .access = (access_), .handler = (handler_), \
+#define RPC_PROCEDURE_PLAIN(number_, access_, name_, handler_) \
+	{                                                      \
+		.number = (number_),                           \
+		.name = #name_,                                \
+		.access = (access_),                           \
+		.handler = (handler_),                         \
 	}
+/* clang-format on */
