@@ -316,8 +316,10 @@ static void negotiate(QmpClient *client, JsonObject *arguments, JsonNode *id)
 
 static void query_version(QmpClient *client, JsonObject *arguments, JsonNode *id)
 {
+	g_autoptr(JsonObject) version = version_object();
+
 	(void)arguments;
-	send_return(client, id, json_node_init_object(json_node_alloc(), version_object()));
+	send_return(client, id, json_node_init_object(json_node_alloc(), version));
 }
 
 static void query_commands(QmpClient *client, JsonObject *arguments, JsonNode *id);
