@@ -13,6 +13,7 @@
 
 #include <glib.h>
 
+#include "vmm/chipset/chipset.h"
 #include "vmm/chipset/rtc.h"
 #include "vmm/kvm/cpuid.h"
 #include "vmm/kvm/vcpu.h"
@@ -59,8 +60,7 @@ typedef enum {
 	MACHINE_ACTION_SHUTDOWN, /* end the process, or keep it in RUN_STATE_SHUTDOWN */
 } MachineAction;
 
-/* COM1 and COM2. */
-#define MACHINE_SERIALS 2
+#define MACHINE_SERIALS CHIPSET_SERIALS
 
 /* What a serial port is connected to. The descriptors stay the caller's. */
 typedef struct {
