@@ -64,6 +64,8 @@ class FirmwareTest(unittest.TestCase):
 class Ovmf(FirmwareTest):
     """UEFI."""
 
+    processors = 4
+
     def test_reaches_its_shell(self):
         for release in RELEASES:
             for vcpus in (1, 4):
@@ -120,6 +122,8 @@ class Ovmf(FirmwareTest):
 
 class SeaBios(FirmwareTest):
     """A BIOS."""
+
+    processors = 4
 
     def test_shows_itself_on_the_serial_port(self):
         for vcpus in (1, 4):

@@ -54,6 +54,7 @@ class Broadcast(AgentTest):
     """Interrupts to everybody, which do not reach the courier."""
 
     arguments = ("--memory=64M", "--vcpus=3")
+    processors = 4
     pages = 16
 
     def carry(self, round_number):
@@ -360,6 +361,8 @@ class Segments(OwnFirmwareTest):
 class Topology(unittest.TestCase):
     """Where the monitor says that processors are."""
 
+    processors = 4
+
     def test_places(self):
         def place(socket, die, core, thread):
             return {"socket-id": socket, "die-id": die, "core-id": core, "thread-id": thread}
@@ -448,6 +451,7 @@ class Linux(FirmwareTest):
               "--pcie-root-port=1.1,chassis=2,port=9")
     append = "--append=console=ttyS0"
     limit = 240
+    processors = 4
 
     def boot_linux(self, *arguments):
         self.second = os.path.join(self.folder, "ttyS1")

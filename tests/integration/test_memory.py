@@ -132,6 +132,7 @@ class SeveralProcessors(GuestTest):
     """Conversions at the same time."""
 
     arguments = ("--memory=64M", "--vcpus=4")
+    processors = 4
 
     def test_neighbouring_pages(self):
         for vcpu in (1, 2, 3):
@@ -399,6 +400,8 @@ class Hostile(GuestTest):
 
 class Sizes(unittest.TestCase):
     """Machines small and large."""
+
+    processors = 4
 
     def test_sixteen_processors(self):
         with Agent("--memory=64M", "--vcpus=16") as guest:
