@@ -15,7 +15,7 @@ import uuid
 
 from . import tiny
 from .vmm import BUILD, Console, EMULATOR, INITRD, KERNEL
-from .waiting import Deadline, Timeout, wait_for_exit, wait_readable
+from .waiting import PATIENCE, Deadline, Timeout, wait_for_exit, wait_readable
 
 URI = "gmem:///system"
 PROGRAM = os.path.join(BUILD, "src/driver/daemon/virtgmemd")
@@ -43,8 +43,8 @@ class VirshError(AssertionError):
 def run_virsh(*command, uri=URI, readonly=False, seconds=60, text=None):
     """Runs virsh to its end, however that is."""
     return subprocess.run(["virsh", "-q", *(["-r"] if readonly else []), "-c", uri, *command],
-                          input=text or "", text=True, capture_output=True, timeout=seconds,
-                          check=False)
+                          input=text or "", text=True, capture_output=True,
+                          timeout=seconds * PATIENCE, check=False)
 
 
 def virsh(*command, **arguments):
@@ -134,7 +134,7 @@ class Daemon:
         config = ["--config", self.config] if self.config else []
         self.start_messages = subprocess.run(
             [self._program, "--daemon", "--pid-file", path, *config], env=environment, check=True,
-            timeout=60, stderr=subprocess.PIPE, text=True).stderr
+            timeout=60 * PATIENCE, stderr=subprocess.PIPE, text=True).stderr
         with open(path, encoding="ascii") as file:
             self._pid = int(file.read())
 
@@ -297,7 +297,8 @@ class VirshConsole(Console):
         """Sends all of it, and reads meanwhile: a guest that answers must not be held up."""
         sent = 0
         while sent < len(data):
-            readable, writable, _ = select.select([self._terminal], [self._terminal], [], 60)
+            readable, writable, _ = select.select([self._terminal], [self._terminal], [],
+                                                  60 * PATIENCE)
             if readable:
                 self._read()
             if writable:
@@ -330,9 +331,9 @@ class VirshConsole(Console):
 
     def wait_end(self, seconds=60):
         """Waits until virsh has ended; its exit status."""
-        while select.select([self._terminal], [], [], seconds)[0] and self._read():
+        while select.select([self._terminal], [], [], seconds * PATIENCE)[0] and self._read():
             pass
-        return self.process.wait(seconds)
+        return self.process.wait(seconds * PATIENCE)
 
     def close(self):
         if self.process.poll() is None:

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 from .qmp import Qmp
-from .waiting import Deadline, Timeout, wait_readable
+from .waiting import PATIENCE, Deadline, Timeout, wait_readable
 
 BUILD = os.environ.get("GMEM_BUILD", "build")
 GUEST = os.environ.get("GMEM_GUEST", "")
@@ -118,7 +118,7 @@ class Vmm:
     def wait(self, seconds=120):
         """Waits for the end; the exit status."""
         try:
-            return self.process.wait(seconds)
+            return self.process.wait(seconds * PATIENCE)
         except subprocess.TimeoutExpired:
             raise Timeout(f"the VMM does not end; its log: {self.log()}") from None
 

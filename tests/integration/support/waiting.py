@@ -6,6 +6,10 @@ import select
 import time
 
 
+# By what limits are multiplied: emulated hosts take their time, the more so on a busy machine.
+PATIENCE = float(os.environ.get("GMEM_PATIENCE", "1"))
+
+
 class Timeout(AssertionError):
     """Something did not happen in time."""
 
@@ -14,7 +18,7 @@ class Deadline:
     """A moment at which waiting ends."""
 
     def __init__(self, seconds):
-        self._end = time.monotonic() + seconds
+        self._end = time.monotonic() + seconds * PATIENCE
 
     def left(self):
         return max(0.0, self._end - time.monotonic())
@@ -36,6 +40,6 @@ def wait_for_exit(pid, seconds):
     except ProcessLookupError:
         return True
     try:
-        return bool(select.select([pidfd], [], [], seconds)[0])
+        return bool(select.select([pidfd], [], [], seconds * PATIENCE)[0])
     finally:
         os.close(pidfd)
