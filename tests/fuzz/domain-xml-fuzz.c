@@ -3,15 +3,18 @@
  * domain-xml-fuzz.c - libFuzzer target: any text as a domain's XML
  *
  * What is accepted must print, be accepted again, and print the same; what is refused must
- * come with an error of ours that is valid UTF-8 in one line.
+ * come with an error of ours that is valid UTF-8 in one line. What is counted in a text before
+ * libxml2 sees it is no less than what libxml2 then finds in it, well formed or not.
  *
  *     domain-xml-fuzz -dict=domain-xml.dict CORPUS tests/xml/accepted tests/xml/refused
  */
 #include <glib.h>
+#include <libxml/parser.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "driver/conf/domain-def.h"
+#include "driver/conf/xml-limits.h"
 #include "driver/error.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -43,6 +46,49 @@ static void check_round_trip(const DomainDef *def, DomainParseFlags parse_flags,
 	g_assert_cmpstr(printed, ==, printed_copy);
 }
 
+static void count_element(void *context, const xmlChar *name G_GNUC_UNUSED,
+			  const xmlChar *prefix G_GNUC_UNUSED, const xmlChar *uri G_GNUC_UNUSED,
+			  int n_namespaces, const xmlChar **namespaces G_GNUC_UNUSED,
+			  int n_attributes, int n_defaulted G_GNUC_UNUSED,
+			  const xmlChar **attributes G_GNUC_UNUSED)
+{
+	const xmlParserCtxt *parser = context;
+	XmlCounts *counts = parser->_private;
+	const guint all = (guint)(n_namespaces + n_attributes);
+
+	counts->nodes++;
+	counts->attributes += all;
+	counts->namespaces += (guint)n_namespaces;
+	counts->most_attributes = MAX(counts->most_attributes, all);
+}
+
+/* What libxml2 finds when it goes on after errors, as it does where it reports no more of it. */
+static void check_counts(const char *xml)
+{
+	const int options = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
+			    XML_PARSE_IGNORE_ENC | XML_PARSE_RECOVER;
+	XmlCounts counted, found = { 0 };
+	xmlParserCtxt *parser = NULL;
+
+	/* What a document type declares is refused unseen. */
+	if (!g_utf8_validate(xml, -1, NULL) || strstr(xml, "<!DOCTYPE"))
+		return;
+
+	xml_limits_count(xml, &counted);
+	parser = xmlNewParserCtxt();
+	memset(parser->sax, 0, sizeof(*parser->sax));
+	parser->sax->initialized = XML_SAX2_MAGIC;
+	parser->sax->startElementNs = count_element;
+	parser->_private = &found;
+	xmlFreeDoc(xmlCtxtReadMemory(parser, xml, (int)strlen(xml), NULL, "UTF-8", options));
+	xmlFreeParserCtxt(parser);
+
+	g_assert_cmpuint(found.nodes, <=, counted.nodes);
+	g_assert_cmpuint(found.attributes, <=, counted.attributes);
+	g_assert_cmpuint(found.namespaces, <=, counted.namespaces);
+	g_assert_cmpuint(found.most_attributes, <=, counted.most_attributes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	g_autofree char *xml = g_strndup((const char *)data, size);
@@ -61,5 +107,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else
 		check_error(live_error);
 
+	check_counts(xml);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "driver/conf/domain-def.h"
+#include "driver/conf/xml-limits.h"
 #include "driver/error.h"
 
 #define DATA_FOLDER    XML_TEST_DATA_FOLDER
@@ -354,7 +355,7 @@ static char *nested(guint levels)
 
 static void test_deep_nesting(void)
 {
-	g_autofree char *deep = nested(500000);
+	g_autofree char *deep = nested(16000);
 	g_autofree char *deep_xml = domain_with(deep, "");
 	g_autofree char *some = nested(200);
 	g_autofree char *some_xml = domain_with(some, "");
@@ -374,7 +375,7 @@ static void test_very_many_elements(void)
 	g_autoptr(GString) many = g_string_new(NULL);
 	g_autofree char *xml = NULL;
 
-	for (guint i = 0; i < 100000; i++)
+	for (guint i = 0; i < 16000; i++)
 		g_string_append(many, "<serial type='null'/>");
 	xml = domain_with("", many->str);
 	assert_refused(xml, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -387,12 +388,156 @@ static void test_very_many_controllers(void)
 	g_autoptr(GString) many = g_string_new(NULL);
 	g_autofree char *xml = NULL;
 
-	for (guint i = 0; i < 60000; i++)
+	for (guint i = 0; i < 16000; i++)
 		g_string_append(many, "<controller type='pci' model='pcie-root-port'/>");
 	xml = domain_with("", many->str);
 	assert_refused(xml, VIR_ERR_CONFIG_UNSUPPORTED,
 		       "unsupported configuration: more than 256 elements 'devices/controller' "
 		       "with type 'pci'");
+}
+
+/* What libxml2 would be busy with for minutes, and what would take it gigabytes. */
+
+static void append_attributes(GString *xml, const char *format, guint number)
+{
+	for (guint i = 0; i < number; i++)
+		g_string_append_printf(xml, format, i);
+}
+
+/* Return: a domain whose metadata has elements with so many attributes each. */
+static char *metadata_with(guint elements, const char *format, guint attributes)
+{
+	g_autoptr(GString) text = g_string_new("<metadata>");
+
+	for (guint i = 0; i < elements; i++) {
+		g_string_append(text, "<a");
+		append_attributes(text, format, attributes);
+		g_string_append(text, "/>");
+	}
+	g_string_append(text, "</metadata>");
+	return domain_with(text->str, "");
+}
+
+static void assert_at_limit(char *fits, char *more, const char *message)
+{
+	g_autofree char *fits_xml = fits;
+	g_autofree char *more_xml = more;
+	g_autoptr(DomainDef) def = parse(fits_xml, 0);
+
+	g_assert_nonnull(def->metadata);
+	assert_refused(more_xml, VIR_ERR_XML_ERROR, message);
+}
+
+static void test_attributes_of_an_element(void)
+{
+	assert_at_limit(metadata_with(1, " a%u='>'", XML_MAX_ATTRIBUTES),
+			metadata_with(1, " a%u='>'", XML_MAX_ATTRIBUTES + 1),
+			"XML error: (domain_definition): 257 attributes of one element, and 256 "
+			"are the most that are read");
+	assert_at_limit(metadata_with(1, " xmlns:a%u\n=\n\"u\"", XML_MAX_ATTRIBUTES),
+			metadata_with(1, " xmlns:a%u\n=\n\"u\"", XML_MAX_ATTRIBUTES + 1),
+			"XML error: (domain_definition): 257 attributes of one element, *");
+}
+
+static void test_attributes_of_a_document(void)
+{
+	assert_at_limit(metadata_with(255, " a%u=''", 256), metadata_with(257, " a%u=''", 256),
+			"XML error: (domain_definition): 65795 attributes, and 65536 are the most "
+			"that are read");
+}
+
+static void test_namespaces_of_a_document(void)
+{
+	assert_at_limit(metadata_with(64, " xmlns:a%u='u'", 16),
+			metadata_with(65, " xmlns:a%u='u'", 16),
+			"XML error: (domain_definition): 1040 declarations of namespaces, and "
+			"1024 are the most that are read");
+}
+
+static void test_elements_of_a_document(void)
+{
+	assert_at_limit(metadata_with(16000, "", 0), metadata_with(17000, "", 0),
+			"XML error: (domain_definition): 17009 elements and comments, and 16384 "
+			"are the most that are read");
+}
+
+/* Each hides an element with very many attributes from whoever reads in another way. */
+static void test_attributes_that_hide(void)
+{
+	static const char *const documents[] = {
+		"<domain %s/>",
+		"<domain a='<b %s/>",
+		"<domain '><b %s/>'",
+		"<domain a=\"'\" b='\"' %s/>",
+		"<domain><!-- \x01<b %s/> --></domain>",
+		"<domain><!-- -- <b %s/> --></domain>",
+		"<domain><![CDATA[ \x02<b %s/>]]></domain>",
+		"<domain><?a \x03<b %s/>?></domain>",
+		"<? <domain %s/> ?>",
+		"<!DOCTYPE !<domain %s/>",
+		"\xef\xbb\xbf<domain %s/>",
+		"<?xml version='1.0' encoding='?>'?><domain %s/>",
+	};
+	g_autoptr(GString) many = g_string_new(NULL);
+
+	append_attributes(many, " a%u=''", 300000);
+	for (gsize i = 0; i < G_N_ELEMENTS(documents); i++) {
+		g_auto(GStrv) parts = g_strsplit(documents[i], "%s", 2);
+		g_autofree char *xml = g_strconcat(parts[0], many->str, parts[1], NULL);
+
+		assert_refused(xml, VIR_ERR_XML_ERROR, "XML error: (domain_definition): 300*");
+	}
+}
+
+/* A document type that is not well formed, and gives each element its attributes. */
+static void test_attributes_of_a_document_type(void)
+{
+	static const char *const starts[] = { "<!DOCTYPE [", "<!DOCTYPE ! [" };
+	g_autoptr(GString) many = g_string_new("<!ATTLIST domain");
+
+	append_attributes(many, " a%u CDATA ''", 200000);
+	for (gsize i = 0; i < G_N_ELEMENTS(starts); i++) {
+		g_autofree char *xml = g_strconcat(starts[i], many->str, ">]><domain/>", NULL);
+
+		assert_refused(xml, VIR_ERR_XML_ERROR,
+			       "XML error: (domain_definition): a document type declaration "
+			       "(DOCTYPE) is not allowed");
+	}
+}
+
+/* In EBCDIC, which libxml2 knows by the first four bytes, there is no '<' to be seen. */
+static void test_attributes_in_another_encoding(void)
+{
+	g_autoptr(GString) plain = g_string_new("<?xml version='1.0'?><domain");
+	g_autoptr(GError) error = NULL;
+	g_autofree char *xml = NULL;
+
+	append_attributes(plain, " a%u=''", 300000);
+	g_string_append(plain, "/>");
+	xml = g_convert(plain->str, -1, "IBM037", "UTF-8", NULL, NULL, &error);
+	if (!xml) {
+		g_test_skip(error->message);
+		return;
+	}
+	assert_refused(xml, VIR_ERR_XML_DETAIL, "(domain_definition):1: the text is not UTF-8");
+}
+
+/* Words in a text are none, whatever they look like. */
+static void test_text_that_looks_like_attributes(void)
+{
+	g_autoptr(GString) text = g_string_new("<metadata><a><![CDATA[ 1 < 2 ");
+	g_autofree char *xml = NULL;
+	g_autoptr(DomainDef) def = NULL;
+
+	append_attributes(text, " a%u='x'", 10000);
+	g_string_append(text, "]]></a><b>");
+	append_attributes(text, " a%u='x'", 10000);
+	g_string_append(text, "</b><!--");
+	append_attributes(text, " a%u='x'", 10000);
+	g_string_append(text, "--></metadata>");
+	xml = domain_with(text->str, "");
+	def = parse(xml, 0);
+	g_assert_nonnull(strstr(def->metadata, "a9999='x'"));
 }
 
 /* All that fit between slot 2 and the LPC bridge, eight to a slot; then one more. */
@@ -427,12 +572,12 @@ static void test_very_many_cpu_features(void)
 	g_autofree char *xml = NULL;
 	g_autoptr(DomainDef) def = NULL;
 
-	for (guint i = 0; i < 80000; i++)
+	for (guint i = 0; i < 16000; i++)
 		g_string_append_printf(many, "<feature policy='disable' name='f%u'/>", i);
 	g_string_append(many, "</cpu>");
 	xml = domain_with(many->str, "");
 	def = parse(xml, 0);
-	g_assert_cmpuint(def->cpu_features->len, ==, 80000);
+	g_assert_cmpuint(def->cpu_features->len, ==, 16000);
 }
 
 static void test_sysinfo_that_does_not_fit(void)
@@ -666,6 +811,17 @@ int main(int argc, char **argv)
 	g_test_add_func("/xml/deep-nesting", test_deep_nesting);
 	g_test_add_func("/xml/very-many-elements", test_very_many_elements);
 	g_test_add_func("/xml/very-many-controllers", test_very_many_controllers);
+	g_test_add_func("/xml/limits/attributes-of-an-element", test_attributes_of_an_element);
+	g_test_add_func("/xml/limits/attributes-of-a-document", test_attributes_of_a_document);
+	g_test_add_func("/xml/limits/namespaces-of-a-document", test_namespaces_of_a_document);
+	g_test_add_func("/xml/limits/elements-of-a-document", test_elements_of_a_document);
+	g_test_add_func("/xml/limits/attributes-that-hide", test_attributes_that_hide);
+	g_test_add_func("/xml/limits/attributes-of-a-document-type",
+			test_attributes_of_a_document_type);
+	g_test_add_func("/xml/limits/attributes-in-another-encoding",
+			test_attributes_in_another_encoding);
+	g_test_add_func("/xml/limits/text-that-looks-like-attributes",
+			test_text_that_looks_like_attributes);
 	g_test_add_func("/xml/root-ports-that-fit", test_root_ports_that_fit);
 	g_test_add_func("/xml/very-many-cpu-features", test_very_many_cpu_features);
 	g_test_add_func("/xml/sysinfo-that-does-not-fit", test_sysinfo_that_does_not_fit);

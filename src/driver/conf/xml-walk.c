@@ -10,6 +10,7 @@
 #include <libxml/parser.h>
 #include <string.h>
 
+#include "driver/conf/xml-limits.h"
 #include "driver/error.h"
 
 typedef enum {
@@ -71,6 +72,8 @@ xmlDoc *xml_document_read(const char *xml, const char *what, gsize max_bytes, GE
 			     what, max_bytes);
 		return NULL;
 	}
+	if (!xml_limits_check(xml, length, what, error))
+		return NULL;
 
 	xmlInitParser();
 	parser = xmlNewParserCtxt();
