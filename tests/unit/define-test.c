@@ -8,8 +8,8 @@
 #include "driver/rpc/server.h"
 #include "support.h"
 
-#define KEEP   VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
-#define REMOVE VIR_DOMAIN_UNDEFINE_NVRAM
+#define KEEP	 VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+#define REMOVE	 VIR_DOMAIN_UNDEFINE_NVRAM
 
 typedef struct {
 	char *folder;
@@ -234,6 +234,117 @@ static void test_domain_that_runs(Fixture *fixture, gconstpointer data G_GNUC_UN
 	domain_list_drop_invisible(fixture->driver.domains, domain);
 }
 
+/* A domain without firmware variables, with @inside as a child of <domain>. */
+static gboolean define_with(Fixture *fixture, const char *inside, GError **error)
+{
+	g_autofree char *xml = g_strdup_printf(
+		"<domain type='kvm'><name>guest</name>"
+		"<uuid>6a0f3c52-3c6d-4c1b-9a54-1d1d3b1f0c01</uuid><memory unit='MiB'>64</memory>"
+		"<os><type arch='x86_64'>hvm</type><kernel>/k</kernel></os>%s"
+		"<launchSecurity type='sw-protected'/></domain>",
+		inside);
+	DomainDefineXmlFlags_args args = { .xml = xml };
+	DomainDefineXmlFlags_ret ret = { 0 };
+	gboolean defined = handler(RPC_DOMAIN_DEFINE_XML_FLAGS)(&fixture->call, &args, &ret, error);
+
+	g_free(ret.dom.name);
+	return defined;
+}
+
+static char *repeated(const char *text, guint times)
+{
+	g_autoptr(GString) all = g_string_new(NULL);
+
+	for (guint i = 0; i < times; i++)
+		g_string_append(all, text);
+	return g_string_free(g_steal_pointer(&all), FALSE);
+}
+
+/* What would be acknowledged, not be shown, and be gone after a restart. */
+static void test_what_grows_when_it_is_written(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const char *const elements[] = { "description", "title", "metadata" };
+	g_autofree char *many = repeated(">", 3900000);
+	g_autofree char *file = g_build_filename(fixture->driver.paths.config, "guest.xml", NULL);
+
+	for (gsize i = 0; i < G_N_ELEMENTS(elements); i++) {
+		g_autofree char *inside = g_strdup_printf("<%s>%s</%s>", elements[i], many,
+							  elements[i]);
+		g_autoptr(GError) error = NULL;
+
+		g_assert_false(define_with(fixture, inside, &error));
+		g_assert_error(error, DRIVER_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+		g_assert_true(g_str_has_prefix(error->message,
+					       "unsupported configuration: domain 'guest' has "
+					       "1560"));
+		g_assert_nonnull(strstr(error->message, "and 4190208 are the most"));
+		g_assert_false(g_file_test(file, G_FILE_TEST_EXISTS));
+		g_assert_null(domain_list_find_name(fixture->driver.domains, "guest", NULL));
+	}
+}
+
+/* A definition that is there stays, whole. */
+static void test_refused_redefinition(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *many = repeated(">", 3900000);
+	g_autofree char *inside = g_strdup_printf("<description>%s</description>", many);
+	g_autoptr(GError) error = NULL;
+	g_autoptr(Domain) domain = NULL;
+
+	define_with(fixture, "<description>the first</description>", &error);
+	g_assert_no_error(error);
+	g_assert_false(define_with(fixture, inside, NULL));
+	domain = domain_list_find_name(fixture->driver.domains, "guest", &error);
+	g_assert_no_error(error);
+	g_assert_cmpstr(domain->config->description, ==, "the first");
+}
+
+/* The longest text that a client can send takes no more when it is written. */
+static void test_text_of_four_megabytes(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const char *const elements[] = { "description", "metadata" };
+	g_autofree char *text = repeated("0123456789", 418000);
+
+	for (gsize i = 0; i < G_N_ELEMENTS(elements); i++) {
+		g_autofree char *inside = g_strdup_printf("<%s>%s</%s>", elements[i], text,
+							  elements[i]);
+		g_autoptr(GError) error = NULL;
+		g_autoptr(Domain) domain = NULL;
+
+		define_with(fixture, inside, &error);
+		g_assert_no_error(error);
+		domain = domain_list_find_name(fixture->driver.domains, "guest", &error);
+		g_assert_no_error(error);
+		assert_undefined(fixture, domain, 0);
+	}
+}
+
+/*
+ * Metadata is written with the declarations of all the namespaces that it uses, wherever the
+ * document had them: so its element may get more than can be read.
+ */
+static void test_what_could_not_be_read_again(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(GString) xml = g_string_new("<domain type='kvm'");
+	DomainDefineXmlFlags_args args = { 0 };
+	DomainDefineXmlFlags_ret ret = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	for (guint i = 0; i < 200; i++)
+		g_string_append_printf(xml, " xmlns:n%u='urn:%u'", i, i);
+	g_string_append(xml, "><name>guest</name><memory unit='MiB'>64</memory>"
+			     "<os><type arch='x86_64'>hvm</type><kernel>/k</kernel></os>"
+			     "<launchSecurity type='sw-protected'/><metadata");
+	for (guint i = 0; i < 200; i++)
+		g_string_append_printf(xml, " n%u:a='1'", i);
+	g_string_append(xml, "/></domain>");
+	args.xml = xml->str;
+	g_assert_false(handler(RPC_DOMAIN_DEFINE_XML_FLAGS)(&fixture->call, &args, &ret, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+	g_assert_nonnull(strstr(error->message, "could not be read again as it would be written"));
+	g_assert_nonnull(strstr(error->message, "400 attributes of one element"));
+}
+
 static void add(const char *path, guint flags, void (*test)(Fixture *fixture, gconstpointer data))
 {
 	g_test_add(path, Fixture, GUINT_TO_POINTER(flags), start, test, end);
@@ -252,6 +363,11 @@ int main(int argc, char **argv)
 	add("/undefine/nvram/of-another-that-runs", 0, test_nvram_of_another_that_runs);
 	add("/undefine/flags-about-what-no-domain-has", 0, test_flags_about_what_no_domain_has);
 	add("/undefine/domain-that-runs", 0, test_domain_that_runs);
+
+	add("/define/what-grows-when-it-is-written", 0, test_what_grows_when_it_is_written);
+	add("/define/refused-redefinition", 0, test_refused_redefinition);
+	add("/define/text-of-four-megabytes", 0, test_text_of_four_megabytes);
+	add("/define/what-could-not-be-read-again", 0, test_what_could_not_be_read_again);
 
 	return g_test_run();
 }

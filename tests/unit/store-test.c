@@ -376,6 +376,32 @@ static void test_huge_file(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_test_assert_expected_messages();
 }
 
+/* Return: a definition as long as can be, by a description of one character. */
+static DomainDef *longest_def(const char *name, char filler)
+{
+	g_autofree char *printed = NULL;
+	DomainDef *def = make_def(name, "");
+	g_autoptr(GError) error = NULL;
+
+	def->description = g_strdup("");
+	printed = domain_def_format(def, DOMAIN_FORMAT_STATUS);
+	g_free(def->description);
+	def->description = g_strnfill(DOMAIN_XML_MAX_PRINTED - strlen(printed), filler);
+	domain_def_check_readable(def, &error);
+	g_assert_no_error(error);
+	return def;
+}
+
+static void test_longest_definition(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(DomainDef) def = longest_def("a", 'x');
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(store_save_config(&fixture->driver, def, &error));
+	g_assert_no_error(error);
+	g_assert_cmpstr(load_one(fixture)->description, ==, def->description);
+}
+
 static void test_dangling_link(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	g_autofree char *path = g_build_filename(fixture->driver.paths.config, "link.xml", NULL);
@@ -459,6 +485,21 @@ static void test_status_comes_back(Fixture *fixture, gconstpointer data G_GNUC_U
 	load_statuses(fixture, 0);
 }
 
+/* A key file has two characters for each of these. */
+static void test_longest_status(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(DomainDef) def = longest_def("a", '\\');
+	const StoreStatus status = { .def = def, .pid = 4194303 };
+	g_autoptr(GError) error = NULL;
+
+	def->id = G_MAXINT;
+	g_assert_true(store_save_status(&fixture->driver, &status, &error));
+	g_assert_no_error(error);
+	load_statuses(fixture, 1);
+	g_assert_cmpint(fixture->status.def->id, ==, G_MAXINT);
+	g_assert_cmpstr(fixture->status.def->description, ==, def->description);
+}
+
 static void test_broken_statuses(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	static const char *const cases[] = {
@@ -520,9 +561,11 @@ int main(int argc, char **argv)
 	add("/store/broken/cut-off-definition", test_cut_off_definition);
 	add("/store/broken/definition-under-another-name", test_definition_under_another_name);
 	add("/store/broken/huge-file", test_huge_file);
+	add("/store/longest-definition", test_longest_definition);
 	add("/store/broken/dangling-link", test_dangling_link);
 	add("/store/broken/no-definitions", test_files_that_are_no_definitions);
 	add("/store/status/comes-back", test_status_comes_back);
+	add("/store/status/longest", test_longest_status);
 	add("/store/status/broken", test_broken_statuses);
 	add("/store/status/broken-numbers", test_status_with_broken_numbers);
 

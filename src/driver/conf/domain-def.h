@@ -20,12 +20,16 @@
 
 /* The longest document that is read. libvirt's protocol carries no longer string, so that
  * nothing which a client could send is refused for its length. */
-#define DOMAIN_XML_MAX_BYTES  (4u * 1024 * 1024)
+#define DOMAIN_XML_MAX_BYTES (4u * 1024 * 1024)
 
-#define DOMAIN_MAX_VCPUS      16
-#define DOMAIN_MAX_SERIALS    2
-#define DOMAIN_MIN_MEMORY_KIB G_GUINT64_CONSTANT(1024)
-#define DOMAIN_MAX_MEMORY_KIB (G_GUINT64_CONSTANT(64) * 1024 * 1024)
+/* The longest that a domain may print, with room for what its running adds: its id, terminals and
+ * aliases of the serial ports. */
+#define DOMAIN_XML_MAX_PRINTED (DOMAIN_XML_MAX_BYTES - 4096)
+
+#define DOMAIN_MAX_VCPUS       16
+#define DOMAIN_MAX_SERIALS     2
+#define DOMAIN_MIN_MEMORY_KIB  G_GUINT64_CONSTANT(1024)
+#define DOMAIN_MAX_MEMORY_KIB  (G_GUINT64_CONSTANT(64) * 1024 * 1024)
 
 /* yes/no and on/off attributes that print as they were given, or not at all. */
 typedef enum {
@@ -275,6 +279,17 @@ DomainDef *domain_def_parse(const char *xml, DomainParseFlags flags, GError **er
 
 /* Return: XML text for g_free(), indented as libvirt's, ending in a newline. Never fails. */
 char *domain_def_format(const DomainDef *def, DomainFormatFlags flags);
+
+/*
+ * domain_def_check_readable - whether what is written and shown of a domain can be read again
+ *
+ * A document grows when it is printed: a '>' becomes four characters, and defaults are added. What
+ * is longer than libvirt's protocol carries could not be shown, and not be found again after a
+ * restart. Checked is a domain that is complete, with room for what its running adds.
+ *
+ * Return: FALSE with VIR_ERR_CONFIG_UNSUPPORTED that has the size and the limit, or the reason.
+ */
+gboolean domain_def_check_readable(const DomainDef *def, GError **error);
 
 DomainDef *domain_def_copy(const DomainDef *def);
 void domain_def_free(DomainDef *def);

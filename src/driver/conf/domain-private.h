@@ -18,6 +18,20 @@
  */
 gboolean domain_def_validate(const DomainDef *def, GError **error);
 
+/*
+ * domain_large_turn - wait until no other large document is worked on
+ * @bytes: the size of this one
+ *
+ * The tree of a large document takes some tens of megabytes for as long as it is read, so there
+ * is one at a time. Most documents are not large, and do not wait.
+ *
+ * Return: to be freed when it is done, before anything else is waited for; NULL for no turn.
+ */
+GMutexLocker *domain_large_turn(gsize bytes);
+
+/* domain_def_parse() for who has a turn. */
+DomainDef *domain_def_parse_in_turn(const char *xml, DomainParseFlags flags, GError **error);
+
 /* Of a PCI controller that is not complete: its index, chassis or port was not given. */
 #define DOMAIN_PCI_UNASSIGNED G_MAXUINT
 

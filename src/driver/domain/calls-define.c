@@ -32,7 +32,7 @@ static Domain *define(Driver *driver, const char *xml, DomainParseFlags flags, G
 	g_autoptr(Domain) domain = NULL;
 	gboolean defined;
 
-	if (!def || !driver_resolve_firmware(driver, def, error))
+	if (!def || !driver_complete_definition(driver, def, error))
 		return NULL;
 	domain = domain_list_obtain(driver->domains, driver, def, error);
 	if (!domain || !domain_begin_job(domain, "define", error))

@@ -90,7 +90,7 @@ static gboolean create_xml(RpcCall *call, const void *args, void *result, GError
 			       CREATE_FLAGS | VIR_DOMAIN_START_VALIDATE, error))
 		return FALSE;
 	def = domain_def_parse(request->xml, DOMAIN_PARSE_INACTIVE | validate, error);
-	if (!def || !driver_resolve_firmware(driver, def, error))
+	if (!def || !driver_complete_definition(driver, def, error))
 		return FALSE;
 	domain = domain_list_obtain(driver->domains, driver, def, error);
 	if (!domain || !domain_begin_job(domain, "start", error))

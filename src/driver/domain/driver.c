@@ -278,6 +278,11 @@ gboolean driver_resolve_firmware(const Driver *driver, DomainDef *def, GError **
 	return firmware_resolve(def, descriptors, driver->paths.nvram, error);
 }
 
+gboolean driver_complete_definition(const Driver *driver, DomainDef *def, GError **error)
+{
+	return driver_resolve_firmware(driver, def, error) && domain_def_check_readable(def, error);
+}
+
 HostSupport *driver_support(Driver *driver)
 {
 	HostSupport *copy;

@@ -86,6 +86,13 @@ gboolean driver_check_support(Driver *driver, GError **error);
  */
 gboolean driver_resolve_firmware(const Driver *driver, DomainDef *def, GError **error);
 
+/*
+ * driver_complete_definition - settle what the host decides of a definition from a client
+ *
+ * Its firmware. What could then not be shown or read again is refused.
+ */
+gboolean driver_complete_definition(const Driver *driver, DomainDef *def, GError **error);
+
 /* This host's firmware, of firmware_descriptors_load(). */
 GPtrArray *driver_firmware(const Driver *driver);
 

@@ -542,7 +542,8 @@ static gboolean prepare_and_launch(Domain *domain, DomainDef *def, gboolean is_r
 				   GError **error)
 {
 	if (!driver_check_support(domain->driver, error) || !check_host_memory(def, error) ||
-	    !complete_firmware(domain->driver, def, error))
+	    !complete_firmware(domain->driver, def, error) ||
+	    !domain_def_check_readable(def, error))
 		return FALSE;
 	if (prepare_nvram(domain, def, is_reset, error) && launch(domain, def, launched, error))
 		return TRUE;

@@ -14,8 +14,12 @@
 #define STATUS_SUFFIX ".status"
 #define STATUS_GROUP  "domain"
 
-/* A file larger than this was not written here. */
-#define FILE_SIZE_MAX (8 << 20)
+/*
+ * Files larger than these were not written here. A key file has two characters for a line break,
+ * a tab or a backslash.
+ */
+#define CONFIG_SIZE_MAX DOMAIN_XML_MAX_BYTES
+#define STATUS_SIZE_MAX (2 * DOMAIN_XML_MAX_BYTES + 4096)
 
 static char *file_path(const char *folder, const char *name, const char *suffix)
 {
@@ -88,13 +92,13 @@ gboolean store_set_autostart(const Driver *driver, const char *name, gboolean au
 			    g_strerror(errno));
 }
 
-static char *read_file(const char *path)
+static char *read_file(const char *path, gint64 size_max)
 {
 	g_autoptr(GError) error = NULL;
 	char *text = NULL;
 	GStatBuf status;
 
-	if (g_stat(path, &status) == 0 && status.st_size > FILE_SIZE_MAX)
+	if (g_stat(path, &status) == 0 && status.st_size > size_max)
 		g_warning("'%s' is too large to be a domain's", path);
 	else if (!g_file_get_contents(path, &text, NULL, &error))
 		g_warning("reading a domain: %s", error->message);
@@ -155,7 +159,7 @@ static void load_config(const char *path, const char *name, gpointer data)
 {
 	const Loader *loader = data;
 	g_autofree char *link = file_path(loader->driver->paths.autostart, name, CONFIG_SUFFIX);
-	g_autofree char *text = read_file(path);
+	g_autofree char *text = read_file(path, CONFIG_SIZE_MAX);
 	DomainDef *def = text ? parse_def(path, name, text, DOMAIN_PARSE_INACTIVE) : NULL;
 
 	if (def)
@@ -212,7 +216,7 @@ static void load_status(const char *path, const char *name, gpointer data)
 {
 	const Loader *loader = data;
 	g_autoptr(GKeyFile) file = g_key_file_new();
-	g_autofree char *text = read_file(path);
+	g_autofree char *text = read_file(path, STATUS_SIZE_MAX);
 	g_autofree char *xml = NULL;
 	g_autoptr(GError) error = NULL;
 	StoreStatus status = { 0 };

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* domain-readable.c - whether what is written and shown of a domain can be read again */
+#include <string.h>
+
+#include "driver/conf/domain-private.h"
+#include "driver/error.h"
+
+static gsize length_of(const char *text)
+{
+	return text ? strlen(text) : 0;
+}
+
+static gboolean check_length(const DomainDef *def, GError **error)
+{
+	const DomainFormatFlags flags = DOMAIN_FORMAT_STATUS | DOMAIN_FORMAT_SECURE;
+	g_autofree char *live = domain_def_format(def, flags);
+	const gsize length = strlen(live);
+
+	return length <= DOMAIN_XML_MAX_PRINTED ||
+	       driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			    "domain '%s' has %" G_GSIZE_FORMAT
+			    " bytes of XML where special characters are escaped, and %u are the "
+			    "most that can be shown: its title, description or metadata has to be "
+			    "shorter",
+			    def->name, length, DOMAIN_XML_MAX_PRINTED);
+}
+
+static gboolean check_reading(const DomainDef *def, GError **error)
+{
+	const DomainFormatFlags flags = DOMAIN_FORMAT_INACTIVE | DOMAIN_FORMAT_SECURE;
+	g_autofree char *written = domain_def_format(def, flags);
+	g_autoptr(GError) cause = NULL;
+	g_autoptr(DomainDef)
+		again = domain_def_parse_in_turn(written, DOMAIN_PARSE_INACTIVE, &cause);
+	g_autofree char *written_again = again ? domain_def_format(again, flags) : NULL;
+
+	if (written_again && strcmp(written, written_again) == 0)
+		return TRUE;
+	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			    "domain '%s' could not be read again as it would be written: %s",
+			    def->name, cause ? cause->message : "it would be another");
+}
+
+gboolean domain_def_check_readable(const DomainDef *def, GError **error)
+{
+	const gsize bytes = length_of(def->title) + length_of(def->description) +
+			    length_of(def->metadata);
+	g_autoptr(GMutexLocker) turn = domain_large_turn(bytes);
+
+	(void)turn;
+	return check_length(def, error) && check_reading(def, error);
+}
