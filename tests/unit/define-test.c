@@ -8,6 +8,8 @@
 #include "driver/rpc/server.h"
 #include "support.h"
 
+#define EMULATOR "/usr/lib/gmem-vmm"
+
 #define KEEP	 VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
 #define REMOVE	 VIR_DOMAIN_UNDEFINE_NVRAM
 
@@ -47,6 +49,7 @@ static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	driver->paths.config = make_folder(fixture, "config");
 	driver->paths.autostart = make_folder(fixture, "config/autostart");
 	driver->paths.nvram = make_folder(fixture, "nvram");
+	driver->emulator = g_strdup(EMULATOR);
 	/* So that no descriptor of who runs the test is read. */
 	driver->is_system = TRUE;
 	driver->domains = domain_list_new();
@@ -61,6 +64,7 @@ static void end(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	domain_list_free(driver->domains);
 	rpc_server_free(driver->server);
 	remove_tree(fixture->folder);
+	g_free(driver->emulator);
 	g_free(driver->paths.nvram);
 	g_free(driver->paths.autostart);
 	g_free(driver->paths.config);
@@ -260,6 +264,22 @@ static char *repeated(const char *text, guint times)
 	return g_string_free(g_steal_pointer(&all), FALSE);
 }
 
+static void test_emulator_is_named(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(Domain) domain = NULL;
+
+	define_with(fixture, "", &error);
+	g_assert_no_error(error);
+	domain = domain_list_find_name(fixture->driver.domains, "guest", &error);
+	g_assert_no_error(error);
+	g_assert_cmpstr(domain->config->emulator, ==, EMULATOR);
+
+	define_with(fixture, "<devices><emulator>/opt/another</emulator></devices>", &error);
+	g_assert_no_error(error);
+	g_assert_cmpstr(domain->config->emulator, ==, "/opt/another");
+}
+
 /* What would be acknowledged, not be shown, and be gone after a restart. */
 static void test_what_grows_when_it_is_written(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -364,6 +384,7 @@ int main(int argc, char **argv)
 	add("/undefine/flags-about-what-no-domain-has", 0, test_flags_about_what_no_domain_has);
 	add("/undefine/domain-that-runs", 0, test_domain_that_runs);
 
+	add("/define/emulator-is-named", 0, test_emulator_is_named);
 	add("/define/what-grows-when-it-is-written", 0, test_what_grows_when_it_is_written);
 	add("/define/refused-redefinition", 0, test_refused_redefinition);
 	add("/define/text-of-four-megabytes", 0, test_text_of_four_megabytes);

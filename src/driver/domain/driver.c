@@ -155,6 +155,12 @@ void driver_run(Driver *driver, void (*function)(gpointer data), gpointer data)
 	g_thread_pool_push(driver->workers, job, NULL);
 }
 
+static void name_emulator(const Driver *driver, DomainDef *def)
+{
+	if (!def->emulator)
+		def->emulator = g_strdup(driver->emulator);
+}
+
 static void load_config(DomainDef *def, gboolean is_autostart, gpointer data)
 {
 	Driver *driver = data;
@@ -166,6 +172,7 @@ static void load_config(DomainDef *def, gboolean is_autostart, gpointer data)
 		domain_def_free(def);
 		return;
 	}
+	name_emulator(driver, def);
 	g_mutex_lock(&domain->lock);
 	if (!domain->config) {
 		domain->config = g_steal_pointer(&def);
@@ -280,6 +287,7 @@ gboolean driver_resolve_firmware(const Driver *driver, DomainDef *def, GError **
 
 gboolean driver_complete_definition(const Driver *driver, DomainDef *def, GError **error)
 {
+	name_emulator(driver, def);
 	return driver_resolve_firmware(driver, def, error) && domain_def_check_readable(def, error);
 }
 

@@ -26,7 +26,7 @@ typedef struct {
 typedef struct Driver {
 	DriverPaths paths;
 	gboolean is_system; /* gmem:///system; otherwise a user's gmem:///session */
-	char *emulator;	    /* gmem-vmm, where a domain names no other */
+	char *emulator;	    /* gmem-vmm, for domains that name no other */
 	uid_t vmm_uid;	    /* who it runs as */
 	gid_t vmm_gid;
 	DomainList *domains;
@@ -89,7 +89,7 @@ gboolean driver_resolve_firmware(const Driver *driver, DomainDef *def, GError **
 /*
  * driver_complete_definition - settle what the host decides of a definition from a client
  *
- * Its firmware. What could then not be shown or read again is refused.
+ * Its VMM and its firmware. What could then not be shown or read again is refused.
  */
 gboolean driver_complete_definition(const Driver *driver, DomainDef *def, GError **error);
 
