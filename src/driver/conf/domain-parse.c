@@ -90,6 +90,9 @@ static void parse_memory_size(XmlWalk *walk, xmlNode *root, DomainDef *def)
 
 	def->memory_kib = domain_parse_kib(walk, memory, NULL);
 	def->current_memory_kib = current ? domain_parse_kib(walk, current, NULL) : def->memory_kib;
+	/* As libvirt has it. */
+	if (def->current_memory_kib == 0 || def->current_memory_kib > def->memory_kib)
+		def->current_memory_kib = def->memory_kib;
 }
 
 static void parse_memory_backing(XmlWalk *walk, xmlNode *root, DomainDef *def)

@@ -56,12 +56,6 @@ static gboolean check_memory(const DomainDef *def, GError **error)
 				    "element 'memory' is %" G_GUINT64_FORMAT
 				    " KiB: not a multiple of the page size, 4 KiB",
 				    def->memory_kib);
-	if (def->current_memory_kib != def->memory_kib)
-		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "element 'currentMemory' is %" G_GUINT64_FORMAT
-				    " KiB and 'memory' %" G_GUINT64_FORMAT
-				    " KiB: they must be equal, there is no balloon",
-				    def->current_memory_kib, def->memory_kib);
 
 	return TRUE;
 }

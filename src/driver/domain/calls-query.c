@@ -27,7 +27,7 @@ static gboolean get_info(RpcCall *call, const void *args, void *result, GError *
 	if (def) {
 		ret->state = (u_char)domain->state;
 		ret->max_memory = def->memory_kib;
-		ret->memory = def->memory_kib;
+		ret->memory = def->current_memory_kib;
 		ret->vcpus = (u_short)def->vcpus;
 	}
 	vmm = vmm_or_null(domain);

@@ -622,6 +622,8 @@ gboolean lifecycle_start(Domain *domain, DomainDef *def, guint flags, RpcClient 
 	gboolean started;
 
 	def->id = g_atomic_int_add(&domain->driver->last_id, 1) + 1;
+	/* Whatever it is to begin with: without a balloon it has all. */
+	def->current_memory_kib = def->memory_kib;
 	if (!prepare_and_launch(domain, def, flags & VIR_DOMAIN_START_RESET_NVRAM, &launched,
 				error)) {
 		domain_def_free(def);
