@@ -13,10 +13,13 @@ static void parse_mode(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
 {
 	const char *mode = xml_walk_attribute(walk, cpu, "mode");
 
-	if (!mode)
+	/* Without a mode libvirt means the hypervisor's default, unless there is a model. */
+	if (!mode && xml_walk_child(walk, cpu, "model"))
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "attribute 'mode' of element 'cpu' is missing: supported are "
-			       "'host-passthrough' and 'host-model'");
+			       "element 'cpu/model' without attribute 'mode' of 'cpu', which means "
+			       "'custom': supported are 'host-passthrough' and 'host-model'");
+	else if (!mode)
+		def->cpu_host_passthrough = TRUE;
 	else if (strcmp(mode, "host-model") == 0)
 		def->cpu_host_passthrough = FALSE;
 	else if (strcmp(mode, "host-passthrough") != 0)
