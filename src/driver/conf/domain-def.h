@@ -274,8 +274,16 @@ typedef enum {
  *   VIR_ERR_XML_INVALID_SCHEMA  with DOMAIN_PARSE_VALIDATE only
  *   VIR_ERR_OS_TYPE             another <os><type> than hvm
  *   VIR_ERR_CONFIG_UNSUPPORTED  libvirt may know it, this driver cannot do it
+ *   VIR_ERR_OPERATION_ABORTED   after domain_def_stop_reading()
  */
 DomainDef *domain_def_parse(const char *xml, DomainParseFlags flags, GError **error);
+
+/*
+ * domain_def_stop_reading - no document that is costly is read from here on
+ *
+ * Those that wait for another are refused, so that a daemon which ends waits for one only.
+ */
+void domain_def_stop_reading(void);
 
 /* Return: XML text for g_free(), indented as libvirt's, ending in a newline. Never fails. */
 char *domain_def_format(const DomainDef *def, DomainFormatFlags flags);

@@ -10,9 +10,6 @@
 #include "driver/conf/domain-parse.h"
 #include "driver/error.h"
 
-/* What people write is far below. */
-#define LARGE_BYTES (64u * 1024)
-
 static void parse_identity(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, DomainDef *def)
 {
 	const char *type = xml_walk_attribute_required(walk, root, "type");
@@ -314,18 +311,13 @@ static void parse_root(XmlWalk *walk, DomainParseFlags flags, DomainDef *def)
 	parse_launch_security(walk, root, def);
 }
 
-GMutexLocker *domain_large_turn(gsize bytes)
-{
-	static GMutex turn;
-
-	return bytes > LARGE_BYTES ? g_mutex_locker_new(&turn) : NULL;
-}
-
 DomainDef *domain_def_parse(const char *xml, DomainParseFlags flags, GError **error)
 {
-	g_autoptr(GMutexLocker) turn = domain_large_turn(strnlen(xml, LARGE_BYTES + 1));
+	const gsize length = strnlen(xml, DOMAIN_XML_MAX_BYTES + 1);
+	g_auto(DomainTurn) turn = { 0 };
 
-	(void)turn;
+	if (!domain_turn_take(&turn, length, flags & DOMAIN_PARSE_VALIDATE, error))
+		return NULL;
 	return domain_def_parse_in_turn(xml, flags, error);
 }
 

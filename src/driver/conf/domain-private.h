@@ -19,15 +19,27 @@
 gboolean domain_def_validate(const DomainDef *def, GError **error);
 
 /*
- * domain_large_turn - wait until no other large document is worked on
- * @bytes: the size of this one
+ * Turns
  *
- * The tree of a large document takes some tens of megabytes for as long as it is read, so there
- * is one at a time. Most documents are not large, and do not wait.
- *
- * Return: to be freed when it is done, before anything else is waited for; NULL for no turn.
+ * The tree of a large document takes tens of megabytes while it is read, and a schema up to a
+ * second; so there is one such document at a time. Most are small, and wait for nobody.
  */
-GMutexLocker *domain_large_turn(gsize bytes);
+typedef struct {
+	gboolean is_mine;
+} DomainTurn;
+
+/*
+ * domain_turn_take - wait until no other costly document is worked on
+ * @bytes: the size of this one
+ * @is_validated: whether it is checked against the schema
+ *
+ * Nothing else may be waited for until the turn is given back.
+ *
+ * Return: FALSE with VIR_ERR_OPERATION_ABORTED after domain_def_stop_reading().
+ */
+gboolean domain_turn_take(DomainTurn *turn, gsize bytes, gboolean is_validated, GError **error);
+void domain_turn_give(DomainTurn *turn);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DomainTurn, domain_turn_give)
 
 /* domain_def_parse() for who has a turn. */
 DomainDef *domain_def_parse_in_turn(const char *xml, DomainParseFlags flags, GError **error);

@@ -45,8 +45,8 @@ gboolean domain_def_check_readable(const DomainDef *def, GError **error)
 {
 	const gsize bytes = length_of(def->title) + length_of(def->description) +
 			    length_of(def->metadata);
-	g_autoptr(GMutexLocker) turn = domain_large_turn(bytes);
+	g_auto(DomainTurn) turn = { 0 };
 
-	(void)turn;
-	return check_length(def, error) && check_reading(def, error);
+	return domain_turn_take(&turn, bytes, FALSE, error) && check_length(def, error) &&
+	       check_reading(def, error);
 }

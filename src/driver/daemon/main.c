@@ -263,6 +263,7 @@ static gboolean run(const Arguments *arguments, int parent_fd, GError **error)
 		g_main_loop_run(loop);
 	(void)sd_notify(0, "STOPPING=1");
 	/* Clients first: what hangs on them ends with them. Then the domains are left alone. */
+	domain_def_stop_reading();
 	rpc_server_stop(driver->server);
 	driver_leave(driver);
 	rpc_server_free(g_steal_pointer(&driver->server));
