@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "driver/conf/domain-parse.h"
+#include "driver/conf/xml-writer.h"
 #include "driver/error.h"
 
 static void parse_identity(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, DomainDef *def)
@@ -52,7 +53,6 @@ static void parse_metadata(XmlWalk *walk, xmlNode *root, DomainDef *def)
 	xmlNode *metadata = xml_walk_child(walk, root, "metadata");
 	g_autoptr(xmlDoc) alone = NULL;
 	xmlNode *copy = NULL;
-	xmlBuffer *text = NULL;
 
 	if (!metadata)
 		return;
@@ -62,19 +62,21 @@ static void parse_metadata(XmlWalk *walk, xmlNode *root, DomainDef *def)
 	/* The copy declares the namespaces that are declared further out in the document. */
 	alone = xmlNewDoc((const xmlChar *)"1.0");
 	copy = xmlDocCopyNode(metadata, alone, 1);
-	text = xmlBufferCreate();
-	if (!alone || !copy || !text) {
+	if (!alone || !copy) {
 		xml_walk_error(walk, VIR_ERR_NO_MEMORY, "element 'metadata'");
 	} else {
+		GString *text = g_string_new(NULL);
+		xmlOutputBuffer *output = xml_output_to(text);
+
 		/* An encoding keeps libxml2 from printing references for what is not ASCII. */
 		alone->encoding = xmlStrdup((const xmlChar *)"UTF-8");
 		xmlDocSetRootElement(alone, copy);
-		xmlNodeDump(text, alone, copy, 0, 0);
-		def->metadata = g_strdup((const char *)xmlBufferContent(text));
+		xmlNodeDumpOutput(output, alone, copy, 0, 0, "UTF-8");
+		xmlOutputBufferClose(output);
+		def->metadata = g_string_free(text, FALSE);
 	}
 	if (copy && copy->parent != (xmlNode *)alone)
 		xmlFreeNode(copy);
-	xmlBufferFree(text);
 }
 
 static void parse_memory_size(XmlWalk *walk, xmlNode *root, DomainDef *def)

@@ -11,10 +11,24 @@ static void check(int written)
 	g_assert(written >= 0);
 }
 
+static int append(void *text, const char *data, int length)
+{
+	g_string_append_len(text, data, length);
+	return length;
+}
+
+xmlOutputBuffer *xml_output_to(GString *text)
+{
+	xmlOutputBuffer *output = xmlOutputBufferCreateIO(append, NULL, text, NULL);
+
+	g_assert(output);
+	return output;
+}
+
 void xml_writer_init(XmlWriter *writer)
 {
-	writer->buffer = xmlBufferCreate();
-	writer->writer = writer->buffer ? xmlNewTextWriterMemory(writer->buffer, 0) : NULL;
+	writer->text = g_string_new(NULL);
+	writer->writer = xmlNewTextWriter(xml_output_to(writer->text));
 	g_assert(writer->writer);
 
 	check(xmlTextWriterSetIndent(writer->writer, 1));
@@ -23,13 +37,9 @@ void xml_writer_init(XmlWriter *writer)
 
 char *xml_writer_finish(XmlWriter *writer)
 {
-	char *text = NULL;
-
 	/* Freeing it closes the elements and flushes. */
 	g_clear_pointer(&writer->writer, xmlFreeTextWriter);
-	text = g_strdup((const char *)xmlBufferContent(writer->buffer));
-	g_clear_pointer(&writer->buffer, xmlBufferFree);
-	return text;
+	return g_string_free(g_steal_pointer(&writer->text), FALSE);
 }
 
 void xml_writer_start(XmlWriter *writer, const char *name)

@@ -11,9 +11,18 @@
 #include <libxml/xmlwriter.h>
 
 typedef struct {
-	xmlBuffer *buffer;
+	GString *text;
 	xmlTextWriter *writer;
 } XmlWriter;
+
+/*
+ * xml_output_to - libxml2's output into a string
+ *
+ * Its own buffers grow by what is written, some 4000 bytes, and are copied each time.
+ *
+ * Return: for xmlOutputBufferClose(), after which @text has all, or for a writer to take.
+ */
+xmlOutputBuffer *xml_output_to(GString *text);
 
 void xml_writer_init(XmlWriter *writer);
 
