@@ -469,10 +469,10 @@ static void test_attributes_that_hide(void)
 		"<domain a='<b %s/>",
 		"<domain '><b %s/>'",
 		"<domain a=\"'\" b='\"' %s/>",
-		"<domain><!-- \x01<b %s/> --></domain>",
+		"<domain><!-- \xef\xbf\xbf<b %s/> --></domain>",
 		"<domain><!-- -- <b %s/> --></domain>",
-		"<domain><![CDATA[ \x02<b %s/>]]></domain>",
-		"<domain><?a \x03<b %s/>?></domain>",
+		"<domain><![CDATA[ \xef\xbf\xbf<b %s/>]]></domain>",
+		"<domain><?a \xef\xbf\xbf<b %s/>?></domain>",
 		"<? <domain %s/> ?>",
 		"<!DOCTYPE !<domain %s/>",
 		"\xef\xbb\xbf<domain %s/>",
@@ -520,6 +520,16 @@ static void test_attributes_in_another_encoding(void)
 		return;
 	}
 	assert_refused(xml, VIR_ERR_XML_DETAIL, "(domain_definition):1: the text is not UTF-8");
+}
+
+static void test_control_characters(void)
+{
+	g_autofree char *many = g_strnfill(4000000, '\x01');
+	g_autofree char *element = g_strdup_printf("\n<description>%s</description>", many);
+	g_autofree char *xml = domain_with(element, "");
+
+	assert_refused(xml, VIR_ERR_XML_DETAIL,
+		       "(domain_definition):2: the control character U+0001 is not allowed");
 }
 
 /* Words in a text are none, whatever they look like. */
@@ -820,6 +830,7 @@ int main(int argc, char **argv)
 			test_attributes_of_a_document_type);
 	g_test_add_func("/xml/limits/attributes-in-another-encoding",
 			test_attributes_in_another_encoding);
+	g_test_add_func("/xml/limits/control-characters", test_control_characters);
 	g_test_add_func("/xml/limits/text-that-looks-like-attributes",
 			test_text_that_looks_like_attributes);
 	g_test_add_func("/xml/root-ports-that-fit", test_root_ports_that_fit);

@@ -76,17 +76,30 @@ void xml_limits_count(const char *xml, XmlCounts *counts)
 	}
 }
 
-static gboolean check_encoding(const char *xml, gsize length, const char *what, GError **error)
+static guint line_of(const char *xml, const char *at)
 {
-	const char *wrong = NULL;
 	guint line = 1;
 
-	if (g_utf8_validate(xml, (gssize)length, &wrong))
-		return TRUE;
-	for (const char *at = xml; at < wrong; at++)
-		line += *at == '\n';
-	return driver_error(error, VIR_ERR_XML_DETAIL, "(%s):%u: the text is not UTF-8", what,
-			    line);
+	for (; xml < at; xml++)
+		line += *xml == '\n';
+	return line;
+}
+
+/* libxml2 reports each of such characters, which takes it seconds for millions of them. */
+static gboolean check_characters(const char *xml, gsize length, const char *what, GError **error)
+{
+	const char *wrong = NULL;
+
+	if (!g_utf8_validate(xml, (gssize)length, &wrong))
+		return driver_error(error, VIR_ERR_XML_DETAIL, "(%s):%u: the text is not UTF-8",
+				    what, line_of(xml, wrong));
+
+	for (const char *at = xml; *at; at++)
+		if ((guchar)*at < ' ' && !is_blank(*at))
+			return driver_error(error, VIR_ERR_XML_DETAIL,
+					    "(%s):%u: the control character U+%04X is not allowed",
+					    what, line_of(xml, at), (guint)*at);
+	return TRUE;
 }
 
 /*
@@ -121,7 +134,7 @@ gboolean xml_limits_check(const char *xml, gsize length, const char *what, GErro
 {
 	XmlCounts counts;
 
-	if (!check_encoding(xml, length, what, error) || !check_declarations(xml, what, error))
+	if (!check_characters(xml, length, what, error) || !check_declarations(xml, what, error))
 		return FALSE;
 
 	xml_limits_count(xml, &counts);

@@ -59,7 +59,7 @@ void xml_limits_count(const char *xml, XmlCounts *counts);
  * @xml:  @length bytes, in which no byte is 0, and a NUL
  * @what: name of the kind of document, for messages
  *
- * Return: FALSE with VIR_ERR_XML_DETAIL for what is not UTF-8, with the line, or VIR_ERR_XML_ERROR
- * that has the number and the limit.
+ * Return: FALSE with VIR_ERR_XML_DETAIL for a text that is not UTF-8 or has control characters,
+ * with the line, or VIR_ERR_XML_ERROR that has the number and the limit.
  */
 gboolean xml_limits_check(const char *xml, gsize length, const char *what, GError **error);
