@@ -102,6 +102,13 @@ class Definitions(DaemonTest):
         virsh("define", STDIN, text=virsh("dumpxml", "test"))
         self.assertEqual(virsh("dumpxml", "--inactive", "test"), defined)
 
+    def test_a_domain_that_runs_has_all_of_its_memory_whatever_it_is_to_begin_with(self):
+        self.define(extra="<currentMemory unit='MiB'>8</currentMemory>")
+        self.run_tiny()
+        self.assertRegex(virsh("dominfo", "test"), r"Used memory: +16384 KiB")
+        self.assertIn(">16384</currentMemory>", virsh("dumpxml", "test"))
+        self.assertIn(">8192</currentMemory>", virsh("dumpxml", "--inactive", "test"))
+
     def test_validate_refuses_what_the_schema_does_not_know(self):
         wrong = self.xml().replace("<vcpu>1</vcpu>", "<vcpu>1</vcpu><vcpux/>")
         self.assert_refused("XML document failed to validate against schema", "define",

@@ -4,11 +4,12 @@
  *
  * Theory of operation
  *
- * libxml2 2.9, which Debian 12 and 13 have, compares each attribute of an element with each one before it, and looks for a
- * namespace through all that are declared: one element with 330,000 attributes keeps it busy for
- * minutes, inside one call that nothing can end. Newer versions use hash tables, but build a tree
- * of some fifty times the text's size as well. Feeding the parser by pieces would not help, since
- * an element's start is parsed in one piece. So the text is counted first, in one pass.
+ * libxml2 2.9, which Debian 12 and 13 have, compares each attribute of an element with each one
+ * before it, and looks for a namespace through all that are declared: one element with 330,000
+ * attributes keeps it busy for minutes, inside one call that nothing can end. Newer versions use
+ * hash tables, but build a tree of some fifty times the text's size as well. Feeding the parser by
+ * pieces would not help, since an element's start is parsed in one piece. So the text is counted
+ * first, in one pass.
  *
  * The pass does not parse, because whoever parses in another way than libxml2 can be misled: by a
  * comment that libxml2 gives up in the middle of, for one. It only knows that libxml2 begins an
