@@ -24,12 +24,13 @@ typedef struct {
 
 static void on_machine_event(const MachineEvent *event, void *opaque)
 {
+	static LogLimit touches;
 	Program *program = opaque;
 
 	/* Of an internal error the machine has said so itself. */
 	if (event->type == MACHINE_EVENT_HOST_TOUCH)
-		log_warning("memory",
-			    "paused: %s touched gpa %#" G_GINT64_MODIFIER
+		log_limited(&touches, "memory",
+			    "warning: paused: %s touched gpa %#" G_GINT64_MODIFIER
 			    "x, which policy guest-only does not convert (thread %d, vCPU %d)",
 			    conversion_cause_name(event->touch->cause), event->touch->gpa,
 			    (int)event->touch->thread_id, event->touch->vcpu);

@@ -48,6 +48,8 @@ struct Machine {
 	char *command_line;
 	GByteArray *acpi_tables;
 
+	LogLimit triple_faults;
+
 	RunState state;
 	MachineAction on_reboot;
 	gboolean keep_after_shutdown;
@@ -208,8 +210,11 @@ static void on_mmio(void *opaque, gboolean is_write, guint64 gpa, guint size, gu
 /* A PC's chipset answers a processor's shutdown cycle with a reset. */
 static void on_vcpu_shutdown(void *opaque, guint index)
 {
-	log_info("machine", "vCPU %u shut down (triple fault): reset", index);
-	on_guest_reset(opaque);
+	Machine *machine = opaque;
+
+	log_limited(&machine->triple_faults, "machine", "vCPU %u shut down (triple fault): reset",
+		    index);
+	on_guest_reset(machine);
 }
 
 static void on_vcpu_failed(void *opaque, guint index, const GError *error)
