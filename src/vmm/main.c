@@ -9,6 +9,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "vmm/isolation.h"
 #include "vmm/log.h"
 #include "vmm/machine/machine.h"
 #include "vmm/monitor/monitor.h"
@@ -120,6 +121,10 @@ int main(int argc, char **argv)
 
 	(void)argc;
 	log_take_over_glib();
+	if (!isolation_hide_process(&error)) {
+		log_error("isolation", "%s", error->message);
+		return EXIT_FAILURE;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	if (!options_parse(&options, argv, &error)) {
 		if (!error)
