@@ -111,6 +111,13 @@ static int run(Program *program, const Options *options, GError **error)
 	return program->is_stuck ? EXIT_FAILURE : status;
 }
 
+static void close_device(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 int main(int argc, char **argv)
 {
 	g_auto(Options) options = { .monitor_fd = -1 };
@@ -138,9 +145,9 @@ int main(int argc, char **argv)
 		log_error("start", "%s", error->message);
 		return EXIT_FAILURE;
 	}
-	/* They are the machine's from here on. */
-	options.machine.kvm_fd = -1;
-	options.machine.userfaultfd_device = -1;
+	/* With these one makes more of the kind; what there is to be is there. */
+	close_device(&options.machine.kvm_fd);
+	close_device(&options.machine.userfaultfd_device);
 
 	status = run(&program, &options, &error);
 	if (error)
