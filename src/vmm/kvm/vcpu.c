@@ -4,26 +4,24 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "vmm/kvm/kick.h"
 #include "vmm/kvm/kvm-uapi.h"
 #include "vmm/kvm/vcpu-state.h"
 
-/* Makes KVM_RUN return. Its handler does nothing: being interrupted is the effect. */
-#define KICK_SIGNAL SIGUSR1
-
 /* Why a gate is closed; several reasons may hold at once. */
 typedef enum {
-	GATE_PAUSE = 1 << 0,  /* the machine is paused */
-	GATE_HOLD = 1 << 1,   /* a page's content is in flight */
-	GATE_FAILED = 1 << 2, /* this vCPU cannot go on until it is reset */
-	GATE_STOP = 1 << 3,   /* the thread has to end */
-	GATE_RESET = 1 << 4,  /* registers are about to be set */
+	GATE_PAUSE = 1 << 0,	 /* the machine is paused */
+	GATE_HOLD = 1 << 1,	 /* a page's content is in flight */
+	GATE_FAILED = 1 << 2,	 /* this vCPU cannot go on until it is reset */
+	GATE_STOP = 1 << 3,	 /* the thread has to end */
+	GATE_RESET = 1 << 4,	 /* registers are about to be set */
+	GATE_ABANDONED = 1 << 5, /* memory is not what it was: never again */
 } GateReason;
 
 typedef struct {
@@ -54,19 +52,6 @@ struct VcpuSet {
 	guint count;
 	Vcpu vcpus[VCPU_MAX];
 };
-
-static void ignore_kick(int signal_number)
-{
-	(void)signal_number;
-}
-
-static void install_kick_handler(void)
-{
-	struct sigaction action = { .sa_handler = ignore_kick };
-
-	sigemptyset(&action.sa_mask);
-	sigaction(KICK_SIGNAL, &action, NULL);
-}
 
 static gboolean is_inside(const Vcpu *vcpu)
 {
@@ -315,7 +300,7 @@ VcpuSet *vcpu_set_new(KvmVm *vm, Memory *memory, const VcpuConfig *config, GErro
 
 	g_return_val_if_fail(config->count >= 1 && config->count <= VCPU_MAX, NULL);
 
-	install_kick_handler();
+	kick_install_handler();
 	set->vm = vm;
 	set->memory = memory;
 	set->handlers = config->handlers;
