@@ -11,6 +11,7 @@
 
 #include "vmm/kvm/vcpu.h"
 #include "vmm/memory/courier.h"
+#include "vmm/memory/fair-lock.h"
 #include "vmm/memory/mapping.h"
 #include "vmm/memory/memory.h"
 #include "vmm/memory/ram.h"
@@ -78,7 +79,7 @@ struct Memory {
 	gint64 next_tick_ns;	    /* or 0 */
 
 	/* Guarded by lock, with each block's bitmaps and the attributes that KVM keeps. */
-	GMutex lock;
+	FairLock lock;
 	MemoryStatistics statistics;
 	GArray *stalled; /* of PendingTouch: touches that the policy leaves waiting */
 	VcpuSet *vcpus;

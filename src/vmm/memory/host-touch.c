@@ -336,7 +336,7 @@ static gboolean is_hold_needed(Memory *memory)
 
 static void serve_touches(Memory *memory)
 {
-	g_mutex_lock(&memory->lock);
+	fair_lock_lock(&memory->lock);
 	if (is_hold_needed(memory)) {
 		hold_vcpus(memory);
 		serve_pending(memory);
@@ -344,7 +344,7 @@ static void serve_touches(Memory *memory)
 	} else {
 		serve_pending(memory);
 	}
-	g_mutex_unlock(&memory->lock);
+	fair_lock_unlock(&memory->lock);
 }
 
 /*
@@ -500,13 +500,13 @@ static int keep_time(Memory *memory)
 
 	if (!memory->reclaim_interval_ns)
 		return -1;
-	g_mutex_lock(&memory->lock);
+	fair_lock_lock(&memory->lock);
 	if (memory->next_tick_ns && now >= memory->next_tick_ns) {
 		reclaim_lent(memory);
 		memory->next_tick_ns = 0;
 	}
-	has_any = has_lent(memory);
-	g_mutex_unlock(&memory->lock);
+	has_any = !memory->has_failed && has_lent(memory);
+	fair_lock_unlock(&memory->lock);
 	if (!has_any) {
 		memory->next_tick_ns = 0;
 		return -1;
@@ -553,9 +553,9 @@ static gboolean carry_out_locked(Memory *memory, MemoryRequest *request, GError 
 
 static void carry_out(Memory *memory, MemoryRequest *request)
 {
-	g_mutex_lock(&memory->lock);
+	fair_lock_lock(&memory->lock);
 	request->result = carry_out_locked(memory, request, &request->error);
-	g_mutex_unlock(&memory->lock);
+	fair_lock_unlock(&memory->lock);
 }
 
 /* Carries out every request that is queued; returns FALSE when the thread has to end. */
@@ -584,9 +584,9 @@ gpointer engine_run_memory_thread(gpointer data)
 
 	while (serve_requests(memory)) {
 		wait_for_event(memory, keep_time(memory));
-		g_mutex_lock(&memory->lock);
+		fair_lock_lock(&memory->lock);
 		read_touches(memory);
-		g_mutex_unlock(&memory->lock);
+		fair_lock_unlock(&memory->lock);
 		if (memory->pending->len > 0)
 			serve_touches(memory);
 	}
