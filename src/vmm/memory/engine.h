@@ -117,7 +117,10 @@ void engine_mark_populated(Memory *memory, const RamRun *run, gboolean is_popula
 void engine_count(Memory *memory, ConversionDirection direction, ConversionCause cause, guint64 gpa,
 		  guint64 bytes, gint64 start_ns);
 
-/* Ends all conversion and tells the listener; @error is only lent. */
+/*
+ * Ends all conversion and tells the listener; @error is only lent. No vCPU runs again, and
+ * whoever waits for a touch goes on, on zeroes.
+ */
 void engine_fail(Memory *memory, const GError *error);
 
 /* Copies between guest RAM and @data; on the memory thread, or in an ordinary VM. */

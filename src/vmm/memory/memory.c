@@ -20,7 +20,7 @@
 G_STATIC_ASSERT(MEMORY_WINDOW_END - MEMORY_WINDOW_START >= COURIER_WINDOW_SIZE);
 G_STATIC_ASSERT(MEMORY_SEGMENTS_ALL == (1u << RAM_SEGMENTS) - 1);
 
-/* Lets every thread that waits for a touch go on, on zeroes; for the end and for failures. */
+/* Lets every thread that waits for a touch go on, on zeroes. */
 static void abandon_touches(Memory *memory)
 {
 	for (guint i = 0; i < memory->ram.n_blocks; i++) {
@@ -30,14 +30,26 @@ static void abandon_touches(Memory *memory)
 	}
 }
 
+/*
+ * The end of everything, from any thread. No vCPU may run on half-converted memory; when none
+ * can, whoever waits for a touch need not. To leave them waiting would be dear: a signal makes
+ * KVM's emulation touch again in a loop, at the cost of a processor and of an event each time.
+ */
+static void abandon(Memory *memory)
+{
+	if (memory->vcpus)
+		vcpu_set_abandon(memory->vcpus);
+	if (memory->is_protected)
+		abandon_touches(memory);
+}
+
 void engine_fail(Memory *memory, const GError *error)
 {
 	if (memory->has_failed)
 		return;
 	memory->has_failed = TRUE;
-	/* No vCPU may run on half-converted memory. */
-	if (memory->vcpus)
-		vcpu_set_request_pause(memory->vcpus);
+	abandon(memory);
+	g_array_set_size(memory->stalled, 0);
 	memory->listener->failed(memory->opaque, error);
 }
 
@@ -47,11 +59,7 @@ void engine_fail(Memory *memory, const GError *error)
  */
 static void on_courier_stuck(gpointer opaque)
 {
-	Memory *memory = opaque;
-
-	if (memory->vcpus)
-		vcpu_set_request_pause(memory->vcpus);
-	abandon_touches(memory);
+	abandon(opaque);
 }
 
 static gboolean init_userfault(Memory *memory, int device, GError **error)
