@@ -8,6 +8,9 @@
 
 static guint enabled_traces;
 
+/* Guards every LogLimit. Innermost: nothing is done under it. */
+static GMutex limit_lock;
+
 void log_set_traces(guint traces)
 {
 	enabled_traces = traces;
@@ -27,9 +30,8 @@ static void replace_control_characters(char *text)
 	}
 }
 
-static void write_line(const char *area, const char *level, const char *format, va_list arguments)
+static void write_text(const char *area, const char *level, char *message)
 {
-	g_autofree char *message = g_strdup_vprintf(format, arguments);
 	g_autofree char *line = NULL;
 	gssize written;
 
@@ -38,6 +40,13 @@ static void write_line(const char *area, const char *level, const char *format, 
 	/* Nobody is left to tell that the log cannot be written. */
 	written = write(STDERR_FILENO, line, strlen(line));
 	(void)written;
+}
+
+static void write_line(const char *area, const char *level, const char *format, va_list arguments)
+{
+	g_autofree char *message = g_strdup_vprintf(format, arguments);
+
+	write_text(area, level, message);
 }
 
 void log_error(const char *area, const char *format, ...)
@@ -74,6 +83,27 @@ void log_trace(const char *area, const char *format, ...)
 	va_start(arguments, format);
 	write_line(area, "", format, arguments);
 	va_end(arguments);
+}
+
+void log_limited(LogLimit *limit, const char *area, const char *format, ...)
+{
+	g_autofree char *message = NULL, *counted = NULL;
+	guint64 left_out = 0;
+	gboolean may_pass;
+	va_list arguments;
+
+	g_mutex_lock(&limit_lock);
+	may_pass = log_limit_pass(limit, g_get_monotonic_time(), &left_out);
+	g_mutex_unlock(&limit_lock);
+	if (!may_pass)
+		return;
+	va_start(arguments, format);
+	message = g_strdup_vprintf(format, arguments);
+	va_end(arguments);
+	if (left_out > 0)
+		counted = g_strdup_printf("%s (%" G_GUINT64_FORMAT " more like it left out)",
+					  message, left_out);
+	write_text(area, "", counted ? counted : message);
 }
 
 static void write_glib_line(const char *domain, GLogLevelFlags level, const char *message,

@@ -9,6 +9,8 @@
 
 #include <glib.h>
 
+#include "vmm/log-limit.h"
+
 typedef enum {
 	LOG_TRACE_MEMSLOT = 1 << 0,
 	LOG_TRACE_CONVERSION = 1 << 1,
@@ -22,6 +24,12 @@ void log_error(const char *area, const char *format, ...) G_GNUC_PRINTF(2, 3);
 void log_warning(const char *area, const char *format, ...) G_GNUC_PRINTF(2, 3);
 void log_info(const char *area, const char *format, ...) G_GNUC_PRINTF(2, 3);
 void log_trace(const char *area, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/*
+ * log_limited - a line that a guest or a client can cause as often as it likes
+ * @limit: of this place in the code, static; what it leaves out is counted
+ */
+void log_limited(LogLimit *limit, const char *area, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
 /* Sends what GLib itself logs through the same door. */
 void log_take_over_glib(void);

@@ -9,6 +9,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "vmm/isolation.h"
 #include "vmm/log.h"
 #include "vmm/machine/machine.h"
 #include "vmm/monitor/monitor.h"
@@ -24,12 +25,13 @@ typedef struct {
 
 static void on_machine_event(const MachineEvent *event, void *opaque)
 {
+	static LogLimit touches;
 	Program *program = opaque;
 
 	/* Of an internal error the machine has said so itself. */
 	if (event->type == MACHINE_EVENT_HOST_TOUCH)
-		log_warning("memory",
-			    "paused: %s touched gpa %#" G_GINT64_MODIFIER
+		log_limited(&touches, "memory",
+			    "warning: paused: %s touched gpa %#" G_GINT64_MODIFIER
 			    "x, which policy guest-only does not convert (thread %d, vCPU %d)",
 			    conversion_cause_name(event->touch->cause), event->touch->gpa,
 			    (int)event->touch->thread_id, event->touch->vcpu);
@@ -109,6 +111,13 @@ static int run(Program *program, const Options *options, GError **error)
 	return program->is_stuck ? EXIT_FAILURE : status;
 }
 
+static void close_device(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 int main(int argc, char **argv)
 {
 	g_auto(Options) options = { .monitor_fd = -1 };
@@ -119,6 +128,10 @@ int main(int argc, char **argv)
 
 	(void)argc;
 	log_take_over_glib();
+	if (!isolation_hide_process(&error)) {
+		log_error("isolation", "%s", error->message);
+		return EXIT_FAILURE;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	if (!options_parse(&options, argv, &error)) {
 		if (!error)
@@ -132,9 +145,9 @@ int main(int argc, char **argv)
 		log_error("start", "%s", error->message);
 		return EXIT_FAILURE;
 	}
-	/* They are the machine's from here on. */
-	options.machine.kvm_fd = -1;
-	options.machine.userfaultfd_device = -1;
+	/* With these one makes more of the kind; what there is to be is there. */
+	close_device(&options.machine.kvm_fd);
+	close_device(&options.machine.userfaultfd_device);
 
 	status = run(&program, &options, &error);
 	if (error)

@@ -331,7 +331,8 @@ static gboolean open_devices(Options *options, const RawOptions *raw, GError **e
 		return FALSE;
 	if (ioctl(machine->kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
 		return option_wrong_fd(error, "kvm-fd", machine->kvm_fd, "/dev/kvm");
-	if (machine->vm_type == KVM_VM_ORDINARY)
+	/* One that is not needed is taken too, or it would stay open. */
+	if (machine->vm_type == KVM_VM_ORDINARY && raw->userfaultfd_fd < 0)
 		return TRUE;
 	return option_open_device("userfaultfd-fd", raw->userfaultfd_fd, "/dev/userfaultfd", FALSE,
 				  &machine->userfaultfd_device, error);

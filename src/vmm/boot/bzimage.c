@@ -93,7 +93,7 @@ static gboolean find_payload(guint64 file_size, BzImage *image, GError **error)
 {
 	const struct setup_header *header = &image->header;
 	guint64 sectors = header->setup_sects ? header->setup_sects : DEFAULT_SECTS;
-	guint64 stated = (guint64)header->syssize * PARAGRAPH_SIZE;
+	guint64 stated = (guint64)header->syssize * PARAGRAPH_SIZE, present;
 
 	image->payload_offset = (sectors + 1) * SECTOR;
 	if (file_size <= image->payload_offset)
@@ -102,12 +102,14 @@ static gboolean find_payload(guint64 file_size, BzImage *image, GError **error)
 			      " bytes, of which the first %" G_GUINT64_FORMAT
 			      " are setup code (setup_sects, at 0x1f1)",
 			      file_size, image->payload_offset);
-	if (stated > file_size - image->payload_offset)
+	present = file_size - image->payload_offset;
+	/* It counts paragraphs, the last of which may be short. */
+	if (stated > present && stated - present >= PARAGRAPH_SIZE)
 		return refuse(error,
 			      "is truncated: %" G_GUINT64_FORMAT " bytes, with %" G_GUINT64_FORMAT
 			      " (syssize, at 0x1f4) wanted behind the first %" G_GUINT64_FORMAT,
 			      file_size, stated, image->payload_offset);
-	image->payload_size = stated;
+	image->payload_size = MIN(stated, present);
 	if (image->payload_size <= BZIMAGE_ENTRY_64)
 		return refuse(error,
 			      "has %" G_GUINT64_FORMAT " bytes of code (syssize, at 0x1f4): its "

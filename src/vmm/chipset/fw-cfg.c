@@ -62,8 +62,8 @@ struct FwCfg {
 	/* What is read of the selected item's file. */
 	guint8 *piece;
 	guint32 piece_offset;
-	guint32 piece_size;  /* 0: nothing */
-	gboolean has_warned; /* since the reset: a guest could fill the log otherwise */
+	guint32 piece_size; /* 0: nothing */
+	LogLimit warnings;
 };
 
 static void item_free(gpointer data)
@@ -132,12 +132,10 @@ static void select_item(FwCfg *fw, guint16 key)
 
 static void warn(FwCfg *fw, guint64 offset, const char *reason)
 {
-	if (!fw->has_warned)
-		log_warning("fw_cfg",
-			    "a file cannot be read at %" G_GUINT64_FORMAT
-			    ": the guest gets zeroes (%s)",
-			    offset, reason);
-	fw->has_warned = TRUE;
+	log_limited(&fw->warnings, "fw_cfg",
+		    "warning: a file cannot be read at %" G_GUINT64_FORMAT
+		    ": the guest gets zeroes (%s)",
+		    offset, reason);
 }
 
 /* Fills the buffer with what follows in the selected item's file. */
@@ -448,5 +446,4 @@ void fw_cfg_reset(FwCfg *fw)
 {
 	select_item(fw, FW_CFG_SIGNATURE);
 	fw->dma_high = 0;
-	fw->has_warned = FALSE;
 }

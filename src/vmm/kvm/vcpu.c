@@ -4,26 +4,24 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "vmm/kvm/kick.h"
 #include "vmm/kvm/kvm-uapi.h"
 #include "vmm/kvm/vcpu-state.h"
 
-/* Makes KVM_RUN return. Its handler does nothing: being interrupted is the effect. */
-#define KICK_SIGNAL SIGUSR1
-
 /* Why a gate is closed; several reasons may hold at once. */
 typedef enum {
-	GATE_PAUSE = 1 << 0,  /* the machine is paused */
-	GATE_HOLD = 1 << 1,   /* a page's content is in flight */
-	GATE_FAILED = 1 << 2, /* this vCPU cannot go on until it is reset */
-	GATE_STOP = 1 << 3,   /* the thread has to end */
-	GATE_RESET = 1 << 4,  /* registers are about to be set */
+	GATE_PAUSE = 1 << 0,	 /* the machine is paused */
+	GATE_HOLD = 1 << 1,	 /* a page's content is in flight */
+	GATE_FAILED = 1 << 2,	 /* this vCPU cannot go on until it is reset */
+	GATE_STOP = 1 << 3,	 /* the thread has to end */
+	GATE_RESET = 1 << 4,	 /* registers are about to be set */
+	GATE_ABANDONED = 1 << 5, /* memory is not what it was: never again */
 } GateReason;
 
 typedef struct {
@@ -39,8 +37,11 @@ typedef struct {
 	GMutex lock; /* guards what follows; the innermost lock, never held over a call out */
 	GCond opened;
 	GCond left;
-	guint closed;  /* GateReason bits */
-	guint64 entry; /* odd: inside KVM_RUN; see vcpu_set_entry() */
+	guint closed;	/* GateReason bits */
+	guint64 entry;	/* odd: inside KVM_RUN; see vcpu_set_entry() */
+	guint64 resets; /* that have begun */
+	guint64 resets_at_exit;
+	gboolean is_converting; /* in a slice of a conversion of the guest's */
 	gboolean stalled;
 	int wake_fd; /* while GATE_HOLD is set */
 } Vcpu;
@@ -55,19 +56,6 @@ struct VcpuSet {
 	Vcpu vcpus[VCPU_MAX];
 };
 
-static void ignore_kick(int signal_number)
-{
-	(void)signal_number;
-}
-
-static void install_kick_handler(void)
-{
-	struct sigaction action = { .sa_handler = ignore_kick };
-
-	sigemptyset(&action.sa_mask);
-	sigaction(KICK_SIGNAL, &action, NULL);
-}
-
 static gboolean is_inside(const Vcpu *vcpu)
 {
 	return vcpu->entry % 2 == 1;
@@ -75,7 +63,8 @@ static gboolean is_inside(const Vcpu *vcpu)
 
 /*
  * Closes a gate and, where its vCPU is inside KVM_RUN, makes it leave. A stalled vCPU cannot
- * leave, and a signal would only make it retry its access in a loop.
+ * leave, and a signal would only make it retry its access in a loop; but for the end, when
+ * nothing keeps it for long.
  */
 static void close_gate(Vcpu *vcpu, GateReason reason, int wake_fd)
 {
@@ -83,7 +72,11 @@ static void close_gate(Vcpu *vcpu, GateReason reason, int wake_fd)
 	vcpu->closed |= reason;
 	if (reason == GATE_HOLD)
 		vcpu->wake_fd = wake_fd;
-	if (reason == GATE_STOP)
+	if (reason == GATE_RESET)
+		vcpu->resets++;
+	if (reason == GATE_ABANDONED)
+		vcpu->stalled = FALSE;
+	if (reason & (GATE_STOP | GATE_RESET | GATE_ABANDONED))
 		g_cond_broadcast(&vcpu->opened);
 	if (is_inside(vcpu) && (!vcpu->stalled || reason == GATE_STOP)) {
 		/* Catches a thread that is about to enter; the signal catches one that is in. */
@@ -119,7 +112,7 @@ static gboolean pass_gate(Vcpu *vcpu)
 	return go_on;
 }
 
-/* Return: FALSE where a reset is about to come, so that nothing of this exit matters. */
+/* Return: FALSE where a reset or the end is about to come, so that this exit does not matter. */
 static gboolean leave_gate(Vcpu *vcpu)
 {
 	gboolean matters;
@@ -130,7 +123,8 @@ static gboolean leave_gate(Vcpu *vcpu)
 		g_cond_broadcast(&vcpu->left);
 	if (vcpu->closed & GATE_HOLD)
 		eventfd_write(vcpu->wake_fd, 1);
-	matters = !(vcpu->closed & GATE_RESET);
+	vcpu->resets_at_exit = vcpu->resets;
+	matters = !(vcpu->closed & (GATE_RESET | GATE_ABANDONED));
 	g_mutex_unlock(&vcpu->lock);
 	return matters;
 }
@@ -170,18 +164,62 @@ static void fail_exit(Vcpu *vcpu)
 	fail(vcpu, error);
 }
 
+/*
+ * A conversion of the guest's is carried out in slices, between which its vCPU is as if it were
+ * about to enter KVM_RUN: it waits where its gate is closed for a pause. For a hold it need not,
+ * since each slice waits for the memory engine's lock.
+ *
+ * Return: FALSE where nothing of it matters any more.
+ */
+static gboolean begin_slice(Vcpu *vcpu)
+{
+	const guint ends = GATE_STOP | GATE_ABANDONED;
+	gboolean go_on;
+
+	g_mutex_lock(&vcpu->lock);
+	while (vcpu->closed & GATE_PAUSE && !(vcpu->closed & ends) &&
+	       vcpu->resets == vcpu->resets_at_exit)
+		g_cond_wait(&vcpu->opened, &vcpu->lock);
+	go_on = !(vcpu->closed & ends) && vcpu->resets == vcpu->resets_at_exit;
+	vcpu->is_converting = go_on;
+	g_mutex_unlock(&vcpu->lock);
+	return go_on;
+}
+
+static void end_slice(Vcpu *vcpu)
+{
+	g_mutex_lock(&vcpu->lock);
+	vcpu->is_converting = FALSE;
+	g_cond_broadcast(&vcpu->left);
+	g_mutex_unlock(&vcpu->lock);
+}
+
+static void map_gpa_range(Vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	Memory *memory = vcpu->set->memory;
+	MapGpaRange range;
+
+	memory_map_gpa_range_begin(memory, run->hypercall.args[0], run->hypercall.args[1],
+				   run->hypercall.args[2], &range);
+	while (!range.is_done) {
+		if (!begin_slice(vcpu))
+			return;
+		memory_map_gpa_range_slice(memory, &range);
+		end_slice(vcpu);
+	}
+	run->hypercall.ret = (guint64)range.result;
+}
+
 static void handle_hypercall(Vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
 	/* No other hypercall was asked to be handed over. */
-	if (run->hypercall.nr == KVM_HC_MAP_GPA_RANGE) {
-		run->hypercall.ret = (guint64)memory_map_gpa_range(
-			vcpu->set->memory, run->hypercall.args[0], run->hypercall.args[1],
-			run->hypercall.args[2]);
-	} else {
+	if (run->hypercall.nr == KVM_HC_MAP_GPA_RANGE)
+		map_gpa_range(vcpu);
+	else
 		run->hypercall.ret = (guint64)-KVM_ENOSYS;
-	}
 }
 
 static void handle_exit(Vcpu *vcpu)
@@ -315,7 +353,7 @@ VcpuSet *vcpu_set_new(KvmVm *vm, Memory *memory, const VcpuConfig *config, GErro
 
 	g_return_val_if_fail(config->count >= 1 && config->count <= VCPU_MAX, NULL);
 
-	install_kick_handler();
+	kick_install_handler();
 	set->vm = vm;
 	set->memory = memory;
 	set->handlers = config->handlers;
@@ -443,10 +481,17 @@ void vcpu_set_pause(VcpuSet *set)
 		Vcpu *vcpu = &set->vcpus[i];
 
 		g_mutex_lock(&vcpu->lock);
-		while (is_inside(vcpu) && !vcpu->stalled)
+		while ((is_inside(vcpu) && !vcpu->stalled) || vcpu->is_converting)
 			g_cond_wait(&vcpu->left, &vcpu->lock);
 		g_mutex_unlock(&vcpu->lock);
 	}
+	memory_settle(set->memory);
+}
+
+void vcpu_set_abandon(VcpuSet *set)
+{
+	for (guint i = 0; i < set->count; i++)
+		close_gate(&set->vcpus[i], GATE_ABANDONED, -1);
 }
 
 void vcpu_set_hold(VcpuSet *set, int wake_fd)

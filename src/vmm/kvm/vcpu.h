@@ -93,7 +93,10 @@ void vcpu_set_resume(VcpuSet *set);
 
 /*
  * vcpu_set_pause - close every gate and wait until each vCPU is outside KVM_RUN or blocked
- * on a host touch (which it then finishes, and leaves).
+ * on a host touch (which it then finishes, and leaves)
+ *
+ * What a vCPU's hypercall still has to convert waits for vcpu_set_resume(); a reset forgets it.
+ * The memory engine's courier has come back from a trip that was under way.
  *
  * Not from a vCPU's own thread. Idempotent.
  */
@@ -110,6 +113,14 @@ void vcpu_set_request_pause(VcpuSet *set);
  */
 void vcpu_set_hold(VcpuSet *set, int wake_fd);
 void vcpu_set_release(VcpuSet *set);
+
+/*
+ * vcpu_set_abandon - close the gates for good: no vCPU enters the guest again, and nothing that
+ * makes one leave matters
+ *
+ * Those are kicked too that were marked as stalled: what they wait for is to come right after.
+ */
+void vcpu_set_abandon(VcpuSet *set);
 
 /*
  * vcpu_set_entry - a count that is odd while a vCPU is inside KVM_RUN and grows by one each

@@ -20,7 +20,7 @@
 #define TSC_TOLERANCE_PPM 250
 
 struct KvmVm {
-	int kvm_fd; /* the caller's */
+	int kvm_fd; /* the caller's; -1 when all is made */
 	int fd;
 	KvmVmType type;
 	guint n_memslots; /* slot numbers 0 to n_memslots - 1 are somebody's */
@@ -153,6 +153,11 @@ void kvm_vm_free(KvmVm *vm)
 	if (vm->fd >= 0)
 		close(vm->fd);
 	g_free(vm);
+}
+
+void kvm_vm_end_setup(KvmVm *vm)
+{
+	vm->kvm_fd = -1;
 }
 
 int kvm_vm_fd(const KvmVm *vm)

@@ -45,7 +45,7 @@ typedef enum {
 
 /*
  * kvm_vm_new - create a virtual machine
- * @kvm_fd: an open /dev/kvm; stays the caller's
+ * @kvm_fd: an open /dev/kvm; stays the caller's, and open until kvm_vm_end_setup()
  * @type:   what KVM_CREATE_VM is asked for
  *
  * For KVM_VM_SW_PROTECTED the capabilities that the memory engine needs
@@ -58,6 +58,9 @@ typedef enum {
 KvmVm *kvm_vm_new(int kvm_fd, KvmVmType type, GError **error);
 void kvm_vm_free(KvmVm *vm);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KvmVm, kvm_vm_free)
+
+/* Every vCPU is made: /dev/kvm may be closed, and kvm_vm_kvm_fd() is -1. */
+void kvm_vm_end_setup(KvmVm *vm);
 
 int kvm_vm_fd(const KvmVm *vm);
 int kvm_vm_kvm_fd(const KvmVm *vm);

@@ -23,8 +23,8 @@ typedef struct {
 	Firmware *firmware;
 	PflashFile *file;
 	Pflash *pflash;
-	guint rom;	     /* memory_show_rom()'s */
-	gboolean has_warned; /* of a store that failed, since the last that did not */
+	guint rom; /* memory_show_rom()'s */
+	LogLimit warnings;
 } Unit;
 
 struct Firmware {
@@ -85,16 +85,14 @@ static void set_readable(void *opaque, gboolean is_array)
 	(void)memory_show_rom(unit->firmware->memory, unit->rom, is_array, NULL);
 }
 
-/* One warning for all stores that fail in a row: a guest could fill the log otherwise. */
 static gboolean store(void *opaque, guint64 offset, gsize size)
 {
 	Unit *unit = opaque;
 	g_autoptr(GError) error = NULL;
 	gboolean is_stored = pflash_file_store(unit->file, offset, size, &error);
 
-	if (!is_stored && !unit->has_warned)
-		log_warning("pflash", "%s", error->message);
-	unit->has_warned = !is_stored;
+	if (!is_stored)
+		log_limited(&unit->warnings, "pflash", "warning: %s", error->message);
 	return is_stored;
 }
 

@@ -4,7 +4,6 @@
 
 #include <gio/gio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "vmm/boot/boot.h"
 #include "vmm/boot/layout.h"
@@ -26,8 +25,6 @@ struct Machine {
 	GMainContext *context;
 	RequestQueue *requests;
 
-	int kvm_fd;
-	int userfaultfd_device;
 	KvmVm *vm;
 	Memory *memory;
 	VcpuSet *vcpus;
@@ -47,6 +44,8 @@ struct Machine {
 	BootConfig boot;
 	char *command_line;
 	GByteArray *acpi_tables;
+
+	LogLimit triple_faults;
 
 	RunState state;
 	MachineAction on_reboot;
@@ -208,8 +207,11 @@ static void on_mmio(void *opaque, gboolean is_write, guint64 gpa, guint size, gu
 /* A PC's chipset answers a processor's shutdown cycle with a reset. */
 static void on_vcpu_shutdown(void *opaque, guint index)
 {
-	log_info("machine", "vCPU %u shut down (triple fault): reset", index);
-	on_guest_reset(opaque);
+	Machine *machine = opaque;
+
+	log_limited(&machine->triple_faults, "machine", "vCPU %u shut down (triple fault): reset",
+		    index);
+	on_guest_reset(machine);
 }
 
 static void on_vcpu_failed(void *opaque, guint index, const GError *error)
@@ -575,8 +577,6 @@ Machine *machine_new(const MachineConfig *config, MachineListener listener, void
 	machine->opaque = opaque;
 	machine->context = g_main_context_ref_thread_default();
 	machine->requests = request_queue_new(machine->context, serve_requests, machine);
-	machine->kvm_fd = -1;
-	machine->userfaultfd_device = -1;
 	g_mutex_init(&machine->device_lock);
 	machine->on_reboot = config->on_reboot;
 	machine->keep_after_shutdown = config->keep_after_shutdown;
@@ -604,8 +604,7 @@ Machine *machine_new(const MachineConfig *config, MachineListener listener, void
 	};
 	if (!boot(machine, error))
 		return NULL;
-	machine->kvm_fd = config->kvm_fd;
-	machine->userfaultfd_device = config->userfaultfd_device;
+	kvm_vm_end_setup(machine->vm);
 	return g_steal_pointer(&machine);
 }
 
@@ -643,10 +642,6 @@ void machine_free(Machine *machine)
 	g_clear_pointer(&machine->vm, kvm_vm_free);
 	g_clear_pointer(&machine->acpi_tables, g_byte_array_unref);
 	g_free(machine->command_line);
-	if (machine->userfaultfd_device >= 0)
-		close(machine->userfaultfd_device);
-	if (machine->kvm_fd >= 0)
-		close(machine->kvm_fd);
 	g_mutex_clear(&machine->device_lock);
 	request_queue_free(machine->requests);
 	g_main_context_unref(machine->context);

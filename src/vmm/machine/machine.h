@@ -95,8 +95,8 @@ typedef struct {
 	MemoryPolicy policy;
 	guint64 memory_size;	/* bytes */
 	guint vcpus;		/* 1 to VCPU_MAX */
-	int kvm_fd;		/* open; the machine takes it over on success */
-	int userfaultfd_device; /* open /dev/userfaultfd or -1; taken over on success */
+	int kvm_fd;		/* open /dev/kvm; only lent to machine_new() */
+	int userfaultfd_device; /* open /dev/userfaultfd or -1; the same */
 
 	/*
 	 * Files, each -1 where absent. They stay the caller's. Firmware is read once; so are

@@ -9,6 +9,9 @@
  * after: from the moment that the attribute has changed no new access can reach it. The new
  * side reads as zeroes, since a page has backing on one side only.
  *
+ * A hypercall may name all of RAM. It is carried out in slices, and the lock, which is fair, is
+ * let go between them: so nobody who wants it waits for more than a slice of each vCPU.
+ *
  * The other vCPUs go on meanwhile. An access of theirs to the same pages hits one side or
  * the other, as when a guest changes a page table that another processor uses.
  */
@@ -20,6 +23,9 @@
 #include "vmm/kvm/kvm-uapi.h"
 #include "vmm/log.h"
 #include "vmm/memory/engine.h"
+
+/* A part of guest addresses, aligned to it: a few hundred microseconds of work. */
+#define SLICE_SIZE (2ull << 20)
 
 gint64 engine_now_ns(void)
 {
@@ -148,21 +154,17 @@ static gboolean convert(Memory *memory, guint64 gpa, guint64 size, gboolean to_p
 }
 
 /* Where the guest may change attributes: RAM and what lies below it, but for the courier. */
-static guint64 guest_address_limit(Memory *memory)
+static guint64 guest_address_limit(const Memory *memory)
 {
 	return memory->ram.high_end;
 }
 
-gint64 memory_map_gpa_range(Memory *memory, guint64 gpa, guint64 pages, guint64 attributes)
+/* Return: 0, or the KVM error code for arguments that cannot be. */
+static gint64 check_range(const Memory *memory, guint64 gpa, guint64 pages, guint64 attributes)
 {
-	gint64 start_ns = engine_now_ns();
 	const guint64 known_attributes = KVM_MAP_GPA_RANGE_ENC_STAT(1) | 0xf;
-	gboolean to_private = (attributes & KVM_MAP_GPA_RANGE_ENC_STAT(1)) != 0;
 	guint64 limit = guest_address_limit(memory);
 	guint64 end;
-	g_autoptr(GError) error = NULL;
-	guint64 changed = 0;
-	gboolean converted;
 
 	if (!memory->is_protected)
 		return -KVM_ENOSYS;
@@ -172,17 +174,46 @@ gint64 memory_map_gpa_range(Memory *memory, guint64 gpa, guint64 pages, guint64 
 	end = gpa + (pages << PAGE_SHIFT);
 	if (gpa < MEMORY_WINDOW_END && end > MEMORY_WINDOW_START)
 		return -KVM_EINVAL;
+	return 0;
+}
 
-	g_mutex_lock(&memory->lock);
+void memory_map_gpa_range_begin(const Memory *memory, guint64 gpa, guint64 pages,
+				guint64 attributes, MapGpaRange *range)
+{
+	gint64 result = check_range(memory, gpa, pages, attributes);
+
+	*range = (MapGpaRange){
+		.gpa = gpa,
+		.size = result == 0 ? pages << PAGE_SHIFT : 0,
+		.to_private = (attributes & KVM_MAP_GPA_RANGE_ENC_STAT(1)) != 0,
+		.first_gpa = gpa,
+		.start_ns = engine_now_ns(),
+		.is_done = result != 0,
+		.result = result,
+	};
+}
+
+void memory_map_gpa_range_slice(Memory *memory, MapGpaRange *range)
+{
+	guint64 size = MIN(range->size, SLICE_SIZE - range->gpa % SLICE_SIZE);
+	g_autoptr(GError) error = NULL;
+	gboolean converted;
+
+	fair_lock_lock(&memory->lock);
 	converted = !memory->has_failed &&
-		    convert(memory, gpa, pages << PAGE_SHIFT, to_private, &changed, &error);
-	if (converted)
-		engine_count(memory, to_private ? CONVERSION_TO_PRIVATE : CONVERSION_TO_SHARED,
-			     CONVERSION_GUEST_HYPERCALL, gpa, changed, start_ns);
-	else if (error)
+		    convert(memory, range->gpa, size, range->to_private, &range->changed, &error);
+	if (error)
 		engine_fail(memory, error);
-	g_mutex_unlock(&memory->lock);
-	return converted ? 0 : -KVM_EFAULT;
+	range->gpa += size;
+	range->size -= size;
+	range->is_done = !converted || range->size == 0;
+	range->result = converted ? 0 : -KVM_EFAULT;
+	if (converted && range->is_done)
+		engine_count(memory,
+			     range->to_private ? CONVERSION_TO_PRIVATE : CONVERSION_TO_SHARED,
+			     CONVERSION_GUEST_HYPERCALL, range->first_gpa, range->changed,
+			     range->start_ns);
+	fair_lock_unlock(&memory->lock);
 }
 
 /* The guest said private where nothing is: shared makes it MMIO, or a read-only memslot. */
@@ -209,7 +240,7 @@ gboolean memory_fault(Memory *memory, guint64 gpa, guint64 size, guint64 flags, 
 	gboolean can_retry = FALSE;
 	RamRun run;
 
-	g_mutex_lock(&memory->lock);
+	fair_lock_lock(&memory->lock);
 	if (memory->is_protected && ram_find(&memory->ram, page, GUEST_PAGE_SIZE, &run))
 		can_retry = TRUE;
 	else if (memory->is_protected && was_private)
@@ -220,6 +251,6 @@ gboolean memory_fault(Memory *memory, guint64 gpa, guint64 size, guint64 flags, 
 			    "x (size %#" G_GINT64_MODIFIER "x, flags %#" G_GINT64_MODIFIER
 			    "x) has no remedy",
 			    gpa, size, flags);
-	g_mutex_unlock(&memory->lock);
+	fair_lock_unlock(&memory->lock);
 	return can_retry;
 }

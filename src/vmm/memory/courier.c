@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "vmm/kvm/cpuid.h"
+#include "vmm/kvm/kick.h"
 #include "vmm/kvm/kvm-uapi.h"
 #include "vmm/kvm/vcpu-state.h"
 
@@ -22,17 +23,21 @@
 #define TABLES_SIZE    (STAGING_OFFSET + COURIER_STAGING_SIZE)
 #define CODE_OFFSET    TABLES_SIZE
 #define CODE_SIZE      0x1000ull
+#define PAGE_SIZE      0x1000ull
 
 G_STATIC_ASSERT(CODE_OFFSET + CODE_SIZE == COURIER_WINDOW_SIZE);
 
 /* One PML4 entry's reach, which one-to-one page tables of two pages cover. */
-#define REACH_SHIFT		 39
+#define REACH_SHIFT  39
 
-#define PTE_PRESENT		 (1ull << 0)
-#define PTE_WRITE		 (1ull << 1)
-#define PTE_ACCESSED		 (1ull << 5)
-#define PTE_DIRTY		 (1ull << 6)
-#define PTE_LARGE		 (1ull << 7)
+#define PTE_PRESENT  (1ull << 0)
+#define PTE_WRITE    (1ull << 1)
+#define PTE_ACCESSED (1ull << 5)
+#define PTE_DIRTY    (1ull << 6)
+#define PTE_LARGE    (1ull << 7)
+
+/* What it says of the tables' caching does not matter; that it changes does. */
+#define CR3_WRITE_THROUGH	 (1ull << 3)
 
 #define APIC_BASE_ENABLE	 (1ull << 11)
 
@@ -44,11 +49,31 @@ G_STATIC_ASSERT(CODE_OFFSET + CODE_SIZE == COURIER_WINDOW_SIZE);
 
 #define SYNCED_REGISTERS (KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS)
 
-/* Far beyond what a trip takes on the slowest of hosts. */
-#define STUCK_AFTER_SECONDS 10
+/* Processor time after which an attempt is interrupted, and looked at. */
+#define ATTEMPT_NS 1000000
+
+/* How many attempts of a trip may bring less than a page. */
+#define USELESS_ATTEMPTS_MAX 25
+
+/*
+ * What one attempt never takes: to be found asleep this many times, a second apart, or so much
+ * processor time after the first look, though the deadline has kicked it long before.
+ */
+#define ASLEEP_MAX    3
+#define STUCK_CPU_NS  250000000
+
+#define NS_PER_SECOND G_GINT64_CONSTANT(1000000000)
+
+/* glibc has it by this name since 2.38 only. */
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
 
 /* rep movsb; out %al, %dx */
 static const guint8 copy_loop[] = { 0xf3, 0xa4, 0xee };
+
+#define LOOP_COPY 0 /* offsets of its instructions */
+#define LOOP_OUT  2
 
 struct Courier {
 	KvmVm *vm;
@@ -61,13 +86,31 @@ struct Courier {
 	guint64 trips;
 	guint64 bytes;
 
+	/* The memory thread's timers: one of its processor time, one of time. */
+	pid_t thread_id; /* 0 before the first trip */
+	pthread_t thread;
+	clockid_t cpu_clock;
+	timer_t deadline;
 	timer_t watchdog;
+	gboolean has_deadline;
 	gboolean has_watchdog;
 	CourierStuck stuck;
 	gpointer opaque;
-	pthread_t thread; /* that makes the trip */
-	gint is_stuck;	  /* atomic */
+
+	GMutex lock; /* guards what the watchdog needs to know of the attempt under way */
+	gboolean is_inside;
+	guint looks;		/* at the attempt under way */
+	guint asleep;		/* how many of them, without one between, found it asleep */
+	gint64 cpu_at_first_ns; /* processor time at the first of them */
+	gboolean is_stuck;
 };
+
+/* What is left to be copied. */
+typedef struct {
+	guint64 destination;
+	guint64 source;
+	guint64 size;
+} Load;
 
 static gboolean set_errno_error(GError **error, const char *what)
 {
@@ -75,33 +118,106 @@ static gboolean set_errno_error(GError **error, const char *what)
 	return FALSE;
 }
 
+static gint64 cpu_now_ns(const Courier *courier)
+{
+	struct timespec now;
+
+	clock_gettime(courier->cpu_clock, &now);
+	return now.tv_sec * NS_PER_SECOND + now.tv_nsec;
+}
+
+/*
+ * Whether the memory thread sleeps, rather than waits for a processor. The third field of
+ * /proc/PID/stat, proc(5), follows a name that may hold anything.
+ */
+static gboolean is_thread_asleep(const Courier *courier)
+{
+	g_autofree char *path = g_strdup_printf("/proc/self/task/%d/stat", (int)courier->thread_id);
+	g_autofree char *stat = NULL;
+	const char *end_of_name;
+
+	if (!g_file_get_contents(path, &stat, NULL, NULL))
+		return TRUE;
+	end_of_name = strrchr(stat, ')');
+	return !end_of_name || strncmp(end_of_name, ") R", 3) != 0;
+}
+
+/*
+ * Whether the attempt under way sleeps, with nobody to wake it, or uses the processor and does
+ * not come back for the kick that the deadline was. One that only waits for a processor is let
+ * be. With the lock held.
+ */
+static gboolean is_attempt_stuck(Courier *courier)
+{
+	if (!courier->is_inside)
+		return FALSE;
+	if (courier->looks++ == 0)
+		courier->cpu_at_first_ns = cpu_now_ns(courier);
+	courier->asleep = is_thread_asleep(courier) ? courier->asleep + 1 : 0;
+	return courier->asleep >= ASLEEP_MAX ||
+	       cpu_now_ns(courier) - courier->cpu_at_first_ns > STUCK_CPU_NS;
+}
+
+/* Once a second while a trip is under way, on a thread of its own. */
 static void on_watchdog(union sigval value)
 {
 	Courier *courier = value.sival_ptr;
+	gboolean is_new = FALSE;
 
-	g_atomic_int_set(&courier->is_stuck, TRUE);
+	g_mutex_lock(&courier->lock);
+	if (!courier->is_stuck && is_attempt_stuck(courier))
+		is_new = courier->is_stuck = TRUE;
+	g_mutex_unlock(&courier->lock);
+	if (!is_new)
+		return;
 	courier->stuck(courier->opaque);
 	courier->run->immediate_exit = 1;
-	pthread_kill(courier->thread, SIGUSR1);
+	pthread_kill(courier->thread, KICK_SIGNAL);
 }
 
-static gboolean create_watchdog(Courier *courier, GError **error)
+/* On the memory thread, whose processor time a clock of its own counts. */
+static gboolean create_timers(Courier *courier, GError **error)
 {
-	struct sigevent event = {
+	struct sigevent kick = {
+		.sigev_notify = SIGEV_THREAD_ID,
+		.sigev_signo = KICK_SIGNAL,
+	};
+	struct sigevent call = {
 		.sigev_notify = SIGEV_THREAD,
 		.sigev_notify_function = on_watchdog,
 		.sigev_value.sival_ptr = courier,
 	};
 
-	if (timer_create(CLOCK_MONOTONIC, &event, &courier->watchdog) < 0)
-		return set_errno_error(error, "timer_create");
+	courier->thread = pthread_self();
+	kick.sigev_notify_thread_id = gettid();
+	if (pthread_getcpuclockid(courier->thread, &courier->cpu_clock) != 0 ||
+	    timer_create(CLOCK_THREAD_CPUTIME_ID, &kick, &courier->deadline) < 0)
+		return set_errno_error(error, "timer_create(CLOCK_THREAD_CPUTIME_ID)");
+	courier->has_deadline = TRUE;
+	if (timer_create(CLOCK_MONOTONIC, &call, &courier->watchdog) < 0)
+		return set_errno_error(error, "timer_create(CLOCK_MONOTONIC)");
 	courier->has_watchdog = TRUE;
+	courier->thread_id = gettid();
 	return TRUE;
+}
+
+/* It repeats: the first kick may come just before KVM_RUN. */
+static void set_deadline(Courier *courier, long ns)
+{
+	const struct itimerspec when = {
+		.it_value.tv_nsec = ns,
+		.it_interval.tv_nsec = ns,
+	};
+
+	timer_settime(courier->deadline, 0, &when, NULL);
 }
 
 static void set_watchdog(Courier *courier, time_t seconds)
 {
-	struct itimerspec when = { .it_value.tv_sec = seconds };
+	const struct itimerspec when = {
+		.it_value.tv_sec = seconds,
+		.it_interval.tv_sec = seconds,
+	};
 
 	timer_settime(courier->watchdog, 0, &when, NULL);
 }
@@ -220,6 +336,8 @@ Courier *courier_new(KvmVm *vm, guint64 base, guint vcpu_id, CourierStuck stuck,
 
 	g_return_val_if_fail((base + COURIER_WINDOW_SIZE) >> REACH_SHIFT == 0, NULL);
 
+	g_mutex_init(&courier->lock);
+	kick_install_handler();
 	courier->vm = vm;
 	courier->fd = -1;
 	courier->base = base;
@@ -235,9 +353,10 @@ Courier *courier_new(KvmVm *vm, guint64 base, guint vcpu_id, CourierStuck stuck,
 	madvise(window, COURIER_WINDOW_SIZE, MADV_DONTDUMP);
 	/* Content of guest memory passes through here; a fault while it does is no option. */
 	memset(window, 0, COURIER_WINDOW_SIZE);
+	/* Nor is swap, if the process may lock so much. */
+	(void)mlock(window, COURIER_WINDOW_SIZE);
 	fill_window(courier);
-	if (!add_window(courier, error) || !create_vcpu(courier, vcpu_id, error) ||
-	    !create_watchdog(courier, error))
+	if (!add_window(courier, error) || !create_vcpu(courier, vcpu_id, error))
 		return NULL;
 	return g_steal_pointer(&courier);
 }
@@ -248,12 +367,15 @@ void courier_free(Courier *courier)
 		return;
 	if (courier->has_watchdog)
 		timer_delete(courier->watchdog);
+	if (courier->has_deadline)
+		timer_delete(courier->deadline);
 	if (courier->run)
 		munmap(courier->run, courier->run_size);
 	if (courier->fd >= 0)
 		close(courier->fd);
 	if (courier->window)
 		munmap(courier->window, COURIER_WINDOW_SIZE);
+	g_mutex_clear(&courier->lock);
 	g_free(courier);
 }
 
@@ -277,15 +399,20 @@ guint64 courier_bytes(const Courier *courier)
 	return courier->bytes;
 }
 
-static void set_registers(Courier *courier, guint64 destination, guint64 source, guint64 size)
+/*
+ * KVM drops the translations that a processor has cached when CR3 changes, and only then. One
+ * that the guest's entry of a moment ago has left would be used past what was compared.
+ */
+static void set_registers(Courier *courier, const Load *load)
 {
 	struct kvm_run *run = courier->run;
 
+	courier->sregs.cr3 ^= CR3_WRITE_THROUGH;
 	run->s.regs.regs = (struct kvm_regs){
-		.rip = courier->base + CODE_OFFSET,
-		.rsi = source,
-		.rdi = destination,
-		.rcx = size,
+		.rip = courier->base + CODE_OFFSET + LOOP_COPY,
+		.rsi = load->source,
+		.rdi = load->destination,
+		.rcx = load->size,
 		.rdx = DONE_PORT,
 		.rflags = 2, /* bit 1 is always set; direction is up, interrupts are off */
 	};
@@ -294,36 +421,62 @@ static void set_registers(Courier *courier, guint64 destination, guint64 source,
 	run->kvm_valid_regs = KVM_SYNC_X86_REGS;
 }
 
-/* Runs until an exit that is none of a signal's; the registers are set once. */
-static int run_to_exit(Courier *courier)
+/* Whether the registers are those of the loop after it has copied some bytes of a load. */
+static gboolean has_copied(const Courier *courier, const Load *load, guint64 rip, guint64 *copied)
 {
-	int result;
+	const struct kvm_regs *regs = &courier->run->s.regs.regs;
 
-	do {
-		result = ioctl(courier->fd, KVM_RUN, 0) < 0 ? -errno : 0;
-	} while (result == -EINTR && !g_atomic_int_get(&courier->is_stuck));
-	return result;
+	if (regs->rip != courier->base + CODE_OFFSET + rip || regs->rcx > load->size)
+		return FALSE;
+	*copied = load->size - regs->rcx;
+	return regs->rsi == load->source + *copied && regs->rdi == load->destination + *copied;
 }
 
 /* Whether the loop came to its end, having copied all. */
-static gboolean is_trip_complete(const Courier *courier, guint64 destination, guint64 source,
-				 guint64 size)
+static gboolean is_complete(const Courier *courier, const Load *load)
 {
 	const struct kvm_run *run = courier->run;
 	const struct kvm_regs *regs = &run->s.regs.regs;
 
 	return run->exit_reason == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_OUT &&
-	       run->io.port == DONE_PORT && regs->rcx == 0 && regs->rsi == source + size &&
-	       regs->rdi == destination + size;
+	       run->io.port == DONE_PORT && regs->rcx == 0 &&
+	       regs->rsi == load->source + load->size &&
+	       regs->rdi == load->destination + load->size;
 }
 
-static gboolean make_trip(Courier *courier, guint64 gpa, guint64 destination, guint64 source,
-			  guint64 size, GError **error)
+/* One KVM_RUN, with the watchdog watching. Return: 0 or a negative errno. */
+static int run_once(Courier *courier, gboolean *is_stuck)
 {
 	int result;
 
-	if (!is_mapping_intact(courier, gpa) || !is_mapping_intact(courier, gpa + size - 1) ||
-	    !is_mapping_intact(courier, courier->base)) {
+	g_mutex_lock(&courier->lock);
+	courier->is_inside = TRUE;
+	courier->looks = 0;
+	courier->asleep = 0;
+	g_mutex_unlock(&courier->lock);
+	set_deadline(courier, ATTEMPT_NS);
+	result = ioctl(courier->fd, KVM_RUN, 0) < 0 ? -errno : 0;
+	set_deadline(courier, 0);
+	g_mutex_lock(&courier->lock);
+	courier->is_inside = FALSE;
+	*is_stuck = courier->is_stuck;
+	g_mutex_unlock(&courier->lock);
+	return result;
+}
+
+static gboolean check_mappings(const Courier *courier, const Load *load, GError **error)
+{
+	const guint64 places[] = {
+		load->source,
+		load->source + load->size - 1,
+		load->destination,
+		load->destination + load->size - 1,
+		courier->base + CODE_OFFSET,
+	};
+
+	for (guint i = 0; i < G_N_ELEMENTS(places); i++) {
+		if (is_mapping_intact(courier, places[i]))
+			continue;
 		g_set_error(
 			error, KVM_ERROR, KVM_ERROR_GUEST,
 			"the guest wrote to the courier's page tables at gpa %#" G_GINT64_MODIFIER
@@ -331,18 +484,76 @@ static gboolean make_trip(Courier *courier, guint64 gpa, guint64 destination, gu
 			courier->base);
 		return FALSE;
 	}
-	set_registers(courier, destination, source, size);
-	courier->thread = pthread_self();
-	set_watchdog(courier, STUCK_AFTER_SECONDS);
-	result = run_to_exit(courier);
+	return TRUE;
+}
+
+/*
+ * Runs the loop until it has copied a load, or until the deadline; whatever else it was that
+ * ended it is an error.
+ * @copied: how much of the load
+ */
+static gboolean attempt(Courier *courier, const Load *load, guint64 *copied, GError **error)
+{
+	gboolean is_stuck;
+	int result;
+
+	if (!check_mappings(courier, load, error))
+		return FALSE;
+	set_registers(courier, load);
+	result = run_once(courier, &is_stuck);
+	*copied = load->size;
+	if (!is_stuck && result == 0 && is_complete(courier, load))
+		return TRUE;
+	if (!is_stuck && result == -EINTR &&
+	    (has_copied(courier, load, LOOP_COPY, copied) ||
+	     (has_copied(courier, load, LOOP_OUT, copied) && *copied == load->size)))
+		return TRUE;
+	g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,
+		    "KVM_RUN: %s, exit reason %u, at %#" G_GINT64_MODIFIER "x%s",
+		    result < 0 ? g_strerror(-result) : "success", courier->run->exit_reason,
+		    (guint64)courier->run->s.regs.regs.rip,
+		    is_stuck ? ", after too long a time" : "");
+	return FALSE;
+}
+
+/* As many attempts as a load takes, as long as they are worth it. */
+static gboolean carry(Courier *courier, Load load, GError **error)
+{
+	guint useless = 0;
+
+	while (load.size > 0) {
+		guint64 copied;
+
+		if (!attempt(courier, &load, &copied, error))
+			return FALSE;
+		if (copied < MIN(load.size, PAGE_SIZE) && ++useless > USELESS_ATTEMPTS_MAX) {
+			g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,
+				    "%u attempts copied less than a page each", useless);
+			return FALSE;
+		}
+		load.destination += copied;
+		load.source += copied;
+		load.size -= copied;
+	}
+	return TRUE;
+}
+
+static gboolean make_trip(Courier *courier, guint64 gpa, guint64 destination, guint64 source,
+			  guint64 size, GError **error)
+{
+	const Load load = { destination, source, size };
+	gboolean is_done;
+
+	if (!courier->thread_id && !create_timers(courier, error))
+		return FALSE;
+	set_watchdog(courier, 1);
+	is_done = carry(courier, load, error);
 	set_watchdog(courier, 0);
-	if (result < 0 || !is_trip_complete(courier, destination, source, size)) {
-		g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,
-			    "the courier did not come back from gpa %#" G_GINT64_MODIFIER
-			    "x (%" G_GUINT64_FORMAT " bytes): KVM_RUN: %s, exit reason %u%s",
-			    gpa, size, result < 0 ? g_strerror(-result) : "success",
-			    courier->run->exit_reason,
-			    g_atomic_int_get(&courier->is_stuck) ? ", after too long a time" : "");
+	if (!is_done) {
+		g_prefix_error(error,
+			       "the courier did not come back from gpa %#" G_GINT64_MODIFIER
+			       "x (%" G_GUINT64_FORMAT " bytes): ",
+			       gpa, size);
 		return FALSE;
 	}
 	courier->trips++;

@@ -15,9 +15,20 @@
  * treat their own accesses to them as writes when they check second-level permissions.) A guest
  * that guesses the address can write to the first slot. So nothing that comes back is
  * trusted: every register is set before each trip and the ones that matter are checked
- * after it, the page table entries that a trip uses are compared before it, and a trip that
- * takes too long is reported as stuck. Whatever a guest does there, it reaches its own
- * memory only, which it could read and write all along.
+ * after it, the page table entries that a trip uses are compared before it, and no translation
+ * is taken over from the one before. Whatever a guest does there, it reaches its own memory
+ * only, which it could read and write all along.
+ *
+ * A guest that changes an entry between the comparison and its use can run code of its own on
+ * this vCPU, but not for long. A trip is made of attempts, each of which is interrupted after a
+ * millisecond of the thread's processor time. One that was interrupted in the loop, with
+ * registers that fit together, goes on where it was, entries compared again; any other ends
+ * the trip as a failure, and so do too many that bring less than a page. Processor time, so
+ * that a busy host is no failure, and progress, so that a slow one is none.
+ *
+ * What the processor time does not see is an attempt that sleeps: guest code that halts, or a
+ * fault that only the memory thread, which waits here, could serve. A watchdog looks for that
+ * once a second. A trip during which it had to step in has failed, however it ended.
  *
  * All but courier_new() and courier_free() belong to the memory thread. A trip may only
  * touch pages that are private, and must not race with their conversion: the userspace side
@@ -38,8 +49,8 @@
 typedef struct Courier Courier;
 
 /*
- * Called on a thread of its own when a trip has taken several seconds, with the trip still
- * under way. It has to see to it that no thread waits for the memory thread any more.
+ * Called on a thread of its own when a trip does not end by itself, with the trip still under
+ * way. It has to see to it that no thread waits for the memory thread any more.
  */
 typedef void (*CourierStuck)(gpointer opaque);
 

@@ -11,6 +11,7 @@
 
 #include "vmm/kvm/vcpu.h"
 #include "vmm/memory/courier.h"
+#include "vmm/memory/fair-lock.h"
 #include "vmm/memory/mapping.h"
 #include "vmm/memory/memory.h"
 #include "vmm/memory/ram.h"
@@ -78,7 +79,7 @@ struct Memory {
 	gint64 next_tick_ns;	    /* or 0 */
 
 	/* Guarded by lock, with each block's bitmaps and the attributes that KVM keeps. */
-	GMutex lock;
+	FairLock lock;
 	MemoryStatistics statistics;
 	GArray *stalled; /* of PendingTouch: touches that the policy leaves waiting */
 	VcpuSet *vcpus;
@@ -116,7 +117,10 @@ void engine_mark_populated(Memory *memory, const RamRun *run, gboolean is_popula
 void engine_count(Memory *memory, ConversionDirection direction, ConversionCause cause, guint64 gpa,
 		  guint64 bytes, gint64 start_ns);
 
-/* Ends all conversion and tells the listener; @error is only lent. */
+/*
+ * Ends all conversion and tells the listener; @error is only lent. No vCPU runs again, and
+ * whoever waits for a touch goes on, on zeroes.
+ */
 void engine_fail(Memory *memory, const GError *error);
 
 /* Copies between guest RAM and @data; on the memory thread, or in an ordinary VM. */

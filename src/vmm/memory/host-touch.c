@@ -57,6 +57,35 @@ static gboolean identify(Memory *memory, const guint64 entries_before[VCPU_MAX],
 }
 
 /*
+ * A thread that a signal is waiting for touches again and again, each time with an event of
+ * its own: KVM's emulation cannot be interrupted there.
+ *
+ * Return: the touch of the same page by the same thread, or NULL.
+ */
+static PendingTouch *find_touch(GArray *touches, const PendingTouch *touch)
+{
+	for (guint i = 0; i < touches->len; i++) {
+		PendingTouch *other = &g_array_index(touches, PendingTouch, i);
+
+		if (other->event.thread_id == touch->event.thread_id &&
+		    other->event.address >> PAGE_SHIFT == touch->event.address >> PAGE_SHIFT)
+			return other;
+	}
+	return NULL;
+}
+
+/* Once for each thread and page, in the KVM_RUN of the last time. */
+static void add_pending(Memory *memory, const PendingTouch *touch)
+{
+	PendingTouch *earlier = find_touch(memory->pending, touch);
+
+	if (earlier)
+		earlier->entry = touch->entry;
+	else
+		g_array_append_val(memory->pending, *touch);
+}
+
+/*
  * Reads every touch that waits. A thread whose touch was read waits inside the kernel until
  * it is woken, or until a signal makes it give up: so its vCPU is out of the guest as long
  * as it stays in the KVM_RUN in which it touched. Where it entered or left just while its
@@ -75,7 +104,7 @@ static void read_touches(Memory *memory)
 			return;
 		touch.start_ns = engine_now_ns();
 		if (identify(memory, entries, &touch))
-			g_array_append_val(memory->pending, touch);
+			add_pending(memory, &touch);
 		else
 			userfault_wake(memory->userfault_fd, (void *)(guintptr)touch.event.address,
 				       GUEST_PAGE_SIZE);
@@ -210,22 +239,6 @@ static void stall(Memory *memory, const PendingTouch *touch)
 		vcpu_set_mark_stalled(memory->vcpus, touch->vcpu, TRUE);
 }
 
-/*
- * A thread that a signal is waiting for touches again and again, each time with an event of
- * its own: KVM's emulation cannot be interrupted there.
- */
-static gboolean is_stalled_already(const Memory *memory, const PendingTouch *touch)
-{
-	for (guint i = 0; i < memory->stalled->len; i++) {
-		const PendingTouch *other = &g_array_index(memory->stalled, PendingTouch, i);
-
-		if (other->event.thread_id == touch->event.thread_id &&
-		    other->event.address >> PAGE_SHIFT == touch->event.address >> PAGE_SHIFT)
-			return TRUE;
-	}
-	return FALSE;
-}
-
 static void report_stalled(Memory *memory, const PendingTouch *touch, const RamRun *page)
 {
 	const HostTouch host_touch = {
@@ -236,7 +249,7 @@ static void report_stalled(Memory *memory, const PendingTouch *touch, const RamR
 		.is_write = touch->event.is_write,
 	};
 
-	if (is_stalled_already(memory, touch))
+	if (find_touch(memory->stalled, touch))
 		return;
 	stall(memory, touch);
 	memory->listener->host_touch(memory->opaque, &host_touch);
@@ -304,17 +317,15 @@ static gboolean serve_touch(Memory *memory, const PendingTouch *touch, GError **
 	return TRUE;
 }
 
-/* Serves what is pending; after a failure, leaves it waiting. */
+/* Serves what is pending; a failure lets all go that waits. */
 static void serve_pending(Memory *memory)
 {
-	for (guint i = 0; i < memory->pending->len; i++) {
+	for (guint i = 0; i < memory->pending->len && !memory->has_failed; i++) {
 		const PendingTouch *touch = &g_array_index(memory->pending, PendingTouch, i);
 		g_autoptr(GError) error = NULL;
 
-		if (!memory->has_failed && !serve_touch(memory, touch, &error))
+		if (!serve_touch(memory, touch, &error))
 			engine_fail(memory, error);
-		if (memory->has_failed)
-			stall(memory, touch);
 	}
 	g_array_set_size(memory->pending, 0);
 }
@@ -336,7 +347,7 @@ static gboolean is_hold_needed(Memory *memory)
 
 static void serve_touches(Memory *memory)
 {
-	g_mutex_lock(&memory->lock);
+	fair_lock_lock(&memory->lock);
 	if (is_hold_needed(memory)) {
 		hold_vcpus(memory);
 		serve_pending(memory);
@@ -344,7 +355,7 @@ static void serve_touches(Memory *memory)
 	} else {
 		serve_pending(memory);
 	}
-	g_mutex_unlock(&memory->lock);
+	fair_lock_unlock(&memory->lock);
 }
 
 /*
@@ -500,13 +511,13 @@ static int keep_time(Memory *memory)
 
 	if (!memory->reclaim_interval_ns)
 		return -1;
-	g_mutex_lock(&memory->lock);
+	fair_lock_lock(&memory->lock);
 	if (memory->next_tick_ns && now >= memory->next_tick_ns) {
 		reclaim_lent(memory);
 		memory->next_tick_ns = 0;
 	}
-	has_any = has_lent(memory);
-	g_mutex_unlock(&memory->lock);
+	has_any = !memory->has_failed && has_lent(memory);
+	fair_lock_unlock(&memory->lock);
 	if (!has_any) {
 		memory->next_tick_ns = 0;
 		return -1;
@@ -553,9 +564,9 @@ static gboolean carry_out_locked(Memory *memory, MemoryRequest *request, GError 
 
 static void carry_out(Memory *memory, MemoryRequest *request)
 {
-	g_mutex_lock(&memory->lock);
+	fair_lock_lock(&memory->lock);
 	request->result = carry_out_locked(memory, request, &request->error);
-	g_mutex_unlock(&memory->lock);
+	fair_lock_unlock(&memory->lock);
 }
 
 /* Carries out every request that is queued; returns FALSE when the thread has to end. */
@@ -584,9 +595,9 @@ gpointer engine_run_memory_thread(gpointer data)
 
 	while (serve_requests(memory)) {
 		wait_for_event(memory, keep_time(memory));
-		g_mutex_lock(&memory->lock);
+		fair_lock_lock(&memory->lock);
 		read_touches(memory);
-		g_mutex_unlock(&memory->lock);
+		fair_lock_unlock(&memory->lock);
 		if (memory->pending->len > 0)
 			serve_touches(memory);
 	}

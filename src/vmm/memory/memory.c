@@ -20,7 +20,7 @@
 G_STATIC_ASSERT(MEMORY_WINDOW_END - MEMORY_WINDOW_START >= COURIER_WINDOW_SIZE);
 G_STATIC_ASSERT(MEMORY_SEGMENTS_ALL == (1u << RAM_SEGMENTS) - 1);
 
-/* Lets every thread that waits for a touch go on, on zeroes; for the end and for failures. */
+/* Lets every thread that waits for a touch go on, on zeroes. */
 static void abandon_touches(Memory *memory)
 {
 	for (guint i = 0; i < memory->ram.n_blocks; i++) {
@@ -30,14 +30,26 @@ static void abandon_touches(Memory *memory)
 	}
 }
 
+/*
+ * The end of everything, from any thread. No vCPU may run on half-converted memory; when none
+ * can, whoever waits for a touch need not. To leave them waiting would be dear: a signal makes
+ * KVM's emulation touch again in a loop, at the cost of a processor and of an event each time.
+ */
+static void abandon(Memory *memory)
+{
+	if (memory->vcpus)
+		vcpu_set_abandon(memory->vcpus);
+	if (memory->is_protected)
+		abandon_touches(memory);
+}
+
 void engine_fail(Memory *memory, const GError *error)
 {
 	if (memory->has_failed)
 		return;
 	memory->has_failed = TRUE;
-	/* No vCPU may run on half-converted memory. */
-	if (memory->vcpus)
-		vcpu_set_request_pause(memory->vcpus);
+	abandon(memory);
+	g_array_set_size(memory->stalled, 0);
 	memory->listener->failed(memory->opaque, error);
 }
 
@@ -47,11 +59,7 @@ void engine_fail(Memory *memory, const GError *error)
  */
 static void on_courier_stuck(gpointer opaque)
 {
-	Memory *memory = opaque;
-
-	if (memory->vcpus)
-		vcpu_set_request_pause(memory->vcpus);
-	abandon_touches(memory);
+	abandon(opaque);
 }
 
 static gboolean init_userfault(Memory *memory, int device, GError **error)
@@ -114,7 +122,7 @@ Memory *memory_new(KvmVm *vm, const MemoryConfig *config, GError **error)
 	memory->roms = g_array_new(FALSE, FALSE, sizeof(Rom));
 	memory->pending = g_array_new(FALSE, FALSE, sizeof(PendingTouch));
 	memory->stalled = g_array_new(FALSE, FALSE, sizeof(PendingTouch));
-	g_mutex_init(&memory->lock);
+	fair_lock_init(&memory->lock);
 	g_mutex_init(&memory->request_lock);
 	g_cond_init(&memory->request_done);
 	g_queue_init(&memory->requests);
@@ -162,7 +170,7 @@ void memory_free(Memory *memory)
 	g_array_unref(memory->roms);
 	g_cond_clear(&memory->request_done);
 	g_mutex_clear(&memory->request_lock);
-	g_mutex_clear(&memory->lock);
+	fair_lock_clear(&memory->lock);
 	g_free(memory);
 }
 
@@ -170,9 +178,17 @@ void memory_set_vcpus(Memory *memory, VcpuSet *vcpus)
 {
 	if (!vcpus)
 		end_memory_thread(memory);
-	g_mutex_lock(&memory->lock);
+	fair_lock_lock(&memory->lock);
 	memory->vcpus = vcpus;
-	g_mutex_unlock(&memory->lock);
+	fair_lock_unlock(&memory->lock);
+}
+
+void memory_settle(Memory *memory)
+{
+	if (!memory->is_protected)
+		return;
+	fair_lock_lock(&memory->lock);
+	fair_lock_unlock(&memory->lock);
 }
 
 guint64 memory_size(const Memory *memory)
@@ -214,9 +230,9 @@ static gboolean access_range(Memory *memory, MemoryAccess access, guint64 gpa, g
 	}
 	if (memory->is_protected)
 		return engine_request(memory, &request, error);
-	g_mutex_lock(&memory->lock);
+	fair_lock_lock(&memory->lock);
 	accessed = engine_access(memory, access, gpa, data, size, error);
-	g_mutex_unlock(&memory->lock);
+	fair_lock_unlock(&memory->lock);
 	return accessed;
 }
 
@@ -283,9 +299,9 @@ gboolean memory_show_segments(Memory *memory, guint32 shown, GError **error)
 
 	if (memory->is_protected)
 		return engine_request(memory, &request, error);
-	g_mutex_lock(&memory->lock);
+	fair_lock_lock(&memory->lock);
 	done = engine_show_segments(memory, shown, error);
-	g_mutex_unlock(&memory->lock);
+	fair_lock_unlock(&memory->lock);
 	return done;
 }
 
@@ -300,9 +316,9 @@ gboolean memory_show_rom(Memory *memory, guint rom, gboolean is_shown, GError **
 
 	if (memory->is_protected)
 		return engine_request(memory, &request, error);
-	g_mutex_lock(&memory->lock);
+	fair_lock_lock(&memory->lock);
 	done = engine_show_rom(memory, rom, is_shown, error);
-	g_mutex_unlock(&memory->lock);
+	fair_lock_unlock(&memory->lock);
 	return done;
 }
 
@@ -377,13 +393,13 @@ gboolean memory_touch(Memory *memory, guint64 gpa, guint64 size, GError **error)
 
 void memory_statistics(Memory *memory, MemoryStatistics *statistics)
 {
-	g_mutex_lock(&memory->lock);
+	fair_lock_lock(&memory->lock);
 	*statistics = memory->statistics;
 	if (memory->courier) {
 		statistics->courier_trips = courier_trips(memory->courier);
 		statistics->courier_bytes = courier_bytes(memory->courier);
 	}
-	g_mutex_unlock(&memory->lock);
+	fair_lock_unlock(&memory->lock);
 	statistics->mapped_bytes = kvm_vm_mapped_bytes(memory->vm);
 }
 
@@ -423,9 +439,9 @@ guint memory_count_stalled_touches(Memory *memory)
 
 	if (!memory->is_protected)
 		return 0;
-	g_mutex_lock(&memory->lock);
+	fair_lock_lock(&memory->lock);
 	count = memory->stalled->len;
-	g_mutex_unlock(&memory->lock);
+	fair_lock_unlock(&memory->lock);
 	return count;
 }
 
@@ -433,10 +449,10 @@ void memory_retry_host_touches(Memory *memory, guint count)
 {
 	if (!memory->is_protected)
 		return;
-	g_mutex_lock(&memory->lock);
+	fair_lock_lock(&memory->lock);
 	if (!memory->has_failed)
 		release_stalled(memory, MIN(count, memory->stalled->len), FALSE, NULL);
-	g_mutex_unlock(&memory->lock);
+	fair_lock_unlock(&memory->lock);
 }
 
 /* Where there is no RAM, shared is what a guest finds after a reset. */
@@ -486,11 +502,11 @@ gboolean memory_release_touches(Memory *memory, GError **error)
 
 	if (!memory->is_protected)
 		return TRUE;
-	g_mutex_lock(&memory->lock);
+	fair_lock_lock(&memory->lock);
 	memory->is_discarding = TRUE;
 	released = release_stalled(memory, memory->stalled->len, TRUE, error);
 	vcpus = memory->vcpus;
-	g_mutex_unlock(&memory->lock);
+	fair_lock_unlock(&memory->lock);
 	if (released && vcpus)
 		vcpu_set_pause(vcpus);
 	return released;
@@ -502,7 +518,7 @@ gboolean memory_discard(Memory *memory, GError **error)
 
 	if (!memory->is_protected)
 		return discard_ordinary(memory, error);
-	g_mutex_lock(&memory->lock);
+	fair_lock_lock(&memory->lock);
 	memory->is_discarding = FALSE;
 	if (memory->has_failed) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
@@ -511,6 +527,6 @@ gboolean memory_discard(Memory *memory, GError **error)
 	} else {
 		discarded = discard_protected(memory, error);
 	}
-	g_mutex_unlock(&memory->lock);
+	fair_lock_unlock(&memory->lock);
 	return discarded;
 }

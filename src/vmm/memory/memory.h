@@ -185,12 +185,40 @@ guint memory_count_stalled_touches(Memory *memory);
 void memory_retry_host_touches(Memory *memory, guint count);
 
 /*
- * memory_map_gpa_range - carry out KVM_HC_MAP_GPA_RANGE, on the thread of the vCPU that asked
+ * memory_settle - wait until what the memory thread does to memory at present is done
+ *
+ * With vCPUs that are paused already: then the courier finds its page tables as it left them.
+ */
+void memory_settle(Memory *memory);
+
+/* One KVM_HC_MAP_GPA_RANGE on its way. */
+typedef struct {
+	guint64 gpa; /* of what is left */
+	guint64 size;
+	gboolean to_private;
+	guint64 first_gpa;
+	guint64 changed; /* bytes, so far */
+	gint64 start_ns;
+	gboolean is_done;
+	gint64 result; /* when it is done: what the guest gets in RAX */
+} MapGpaRange;
+
+/*
+ * memory_map_gpa_range_begin - check a KVM_HC_MAP_GPA_RANGE
  * @gpa, @pages, @attributes: the hypercall's arguments, unchecked
  *
- * Return: what the guest gets in RAX: 0 or a negative KVM error code.
+ * Where they cannot be, or where it is an ordinary VM, @range is done.
  */
-gint64 memory_map_gpa_range(Memory *memory, guint64 gpa, guint64 pages, guint64 attributes);
+void memory_map_gpa_range_begin(const Memory *memory, guint64 gpa, guint64 pages,
+				guint64 attributes, MapGpaRange *range);
+
+/*
+ * memory_map_gpa_range_slice - carry out some more, on the thread of the vCPU that asked
+ *
+ * Takes milliseconds at most: whoever waits for the engine meanwhile gets it before the next
+ * slice.
+ */
+void memory_map_gpa_range_slice(Memory *memory, MapGpaRange *range);
 
 /*
  * memory_fault - carry out KVM_EXIT_MEMORY_FAULT, on the thread of the vCPU that faulted

@@ -26,6 +26,7 @@ typedef struct {
 	QmpSplitter *splitter;
 	GByteArray *input; /* read and not yet taken */
 	GByteArray *output;
+	char *last_event; /* what the last message says, where that is an event; or NULL */
 	gboolean has_negotiated;
 	gboolean is_gone;
 	gint references;
@@ -38,6 +39,7 @@ struct QmpServer {
 	gpointer opaque;
 	QmpClient *client; /* or NULL */
 	guint n_slow_calls;
+	LogLimit warnings;
 };
 
 /* One command on its way through a worker thread. */
@@ -65,6 +67,7 @@ static void client_unref(QmpClient *client)
 	qmp_splitter_free(client->splitter);
 	g_byte_array_unref(client->input);
 	g_byte_array_unref(client->output);
+	g_free(client->last_event);
 	g_object_unref(client->socket);
 	g_free(client);
 }
@@ -149,8 +152,10 @@ static void send_message(QmpClient *client, JsonObject *message)
 	json_object_unref(message);
 	if (client->is_gone)
 		return;
+	g_clear_pointer(&client->last_event, g_free);
 	if (client->output->len + strlen(text) + 2 > OUTPUT_MAX) {
-		log_warning("monitor", "the client does not read; it is disconnected");
+		log_limited(&client->server->warnings, "monitor",
+			    "warning: the client does not read; it is disconnected");
 		close_client(client);
 		return;
 	}
@@ -581,7 +586,8 @@ static gboolean on_connection(GSocket *listener, GIOCondition condition, gpointe
 	(void)condition;
 	if (!socket) {
 		if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
-			log_warning("monitor", "accepting a client: %s", error->message);
+			log_limited(&server->warnings, "monitor", "warning: accepting a client: %s",
+				    error->message);
 		return G_SOURCE_CONTINUE;
 	}
 	g_socket_set_blocking(socket, FALSE);
@@ -651,13 +657,29 @@ void qmp_server_free(QmpServer *server)
 	g_free(server);
 }
 
+/* Return: what an event says, its time left aside; for g_free(). */
+static char *describe_event(const char *name, JsonObject *data)
+{
+	g_autoptr(JsonNode) node = NULL;
+	g_autofree char *json = NULL;
+
+	if (!data)
+		return g_strdup(name);
+	node = json_node_init_object(json_node_alloc(), data);
+	json = json_to_string(node, FALSE);
+	return g_strconcat(name, " ", json, NULL);
+}
+
 void qmp_server_send_event(QmpServer *server, const char *name, JsonObject *data)
 {
 	gint64 now = g_get_real_time();
+	QmpClient *client = server->client;
+	g_autofree char *event = describe_event(name, data);
 	JsonObject *message;
 	JsonObject *timestamp;
 
-	if (!server->client || !server->client->has_negotiated) {
+	if (!client || !client->has_negotiated ||
+	    (client->output->len > 0 && g_strcmp0(client->last_event, event) == 0)) {
 		g_clear_pointer(&data, json_object_unref);
 		return;
 	}
@@ -669,5 +691,9 @@ void qmp_server_send_event(QmpServer *server, const char *name, JsonObject *data
 	json_object_set_int_member(timestamp, "seconds", now / G_USEC_PER_SEC);
 	json_object_set_int_member(timestamp, "microseconds", now % G_USEC_PER_SEC);
 	json_object_set_object_member(message, "timestamp", timestamp);
-	send_message(server->client, message);
+	client_ref(client);
+	send_message(client, message);
+	if (!client->is_gone)
+		client->last_event = g_steal_pointer(&event);
+	client_unref(client);
 }

@@ -65,5 +65,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(QmpServer, qmp_server_free)
 /* Whether a worker thread still runs a handler; its opaque pointer has to stay then. */
 gboolean qmp_server_is_busy(const QmpServer *server);
 
-/* Sends an event to the client, if one has negotiated. @data is taken; may be NULL. */
+/*
+ * qmp_server_send_event - send an event to the client, if one has negotiated
+ * @data: taken; may be NULL
+ *
+ * Where the client does not read and the last thing that waits for it says the same, that one
+ * is enough: a guest that resets in a loop does not have its host's client sent away.
+ */
 void qmp_server_send_event(QmpServer *server, const char *name, JsonObject *data);
