@@ -234,6 +234,18 @@ static void accept_clients(Daemon *daemon, Sockets *sockets)
 	g_unix_signal_add(SIGHUP, on_reload_signal, daemon);
 }
 
+/*
+ * Calls do not end, so that nothing that they use can be freed. What they have done to files is
+ * whole at any moment, as it has to be for a daemon that is killed.
+ */
+static G_NORETURN void leave_at_once(const Arguments *arguments, Sockets *sockets)
+{
+	sockets_close(sockets);
+	if (arguments->pid_file)
+		(void)unlink(arguments->pid_file);
+	_exit(EXIT_SUCCESS);
+}
+
 static gboolean run(const Arguments *arguments, int parent_fd, GError **error)
 {
 	g_autoptr(Driver) driver = driver_new(geteuid() == 0);
@@ -263,7 +275,8 @@ static gboolean run(const Arguments *arguments, int parent_fd, GError **error)
 		g_main_loop_run(loop);
 	(void)sd_notify(0, "STOPPING=1");
 	/* Clients first: what hangs on them ends with them. Then the domains are left alone. */
-	rpc_server_stop(driver->server);
+	if (!rpc_server_stop(driver->server))
+		leave_at_once(arguments, &sockets);
 	driver_leave(driver);
 	rpc_server_free(g_steal_pointer(&driver->server));
 	if (served && arguments->pid_file)
