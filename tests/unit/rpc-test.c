@@ -750,6 +750,33 @@ static void test_procedures_nobody_has(Fixture *fixture, gconstpointer data G_GN
 	close(fd);
 }
 
+/* As libvirt's drivers say it, who are asked by the function's name. */
+static void test_functions_by_name(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const struct {
+		guint32 number;
+		const char *name;
+	} cases[] = {
+		{ 30, "virDomainSetMaxMemory" },
+		{ 104, "virDomainMemoryPeek" },
+		{ 228, "virNodeGetMemoryStats" },
+		{ 335, "virDomainFSFreeze" },
+		{ 107, "procedure 107" },
+	};
+	int fd = connect_and_open(fixture);
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *expected = g_strdup_printf(
+			"this function is not supported by the connection driver: %s",
+			cases[i].name);
+
+		send_call(fd, cases[i].number, i);
+		expect_error(fd, cases[i].number, i, VIR_ERR_NO_SUPPORT, expected);
+	}
+	assert_served(fd);
+	close(fd);
+}
+
 static void test_other_programs(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	static const struct {
@@ -1825,6 +1852,7 @@ int main(int argc, char **argv)
 	add("/rpc/call/byte-for-byte", test_call_byte_for_byte);
 	add("/rpc/call/error-byte-for-byte", test_error_byte_for_byte);
 	add("/rpc/call/procedures-nobody-has", test_procedures_nobody_has);
+	add("/rpc/call/functions-by-name", test_functions_by_name);
 	add("/rpc/call/other-programs", test_other_programs);
 	add("/rpc/call/other-types", test_other_types);
 	add("/rpc/call/result-over-its-limit", test_result_over_its_limit);

@@ -223,5 +223,8 @@ gsize rpc_event_size(const RpcEvent *event);
  */
 GBytes *rpc_event_encode(const RpcEvent *event, RpcClient *client, guint64 *order);
 
+/* procedure-names.c: the public function behind a procedure of libvirt's, or NULL. */
+const char *rpc_procedure_name(gint32 number);
+
 /* connection.c: the procedures of the connection itself. */
 extern const RpcProcedure rpc_connection_procedures[];

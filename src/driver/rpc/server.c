@@ -472,12 +472,22 @@ static void do_work(gpointer data)
 	rpc_server_post(work->server, finish_work, work);
 }
 
+/* In the words of libvirt's own drivers, which name the function that the client has called. */
+static gboolean refuse_procedure(gint32 number, GError **error)
+{
+	const char *name = rpc_procedure_name(number);
+
+	if (name)
+		return driver_error(error, VIR_ERR_NO_SUPPORT, "%s", name);
+	return driver_error(error, VIR_ERR_NO_SUPPORT, "procedure %d", number);
+}
+
 /* Whether a client may call a procedure now. */
 static gboolean check_access(RpcClient *client, const RpcProcedure *procedure, gint32 number,
 			     GError **error)
 {
 	if (!procedure)
-		return driver_error(error, VIR_ERR_NO_SUPPORT, "procedure %d", number);
+		return refuse_procedure(number, error);
 	if (procedure->access == RPC_ACCESS_ANYONE)
 		return TRUE;
 	if (!client->is_open)
