@@ -23,11 +23,14 @@
 #include <unistd.h>
 
 #include "driver/error.h"
+#include "driver/log-limit.h"
 #include "driver/rpc/client.h"
+#include "driver/rpc/events.h"
 #include "driver/rpc/protocol.h"
 #include "driver/rpc/server.h"
 #include "driver/rpc/stream.h"
 #include "driver/rpc/wire.h"
+#include "driver/rpc/workers.h"
 #include "support.h"
 
 #define URI "gmem:///test"
@@ -75,6 +78,7 @@ typedef struct {
 	RpcServer *server;
 	GAsyncQueue *answers; /* of the server's thread to the test's */
 	gboolean is_idle_awaited;
+	gboolean has_stopped; /* what the last rpc_server_stop() said */
 
 	GMutex lock; /* guards what follows */
 	GCond changed;
@@ -267,6 +271,15 @@ static gboolean answer_when_idle(gpointer data)
 static gboolean answer_at_once(gpointer data)
 {
 	answer(data);
+	return G_SOURCE_REMOVE;
+}
+
+static gboolean stop_in_vain(gpointer data)
+{
+	Fixture *fixture = data;
+
+	fixture->has_stopped = rpc_server_stop(fixture->server);
+	answer(fixture);
 	return G_SOURCE_REMOVE;
 }
 
@@ -726,12 +739,39 @@ static void test_error_byte_for_byte(Fixture *fixture, gconstpointer data G_GNUC
 
 static void test_procedures_nobody_has(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-	static const guint32 numbers[] = { 0, 100, 4999, 0x7fffffff, 0x80000000, 0xffffffff };
+	static const guint32 numbers[] = { 0, 444, 4999, 0x7fffffff, 0x80000000, 0xffffffff };
 	int fd = connect_and_open(fixture);
 
 	for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++) {
 		send_call(fd, numbers[i], i);
 		expect_error(fd, numbers[i], i, VIR_ERR_NO_SUPPORT, "*procedure *");
+	}
+	assert_served(fd);
+	close(fd);
+}
+
+/* As libvirt's drivers say it, who are asked by the function's name. */
+static void test_functions_by_name(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const struct {
+		guint32 number;
+		const char *name;
+	} cases[] = {
+		{ 30, "virDomainSetMaxMemory" },
+		{ 104, "virDomainMemoryPeek" },
+		{ 228, "virNodeGetMemoryStats" },
+		{ 335, "virDomainFSFreeze" },
+		{ 107, "procedure 107" },
+	};
+	int fd = connect_and_open(fixture);
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *expected = g_strdup_printf(
+			"this function is not supported by the connection driver: %s",
+			cases[i].name);
+
+		send_call(fd, cases[i].number, i);
+		expect_error(fd, cases[i].number, i, VIR_ERR_NO_SUPPORT, expected);
 	}
 	assert_served(fd);
 	close(fd);
@@ -1048,25 +1088,34 @@ static void test_many_clients(Fixture *fixture, gconstpointer data G_GNUC_UNUSED
 		close(fds[i]);
 }
 
+/* Return: FALSE, and the test is skipped, where so many descriptors are not allowed. */
+static gboolean allow_descriptors(rlim_t n)
+{
+	struct rlimit limit;
+
+	g_assert_no_errno(getrlimit(RLIMIT_NOFILE, &limit));
+	if (limit.rlim_max < n) {
+		g_test_skip("too few descriptors are allowed");
+		return FALSE;
+	}
+	limit.rlim_cur = MAX(limit.rlim_cur, n);
+	g_assert_no_errno(setrlimit(RLIMIT_NOFILE, &limit));
+	return TRUE;
+}
+
 static void test_one_client_too_many(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	g_autofree int *fds = g_new(int, RPC_CLIENTS_MAX);
-	struct rlimit limit;
 	int one_more;
 
-	g_assert_no_errno(getrlimit(RLIMIT_NOFILE, &limit));
-	limit.rlim_cur = MIN(limit.rlim_max, 2 * RPC_CLIENTS_MAX + 100);
-	if (limit.rlim_cur < 2 * RPC_CLIENTS_MAX + 100) {
-		g_test_skip("too few descriptors are allowed");
+	if (!allow_descriptors(2 * RPC_CLIENTS_MAX + 100))
 		return;
-	}
-	g_assert_no_errno(setrlimit(RLIMIT_NOFILE, &limit));
 	for (guint i = 0; i < RPC_CLIENTS_MAX; i++)
 		fds[i] = connect_and_open(fixture);
 	one_more = connect_to(fixture->path);
 	assert_closed(one_more);
 	close(one_more);
-	expect_warning(fixture, "1000 clients are connected; one more is turned away");
+	expect_warning(fixture, "1000 clients are connected; one more is turned away (*");
 	assert_served(fds[RPC_CLIENTS_MAX - 1]);
 	for (guint i = 0; i < RPC_CLIENTS_MAX; i++)
 		close(fds[i]);
@@ -1286,20 +1335,324 @@ static void test_stop_waits_for_calls(Fixture *fixture, gconstpointer data G_GNU
 	close(fd);
 }
 
-static void test_client_that_does_not_read(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+/* A read-only call that does not end is named and left. The gate lets the test end. */
+static void test_stop_leaves_calls(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const gint64 begin = g_get_monotonic_time();
+	int fd = connect_to(fixture->readonly_path);
+
+	open_connection(fd, 0);
+	send_call(fd, WAIT, 1);
+	await_count(fixture, &fixture->n_waiting, 1);
+	on_server(fixture, stop_in_vain);
+	await_answer(fixture);
+	g_assert_false(fixture->has_stopped);
+	g_assert_cmpint(g_get_monotonic_time() - begin, <, 10 * G_USEC_PER_SEC);
+	expect_warning(fixture, "1 calls do not end and are left (Wait); 0 have not begun");
+	open_gate(fixture);
+	stop(fixture);
+	close(fd);
+}
+
+/* Clients that do not read */
+
+/*
+ * Sends as much of a message as goes. The server gets its turns in between: one that reads
+ * makes room with each. Return: how much was sent before it stopped reading.
+ */
+static gsize send_until_stuck(Fixture *fixture, int fd, const GByteArray *message)
+{
+	gsize sent = 0;
+	guint turns = 0;
+
+	while (sent < message->len && turns < 3) {
+		gssize length = send(fd, message->data + sent, message->len - sent,
+				     MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (length > 0) {
+			sent += length;
+			turns = 0;
+			continue;
+		}
+		g_assert_cmpint(errno, ==, EAGAIN);
+		turns++;
+		on_server(fixture, answer_at_once);
+		await_answer(fixture);
+	}
+	return sent;
+}
+
+/* Its calls stay in its own socket, and are answered when it reads. */
+static void test_replies_that_are_not_read(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	g_autofree char *text = g_strnfill(TEXT_MAX, 'x');
 	g_autoptr(GByteArray) call = echo_new(1, text);
-	const guint enough = RPC_OUTPUT_MAX / TEXT_MAX + 2 * RPC_CALLS_PER_CLIENT;
 	int fd = connect_and_open(fixture);
-	guint sent = 0;
+	int other = connect_and_open(fixture);
+	guint n_sent = 0;
+	gsize sent;
 
 	finish(call);
-	while (sent < enough && try_send(fd, call->data, call->len))
-		sent++;
-	g_assert_cmpuint(sent, <, enough);
-	expect_warning(fixture, "client * does not read what it is sent; it is disconnected");
+	while ((sent = send_until_stuck(fixture, fd, call)) == call->len) {
+		n_sent++;
+		g_assert_cmpuint(n_sent, <, 3 * RPC_CALLS_PER_CLIENT);
+	}
+	assert_served(other);
+	for (guint i = 0; i < RPC_CALLS_PER_CLIENT; i++)
+		expect_echo(fd, 1, text);
+	send_bytes(fd, call->data + sent, call->len - sent);
+	for (guint i = RPC_CALLS_PER_CLIENT; i < n_sent + 1; i++)
+		expect_echo(fd, 1, text);
 	close(fd);
+	close(other);
+}
+
+/* Pings, before the connection is open: what is small is not free. */
+static void test_pongs_that_are_not_read(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(GByteArray) ping = message_new(KEEPALIVE, 1, 1, WIRE_EVENT, 0, WIRE_OK);
+	g_autoptr(GByteArray) pings = g_byte_array_new();
+	const gsize far_too_much = 8u << 20;
+	int fd = connect_to(fixture->path);
+	int other = connect_and_open(fixture);
+	gsize n_sent = 0;
+	gsize sent;
+
+	finish(ping);
+	for (guint i = 0; i < 1000; i++)
+		g_byte_array_append(pings, ping->data, ping->len);
+	while ((sent = send_until_stuck(fixture, fd, pings)) == pings->len) {
+		n_sent += sent;
+		g_assert_cmpuint(n_sent, <, far_too_much);
+	}
+	n_sent += sent;
+	assert_served(other);
+	for (gsize i = 0; i < n_sent / ping->len; i++) {
+		g_auto(Reply) pong = receive(fd);
+
+		g_assert_cmphex(pong.program, ==, KEEPALIVE);
+		g_assert_cmpuint(pong.procedure, ==, 2);
+	}
+	close(fd);
+	close(other);
+}
+
+static void register_for_reboots(int fd, guint32 serial)
+{
+	GByteArray *call = call_new(RPC_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, serial);
+	g_auto(Reply) reply = { 0 };
+
+	put_word(call, VIR_DOMAIN_EVENT_ID_REBOOT);
+	put_word(call, 0); /* every domain's */
+	send_message(fd, call);
+	reply = receive(fd);
+	assert_reply(&reply, RPC_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, serial, WIRE_OK);
+}
+
+static void send_reboots(Fixture *fixture, guint n)
+{
+	static const guint8 uuid[RPC_UUID_SIZE] = { 0x47, 0x11 };
+	const RpcEventDomain domain = { .name = "test", .uuid = uuid, .id = 1 };
+
+	for (guint i = 0; i < n; i++)
+		rpc_events_send_reboot(fixture->server, &domain);
+	/* Behind them, so that they have been dealt with. */
+	on_server(fixture, answer_at_once);
+	await_answer(fixture);
+}
+
+static void expect_reboot(int fd, guint32 callback)
+{
+	g_autoptr(GByteArray) payload = g_byte_array_new();
+	static const guint8 uuid[RPC_UUID_SIZE] = { 0x47, 0x11 };
+	g_auto(Reply) reply = receive(fd);
+
+	assert_reply(&reply, RPC_DOMAIN_EVENT_CALLBACK_REBOOT, 0, WIRE_OK);
+	g_assert_cmpuint(reply.type, ==, WIRE_EVENT);
+	put_word(payload, callback);
+	put_string(payload, "test");
+	g_byte_array_append(payload, uuid, sizeof(uuid));
+	put_word(payload, 1);
+	g_assert_cmpmem(reply.payload->data, reply.payload->len, payload->data, payload->len);
+}
+
+/* Each registration is told of each event, in order; one that is gone of none. */
+static void test_events_of_many_registrations(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const guint n = 200;
+	int fd = connect_and_open(fixture);
+	GByteArray *deregister = call_new(RPC_CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY, n);
+
+	send_reboots(fixture, 1); /* before anybody listens */
+	for (guint i = 0; i < n; i++)
+		register_for_reboots(fd, i);
+	put_word(deregister, 7);
+	send_message(fd, deregister);
+	expect_empty(fd, RPC_CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY, n);
+	send_reboots(fixture, 3);
+	for (guint event = 0; event < 3; event++) {
+		for (guint i = 1; i <= n; i++) {
+			if (i != 7)
+				expect_reboot(fd, i);
+		}
+	}
+	assert_served(fd);
+	close(fd);
+}
+
+/* Whoever reads keeps hearing of them; whoever does not is let go. */
+static void test_events_that_are_not_read(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	int deaf = connect_and_open(fixture);
+	int fd = connect_and_open(fixture);
+
+	register_for_reboots(deaf, 1);
+	for (guint i = 2; i <= 250; i++)
+		register_for_reboots(deaf, i);
+	register_for_reboots(fd, 1);
+	for (guint sent = 0; sent < 2 * RPC_EVENTS_MAX; sent += 64) {
+		send_reboots(fixture, 64);
+		for (guint i = 0; i < 64; i++)
+			expect_reboot(fd, 251);
+	}
+	assert_served(fd);
+	expect_warning(fixture, "client * does not read its events; it is disconnected");
+	close(fd);
+	close(deaf);
+}
+
+/* Limits */
+
+static void expect_too_long(Fixture *fixture, int fd, guint32 length, const char *pattern)
+{
+	const guint32 word = GUINT32_TO_BE(length);
+
+	send_bytes(fd, (const guint8 *)&word, sizeof(word));
+	assert_closed(fd);
+	expect_warning(fixture, pattern);
+	close(fd);
+}
+
+static void test_message_before_open(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	expect_too_long(fixture, connect_to(fixture->path), RPC_MESSAGE_UNOPENED_MAX + 1,
+			"client * sends a message of 65537 bytes before the connection is opened*");
+}
+
+static void test_message_when_readonly(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *text = g_strnfill(TEXT_MAX, 'x');
+	int fd = connect_to(fixture->readonly_path);
+
+	open_connection(fd, 0);
+	/* What a reader may say reaches further than what anybody says. */
+	send_message(fd, echo_new(9, text));
+	expect_echo(fd, 9, text);
+	expect_too_long(fixture, fd, RPC_MESSAGE_READONLY_MAX + 1,
+			"client * sends a message of 8388609 bytes on a read-only connection*");
+}
+
+/*
+ * Messages that never end, together more than is held for read-only clients: some of them lose
+ * their connection, and others are served as ever.
+ */
+static void test_sum_of_what_is_held(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const gsize n = RPC_HELD_LIMITED_MAX / RPC_MESSAGE_READONLY_MAX + 2;
+	g_autoptr(GByteArray) message = call_new(ECHO, 1);
+	g_autofree int *fds = g_new(int, n);
+	int other = connect_and_open(fixture);
+	gsize n_closed = 0;
+
+	g_byte_array_set_size(message, RPC_MESSAGE_READONLY_MAX);
+	finish(message);
+	for (gsize i = 0; i < n; i++) {
+		fds[i] = connect_to(fixture->readonly_path);
+		open_connection(fds[i], 0);
+		try_send(fds[i], message->data, message->len - 1);
+	}
+	assert_served(other);
+	for (gsize i = 0; i < n; i++) {
+		guint8 byte;
+		const gssize length = recv(fds[i], &byte, 1, MSG_DONTWAIT);
+
+		n_closed += length == 0 || errno == ECONNRESET;
+		close(fds[i]);
+	}
+	g_assert_cmpuint(n_closed, >=, 2);
+	g_assert_cmpuint(n_closed, <, n);
+	for (gsize i = 0; i < n_closed; i++)
+		expect_warning(fixture, "too much is held for read-only clients; client *");
+	close(other);
+}
+
+/* The calls of read-only clients have threads of their own, and so many. */
+static void test_readonly_calls_have_their_lane(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	int fds[4];
+	int other = connect_and_open(fixture);
+
+	for (gsize i = 0; i < G_N_ELEMENTS(fds); i++) {
+		fds[i] = connect_to(fixture->readonly_path);
+		open_connection(fds[i], 0);
+		for (guint call = 0; call < RPC_CALLS_PER_CLIENT; call++)
+			send_call(fds[i], WAIT, call);
+	}
+	await_count(fixture, &fixture->n_waiting, RPC_WORKERS_READONLY_MAX);
+	assert_served(other);
+	await_count(fixture, &fixture->n_waiting, RPC_WORKERS_READONLY_MAX);
+	open_gate(fixture);
+	for (gsize i = 0; i < G_N_ELEMENTS(fds); i++) {
+		for (guint call = 0; call < RPC_CALLS_PER_CLIENT; call++) {
+			g_auto(Reply) reply = receive(fds[i]);
+
+			assert_reply(&reply, WAIT, reply.serial, WIRE_OK);
+		}
+		close(fds[i]);
+	}
+	close(other);
+}
+
+static void test_writers_have_their_slots(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree int *fds = g_new(int, RPC_CLIENTS_READONLY_MAX);
+	int one_more;
+
+	if (!allow_descriptors(2 * RPC_CLIENTS_MAX + 100))
+		return;
+	for (guint i = 0; i < RPC_CLIENTS_READONLY_MAX; i++)
+		fds[i] = connect_to(fixture->readonly_path);
+	one_more = connect_to(fixture->readonly_path);
+	assert_closed(one_more);
+	close(one_more);
+	expect_warning(fixture, "700 clients are connected; one more is turned away (*read-only)");
+	one_more = connect_and_open(fixture);
+	assert_served(one_more);
+	close(one_more);
+	for (guint i = 0; i < RPC_CLIENTS_READONLY_MAX; i++)
+		close(fds[i]);
+	await_idle(fixture);
+}
+
+/* A flood of one kind costs the log a few lines, and one that says how many there are not. */
+static void test_log_is_not_flooded(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const guint8 too_short[] = { 0, 0, 0, 1 };
+	const guint n = 3 * LOG_LIMIT_MESSAGES;
+
+	for (guint i = 0; i < n; i++) {
+		int fd = connect_to(fixture->path);
+
+		send_bytes(fd, too_short, sizeof(too_short));
+		assert_closed(fd);
+		close(fd);
+	}
+	for (guint i = 0; i < LOG_LIMIT_MESSAGES; i++)
+		expect_warning(fixture,
+			       "client * sent a message of an impossible length (1 bytes)*");
+	g_assert_cmpuint(count_warnings(fixture), ==, 0);
+	stop(fixture);
+	expect_warning(fixture, "20 messages about messages of impossible lengths were left out");
 }
 
 /* Streams */
@@ -1432,32 +1785,6 @@ static void fill_piece(guint8 *piece, gsize size, gsize position)
 		piece[i] = (position + i) % 251;
 }
 
-/*
- * Sends as much of a message as goes. The server gets its turns in between: one that reads
- * makes room with each. Return: how much was sent before it stopped reading.
- */
-static gsize send_until_stuck(Fixture *fixture, int fd, const GByteArray *message)
-{
-	gsize sent = 0;
-	guint turns = 0;
-
-	while (sent < message->len && turns < 3) {
-		gssize length = send(fd, message->data + sent, message->len - sent,
-				     MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (length > 0) {
-			sent += length;
-			turns = 0;
-			continue;
-		}
-		g_assert_cmpint(errno, ==, EAGAIN);
-		turns++;
-		on_server(fixture, answer_at_once);
-		await_answer(fixture);
-	}
-	return sent;
-}
-
 typedef struct {
 	int fd;
 	gsize size;
@@ -1525,6 +1852,7 @@ int main(int argc, char **argv)
 	add("/rpc/call/byte-for-byte", test_call_byte_for_byte);
 	add("/rpc/call/error-byte-for-byte", test_error_byte_for_byte);
 	add("/rpc/call/procedures-nobody-has", test_procedures_nobody_has);
+	add("/rpc/call/functions-by-name", test_functions_by_name);
 	add("/rpc/call/other-programs", test_other_programs);
 	add("/rpc/call/other-types", test_other_types);
 	add("/rpc/call/result-over-its-limit", test_result_over_its_limit);
@@ -1558,7 +1886,17 @@ int main(int argc, char **argv)
 	add("/rpc/end/of-a-client", test_end_of_a_client);
 	add("/rpc/end/stop-ends-clients", test_stop_ends_clients);
 	add("/rpc/end/stop-waits-for-calls", test_stop_waits_for_calls);
-	add("/rpc/end/client-that-does-not-read", test_client_that_does_not_read);
+	add("/rpc/end/stop-leaves-calls", test_stop_leaves_calls);
+	add("/rpc/unread/replies", test_replies_that_are_not_read);
+	add("/rpc/unread/pongs", test_pongs_that_are_not_read);
+	add("/rpc/unread/events", test_events_that_are_not_read);
+	add("/rpc/events/many-registrations", test_events_of_many_registrations);
+	add("/rpc/limits/message-before-open", test_message_before_open);
+	add("/rpc/limits/message-when-readonly", test_message_when_readonly);
+	add("/rpc/limits/sum", test_sum_of_what_is_held);
+	add("/rpc/limits/readonly-calls-have-their-lane", test_readonly_calls_have_their_lane);
+	add("/rpc/limits/writers-have-their-slots", test_writers_have_their_slots);
+	add("/rpc/limits/log-is-not-flooded", test_log_is_not_flooded);
 	add("/rpc/stream/both-ways", test_stream_both_ways);
 	add("/rpc/stream/ended-device", test_stream_of_an_ended_device);
 	add("/rpc/stream/not-opened", test_stream_that_was_not_opened);

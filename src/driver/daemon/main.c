@@ -13,10 +13,12 @@
 #include <glib.h>
 #include <grp.h>
 #include <locale.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -35,6 +37,9 @@
 
 /* Two bits that virt daemons do not need: what they make is for nobody else. */
 #define UMASK 0077
+
+/* Descriptors that the daemon wants to be allowed, where its user is. */
+#define DESCRIPTORS 16384u
 
 typedef struct {
 	char *config;	/* or NULL */
@@ -234,6 +239,42 @@ static void accept_clients(Daemon *daemon, Sockets *sockets)
 	g_unix_signal_add(SIGHUP, on_reload_signal, daemon);
 }
 
+/*
+ * Blocks that are large come from the system and go back to it when they are freed, always:
+ * by default the allocator learns to keep them. And there are few places to keep free memory.
+ */
+static void limit_allocator(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, 128 << 10);
+	(void)mallopt(M_ARENA_MAX, 4);
+}
+
+/*
+ * Clients and domains take descriptors, more than the limit that is there for the sake of
+ * programs with select(). VMMs inherit it, and are none of these.
+ */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = MIN(limit.rlim_max, MAX(limit.rlim_cur, DESCRIPTORS));
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/*
+ * Calls do not end, so that nothing that they use can be freed. What they have done to files is
+ * whole at any moment, as it has to be for a daemon that is killed.
+ */
+static G_NORETURN void leave_at_once(const Arguments *arguments, Sockets *sockets)
+{
+	sockets_close(sockets);
+	if (arguments->pid_file)
+		(void)unlink(arguments->pid_file);
+	_exit(EXIT_SUCCESS);
+}
+
 static gboolean run(const Arguments *arguments, int parent_fd, GError **error)
 {
 	g_autoptr(Driver) driver = driver_new(geteuid() == 0);
@@ -250,6 +291,7 @@ static gboolean run(const Arguments *arguments, int parent_fd, GError **error)
 	};
 	gboolean served;
 
+	raise_descriptor_limit();
 	if (!settings_load(&settings, config, arguments->config != NULL, error) ||
 	    !choose_vmm_user(driver, &settings, error) || !driver_make_folders(driver, error) ||
 	    !sockets_open(&sockets, driver->paths.socket, &settings, error))
@@ -264,7 +306,8 @@ static gboolean run(const Arguments *arguments, int parent_fd, GError **error)
 	(void)sd_notify(0, "STOPPING=1");
 	/* Clients first: what hangs on them ends with them. Then the domains are left alone. */
 	domain_def_stop_reading();
-	rpc_server_stop(driver->server);
+	if (!rpc_server_stop(driver->server))
+		leave_at_once(arguments, &sockets);
 	driver_leave(driver);
 	rpc_server_free(g_steal_pointer(&driver->server));
 	if (served && arguments->pid_file)
@@ -281,6 +324,7 @@ int main(int argc, char **argv)
 	setlocale(LC_ALL, "");
 	(void)umask(UMASK);
 	signal(SIGPIPE, SIG_IGN);
+	limit_allocator();
 	if (parse_arguments(&arguments, &argc, &argv, &error)) {
 		if (arguments.is_version_asked) {
 			printf("virtgmemd (libvirt-gmem) %s\n", PACKAGE_VERSION);

@@ -13,6 +13,7 @@
 #include "driver/error.h"
 #include "driver/host/firmware.h"
 #include "driver/host/node.h"
+#include "driver/rpc/events.h"
 #include "driver/vmm/vmm-launch.h"
 
 /* How long a VMM that was told to end may take before it is killed, and then again. */
@@ -188,6 +189,8 @@ static void on_monitor_event(const char *name, JsonObject *data, gpointer opaque
 	DomainVmm *vmm = opaque;
 	Domain *domain = vmm->domain;
 
+	/* A VMM that says much is heard as fast as clients can be told, and no faster. */
+	rpc_events_await_room(domain->driver->server);
 	g_mutex_lock(&domain->lock);
 	/* The last words of a VMM that has been given up are nobody's business. */
 	for (gsize i = 0; i < G_N_ELEMENTS(handlers) && domain->vmm == vmm; i++) {

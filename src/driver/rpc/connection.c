@@ -62,13 +62,11 @@ static gboolean connect_open(RpcCall *call, const void *args, void *result, GErr
 	const char *uri = client->server->uri;
 
 	(void)result;
-	/* Other bits say how the client came here: they are its own, not virConnectFlags. */
 	if (request->name && (*request->name)[0] && strcmp(*request->name, uri) != 0)
 		return driver_error(error, VIR_ERR_NO_CONNECT, "%s: this daemon serves %s",
 				    *request->name, uri);
-	if (request->flags & VIR_CONNECT_RO)
-		g_atomic_int_set(&client->is_readonly, TRUE);
-	g_atomic_int_set(&client->is_open, TRUE);
+	/* Other bits say how the client came here: they are its own, not virConnectFlags. */
+	rpc_client_set_open(client, TRUE, request->flags & VIR_CONNECT_RO);
 	return TRUE;
 }
 
@@ -77,7 +75,7 @@ static gboolean connect_close(RpcCall *call, const void *args, void *result, GEr
 	(void)args;
 	(void)result;
 	(void)error;
-	g_atomic_int_set(&call->client->is_open, FALSE);
+	rpc_client_set_open(call->client, FALSE, FALSE);
 	return TRUE;
 }
 

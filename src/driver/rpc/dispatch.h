@@ -5,8 +5,9 @@
  * Theory of operation
  *
  * The server's main thread reads whole messages, finds their RpcProcedure, and hands the call
- * to a worker thread. There the arguments are decoded with its XDR filter, the handler runs,
- * blocks as long as it must, and fills the result, which is encoded and queued for the client.
+ * to a worker thread; what anyone may call it carries out at once. There the arguments are
+ * decoded with its XDR filter, the handler runs, blocks as long as it must, and fills the
+ * result, which is encoded and queued for the client.
  * Replies of one client may come back in another order than its calls: that is how libvirt's
  * protocol works, the serial tells them apart.
  */
@@ -39,7 +40,7 @@ typedef gboolean (*RpcHandler)(RpcCall *call, const void *args, void *result, GE
 typedef enum {
 	RPC_ACCESS_READ,   /* allowed on the read-only socket */
 	RPC_ACCESS_WRITE,  /* VIR_ERR_OPERATION_DENIED there */
-	RPC_ACCESS_ANYONE, /* allowed before CONNECT_OPEN and authentication */
+	RPC_ACCESS_ANYONE, /* allowed before CONNECT_OPEN; on the main thread, must not block */
 } RpcAccess;
 
 typedef struct {

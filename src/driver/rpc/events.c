@@ -12,14 +12,34 @@
 /* More than any client needs; what is beyond would only cost memory. */
 #define REGISTRATIONS_PER_CLIENT_MAX 256
 
+/* Events on their way to the main thread at which rpc_events_await_room() waits. */
+#define POSTED_MAX 64u
+
+/* What one call of rpc_event_encode() makes, give or take a message. */
+#define PIECE_SIZE 4096u
+
 typedef struct {
-	RpcClient *client; /* no reference: gone with rpc_events_forget_client() */
+	guint64 order; /* when it was made: of later events it is told, of earlier ones not */
 	int callback;
 	int event; /* VIR_DOMAIN_EVENT_ID_* */
 	gboolean has_uuid;
 	guint8 uuid[RPC_UUID_SIZE];
 	gboolean is_old; /* of the protocol's first generation */
 } Registration;
+
+/*
+ * What has happened, once for all who hear of it. Both generations carry the same payload, the
+ * newer one with its callback in front.
+ */
+struct RpcEvent {
+	gatomicrefcount references;
+	guint64 order;
+	int id; /* VIR_DOMAIN_EVENT_ID_* */
+	guint8 uuid[RPC_UUID_SIZE];
+	gint32 old_procedure;
+	gint32 new_procedure;
+	GBytes *payload;
+};
 
 GArray *rpc_events_new_registrations(void)
 {
@@ -29,16 +49,88 @@ GArray *rpc_events_new_registrations(void)
 void rpc_events_forget_client(RpcServer *server, RpcClient *client)
 {
 	g_mutex_lock(&server->events_lock);
-	for (guint i = server->registrations->len; i-- > 0;) {
-		if (g_array_index(server->registrations, Registration, i).client == client)
-			g_array_remove_index_fast(server->registrations, i);
-	}
+	g_array_set_size(client->registrations, 0);
 	g_mutex_unlock(&server->events_lock);
 }
 
-/* One message for one registration; both generations carry the same payload. */
-typedef GBytes *(*EncodeEvent)(const Registration *registration, const RpcEventDomain *domain,
-			       int event, int detail);
+RpcEvent *rpc_event_ref(RpcEvent *event)
+{
+	g_atomic_ref_count_inc(&event->references);
+	return event;
+}
+
+void rpc_event_unref(RpcEvent *event)
+{
+	if (!g_atomic_ref_count_dec(&event->references))
+		return;
+	g_bytes_unref(event->payload);
+	g_free(event);
+}
+
+gsize rpc_event_size(const RpcEvent *event)
+{
+	return sizeof(*event) + g_bytes_get_size(event->payload);
+}
+
+/* Whether a registration that was made before the event is for it. */
+static gboolean matches(const Registration *registration, const RpcEvent *event)
+{
+	return registration->event == event->id && registration->order < event->order &&
+	       (!registration->has_uuid ||
+		memcmp(registration->uuid, event->uuid, RPC_UUID_SIZE) == 0);
+}
+
+static gboolean wants_event(RpcClient *client, const RpcEvent *event)
+{
+	gboolean found = FALSE;
+
+	g_mutex_lock(&client->server->events_lock);
+	for (guint i = 0; i < client->registrations->len && !found; i++)
+		found = matches(&g_array_index(client->registrations, Registration, i), event);
+	g_mutex_unlock(&client->server->events_lock);
+	return found;
+}
+
+static void append_message(GByteArray *piece, const Registration *registration,
+			   const RpcEvent *event)
+{
+	const WireHeader header = {
+		.program = WIRE_PROGRAM_REMOTE,
+		.version = WIRE_PROGRAM_VERSION,
+		.procedure = registration->is_old ? event->old_procedure : event->new_procedure,
+		.type = WIRE_EVENT,
+	};
+	const guint32 callback = GUINT32_TO_BE((guint32)registration->callback);
+	const gsize callback_size = registration->is_old ? 0 : sizeof(callback);
+	gsize size;
+	const void *payload = g_bytes_get_data(event->payload, &size);
+
+	wire_append_header(piece, &header, callback_size + size);
+	g_byte_array_append(piece, (const guint8 *)&callback, callback_size);
+	g_byte_array_append(piece, payload, size);
+}
+
+GBytes *rpc_event_encode(const RpcEvent *event, RpcClient *client, guint64 *order)
+{
+	GByteArray *piece = g_byte_array_new();
+
+	/* Registrations are in the order in which they were made. */
+	g_mutex_lock(&client->server->events_lock);
+	for (guint i = 0; i < client->registrations->len && piece->len < PIECE_SIZE; i++) {
+		const Registration *registration = &g_array_index(client->registrations,
+								  Registration, i);
+
+		if (registration->order < *order || !matches(registration, event))
+			continue;
+		append_message(piece, registration, event);
+		*order = registration->order + 1;
+	}
+	g_mutex_unlock(&client->server->events_lock);
+	if (piece->len > 0)
+		return g_byte_array_free_to_bytes(piece);
+	g_byte_array_unref(piece);
+	return NULL;
+}
 
 static RpcDomain wire_domain(const RpcEventDomain *domain)
 {
@@ -48,101 +140,109 @@ static RpcDomain wire_domain(const RpcEventDomain *domain)
 	return wire;
 }
 
-static WireHeader event_header(int procedure)
+typedef struct {
+	RpcServer *server;
+	RpcEvent *event;
+} PostedEvent;
+
+static void send_posted(gpointer data)
 {
-	return (WireHeader){
-		.program = WIRE_PROGRAM_REMOTE,
-		.version = WIRE_PROGRAM_VERSION,
-		.procedure = procedure,
-		.type = WIRE_EVENT,
-	};
+	PostedEvent *posted = data;
+	RpcServer *server = posted->server;
+
+	/* Backwards, because closing a client moves the last one into its place. */
+	for (guint i = server->clients->len; i-- > 0;) {
+		RpcClient *client = g_ptr_array_index(server->clients, i);
+
+		if (wants_event(client, posted->event))
+			rpc_client_send_event(client, posted->event);
+	}
+	rpc_event_unref(posted->event);
+	g_free(posted);
+	g_mutex_lock(&server->events_lock);
+	server->n_posted--;
+	g_cond_broadcast(&server->has_room);
+	g_mutex_unlock(&server->events_lock);
+	rpc_limits_enforce(server);
 }
 
-static GBytes *encode_lifecycle(const Registration *registration, const RpcEventDomain *domain,
-				int event, int detail)
+/* @payload: NULL where it is over a limit of the protocol, taken */
+static void send_event(RpcServer *server, int id, gint32 old_procedure, gint32 new_procedure,
+		       const RpcEventDomain *domain, GBytes *payload)
 {
-	const DomainEventCallbackLifecycle_msg message = {
-		.callback = registration->callback,
-		.msg = { .dom = wire_domain(domain), .event = event, .detail = detail },
-	};
-	const WireHeader header = event_header(registration->is_old ?
-						       RPC_DOMAIN_EVENT_LIFECYCLE :
-						       RPC_DOMAIN_EVENT_CALLBACK_LIFECYCLE);
+	PostedEvent *posted;
+	RpcEvent *event;
 
-	if (registration->is_old)
-		return wire_encode(&header, (xdrproc_t)xdr_DomainEventLifecycle_msg, &message.msg);
-	return wire_encode(&header, (xdrproc_t)xdr_DomainEventCallbackLifecycle_msg, &message);
+	if (!payload)
+		return;
+	event = g_new0(RpcEvent, 1);
+	g_atomic_ref_count_init(&event->references);
+	event->id = id;
+	event->old_procedure = old_procedure;
+	event->new_procedure = new_procedure;
+	event->payload = payload;
+	memcpy(event->uuid, domain->uuid, sizeof(event->uuid));
+	posted = g_new0(PostedEvent, 1);
+	posted->server = server;
+	posted->event = event;
+	/* Together, so that events leave in the order of what has happened. */
+	g_mutex_lock(&server->events_lock);
+	event->order = server->next_order++;
+	server->n_posted++;
+	rpc_server_post(server, send_posted, posted);
+	g_mutex_unlock(&server->events_lock);
 }
 
-static GBytes *encode_reboot(const Registration *registration, const RpcEventDomain *domain,
-			     int event, int detail)
-{
-	const DomainEventCallbackReboot_msg message = {
-		.callback = registration->callback,
-		.msg = { .dom = wire_domain(domain) },
-	};
-	const WireHeader header = event_header(
-		registration->is_old ? RPC_DOMAIN_EVENT_REBOOT : RPC_DOMAIN_EVENT_CALLBACK_REBOOT);
-
-	(void)event;
-	(void)detail;
-	if (registration->is_old)
-		return wire_encode(&header, (xdrproc_t)xdr_DomainEventReboot_msg, &message.msg);
-	return wire_encode(&header, (xdrproc_t)xdr_DomainEventCallbackReboot_msg, &message);
-}
-
-static void send_event(RpcServer *server, int id, EncodeEvent encode, const RpcEventDomain *domain,
-		       int event, int detail)
+void rpc_events_await_room(RpcServer *server)
 {
 	g_mutex_lock(&server->events_lock);
-	for (guint i = 0; i < server->registrations->len; i++) {
-		const Registration *registration = &g_array_index(server->registrations,
-								  Registration, i);
-		GBytes *message;
+	while (server->n_posted >= POSTED_MAX && !server->is_stopping)
+		g_cond_wait(&server->has_room, &server->events_lock);
+	g_mutex_unlock(&server->events_lock);
+}
 
-		if (registration->event != id ||
-		    (registration->has_uuid &&
-		     memcmp(registration->uuid, domain->uuid, RPC_UUID_SIZE) != 0))
-			continue;
-		message = encode(registration, domain, event, detail);
-		if (message)
-			rpc_client_post(registration->client, message);
-	}
+void rpc_events_stop(RpcServer *server)
+{
+	g_mutex_lock(&server->events_lock);
+	server->is_stopping = TRUE;
+	g_cond_broadcast(&server->has_room);
 	g_mutex_unlock(&server->events_lock);
 }
 
 void rpc_events_send_lifecycle(RpcServer *server, const RpcEventDomain *domain, int event,
 			       int detail)
 {
-	send_event(server, VIR_DOMAIN_EVENT_ID_LIFECYCLE, encode_lifecycle, domain, event, detail);
+	const DomainEventLifecycle_msg message = {
+		.dom = wire_domain(domain),
+		.event = event,
+		.detail = detail,
+	};
+
+	send_event(server, VIR_DOMAIN_EVENT_ID_LIFECYCLE, RPC_DOMAIN_EVENT_LIFECYCLE,
+		   RPC_DOMAIN_EVENT_CALLBACK_LIFECYCLE, domain,
+		   wire_encode_payload((xdrproc_t)xdr_DomainEventLifecycle_msg, &message));
 }
 
 void rpc_events_send_reboot(RpcServer *server, const RpcEventDomain *domain)
 {
-	send_event(server, VIR_DOMAIN_EVENT_ID_REBOOT, encode_reboot, domain, 0, 0);
+	const DomainEventReboot_msg message = { .dom = wire_domain(domain) };
+
+	send_event(server, VIR_DOMAIN_EVENT_ID_REBOOT, RPC_DOMAIN_EVENT_REBOOT,
+		   RPC_DOMAIN_EVENT_CALLBACK_REBOOT, domain,
+		   wire_encode_payload((xdrproc_t)xdr_DomainEventReboot_msg, &message));
 }
 
 /* Return: index of an old registration for @event of the client's, or -1. With events_lock. */
-static int find_old(RpcServer *server, const RpcClient *client, int event)
+static int find_old(const RpcClient *client, int event)
 {
-	for (guint i = 0; i < server->registrations->len; i++) {
-		const Registration *registration = &g_array_index(server->registrations,
+	for (guint i = 0; i < client->registrations->len; i++) {
+		const Registration *registration = &g_array_index(client->registrations,
 								  Registration, i);
 
-		if (registration->client == client && registration->is_old &&
-		    registration->event == event)
+		if (registration->is_old && registration->event == event)
 			return i;
 	}
 	return -1;
-}
-
-static guint count_registrations(RpcServer *server, const RpcClient *client)
-{
-	guint count = 0;
-
-	for (guint i = 0; i < server->registrations->len; i++)
-		count += g_array_index(server->registrations, Registration, i).client == client;
-	return count;
 }
 
 /*
@@ -157,12 +257,11 @@ static gboolean add_registration(RpcCall *call, Registration *registration, GErr
 	if (registration->event < 0)
 		return driver_error(error, VIR_ERR_INVALID_ARG, "unknown kind of event %d",
 				    registration->event);
-	registration->client = call->client;
 	g_mutex_lock(&server->events_lock);
-	if (registration->is_old && find_old(server, call->client, registration->event) >= 0)
+	if (registration->is_old && find_old(call->client, registration->event) >= 0)
 		driver_error(error, VIR_ERR_OPERATION_INVALID,
 			     "events of kind %d are registered for already", registration->event);
-	else if (count_registrations(server, call->client) >= REGISTRATIONS_PER_CLIENT_MAX)
+	else if (call->client->registrations->len >= REGISTRATIONS_PER_CLIENT_MAX)
 		driver_error(error, VIR_ERR_OPERATION_INVALID,
 			     "a client may register %d times at most",
 			     REGISTRATIONS_PER_CLIENT_MAX);
@@ -171,7 +270,8 @@ static gboolean add_registration(RpcCall *call, Registration *registration, GErr
 	if (added) {
 		registration->callback = server->next_callback;
 		server->next_callback = server->next_callback % G_MAXINT + 1;
-		g_array_append_val(server->registrations, *registration);
+		registration->order = server->next_order++;
+		g_array_append_val(call->client->registrations, *registration);
 	}
 	g_mutex_unlock(&server->events_lock);
 	/* A client that left meanwhile has been forgotten before it was there. */
@@ -186,9 +286,9 @@ static gboolean remove_old(RpcCall *call, int event, GError **error)
 	int index;
 
 	g_mutex_lock(&server->events_lock);
-	index = find_old(server, call->client, event);
+	index = find_old(call->client, event);
 	if (index >= 0)
-		g_array_remove_index_fast(server->registrations, index);
+		g_array_remove_index(call->client->registrations, index);
 	g_mutex_unlock(&server->events_lock);
 	return index >= 0 || driver_error(error, VIR_ERR_OPERATION_INVALID,
 					  "events of kind %d are not registered for", event);
@@ -252,18 +352,17 @@ static gboolean event_callback_deregister(RpcCall *call, const void *args, void 
 {
 	const ConnectDomainEventCallbackDeregisterAny_args *request = args;
 	RpcServer *server = call->client->server;
+	GArray *registrations = call->client->registrations;
 	gboolean removed = FALSE;
 
 	(void)result;
 	g_mutex_lock(&server->events_lock);
-	for (guint i = 0; i < server->registrations->len && !removed; i++) {
-		const Registration *registration = &g_array_index(server->registrations,
-								  Registration, i);
+	for (guint i = 0; i < registrations->len && !removed; i++) {
+		const Registration *registration = &g_array_index(registrations, Registration, i);
 
-		removed = registration->client == call->client && !registration->is_old &&
-			  registration->callback == request->callback;
+		removed = !registration->is_old && registration->callback == request->callback;
 		if (removed)
-			g_array_remove_index_fast(server->registrations, i);
+			g_array_remove_index(registrations, i);
 	}
 	g_mutex_unlock(&server->events_lock);
 	return removed || driver_error(error, VIR_ERR_INVALID_ARG, "callback %d is not registered",

@@ -7,7 +7,11 @@
  * A client registers for a kind of event, of one domain or of all. libvirt's protocol has
  * two generations: the older one registers a kind at most once a connection, the newer one
  * any number of times, each with an id that comes with its events. Both are served.
- * Functions here are safe on any thread.
+ *
+ * An event is encoded once. What waits for a client is the event, whatever number of
+ * registrations it has: their messages are made when it reads them.
+ *
+ * Functions here are safe on any thread, unless they say otherwise.
  */
 #pragma once
 
@@ -28,6 +32,15 @@ typedef struct {
 void rpc_events_send_lifecycle(RpcServer *server, const RpcEventDomain *domain, int event,
 			       int detail);
 void rpc_events_send_reboot(RpcServer *server, const RpcEventDomain *domain);
+
+/*
+ * rpc_events_await_room - wait until clients have been handed what was sent, but for a few
+ *
+ * For whoever sends as many events as somebody else likes, a VMM's monitor: events that come
+ * faster than they can be handed on would pile up. Not on the main thread, and without a lock
+ * that the main thread may want.
+ */
+void rpc_events_await_room(RpcServer *server);
 
 /* The procedures that register and deregister. */
 extern const RpcProcedure rpc_event_procedures[];

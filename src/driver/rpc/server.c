@@ -2,14 +2,19 @@
 /* server.c - the RPC server: sockets, clients, worker threads */
 #include "driver/rpc/server.h"
 
+#include <sys/socket.h>
+
 #include "driver/error.h"
 #include "driver/rpc/private.h"
 
-/* How long a worker that has nothing to do is kept for the next call. */
-#define IDLE_WORKER_MS 15000
+/* How long it takes until a first thread is tried again for a job that has to be done. */
+#define RETRY_MS 1000
 
 /* How long nobody is let in after somebody could not be. */
 #define ACCEPT_PAUSE_MS 1000
+
+/* A call with more bytes counts as large among those that only read. */
+#define LARGE_CALL (64u << 10)
 
 /* Keepalive's two procedures; both have no payload. */
 #define KEEPALIVE_PING 1
@@ -26,6 +31,7 @@ typedef struct {
 	RpcClient *client; /* a reference */
 	const RpcProcedure *procedure;
 	WireHeader header; /* of the reply */
+	gsize size;	   /* held for it, without its reply */
 	GBytes *message;
 	GBytes *reply;
 	RpcStream *stream; /* opened by the handler, or NULL */
@@ -53,30 +59,48 @@ void rpc_server_post(RpcServer *server, void (*function)(gpointer data), gpointe
 	g_source_unref(source);
 }
 
-static void run_job(gpointer data, gpointer user_data)
+static void run_job(gpointer data)
 {
 	Job *job = data;
-	RpcServer *server = user_data;
 
 	job->function(job->data);
 	g_free(job);
-	g_mutex_lock(&server->jobs_lock);
-	if (--server->n_jobs == 0)
-		g_cond_broadcast(&server->jobs_done);
-	g_mutex_unlock(&server->jobs_lock);
+}
+
+static gboolean on_retry(gpointer data)
+{
+	RpcServer *server = data;
+
+	if (!rpc_workers_retry(server->workers))
+		return G_SOURCE_CONTINUE;
+	g_clear_pointer(&server->retry_source, g_source_unref);
+	return G_SOURCE_REMOVE;
+}
+
+static void start_retrying(gpointer data)
+{
+	RpcServer *server = data;
+
+	if (server->retry_source || !server->workers)
+		return;
+	server->retry_source = g_timeout_source_new(RETRY_MS);
+	g_source_set_callback(server->retry_source, on_retry, server, NULL);
+	g_source_attach(server->retry_source, server->context);
 }
 
 void rpc_server_run_in_worker(RpcServer *server, void (*function)(gpointer data), gpointer data)
 {
 	Job *job = g_new0(Job, 1);
+	const RpcJob worker_job = {
+		.name = "the end of a client",
+		.function = run_job,
+		.data = job,
+	};
 
 	job->function = function;
 	job->data = data;
-	g_mutex_lock(&server->jobs_lock);
-	server->n_jobs++;
-	g_mutex_unlock(&server->jobs_lock);
-	/* A thread that cannot be made now is made later; the job waits in the queue. */
-	g_thread_pool_push(server->workers, job, NULL);
+	if (!rpc_workers_run(server->workers, RPC_LANE_WRITABLE, &worker_job, NULL))
+		rpc_server_post(server, start_retrying, server);
 }
 
 /* A socket at which clients arrive. */
@@ -120,8 +144,7 @@ RpcServer *rpc_server_new(const RpcProcedure *const *tables, const char *uri, gp
 	RpcServer *server = g_new0(RpcServer, 1);
 
 	g_mutex_init(&server->events_lock);
-	g_mutex_init(&server->jobs_lock);
-	g_cond_init(&server->jobs_done);
+	g_cond_init(&server->has_room);
 	server->context = g_main_context_ref_thread_default();
 	server->uri = g_strdup(uri);
 	server->driver = driver;
@@ -130,75 +153,100 @@ RpcServer *rpc_server_new(const RpcProcedure *const *tables, const char *uri, gp
 	add_procedures(server, rpc_event_procedures);
 	for (; *tables; tables++)
 		add_procedures(server, *tables);
-	g_thread_pool_set_max_idle_time(IDLE_WORKER_MS);
-	server->workers = g_thread_pool_new(run_job, server, -1, FALSE, NULL);
+	server->workers = rpc_workers_new();
 	server->listeners = g_ptr_array_new_with_free_func(listener_free);
 	server->clients = g_ptr_array_new_with_free_func((GDestroyNotify)rpc_client_unref);
-	server->registrations = rpc_events_new_registrations();
+	server->users = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+	server->read_buffer = g_malloc(RPC_READ_CHUNK);
+	server->next_order = 1;
 	server->next_callback = 1;
 	return server;
 }
 
-static void stop_keepalive(RpcServer *server)
+static void clear_source(GSource **source)
 {
-	if (!server->keepalive_source)
+	if (!*source)
 		return;
-	g_source_destroy(server->keepalive_source);
-	g_clear_pointer(&server->keepalive_source, g_source_unref);
+	g_source_destroy(*source);
+	g_clear_pointer(source, g_source_unref);
 }
 
-/* A pool that is being freed takes no more, and a job may ask for another one. */
-static void wait_for_jobs(RpcServer *server)
+/* What was left out of the log because there was too much of it. */
+static void flush_log(RpcServer *server)
 {
-	g_mutex_lock(&server->jobs_lock);
-	while (server->n_jobs > 0)
-		g_cond_wait(&server->jobs_done, &server->jobs_lock);
-	g_mutex_unlock(&server->jobs_lock);
+	log_limit_flush(&server->log.length, "messages of impossible lengths");
+	log_limit_flush(&server->log.turned_away, "clients that were turned away");
+	log_limit_flush(&server->log.accept, "clients that could not be accepted");
+	log_limit_flush(&server->log.not_opened, "connections that were not opened");
+	log_limit_flush(&server->log.not_read, "events that were not read");
+	log_limit_flush(&server->log.too_much, "clients for which too much was held");
+	log_limit_flush(&server->log.silent, "clients that did not answer");
 }
 
-void rpc_server_stop(RpcServer *server)
+gboolean rpc_server_stop(RpcServer *server)
 {
 	if (!server->workers)
-		return;
+		return TRUE;
 	g_ptr_array_set_size(server->listeners, 0);
 	server->on_idle = NULL;
+	rpc_events_stop(server);
 	while (server->clients->len > 0)
 		rpc_client_close(g_ptr_array_index(server->clients, 0));
-	wait_for_jobs(server);
-	g_thread_pool_free(g_steal_pointer(&server->workers), FALSE, TRUE);
+	flush_log(server);
+	if (!rpc_workers_stop(server->workers, RPC_STOP_READONLY_SECONDS, RPC_STOP_SECONDS))
+		return FALSE;
+	g_clear_pointer(&server->workers, rpc_workers_free);
 	/* What the last workers have posted still names the server. */
 	while (g_main_context_iteration(server->context, FALSE))
 		continue;
-	stop_keepalive(server);
+	clear_source(&server->keepalive_source);
+	clear_source(&server->retry_source);
+	clear_source(&server->trim_source);
+	return TRUE;
 }
 
 void rpc_server_free(RpcServer *server)
 {
+	gboolean has_stopped;
+
 	if (!server)
 		return;
-	rpc_server_stop(server);
-	g_array_unref(server->registrations);
+	has_stopped = rpc_server_stop(server);
+	g_assert(has_stopped);
+	g_hash_table_unref(server->users);
 	g_ptr_array_unref(server->clients);
 	g_ptr_array_unref(server->listeners);
 	g_hash_table_unref(server->procedures);
 	g_main_context_unref(server->context);
-	g_cond_clear(&server->jobs_done);
-	g_mutex_clear(&server->jobs_lock);
+	g_cond_clear(&server->has_room);
 	g_mutex_clear(&server->events_lock);
+	g_free(server->read_buffer);
 	g_free(server->uri);
 	g_free(server);
 }
 
+/* Who is at the other end, as the kernel says. */
+static struct ucred read_credentials(GSocket *socket)
+{
+	struct ucred credentials = { 0 };
+	socklen_t length = sizeof(credentials);
+
+	if (getsockopt(g_socket_get_fd(socket), SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0)
+		credentials.uid = (uid_t)-1;
+	return credentials;
+}
+
 void rpc_server_add_connection(RpcServer *server, GSocket *socket, gboolean is_readonly)
 {
+	const struct ucred peer = read_credentials(socket);
 	RpcClient *client;
 
-	if (server->clients->len >= RPC_CLIENTS_MAX) {
-		g_warning("%u clients are connected; one more is turned away", RPC_CLIENTS_MAX);
+	if (!rpc_limits_admit(server, peer.uid, peer.pid, is_readonly)) {
 		g_socket_close(socket, NULL);
 		return;
 	}
-	client = rpc_client_new(server, socket, is_readonly);
+	client = rpc_client_new(server, socket, peer.uid, peer.pid, is_readonly);
+	rpc_limits_enter(client);
 	g_ptr_array_add(server->clients, client);
 	rpc_client_start(client);
 }
@@ -233,7 +281,8 @@ static gboolean on_connection(GSocket *socket, GIOCondition condition, gpointer 
 	if (connection) {
 		rpc_server_add_connection(listener->server, connection, listener->is_readonly);
 	} else if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK)) {
-		g_warning("accepting a client: %s", error->message);
+		log_limit_warning(&listener->server->log.accept, "accepting a client: %s",
+				  error->message);
 		pause_listening(listener);
 	}
 	return G_SOURCE_CONTINUE;
@@ -272,10 +321,11 @@ void rpc_server_on_idle(RpcServer *server, void (*function)(gpointer data), gpoi
 
 void rpc_server_forget_client(RpcServer *server, RpcClient *client)
 {
+	rpc_limits_leave(client);
 	g_ptr_array_remove_fast(server->clients, client);
 	if (server->clients->len > 0)
 		return;
-	stop_keepalive(server);
+	clear_source(&server->keepalive_source);
 	if (server->on_idle)
 		server->on_idle(server->on_idle_data);
 }
@@ -301,8 +351,9 @@ static gboolean on_keepalive(gpointer data)
 		if (!client->has_keepalive || client->silent_turns++ == 0)
 			continue;
 		if (client->silent_turns > RPC_KEEPALIVE_COUNT) {
-			g_warning("client %d does not answer; it is disconnected",
-				  (int)client->pid);
+			log_limit_warning(&server->log.silent,
+					  "client %d does not answer; it is disconnected",
+					  (int)client->pid);
 			rpc_client_close(client);
 			continue;
 		}
@@ -330,31 +381,38 @@ void rpc_server_start_keepalive(RpcServer *server, RpcClient *client)
 	rpc_server_post(server, start_keepalive, rpc_client_ref(client));
 }
 
-static void send_error(RpcClient *client, const WireHeader *header, const GError *error)
+/* Answers a message that has come to nothing. */
+static void reply_error(RpcClient *client, const WireHeader *header, const GError *error)
 {
-	rpc_client_send(client, wire_encode_error(header, error));
+	rpc_client_reply(client, wire_encode_error(header, error));
+}
+
+static void free_work(gpointer data)
+{
+	Work *work = data;
+
+	rpc_client_release_call(work->client, work->size);
+	g_clear_pointer(&work->reply, g_bytes_unref);
+	g_bytes_unref(work->message);
+	rpc_client_unref(work->client);
+	g_free(work);
 }
 
 /* On the main thread again: the reply goes out, and the stream behind it. */
 static void finish_work(gpointer data)
 {
 	Work *work = data;
+	RpcServer *server = work->server;
 	RpcClient *client = work->client;
 
-	if (client->is_closed)
-		g_clear_pointer(&work->reply, g_bytes_unref);
-	else
-		rpc_client_send(client, g_steal_pointer(&work->reply));
+	rpc_client_reply(client, g_steal_pointer(&work->reply));
 	if (work->stream && work->succeeded && !client->is_closed)
 		rpc_stream_start(work->stream);
 	else if (work->stream)
 		rpc_stream_drop(work->stream);
 	g_clear_pointer(&work->stream, rpc_stream_unref);
-	client->n_calls--;
-	rpc_client_resume(client, RPC_PAUSE_CALLS);
-	g_bytes_unref(work->message);
-	rpc_client_unref(client);
-	g_free(work);
+	free_work(work);
+	rpc_limits_enforce(server);
 }
 
 /* Calls the handler with decoded arguments; FALSE with @error set for an error reply. */
@@ -384,10 +442,9 @@ static gboolean call_handler(Work *work, const void *args, GError **error)
 	return work->succeeded;
 }
 
-/* On a worker thread. */
-static void do_work(gpointer data)
+/* Carries a call out, up to its encoded reply. */
+static void do_call(Work *work)
 {
-	Work *work = data;
 	const RpcProcedure *procedure = work->procedure;
 	g_autofree void *args = procedure->args_filter ? g_malloc0(procedure->args_size) : NULL;
 	g_autoptr(GError) error = NULL;
@@ -404,7 +461,25 @@ static void do_work(gpointer data)
 		xdr_free(procedure->args_filter, args);
 	if (!work->reply)
 		work->reply = wire_encode_error(&work->header, error);
+}
+
+/* On a worker thread. */
+static void do_work(gpointer data)
+{
+	Work *work = data;
+
+	do_call(work);
 	rpc_server_post(work->server, finish_work, work);
+}
+
+/* In the words of libvirt's own drivers, which name the function that the client has called. */
+static gboolean refuse_procedure(gint32 number, GError **error)
+{
+	const char *name = rpc_procedure_name(number);
+
+	if (name)
+		return driver_error(error, VIR_ERR_NO_SUPPORT, "%s", name);
+	return driver_error(error, VIR_ERR_NO_SUPPORT, "procedure %d", number);
 }
 
 /* Whether a client may call a procedure now. */
@@ -412,16 +487,38 @@ static gboolean check_access(RpcClient *client, const RpcProcedure *procedure, g
 			     GError **error)
 {
 	if (!procedure)
-		return driver_error(error, VIR_ERR_NO_SUPPORT, "procedure %d", number);
+		return refuse_procedure(number, error);
 	if (procedure->access == RPC_ACCESS_ANYONE)
 		return TRUE;
-	if (!g_atomic_int_get(&client->is_open))
+	if (!client->is_open)
 		return driver_error(error, VIR_ERR_OPERATION_INVALID,
 				    "%s before the connection is opened", procedure->name);
 	if (procedure->access == RPC_ACCESS_WRITE && rpc_client_is_readonly(client))
 		return driver_error(error, VIR_ERR_OPERATION_DENIED, "%s on a read-only connection",
 				    procedure->name);
 	return TRUE;
+}
+
+static void send_to_worker(Work *work)
+{
+	const RpcClient *client = work->client;
+	const RpcJob job = {
+		.name = work->procedure->name,
+		.function = do_work,
+		.drop = free_work,
+		.data = work,
+		.owner = client,
+		.uid = client->uid,
+		.is_large = client->is_limited && work->size > LARGE_CALL,
+	};
+	g_autoptr(GError) error = NULL;
+
+	if (rpc_workers_run(work->server->workers,
+			    client->is_limited ? RPC_LANE_READONLY : RPC_LANE_WRITABLE, &job,
+			    &error))
+		return;
+	work->reply = wire_encode_error(&work->header, error);
+	finish_work(work);
 }
 
 static void handle_call(RpcServer *server, RpcClient *client, const WireHeader *call,
@@ -435,8 +532,9 @@ static void handle_call(RpcServer *server, RpcClient *client, const WireHeader *
 
 	reply.type = WIRE_REPLY;
 	reply.status = WIRE_OK;
+	rpc_client_begin_call(client);
 	if (!check_access(client, procedure, call->procedure, &error)) {
-		send_error(client, &reply, error);
+		reply_error(client, &reply, error);
 		return;
 	}
 	work = g_new0(Work, 1);
@@ -444,10 +542,15 @@ static void handle_call(RpcServer *server, RpcClient *client, const WireHeader *
 	work->client = rpc_client_ref(client);
 	work->procedure = procedure;
 	work->header = reply;
+	work->size = g_bytes_get_size(message) + RPC_CALL_OVERHEAD;
 	work->message = g_bytes_ref(message);
-	if (++client->n_calls >= RPC_CALLS_PER_CLIENT)
-		rpc_client_pause(client, RPC_PAUSE_CALLS);
-	rpc_server_run_in_worker(server, do_work, work);
+	rpc_client_hold_call(client, work->size);
+	if (procedure->access == RPC_ACCESS_ANYONE) {
+		do_call(work);
+		finish_work(work);
+	} else {
+		send_to_worker(work);
+	}
 }
 
 static void handle_keepalive(RpcClient *client, const WireHeader *header)
@@ -460,7 +563,8 @@ static void handle_keepalive(RpcClient *client, const WireHeader *header)
 	pong.procedure = KEEPALIVE_PONG;
 	pong.type = WIRE_EVENT;
 	pong.status = WIRE_OK;
-	rpc_client_send(client, wire_encode(&pong, NULL, NULL));
+	rpc_client_begin_call(client);
+	rpc_client_reply(client, wire_encode(&pong, NULL, NULL));
 }
 
 static void refuse_message(RpcClient *client, const WireHeader *header)
@@ -475,7 +579,8 @@ static void refuse_message(RpcClient *client, const WireHeader *header)
 	else
 		driver_error(&error, VIR_ERR_RPC, "a message of type %u is not a client's to send",
 			     header->type);
-	send_error(client, &reply, error);
+	rpc_client_begin_call(client);
+	reply_error(client, &reply, error);
 }
 
 void rpc_server_handle_message(RpcServer *server, RpcClient *client, GBytes *message)

@@ -8,9 +8,6 @@
 #include "driver/error.h"
 #include "driver/rpc/protocol.h"
 
-/* What a first try at encoding gets; it doubles from there. */
-#define ENCODE_START 4096u
-
 static guint32 read_word(const guint8 *data)
 {
 	guint32 word;
@@ -68,33 +65,53 @@ gboolean wire_decode(const guint8 *payload, gsize size, xdrproc_t filter, void *
 	return decoded;
 }
 
+void wire_append_header(GByteArray *bytes, const WireHeader *header, gsize payload_size)
+{
+	guint8 words[WIRE_LENGTH_SIZE + WIRE_HEADER_SIZE];
+
+	write_header(words, sizeof(words) + payload_size, header);
+	g_byte_array_append(bytes, words, sizeof(words));
+}
+
+/*
+ * Encodes a value behind @start bytes that the caller fills. Measured first, so that a message
+ * takes no more memory than it has bytes.
+ */
+static guint8 *encode_behind(gsize start, xdrproc_t filter, const void *value, gsize *size)
+{
+	/* Encoding only reads the value; XDR has one filter for both directions. */
+	const gsize payload_size = xdr_sizeof(filter, (void *)value);
+	g_autofree guint8 *bytes = NULL;
+	gboolean encoded;
+	XDR xdr;
+
+	if (payload_size > WIRE_MESSAGE_MAX - WIRE_HEADER_SIZE)
+		return NULL;
+	bytes = g_malloc(start + payload_size);
+	xdrmem_create(&xdr, (char *)bytes + start, payload_size, XDR_ENCODE);
+	encoded = filter(&xdr, (void *)value) && xdr_getpos(&xdr) == payload_size;
+	xdr_destroy(&xdr);
+	*size = start + payload_size;
+	return encoded ? g_steal_pointer(&bytes) : NULL;
+}
+
+GBytes *wire_encode_payload(xdrproc_t filter, const void *value)
+{
+	gsize size;
+	guint8 *payload = encode_behind(0, filter, value, &size);
+
+	return payload ? g_bytes_new_take(payload, size) : NULL;
+}
+
 GBytes *wire_encode(const WireHeader *header, xdrproc_t filter, const void *value)
 {
-	const gsize start = WIRE_LENGTH_SIZE + WIRE_HEADER_SIZE;
-	gsize payload_size = 0;
+	gsize size = WIRE_LENGTH_SIZE + WIRE_HEADER_SIZE;
+	guint8 *message = filter ? encode_behind(size, filter, value, &size) : g_malloc(size);
 
-	if (!filter) {
-		guint8 *message = g_malloc(start);
-
-		write_header(message, start, header);
-		return g_bytes_new_take(message, start);
-	}
-	for (gsize room = ENCODE_START; room <= WIRE_MESSAGE_MAX; room *= 2) {
-		g_autofree guint8 *message = g_malloc(start + room);
-		gboolean encoded;
-		XDR xdr;
-
-		xdrmem_create(&xdr, (char *)message + start, room, XDR_ENCODE);
-		/* Encoding only reads the value; XDR has one filter for both directions. */
-		encoded = filter(&xdr, (void *)value);
-		payload_size = xdr_getpos(&xdr);
-		xdr_destroy(&xdr);
-		if (!encoded || payload_size > WIRE_MESSAGE_MAX - WIRE_HEADER_SIZE)
-			continue;
-		write_header(message, start + payload_size, header);
-		return g_bytes_new_take(g_steal_pointer(&message), start + payload_size);
-	}
-	return NULL;
+	if (!message)
+		return NULL;
+	write_header(message, size, header);
+	return g_bytes_new_take(message, size);
 }
 
 GBytes *wire_encode_data(const WireHeader *header, const void *data, gsize size)

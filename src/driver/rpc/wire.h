@@ -77,5 +77,11 @@ GBytes *wire_encode(const WireHeader *header, xdrproc_t filter, const void *valu
 /* The same with a payload of plain bytes, at most WIRE_STREAM_DATA_MAX. */
 GBytes *wire_encode_data(const WireHeader *header, const void *data, gsize size);
 
+/* The payload alone. Return: NULL where the value is over a limit of the protocol. */
+GBytes *wire_encode_payload(xdrproc_t filter, const void *value);
+
+/* Appends length word and header of a message whose payload the caller appends. */
+void wire_append_header(GByteArray *bytes, const WireHeader *header, gsize payload_size);
+
 /* A message that carries @error in the protocol's own form. Never NULL. */
 GBytes *wire_encode_error(const WireHeader *header, const GError *error);
