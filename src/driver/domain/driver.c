@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "driver/domain/lifecycle.h"
+#include "driver/domain/replace-file.h"
 #include "driver/domain/store.h"
 #include "driver/error.h"
 #include "driver/host/firmware.h"
@@ -289,3 +290,29 @@ HostSupport *driver_support(Driver *driver)
 	g_mutex_unlock(&driver->support_lock);
 	return copy;
 }
+/* Variables may be in any folder; so the definitions say where they were written. */
+static void clean_up_nvram_folders(Driver *driver)
+{
+	g_autoptr(GPtrArray) all = domain_list_all(driver->domains);
+	g_autoptr(GHashTable)
+		folders = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	GHashTableIter iter;
+	gpointer folder;
+
+	g_hash_table_add(folders, g_strdup(driver->paths.nvram));
+	for (guint i = 0; i < all->len; i++) {
+		Domain *domain = g_ptr_array_index(all, i);
+
+		g_mutex_lock(&domain->lock);
+		if (domain->config && domain->config->nvram)
+			g_hash_table_add(folders, g_path_get_dirname(domain->config->nvram));
+		g_mutex_unlock(&domain->lock);
+	}
+	g_hash_table_iter_init(&iter, folders);
+	while (g_hash_table_iter_next(&iter, &folder, NULL))
+		replace_file_clean_up(folder, driver->vmm_uid);
+}
+
+	replace_file_clean_up(driver->paths.config, driver->vmm_uid);
+	replace_file_clean_up(driver->paths.state, driver->vmm_uid);
+	clean_up_nvram_folders(driver);

@@ -59,7 +59,8 @@ gboolean driver_make_folders(Driver *driver, GError **error);
 /*
  * driver_load - read the definitions, find the domains that run, start those that should
  *
- * A file that cannot be read is reported in the log and left alone. Returns before domains
+ * What an earlier daemon has left half written is removed first. A file that cannot be read is
+ * reported in the log and left alone. Returns before domains
  * that run have been reached and those that start are up.
  */
 void driver_load(Driver *driver);
