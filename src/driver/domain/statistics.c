@@ -120,8 +120,8 @@ static void add_balloon(Params *params, Domain *domain, const DomainVmm *vmm)
 {
 	const guint64 memory = memory_of(domain);
 
-	if (vmm)
-		add_number(params, memory, "balloon.current");
+	/* Without a balloon the guest always has all of it, as libvirt's other drivers say. */
+	add_number(params, memory, "balloon.current");
 	add_number(params, memory, "balloon.maximum");
 	if (vmm)
 		add_number(params, vmm_process_resident_kib(vmm->process), "balloon.rss");
