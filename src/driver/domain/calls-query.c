@@ -240,7 +240,7 @@ static gboolean get_vcpus(RpcCall *call, const void *args, void *result, GError 
 	if (!vmm)
 		return FALSE;
 
-	count = MIN(vmm->n_vcpu_threads, (guint)request->max_info);
+	count = MIN(domain_vmm_count_threads(vmm), (guint)request->max_info);
 	ret->info.info_val = g_new0(RpcVcpuInfo, count + 1);
 	ret->info.info_len = count;
 	for (guint i = 0; i < count; i++) {
@@ -346,6 +346,8 @@ static GPtrArray *messages_of(Domain *domain)
 		g_ptr_array_add(messages, g_strdup(domain->crash));
 	if (domain->vmm && domain->vmm->host_touch)
 		g_ptr_array_add(messages, g_strdup(domain->vmm->host_touch));
+	if (domain->vmm && domain->vmm->trouble)
+		g_ptr_array_add(messages, g_strdup(domain->vmm->trouble));
 	g_mutex_unlock(&domain->lock);
 	return messages;
 }

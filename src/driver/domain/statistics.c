@@ -138,7 +138,7 @@ static void add_vcpus(Params *params, Domain *domain, const DomainVmm *vmm)
 	g_mutex_unlock(&domain->lock);
 	add_uint(params, count, "vcpu.current");
 	add_uint(params, count, "vcpu.maximum");
-	for (guint i = 0; vmm && i < vmm->n_vcpu_threads; i++) {
+	for (guint i = 0; vmm && i < domain_vmm_count_threads(vmm); i++) {
 		VmmCpuTime time;
 
 		if (!vmm_process_cpu_time(vmm->process, vmm->vcpu_threads[i], &time))
