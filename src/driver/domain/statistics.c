@@ -80,8 +80,8 @@ StatisticsQuestion *statistics_ask(Domain *domain, guint groups)
 		question->vmm = domain_vmm_ref(domain->vmm);
 	g_mutex_unlock(&domain->lock);
 	if (question->vmm && (groups & VIR_DOMAIN_STATS_VM))
-		question->ticket = qmp_client_send(question->vmm->monitor, "query-conversion-stats",
-						   NULL, NULL);
+		question->ticket = qmp_client_share(question->vmm->monitor,
+						    "query-conversion-stats", NULL);
 	return question;
 }
 
