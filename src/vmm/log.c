@@ -8,9 +8,6 @@
 
 static guint enabled_traces;
 
-/* Guards every LogLimit. Innermost: nothing is done under it. */
-static GMutex limit_lock;
-
 void log_set_traces(guint traces)
 {
 	enabled_traces = traces;
@@ -88,14 +85,10 @@ void log_trace(const char *area, const char *format, ...)
 void log_limited(LogLimit *limit, const char *area, const char *format, ...)
 {
 	g_autofree char *message = NULL, *counted = NULL;
-	guint64 left_out = 0;
-	gboolean may_pass;
 	va_list arguments;
+	guint64 left_out;
 
-	g_mutex_lock(&limit_lock);
-	may_pass = log_limit_pass(limit, g_get_monotonic_time(), &left_out);
-	g_mutex_unlock(&limit_lock);
-	if (!may_pass)
+	if (!log_limit_take(limit, g_get_monotonic_time(), &left_out))
 		return;
 	va_start(arguments, format);
 	message = g_strdup_vprintf(format, arguments);

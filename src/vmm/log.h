@@ -9,7 +9,7 @@
 
 #include <glib.h>
 
-#include "vmm/log-limit.h"
+#include "common/log-limit.h"
 
 typedef enum {
 	LOG_TRACE_MEMSLOT = 1 << 0,

@@ -187,7 +187,7 @@ static void be_daemon(void)
 		g_assert_false(g_error_matches(error, DRIVER_ERROR, VIR_ERR_OPERATION_TIMEOUT));
 		return;
 	}
-	qmp_client_start(client, &callbacks, &heard);
+	g_assert_true(qmp_client_start(client, -1, &callbacks, &heard, NULL));
 	command(client);
 	qmp_client_free(client);
 	g_assert_cmpuint(heard.n_closed, ==, 1);

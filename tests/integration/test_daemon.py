@@ -499,6 +499,53 @@ class Actions(DaemonTest):
         self.assertEqual(virsh("domstate", "test"), "running")
 
 
+class AsOtherDrivers(DaemonTest):
+    """What stock clients ask of every driver is answered as libvirt's QEMU driver does."""
+
+    def test_an_agent_is_asked_for_in_vain(self):
+        self.define()
+        for command in ("shutdown", "reboot"):
+            with self.subTest(command=command):
+                self.assert_refused("operation is not valid: domain 'test' is not running",
+                                    command, "--mode", "agent", "test")
+                self.assert_refused("unsupported flags", command, "--mode", "signal", "test")
+        virsh("start", "test")
+        for command in ("shutdown", "reboot"):
+            with self.subTest(command=command):
+                self.assert_refused("has no guest agent", command, "--mode", "agent", "test")
+        self.assertEqual(virsh("domstate", "test"), "running")
+
+    def test_either_of_agent_and_power_button_is_the_power_button(self):
+        self.define()
+        events = self.daemon.events()
+        self.run_tiny()
+        virsh("shutdown", "--mode", "agent,acpi", "test")
+        events.wait("Stopped Shutdown")
+
+    def test_a_domain_that_is_off_has_its_memory_too(self):
+        self.define(memory=16)
+        lines = virsh("domstats", "--balloon", "test").splitlines()[1:]
+        self.assertEqual([line.strip() for line in lines],
+                         ["balloon.current=16384", "balloon.maximum=16384"])
+
+    def test_xml_to_be_moved_has_nothing_of_this_run(self):
+        self.define()
+        self.assertEqual(virsh("dumpxml", "--migratable", "test"),
+                         virsh("dumpxml", "--inactive", "--security-info", "test"))
+
+    def test_xml_to_be_moved_is_of_what_runs(self):
+        self.define()
+        virsh("start", "--paused", "test")
+        runs = virsh("dumpxml", "--migratable", "test")
+        self.daemon.define(self.xml(memory=32, identity=virsh("domuuid", "test")))
+        self.assertEqual(virsh("dumpxml", "--migratable", "test"), runs)
+        self.assertIn("id=", virsh("dumpxml", "test"))
+        self.assertNotRegex(runs, "id='|/dev/pts/|alias")
+        virsh("destroy", "test")
+        self.daemon.define(runs)
+        self.assertEqual(virsh("dumpxml", "--migratable", "test"), runs)
+
+
 class ReadOnly(DaemonTest):
     """A read-only connection may look, and not change."""
 
@@ -518,7 +565,8 @@ class ReadOnly(DaemonTest):
         for command in (["start", "off"], ["destroy", "test"], ["undefine", "off"],
                         ["resume", "test"], ["suspend", "test"], ["shutdown", "test"],
                         ["reboot", "test"], ["reset", "test"], ["autostart", "off"],
-                        ["dumpxml", "--security-info", "test"], ["define", STDIN],
+                        ["dumpxml", "--security-info", "test"],
+                        ["dumpxml", "--migratable", "test"], ["define", STDIN],
                         ["create", STDIN]):
             with self.subTest(command=command):
                 self.assert_refused("read only|forbidden", *command, readonly=True,

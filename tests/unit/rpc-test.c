@@ -1638,7 +1638,7 @@ static void test_writers_have_their_slots(Fixture *fixture, gconstpointer data G
 static void test_log_is_not_flooded(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	static const guint8 too_short[] = { 0, 0, 0, 1 };
-	const guint n = 3 * LOG_LIMIT_MESSAGES;
+	const guint n = 3 * LOG_LIMIT_BURST;
 
 	for (guint i = 0; i < n; i++) {
 		int fd = connect_to(fixture->path);
@@ -1647,7 +1647,7 @@ static void test_log_is_not_flooded(Fixture *fixture, gconstpointer data G_GNUC_
 		assert_closed(fd);
 		close(fd);
 	}
-	for (guint i = 0; i < LOG_LIMIT_MESSAGES; i++)
+	for (guint i = 0; i < LOG_LIMIT_BURST; i++)
 		expect_warning(fixture,
 			       "client * sent a message of an impossible length (1 bytes)*");
 	g_assert_cmpuint(count_warnings(fixture), ==, 0);

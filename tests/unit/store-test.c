@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "driver/conf/domain-def.h"
+#include "driver/domain/replace-file.h"
 #include "driver/domain/store.h"
 #include "driver/error.h"
 #include "support.h"
@@ -539,6 +541,53 @@ static void test_status_with_broken_numbers(Fixture *fixture, gconstpointer data
 	g_assert_cmpuint(fixture->status.start_time, ==, G_MAXUINT64 - 1);
 }
 
+/* The name under which a folder that is watched gets its next file. */
+static char *read_new_name(int inotify)
+{
+	char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	const struct inotify_event *event = (const struct inotify_event *)buffer;
+
+	g_assert_cmpint(read(inotify, buffer, sizeof(buffer)), >=, (gssize)sizeof(*event));
+	return g_strdup(event->name);
+}
+
+static void assert_exists(const char *folder, const char *name, gboolean exists)
+{
+	g_autofree char *path = g_build_filename(folder, name, NULL);
+
+	g_test_message("%s", path);
+	g_assert_cmpint(g_file_test(path, G_FILE_TEST_EXISTS), ==, exists);
+}
+
+/* A daemon that is killed leaves the new file under this name; the next one knows it. */
+static void test_what_is_half_written_is_cleaned_up(Fixture *fixture,
+						    gconstpointer data G_GNUC_UNUSED)
+{
+	const char *folders[] = { fixture->driver.paths.config, fixture->driver.paths.state };
+	const char *others[] = { "a.xml.backup", ".gmem-", ".gmem-12345", ".gmem-1234567",
+				 ".gmem-123.56" };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(folders); i++) {
+		int inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+		g_autofree char *name = NULL;
+
+		g_assert_cmpint(inotify_add_watch(inotify, folders[i], IN_CREATE), >=, 0);
+		save(fixture, "a", "title");
+		save_status(fixture, "a");
+		name = read_new_name(inotify);
+		close(inotify);
+		assert_exists(folders[i], name, FALSE);
+		put_file(folders[i], name, "half");
+		for (gsize j = 0; j < G_N_ELEMENTS(others); j++)
+			put_file(folders[i], others[j], "whole");
+		replace_file_clean_up(folders[i], getuid());
+		assert_exists(folders[i], name, FALSE);
+		for (gsize j = 0; j < G_N_ELEMENTS(others); j++)
+			assert_exists(folders[i], others[j], TRUE);
+	}
+	replace_file_clean_up("/never/made", getuid());
+}
+
 static void add(const char *path, void (*test)(Fixture *fixture, gconstpointer data))
 {
 	g_test_add(path, Fixture, NULL, start, test, end);
@@ -554,6 +603,7 @@ int main(int argc, char **argv)
 	add("/store/files-are-the-daemons-alone", test_files_are_the_daemons_alone);
 	add("/store/folder-that-is-gone", test_folder_that_is_gone);
 	add("/store/write-that-fails", test_write_that_fails);
+	add("/store/half-written-is-cleaned-up", test_what_is_half_written_is_cleaned_up);
 	add("/store/delete", test_delete);
 	add("/store/autostart", test_autostart);
 	add("/store/autostart-turn-comes-once", test_autostart_turn_comes_once);

@@ -105,8 +105,28 @@ static gboolean create_xml(RpcCall *call, const void *args, void *result, GError
 	return started;
 }
 
-/* The guest has a power button and nothing else that hears of a wish. */
-#define SHUTDOWN_FLAGS VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
+/*
+ * The guest has a power button and nothing else that hears of a wish: no agent can be configured.
+ * Where a client would be content with either, it gets the button.
+ */
+static gboolean press_power_button(Domain *domain, gboolean only_by_agent, gboolean is_reboot,
+				   GError **error)
+{
+	gboolean is_active;
+
+	if (!only_by_agent)
+		return lifecycle_shutdown(domain, is_reboot, error);
+	g_mutex_lock(&domain->lock);
+	is_active = domain_is_active(domain);
+	g_mutex_unlock(&domain->lock);
+	if (!is_active)
+		return driver_error(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is not running",
+				    domain->name);
+	return driver_error(error, VIR_ERR_ARGUMENT_UNSUPPORTED,
+			    "domain '%s' has no guest agent: its guest can be asked by the power "
+			    "button",
+			    domain->name);
+}
 
 static gboolean shut_down(RpcCall *call, const void *args, void *result, GError **error)
 {
@@ -117,6 +137,8 @@ static gboolean shut_down(RpcCall *call, const void *args, void *result, GError 
 	return domain && lifecycle_shutdown(domain, FALSE, error);
 }
 
+#define SHUTDOWN_FLAGS (VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN | VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
+
 static gboolean shut_down_flags(RpcCall *call, const void *args, void *result, GError **error)
 {
 	const DomainShutdownFlags_args *request = args;
@@ -125,8 +147,11 @@ static gboolean shut_down_flags(RpcCall *call, const void *args, void *result, G
 	(void)result;
 	return domain &&
 	       calls_check_flags("virDomainShutdownFlags", request->flags, SHUTDOWN_FLAGS, error) &&
-	       lifecycle_shutdown(domain, FALSE, error);
+	       press_power_button(domain, request->flags == VIR_DOMAIN_SHUTDOWN_GUEST_AGENT, FALSE,
+				  error);
 }
+
+#define REBOOT_FLAGS (VIR_DOMAIN_REBOOT_ACPI_POWER_BTN | VIR_DOMAIN_REBOOT_GUEST_AGENT)
 
 static gboolean reboot(RpcCall *call, const void *args, void *result, GError **error)
 {
@@ -135,9 +160,9 @@ static gboolean reboot(RpcCall *call, const void *args, void *result, GError **e
 
 	(void)result;
 	return domain &&
-	       calls_check_flags("virDomainReboot", request->flags,
-				 VIR_DOMAIN_REBOOT_ACPI_POWER_BTN, error) &&
-	       lifecycle_shutdown(domain, TRUE, error);
+	       calls_check_flags("virDomainReboot", request->flags, REBOOT_FLAGS, error) &&
+	       press_power_button(domain, request->flags == VIR_DOMAIN_REBOOT_GUEST_AGENT, TRUE,
+				  error);
 }
 
 static gboolean reset(RpcCall *call, const void *args, void *result, GError **error)

@@ -72,33 +72,45 @@ static gboolean get_control_info(RpcCall *call, const void *args, void *result, 
 					 "domain '%s' is not running", domain->name);
 }
 
-#define XML_FLAGS (VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_UPDATE_CPU)
+#define XML_FLAGS                                                                      \
+	(VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_UPDATE_CPU | \
+	 VIR_DOMAIN_XML_MIGRATABLE)
+
+/* As for libvirt's other drivers, what is to be moved has its secrets with it. */
+#define XML_SECRET_FLAGS (VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_MIGRATABLE)
+
+/* With the lock: which of a domain's definitions is asked for, and how it is to be printed. */
+static const DomainDef *choose_def(const Domain *domain, guint flags, DomainFormatFlags *format)
+{
+	/* What is this run's alone, as its id and its terminals, means nothing elsewhere. */
+	if (!domain->live || (flags & (VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_MIGRATABLE)))
+		*format |= DOMAIN_FORMAT_INACTIVE;
+	if (flags & XML_SECRET_FLAGS)
+		*format |= DOMAIN_FORMAT_SECURE;
+	/* A transient domain has no other definition than what runs. */
+	if ((flags & VIR_DOMAIN_XML_INACTIVE) && domain->config)
+		return domain->config;
+	return domain_current_def(domain);
+}
 
 static gboolean get_xml_desc(RpcCall *call, const void *args, void *result, GError **error)
 {
 	const DomainGetXmlDesc_args *request = args;
 	DomainGetXmlDesc_ret *ret = result;
 	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
-	DomainFormatFlags flags = 0;
+	DomainFormatFlags format = 0;
 	const DomainDef *def;
 
 	if (!domain || !calls_check_flags("virDomainGetXMLDesc", request->flags, XML_FLAGS, error))
 		return FALSE;
-	if ((request->flags & VIR_DOMAIN_XML_SECURE) && rpc_client_is_readonly(call->client))
+	if ((request->flags & XML_SECRET_FLAGS) && rpc_client_is_readonly(call->client))
 		return driver_error(error, VIR_ERR_OPERATION_DENIED,
 				    "secret parts of the XML on a read-only connection");
-	if (request->flags & VIR_DOMAIN_XML_SECURE)
-		flags |= DOMAIN_FORMAT_SECURE;
 
 	g_mutex_lock(&domain->lock);
-	def = domain_current_def(domain);
-	/* A transient domain has no other definition than what runs. */
-	if ((request->flags & VIR_DOMAIN_XML_INACTIVE) && domain->config)
-		def = domain->config;
-	if (!domain->live || (request->flags & VIR_DOMAIN_XML_INACTIVE))
-		flags |= DOMAIN_FORMAT_INACTIVE;
+	def = choose_def(domain, request->flags, &format);
 	if (def)
-		ret->xml = domain_def_format(def, flags);
+		ret->xml = domain_def_format(def, format);
 	g_mutex_unlock(&domain->lock);
 	return ret->xml ||
 	       driver_error(error, VIR_ERR_NO_DOMAIN, "domain '%s' is gone", domain->name);
@@ -228,7 +240,7 @@ static gboolean get_vcpus(RpcCall *call, const void *args, void *result, GError 
 	if (!vmm)
 		return FALSE;
 
-	count = MIN(vmm->n_vcpu_threads, (guint)request->max_info);
+	count = MIN(domain_vmm_count_threads(vmm), (guint)request->max_info);
 	ret->info.info_val = g_new0(RpcVcpuInfo, count + 1);
 	ret->info.info_len = count;
 	for (guint i = 0; i < count; i++) {
@@ -334,6 +346,8 @@ static GPtrArray *messages_of(Domain *domain)
 		g_ptr_array_add(messages, g_strdup(domain->crash));
 	if (domain->vmm && domain->vmm->host_touch)
 		g_ptr_array_add(messages, g_strdup(domain->vmm->host_touch));
+	if (domain->vmm && domain->vmm->trouble)
+		g_ptr_array_add(messages, g_strdup(domain->vmm->trouble));
 	g_mutex_unlock(&domain->lock);
 	return messages;
 }

@@ -58,22 +58,31 @@ static gboolean is_wanted(Domain *domain, guint flags)
 	       (!(flags & STATE_FILTERS) || (flags & state_filter(state)));
 }
 
-/* The domains that a client names, or all; NULL with @error set where one does not exist. */
+/*
+ * The domains that a client names, or all. One that is named many times is there once: each has one
+ * record in the reply, so that this costs what the domains cost, not what their names do. NULL with
+ * @error set where one does not exist.
+ */
 static GPtrArray *find_domains(const RpcCall *call, const ConnectGetAllDomainStats_args *request,
 			       GError **error)
 {
 	const Driver *driver = call->driver;
 	g_autoptr(GPtrArray) domains = NULL;
+	g_autoptr(GHashTable) seen = NULL;
 
 	if (request->doms.doms_len == 0)
 		return domain_list_all(driver->domains);
 	domains = g_ptr_array_new_with_free_func((GDestroyNotify)domain_unref);
+	seen = g_hash_table_new(NULL, NULL);
 	for (guint i = 0; i < request->doms.doms_len; i++) {
 		Domain *domain = calls_domain(call, &request->doms.doms_val[i], error);
 
 		if (!domain)
 			return NULL;
-		g_ptr_array_add(domains, domain);
+		if (g_hash_table_add(seen, domain))
+			g_ptr_array_add(domains, domain);
+		else
+			domain_unref(domain);
 	}
 	return g_steal_pointer(&domains);
 }

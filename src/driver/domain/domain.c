@@ -59,8 +59,14 @@ void domain_vmm_unref(DomainVmm *vmm)
 	qmp_client_free(vmm->monitor);
 	vmm_process_free(vmm->process);
 	domain_unref(vmm->domain);
+	g_free(vmm->trouble);
 	g_free(vmm->host_touch);
 	g_free(vmm);
+}
+
+guint domain_vmm_count_threads(const DomainVmm *vmm)
+{
+	return (guint)g_atomic_int_get(&vmm->n_vcpu_threads);
 }
 
 /* With the lock. */

@@ -18,6 +18,7 @@
 #include <glib.h>
 
 #include "driver/conf/domain-def.h"
+#include "driver/log-limit.h"
 #include "driver/rpc/client.h"
 #include "driver/rpc/stream.h"
 #include "driver/vmm/qmp-client.h"
@@ -39,16 +40,33 @@ typedef struct {
 	VmmProcess *process;
 	QmpClient *monitor;
 	gint64 log_start;
+	/* Written once, before their number. */
 	pid_t vcpu_threads[DOMAIN_MAX_VCPUS];
-	guint n_vcpu_threads;
+	gint n_vcpu_threads; /* atomic: see domain_vmm_count_threads() */
+	LogLimit log;	     /* of what it causes */
 
 	/* Guarded by the domain's lock. */
 	int end_reason;		 /* VIR_DOMAIN_SHUTOFF_*, as far as the end is known */
 	gboolean is_ending;	 /* it has been told to end, by this daemon */
 	gboolean is_reboot;	 /* the next power-off is the first half of a reboot */
 	gboolean is_guest_reset; /* what ended the guest was a reset */
+	gboolean is_restart_due; /* a restart of the guest was begun and has not succeeded */
 	char *host_touch;	 /* why policy guest-only has paused it, or NULL */
+	char *trouble;		 /* what this daemon could not do with it, or NULL */
+
+	/* Of the worker that looks after it, also with the lock; see follow.h. */
+	guint tasks;	     /* FollowTask bits: what there is to do */
+	gboolean has_worker; /* one does it, or is about to */
+	gboolean holds_job;  /* the domain's job is kept for that worker */
+
+	/* The monitor thread's. */
+	RateLimit changes; /* of the domain's state */
+	RateLimit reboots; /* events about it */
+	gboolean is_reboot_due;
 } DomainVmm;
+
+/* How many of vcpu_threads are known; 0 until the VMM has said. Any thread. */
+guint domain_vmm_count_threads(const DomainVmm *vmm);
 
 DomainVmm *domain_vmm_ref(DomainVmm *vmm);
 void domain_vmm_unref(DomainVmm *vmm);

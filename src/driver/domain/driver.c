@@ -9,11 +9,16 @@
 
 #include "config.h"
 #include "driver/domain/lifecycle.h"
+#include "driver/domain/replace-file.h"
 #include "driver/domain/store.h"
 #include "driver/error.h"
 #include "driver/host/firmware.h"
+#include "driver/log-limit.h"
 
 #define KVM_DEVICE "/dev/kvm"
+
+/* When what could not be done is tried again. */
+#define LATER_SECONDS 1
 
 typedef struct {
 	void (*function)(gpointer data);
@@ -63,6 +68,8 @@ Driver *driver_new(gboolean is_system)
 	Driver *driver = g_new0(Driver, 1);
 
 	g_mutex_init(&driver->support_lock);
+	g_mutex_init(&driver->later_lock);
+	g_queue_init(&driver->later);
 	driver->is_system = is_system;
 	if (is_system)
 		set_system_paths(&driver->paths);
@@ -73,9 +80,72 @@ Driver *driver_new(gboolean is_system)
 	driver->vmm_uid = geteuid();
 	driver->vmm_gid = getegid();
 	driver->domains = domain_list_new();
-	driver->workers = g_thread_pool_new(run_job, NULL, -1, FALSE, NULL);
+	driver->workers = g_thread_pool_new(run_job, NULL, DRIVER_WORKERS_MAX, FALSE, NULL);
 	driver->support = host_support_probe(KVM_DEVICE);
 	return driver;
+}
+
+static Job *job_new(void (*function)(gpointer data), gpointer data)
+{
+	Job *job = g_new0(Job, 1);
+
+	job->function = function;
+	job->data = data;
+	return job;
+}
+
+static gboolean on_later(gpointer data);
+
+/* With the lock. */
+static void arm_later(Driver *driver)
+{
+	if (!driver->later_source && !driver->is_leaving)
+		driver->later_source = g_timeout_add_seconds(LATER_SECONDS, on_later, driver);
+}
+
+/* A job for which no thread can be made waits in the pool's queue, and is not forgotten there. */
+static void push_job(Driver *driver, Job *job)
+{
+	static LogLimit log;
+	g_autoptr(GError) error = NULL;
+
+	if (g_thread_pool_push(driver->workers, job, &error))
+		return;
+	log_limit_warning(&log, "no thread can be made for a domain: %s", error->message);
+	g_mutex_lock(&driver->later_lock);
+	arm_later(driver);
+	g_mutex_unlock(&driver->later_lock);
+}
+
+/* On the main thread. */
+static gboolean on_later(gpointer data)
+{
+	Driver *driver = data;
+	GQueue jobs;
+	Job *job;
+
+	g_mutex_lock(&driver->later_lock);
+	driver->later_source = 0;
+	jobs = driver->later;
+	g_queue_init(&driver->later);
+	/* Makes threads for what is in the pool's queue. */
+	if (!g_thread_pool_set_max_threads(driver->workers, DRIVER_WORKERS_MAX, NULL))
+		arm_later(driver);
+	g_mutex_unlock(&driver->later_lock);
+	while ((job = g_queue_pop_head(&jobs)))
+		push_job(driver, job);
+	return G_SOURCE_REMOVE;
+}
+
+/* What was put off is done now, or drops itself: every job frees what it was given. */
+static void stop_later(Driver *driver)
+{
+	g_mutex_lock(&driver->later_lock);
+	driver->is_leaving = TRUE;
+	if (driver->later_source)
+		g_source_remove(driver->later_source);
+	g_mutex_unlock(&driver->later_lock);
+	(void)on_later(driver);
 }
 
 void driver_leave(Driver *driver)
@@ -87,6 +157,7 @@ void driver_leave(Driver *driver)
 	all = domain_list_all(driver->domains);
 	for (guint i = 0; i < all->len; i++)
 		lifecycle_leave(g_ptr_array_index(all, i));
+	stop_later(driver);
 	g_thread_pool_free(g_steal_pointer(&driver->workers), FALSE, TRUE);
 }
 
@@ -97,6 +168,7 @@ void driver_free(Driver *driver)
 	driver_leave(driver);
 	domain_list_free(driver->domains);
 	host_support_free(driver->support);
+	g_mutex_clear(&driver->later_lock);
 	g_mutex_clear(&driver->support_lock);
 	g_free(driver->emulator);
 	g_free(driver->paths.socket);
@@ -147,12 +219,21 @@ gboolean driver_make_folders(Driver *driver, GError **error)
 
 void driver_run(Driver *driver, void (*function)(gpointer data), gpointer data)
 {
-	Job *job = g_new0(Job, 1);
+	push_job(driver, job_new(function, data));
+}
 
-	job->function = function;
-	job->data = data;
-	/* A thread that cannot be made now is made later; the job waits in the queue. */
-	g_thread_pool_push(driver->workers, job, NULL);
+gboolean driver_run_later(Driver *driver, void (*function)(gpointer data), gpointer data)
+{
+	gboolean is_queued;
+
+	g_mutex_lock(&driver->later_lock);
+	is_queued = !driver->is_leaving;
+	if (is_queued) {
+		g_queue_push_tail(&driver->later, job_new(function, data));
+		arm_later(driver);
+	}
+	g_mutex_unlock(&driver->later_lock);
+	return is_queued;
 }
 
 static void name_emulator(const Driver *driver, DomainDef *def)
@@ -234,9 +315,35 @@ static void autostart_all(Driver *driver)
 	}
 }
 
+/* Variables may be in any folder; so the definitions say where they were written. */
+static void clean_up_nvram_folders(Driver *driver)
+{
+	g_autoptr(GPtrArray) all = domain_list_all(driver->domains);
+	g_autoptr(GHashTable)
+		folders = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	GHashTableIter iter;
+	gpointer folder;
+
+	g_hash_table_add(folders, g_strdup(driver->paths.nvram));
+	for (guint i = 0; i < all->len; i++) {
+		Domain *domain = g_ptr_array_index(all, i);
+
+		g_mutex_lock(&domain->lock);
+		if (domain->config && domain->config->nvram)
+			g_hash_table_add(folders, g_path_get_dirname(domain->config->nvram));
+		g_mutex_unlock(&domain->lock);
+	}
+	g_hash_table_iter_init(&iter, folders);
+	while (g_hash_table_iter_next(&iter, &folder, NULL))
+		replace_file_clean_up(folder, driver->vmm_uid);
+}
+
 void driver_load(Driver *driver)
 {
+	replace_file_clean_up(driver->paths.config, driver->vmm_uid);
+	replace_file_clean_up(driver->paths.state, driver->vmm_uid);
 	store_load_configs(driver, load_config, driver);
+	clean_up_nvram_folders(driver);
 	store_load_statuses(driver, load_status, driver);
 	if (store_take_autostart_turn(driver))
 		autostart_all(driver);

@@ -34,6 +34,11 @@ typedef struct Driver {
 	GThreadPool *workers; /* what monitor threads and timers leave to others */
 	gint last_id;	      /* atomic */
 
+	GMutex later_lock; /* guards what follows; innermost */
+	GQueue later;	   /* of jobs for workers, at the next turn of later_source */
+	guint later_source;
+	gboolean is_leaving;
+
 	GMutex support_lock; /* guards what follows; innermost */
 	HostSupport *support;
 } Driver;
@@ -59,7 +64,8 @@ gboolean driver_make_folders(Driver *driver, GError **error);
 /*
  * driver_load - read the definitions, find the domains that run, start those that should
  *
- * A file that cannot be read is reported in the log and left alone. Returns before domains
+ * What an earlier daemon has left half written is removed first. A file that cannot be read is
+ * reported in the log and left alone. Returns before domains
  * that run have been reached and those that start are up.
  */
 void driver_load(Driver *driver);
@@ -67,8 +73,22 @@ void driver_load(Driver *driver);
 /* Reads definitions that have appeared since. */
 void driver_reload(Driver *driver);
 
-/* Has a function run on a thread where it may block. */
+/* Threads that driver_run() may use at the same time. */
+#define DRIVER_WORKERS_MAX 64
+
+/*
+ * driver_run - have a function run on a thread where it may block
+ *
+ * It waits where DRIVER_WORKERS_MAX others are under way, and where no thread can be made.
+ */
 void driver_run(Driver *driver, void (*function)(gpointer data), gpointer data);
+
+/*
+ * driver_run_later - the same in a moment, to try again what could not be done now
+ *
+ * Return: FALSE where the daemon is about to end, and @function is not called.
+ */
+gboolean driver_run_later(Driver *driver, void (*function)(gpointer data), gpointer data);
 
 /*
  * driver_check_support - whether this host can run protected domains

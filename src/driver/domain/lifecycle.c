@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "driver/domain/driver.h"
+#include "driver/domain/follow.h"
 #include "driver/domain/nvram.h"
 #include "driver/error.h"
 #include "driver/host/firmware.h"
@@ -18,11 +19,6 @@
 
 /* How long a VMM that was told to end may take before it is killed, and then again. */
 #define END_SECONDS 10
-
-/* How long the monitor of a VMM that a new daemon finds may be silent. */
-#define RECONNECT_SECONDS 30
-
-static const QmpCallbacks monitor_callbacks;
 
 static DomainVmm *vmm_new(Domain *domain, Vmm *launched)
 {
@@ -36,185 +32,6 @@ static DomainVmm *vmm_new(Domain *domain, Vmm *launched)
 	vmm->end_reason = VIR_DOMAIN_SHUTOFF_CRASHED;
 	return vmm;
 }
-
-/* With the domain's lock. A domain whose status is not written is lost to the next daemon. */
-static gboolean save_status(const Domain *domain, GError **error)
-{
-	const StoreStatus status = {
-		.def = domain->live,
-		.pid = vmm_process_pid(domain->vmm->process),
-		.start_time = vmm_process_start_time(domain->vmm->process),
-		.log_start = domain->vmm->log_start,
-		.state = domain->state,
-		.reason = domain->reason,
-	};
-
-	return store_save_status(domain->driver, &status, error);
-}
-
-/* With the lock: state, file and event change together. */
-static void change_state(Domain *domain, int state, int reason, int event, int detail)
-{
-	g_autoptr(GError) error = NULL;
-
-	domain_set_state(domain, state, reason);
-	if (!save_status(domain, &error))
-		g_warning("domain '%s': %s", domain->name, error->message);
-	domain_send_event(domain, event, detail);
-}
-
-/*
- * Events, on the monitor thread.
- */
-
-static const char *string_of(JsonObject *data, const char *name)
-{
-	JsonNode *node = data ? json_object_get_member(data, name) : NULL;
-
-	return node && JSON_NODE_HOLDS_VALUE(node) &&
-			       json_node_get_value_type(node) == G_TYPE_STRING ?
-		       json_node_get_string(node) :
-		       "";
-}
-
-static gint64 number_of(JsonObject *data, const char *name)
-{
-	JsonNode *node = data ? json_object_get_member(data, name) : NULL;
-
-	return node && JSON_NODE_HOLDS_VALUE(node) &&
-			       json_node_get_value_type(node) == G_TYPE_INT64 ?
-		       json_node_get_int(node) :
-		       -1;
-}
-
-static gboolean boolean_of(JsonObject *data, const char *name)
-{
-	JsonNode *node = data ? json_object_get_member(data, name) : NULL;
-
-	return node && JSON_NODE_HOLDS_VALUE(node) &&
-	       json_node_get_value_type(node) == G_TYPE_BOOLEAN && json_node_get_boolean(node);
-}
-
-static void on_stop(Domain *domain, JsonObject *data)
-{
-	(void)data;
-	if (domain->state == VIR_DOMAIN_RUNNING)
-		change_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER,
-			     VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
-}
-
-static void on_resume(Domain *domain, JsonObject *data)
-{
-	(void)data;
-	/* A start tells of itself. */
-	if (domain->state != VIR_DOMAIN_PAUSED || domain->reason == VIR_DOMAIN_PAUSED_STARTING_UP)
-		return;
-	g_clear_pointer(&domain->vmm->host_touch, g_free);
-	change_state(domain, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_UNPAUSED,
-		     VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_UNPAUSED);
-}
-
-static void on_reset(Domain *domain, JsonObject *data)
-{
-	(void)data;
-	domain_send_reboot(domain);
-}
-
-static void handle_power_off(gpointer data);
-static void handle_failure(gpointer data);
-static void handle_end(gpointer data);
-
-static void leave_to_worker(Domain *domain, void (*function)(gpointer data))
-{
-	driver_run(domain->driver, function, domain_vmm_ref(domain->vmm));
-}
-
-static void on_shutdown(Domain *domain, JsonObject *data)
-{
-	const gboolean is_guest = boolean_of(data, "guest");
-	DomainVmm *vmm = domain->vmm;
-
-	/* What a VMM says that is being ended here has its reason already. */
-	if (vmm->is_ending)
-		return;
-	vmm->is_guest_reset = strcmp(string_of(data, "reason"), "guest-reset") == 0;
-	vmm->end_reason = VIR_DOMAIN_SHUTOFF_SHUTDOWN;
-	change_state(domain, VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTDOWN_USER,
-		     VIR_DOMAIN_EVENT_SHUTDOWN,
-		     is_guest ? VIR_DOMAIN_EVENT_SHUTDOWN_GUEST : VIR_DOMAIN_EVENT_SHUTDOWN_HOST);
-	/* Otherwise the VMM ends by itself, and that is seen. */
-	if (is_guest)
-		leave_to_worker(domain, handle_power_off);
-}
-
-static void on_host_touch(Domain *domain, JsonObject *data)
-{
-	g_autofree char *cause = g_utf8_make_valid(string_of(data, "cause"), 80);
-
-	g_free(domain->vmm->host_touch);
-	domain->vmm->host_touch = g_strdup_printf(
-		"paused: %s %s guest address %#" G_GINT64_MODIFIER
-		"x, which policy guest-only keeps private (vCPU %d, thread %d)",
-		cause, boolean_of(data, "write") ? "wrote to" : "read", number_of(data, "gpa"),
-		(int)number_of(data, "vcpu"), (int)number_of(data, "thread-id"));
-	g_warning("domain '%s' is %s", domain->name, domain->vmm->host_touch);
-	if (domain->state == VIR_DOMAIN_RUNNING || domain->state == VIR_DOMAIN_PAUSED)
-		change_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_UNKNOWN,
-			     VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
-}
-
-static void on_internal_error(Domain *domain, JsonObject *data)
-{
-	g_free(domain->crash);
-	domain->crash = g_strdup_printf("the machine has failed: %s", string_of(data, "message"));
-	g_warning("domain '%s': %s", domain->name, domain->crash);
-	change_state(domain, VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_PANICKED,
-		     VIR_DOMAIN_EVENT_CRASHED, VIR_DOMAIN_EVENT_CRASHED_PANICKED);
-	leave_to_worker(domain, handle_failure);
-}
-
-static void on_monitor_event(const char *name, JsonObject *data, gpointer opaque)
-{
-	static const struct {
-		const char *name;
-		void (*handle)(Domain *domain, JsonObject *data);
-	} handlers[] = {
-		{ "STOP", on_stop },
-		{ "RESUME", on_resume },
-		{ "RESET", on_reset },
-		{ "SHUTDOWN", on_shutdown },
-		{ "GMEM_HOST_TOUCH", on_host_touch },
-		{ "GMEM_INTERNAL_ERROR", on_internal_error },
-	};
-	DomainVmm *vmm = opaque;
-	Domain *domain = vmm->domain;
-
-	/* A VMM that says much is heard as fast as clients can be told, and no faster. */
-	rpc_events_await_room(domain->driver->server);
-	g_mutex_lock(&domain->lock);
-	/* The last words of a VMM that has been given up are nobody's business. */
-	for (gsize i = 0; i < G_N_ELEMENTS(handlers) && domain->vmm == vmm; i++) {
-		if (strcmp(handlers[i].name, name) == 0)
-			handlers[i].handle(domain, data);
-	}
-	g_mutex_unlock(&domain->lock);
-}
-
-static void on_monitor_closed(gpointer opaque)
-{
-	DomainVmm *vmm = opaque;
-	Domain *domain = vmm->domain;
-
-	g_mutex_lock(&domain->lock);
-	if (domain->vmm == vmm)
-		leave_to_worker(domain, handle_end);
-	g_mutex_unlock(&domain->lock);
-}
-
-static const QmpCallbacks monitor_callbacks = {
-	.event = on_monitor_event,
-	.closed = on_monitor_closed,
-};
 
 /*
  * The end.
@@ -315,22 +132,56 @@ static void set_end_reason(DomainVmm *vmm, int reason)
 	g_mutex_unlock(&vmm->domain->lock);
 }
 
-/* On a worker: the monitor's connection is gone. */
-static void handle_end(gpointer data)
+static void end_guest(DomainVmm *vmm)
 {
-	DomainVmm *vmm = data;
-	Domain *domain = vmm->domain;
-
-	/* Without a monitor there is no domain, whatever else the process may still do. */
-	if (!vmm_process_wait(vmm->process, END_SECONDS))
-		(void)end_process(vmm, FALSE);
-	domain_begin_job_always(domain, "end of the VMM");
+	(void)end_process(vmm, FALSE);
 	finish_if_current(vmm);
-	domain_end_job(domain);
-	domain_vmm_unref(vmm);
 }
 
-/* The machine begins anew. With the job. */
+/*
+ * What the VMM says, on a worker with the job.
+ */
+
+/*
+ * The VMM has not done what a restart asks, and may yet: so the guest is paused, as the VMM has it,
+ * and whoever looks at the domain is told why.
+ */
+static void put_restart_off(DomainVmm *vmm, const GError *error)
+{
+	Domain *domain = vmm->domain;
+
+	g_mutex_lock(&domain->lock);
+	if (domain->vmm == vmm && domain->state == VIR_DOMAIN_PAUSED && !vmm->is_ending) {
+		g_free(vmm->trouble);
+		vmm->trouble = g_strdup_printf("paused: not restarted yet: %s", error->message);
+		log_limit_warning(&vmm->log, "domain '%s' is %s", domain->name, vmm->trouble);
+		follow_change_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_UNKNOWN,
+				    VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
+	}
+	g_mutex_unlock(&domain->lock);
+}
+
+static void handle_failed_restart(DomainVmm *vmm, const GError *error)
+{
+	if (!g_error_matches(error, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED)) {
+		put_restart_off(vmm, error);
+		return;
+	}
+	/* The VMM itself says that there will be no other guest in it. */
+	log_limit_warning(&vmm->log, "domain '%s' cannot be restarted: %s", vmm->domain->name,
+			  error->message);
+	set_end_reason(vmm, VIR_DOMAIN_SHUTOFF_FAILED);
+	end_guest(vmm);
+}
+
+static void set_is_restart_due(DomainVmm *vmm, gboolean is_due)
+{
+	g_mutex_lock(&vmm->domain->lock);
+	vmm->is_restart_due = is_due;
+	g_mutex_unlock(&vmm->domain->lock);
+}
+
+/* The machine begins anew. */
 static void restart_guest(DomainVmm *vmm)
 {
 	Domain *domain = vmm->domain;
@@ -338,22 +189,33 @@ static void restart_guest(DomainVmm *vmm)
 
 	g_mutex_lock(&domain->lock);
 	vmm->end_reason = VIR_DOMAIN_SHUTOFF_CRASHED;
+	vmm->is_restart_due = TRUE;
 	/* So that the VMM's RESUME finds a domain that can be resumed. */
 	domain_set_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_SHUTTING_DOWN);
 	g_mutex_unlock(&domain->lock);
 	if (qmp_client_tell(vmm->monitor, "system_reset", &error) &&
 	    qmp_client_tell(vmm->monitor, "cont", &error))
-		return;
-	g_warning("domain '%s' cannot be restarted: %s", domain->name, error->message);
-	set_end_reason(vmm, VIR_DOMAIN_SHUTOFF_FAILED);
-	(void)end_process(vmm, FALSE);
-	finish_if_current(vmm);
+		set_is_restart_due(vmm, FALSE);
+	else
+		handle_failed_restart(vmm, error);
 }
 
-static void end_guest(DomainVmm *vmm)
+/* The VMM has done what was put off: the machine is new, and has to be let go. */
+static void finish_restart(DomainVmm *vmm)
 {
-	(void)end_process(vmm, FALSE);
-	finish_if_current(vmm);
+	Domain *domain = vmm->domain;
+	g_autoptr(GError) error = NULL;
+	gboolean is_due;
+
+	g_mutex_lock(&domain->lock);
+	is_due = domain->vmm == vmm && vmm->is_restart_due && domain->state == VIR_DOMAIN_PAUSED;
+	g_mutex_unlock(&domain->lock);
+	if (!is_due)
+		return;
+	if (qmp_client_tell(vmm->monitor, "cont", &error))
+		set_is_restart_due(vmm, FALSE);
+	else
+		handle_failed_restart(vmm, error);
 }
 
 /* With the lock: what is to happen now that the guest has powered off or reset itself. */
@@ -361,49 +223,164 @@ static DomainAction power_off_action(DomainVmm *vmm)
 {
 	const DomainDef *live = vmm->domain->live;
 
+	/* The same power-off as before a restart that did not succeed. */
+	if (vmm->is_restart_due)
+		return DOMAIN_ACTION_RESTART;
 	return vmm->is_reboot || vmm->is_guest_reset ? live->on_reboot : live->on_poweroff;
 }
 
-/* On a worker: the guest has powered off, and its VMM waits. */
-static void handle_power_off(gpointer data)
+static void do_action(DomainVmm *vmm, DomainAction action)
 {
-	DomainVmm *vmm = data;
+	if (action == DOMAIN_ACTION_DESTROY)
+		end_guest(vmm);
+	else if (action == DOMAIN_ACTION_RESTART)
+		restart_guest(vmm);
+}
+
+/* The guest has powered off, and its VMM waits. */
+static void handle_power_off(DomainVmm *vmm)
+{
 	Domain *domain = vmm->domain;
 	DomainAction action = DOMAIN_ACTION_PRESERVE;
 
-	domain_begin_job_always(domain, "power-off");
 	g_mutex_lock(&domain->lock);
 	if (domain->vmm == vmm && domain->state == VIR_DOMAIN_SHUTDOWN) {
 		action = power_off_action(vmm);
 		vmm->is_reboot = FALSE;
 	}
 	g_mutex_unlock(&domain->lock);
-	if (action == DOMAIN_ACTION_DESTROY)
-		end_guest(vmm);
-	else if (action == DOMAIN_ACTION_RESTART)
-		restart_guest(vmm);
-	domain_end_job(domain);
-	domain_vmm_unref(vmm);
+	do_action(vmm, action);
 }
 
-/* On a worker: the machine has failed, and its VMM waits. */
-static void handle_failure(gpointer data)
+/* The machine has failed, and its VMM waits. */
+static void handle_failure(DomainVmm *vmm)
 {
-	DomainVmm *vmm = data;
 	Domain *domain = vmm->domain;
 	DomainAction action = DOMAIN_ACTION_PRESERVE;
 
-	domain_begin_job_always(domain, "failure of the machine");
 	g_mutex_lock(&domain->lock);
 	if (domain->vmm == vmm && domain->state == VIR_DOMAIN_CRASHED)
 		action = domain->live->on_crash;
 	g_mutex_unlock(&domain->lock);
-	if (action == DOMAIN_ACTION_DESTROY)
-		end_guest(vmm);
-	else if (action == DOMAIN_ACTION_RESTART)
-		restart_guest(vmm);
-	domain_end_job(domain);
-	domain_vmm_unref(vmm);
+	do_action(vmm, action);
+}
+
+/* With the lock: what the VMM says is what is. */
+static void take_status(DomainVmm *vmm, const char *status)
+{
+	static const struct {
+		const char *status;
+		int state;
+		int reason;
+		int event;
+		int detail;
+	} known[] = {
+		{ "running", VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_UNPAUSED,
+		  VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_UNPAUSED },
+		{ "shutdown", VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTDOWN_UNKNOWN,
+		  VIR_DOMAIN_EVENT_SHUTDOWN, VIR_DOMAIN_EVENT_SHUTDOWN_GUEST },
+		{ "internal-error", VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_UNKNOWN,
+		  VIR_DOMAIN_EVENT_CRASHED, VIR_DOMAIN_EVENT_CRASHED_PANICKED },
+		{ "", VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_UNKNOWN, VIR_DOMAIN_EVENT_SUSPENDED,
+		  VIR_DOMAIN_EVENT_SUSPENDED_PAUSED },
+	};
+	Domain *domain = vmm->domain;
+	gsize i = 0;
+
+	while (i < G_N_ELEMENTS(known) - 1 && strcmp(known[i].status, status) != 0)
+		i++;
+	if (domain->state != known[i].state) {
+		follow_change_state(domain, known[i].state, known[i].reason, known[i].event,
+				    known[i].detail);
+	} else if (domain->state != VIR_DOMAIN_PAUSED) {
+		domain_set_state(domain, known[i].state, known[i].reason);
+		(void)follow_save_status(domain, NULL);
+	}
+	if (!vmm->is_ending)
+		vmm->end_reason = domain->state == VIR_DOMAIN_SHUTDOWN ?
+					  VIR_DOMAIN_SHUTOFF_SHUTDOWN :
+					  VIR_DOMAIN_SHUTOFF_CRASHED;
+}
+
+static gboolean query_status(DomainVmm *vmm, GError **error)
+{
+	Domain *domain = vmm->domain;
+	g_autoptr(JsonNode) reply = qmp_client_ask(vmm->monitor, "query-status", error);
+
+	if (!reply)
+		return FALSE;
+	if (!JSON_NODE_HOLDS_OBJECT(reply))
+		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
+				    "the VMM's answer to query-status is no object");
+	g_mutex_lock(&domain->lock);
+	if (domain->vmm == vmm)
+		take_status(vmm, follow_string(json_node_get_object(reply), "status"));
+	g_mutex_unlock(&domain->lock);
+	return TRUE;
+}
+
+/* Reads the vCPUs' threads, so that their time can be told. With the job. */
+static gboolean read_vcpu_threads(DomainVmm *vmm, GError **error)
+{
+	g_autoptr(JsonNode) reply = NULL;
+	JsonArray *list;
+	gint count = 0;
+
+	if (domain_vmm_count_threads(vmm) > 0)
+		return TRUE;
+	reply = qmp_client_ask(vmm->monitor, "query-cpus-fast", error);
+	if (!reply)
+		return FALSE;
+	if (!JSON_NODE_HOLDS_ARRAY(reply))
+		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
+				    "the VMM's answer to query-cpus-fast is no array");
+	list = json_node_get_array(reply);
+	for (guint i = 0; i < json_array_get_length(list) && count < DOMAIN_MAX_VCPUS; i++) {
+		JsonNode *element = json_array_get_element(list, i);
+
+		if (JSON_NODE_HOLDS_OBJECT(element))
+			vmm->vcpu_threads[count++] =
+				(pid_t)follow_number(json_node_get_object(element), "thread-id");
+	}
+	g_atomic_int_set(&vmm->n_vcpu_threads, count);
+	return TRUE;
+}
+
+/* It answers: what has happened while nobody listened? */
+static void handle_reached(DomainVmm *vmm)
+{
+	Domain *domain = vmm->domain;
+	g_autoptr(GError) error = NULL;
+
+	if (query_status(vmm, &error) && read_vcpu_threads(vmm, &error)) {
+		g_mutex_lock(&domain->lock);
+		g_clear_pointer(&vmm->trouble, g_free);
+		g_mutex_unlock(&domain->lock);
+		handle_power_off(vmm);
+		handle_failure(vmm);
+		finish_restart(vmm);
+		return;
+	}
+	/* As long as nobody knows its state, it has not been reached. */
+	log_limit_warning(&vmm->log, "domain '%s': %s", domain->name, error->message);
+	qmp_client_disconnect(vmm->monitor);
+}
+
+void lifecycle_follow(DomainVmm *vmm, guint tasks)
+{
+	if (tasks & FOLLOW_END) {
+		(void)vmm_process_wait(vmm->process, 0);
+		finish_if_current(vmm);
+		return;
+	}
+	if (tasks & FOLLOW_REACHED)
+		handle_reached(vmm);
+	if (tasks & FOLLOW_POWER_OFF)
+		handle_power_off(vmm);
+	if (tasks & FOLLOW_FAILURE)
+		handle_failure(vmm);
+	if (tasks & FOLLOW_RESTART)
+		finish_restart(vmm);
 }
 
 gboolean lifecycle_destroy(Domain *domain, gboolean graceful, GError **error)
@@ -421,8 +398,10 @@ gboolean lifecycle_destroy(Domain *domain, gboolean graceful, GError **error)
 		g_mutex_lock(&domain->lock);
 	}
 	vmm = domain_get_vmm(domain, error);
-	if (vmm)
+	if (vmm) {
 		vmm->end_reason = VIR_DOMAIN_SHUTOFF_DESTROYED;
+		vmm->is_ending = TRUE;
+	}
 	g_mutex_unlock(&domain->lock);
 	if (!vmm)
 		return FALSE;
@@ -457,28 +436,6 @@ static gboolean check_host_memory(const DomainDef *def, GError **error)
 				    "element 'memory' is %" G_GUINT64_FORMAT
 				    " KiB: the host has %" G_GUINT64_FORMAT " KiB",
 				    def->memory_kib, node->memory_kib);
-	return TRUE;
-}
-
-/* Reads the vCPUs' threads, so that their time can be told. */
-static gboolean read_vcpu_threads(DomainVmm *vmm, GError **error)
-{
-	g_autoptr(JsonNode) reply = qmp_client_ask(vmm->monitor, "query-cpus-fast", error);
-	JsonArray *list;
-
-	if (!reply)
-		return FALSE;
-	if (!JSON_NODE_HOLDS_ARRAY(reply))
-		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
-				    "the VMM's answer to query-cpus-fast is no array");
-	list = json_node_get_array(reply);
-	for (guint i = 0; i < json_array_get_length(list) && i < DOMAIN_MAX_VCPUS; i++) {
-		JsonNode *element = json_array_get_element(list, i);
-
-		if (JSON_NODE_HOLDS_OBJECT(element))
-			vmm->vcpu_threads[vmm->n_vcpu_threads++] =
-				(pid_t)number_of(json_node_get_object(element), "thread-id");
-	}
 	return TRUE;
 }
 
@@ -565,9 +522,7 @@ static DomainVmm *adopt_vmm(Domain *domain, DomainDef *def, Vmm *launched)
 	domain->vmm = vmm;
 	domain_set_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_STARTING_UP);
 	g_mutex_unlock(&domain->lock);
-	domain_vmm_ref(vmm);
-	qmp_client_start(vmm->monitor, &monitor_callbacks, vmm);
-	return vmm;
+	return domain_vmm_ref(vmm);
 }
 
 static void announce_start(Domain *domain, gboolean is_paused)
@@ -582,7 +537,7 @@ static void announce_start(Domain *domain, gboolean is_paused)
 	if (is_paused)
 		domain_send_event(domain, VIR_DOMAIN_EVENT_SUSPENDED,
 				  VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
-	(void)save_status(domain, NULL);
+	(void)follow_save_status(domain, NULL);
 	g_mutex_unlock(&domain->lock);
 }
 
@@ -591,10 +546,10 @@ static gboolean let_go(DomainVmm *vmm, gboolean is_paused, GError **error)
 	Domain *domain = vmm->domain;
 	gboolean saved;
 
-	if (!read_vcpu_threads(vmm, error))
+	if (!follow_start(vmm, error) || !read_vcpu_threads(vmm, error))
 		return FALSE;
 	g_mutex_lock(&domain->lock);
-	saved = save_status(domain, error);
+	saved = follow_save_status(domain, error);
 	g_mutex_unlock(&domain->lock);
 	if (!saved)
 		return FALSE;
@@ -752,64 +707,12 @@ gboolean lifecycle_shutdown(Domain *domain, gboolean is_reboot, GError **error)
  * From one daemon to the next.
  */
 
-/* With the lock: what the VMM says is what is. */
-static void take_status(Domain *domain, const char *status)
+/* What is left of a VMM that is not there any more. With the job. */
+static void put_away(Domain *domain)
 {
-	const gboolean was_paused = domain->state == VIR_DOMAIN_PAUSED;
-
-	if (strcmp(status, "running") == 0)
-		domain_set_state(domain, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_UNPAUSED);
-	else if (strcmp(status, "shutdown") == 0)
-		domain_set_state(domain, VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTDOWN_UNKNOWN);
-	else if (strcmp(status, "internal-error") == 0)
-		domain_set_state(domain, VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_UNKNOWN);
-	else if (!was_paused)
-		domain_set_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_UNKNOWN);
-}
-
-static gboolean query_status(DomainVmm *vmm, GError **error)
-{
-	Domain *domain = vmm->domain;
-	g_autoptr(JsonNode) reply = qmp_client_ask(vmm->monitor, "query-status", error);
-
-	if (!reply)
-		return FALSE;
-	if (!JSON_NODE_HOLDS_OBJECT(reply))
-		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
-				    "the VMM's answer to query-status is no object");
-	g_mutex_lock(&domain->lock);
-	take_status(domain, string_of(json_node_get_object(reply), "status"));
-	vmm->end_reason = domain->state == VIR_DOMAIN_SHUTDOWN ? VIR_DOMAIN_SHUTOFF_SHUTDOWN :
-								 VIR_DOMAIN_SHUTOFF_CRASHED;
-	(void)save_status(domain, NULL);
-	g_mutex_unlock(&domain->lock);
-	return TRUE;
-}
-
-/* What happened while no daemon looked. */
-static void catch_up(DomainVmm *vmm)
-{
-	Domain *domain = vmm->domain;
-
-	g_mutex_lock(&domain->lock);
-	if (domain->vmm == vmm && domain->state == VIR_DOMAIN_SHUTDOWN)
-		leave_to_worker(domain, handle_power_off);
-	else if (domain->vmm == vmm && domain->state == VIR_DOMAIN_CRASHED)
-		leave_to_worker(domain, handle_failure);
-	g_mutex_unlock(&domain->lock);
-}
-
-/* A VMM that is not there any more, or that nobody can talk to. */
-static void give_up(Domain *domain, VmmProcess *process)
-{
-	if (process) {
-		vmm_process_signal(process, SIGKILL);
-		(void)vmm_process_wait(process, END_SECONDS);
-	}
 	remove_files(domain);
 	g_mutex_lock(&domain->lock);
-	domain_set_state(domain, VIR_DOMAIN_SHUTOFF,
-			 process ? VIR_DOMAIN_SHUTOFF_FAILED : VIR_DOMAIN_SHUTOFF_DAEMON);
+	domain_set_state(domain, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_DAEMON);
 	domain_send_event(domain, VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_FAILED);
 	g_clear_pointer(&domain->live, domain_def_free);
 	domain->is_updated = FALSE;
@@ -818,46 +721,81 @@ static void give_up(Domain *domain, VmmProcess *process)
 	domain_list_drop_invisible(domain->driver->domains, domain);
 }
 
+/* Until its monitor thread runs, a VMM that was found ends unheard. */
+static void follow_found(gpointer data)
+{
+	g_autoptr(DomainVmm) vmm = data;
+	Domain *domain = vmm->domain;
+	g_autoptr(GError) error = NULL;
+	gboolean is_current;
+
+	g_mutex_lock(&domain->lock);
+	is_current = domain->vmm == vmm;
+	if (is_current && vmm_process_wait(vmm->process, 0)) {
+		follow_ask(vmm, FOLLOW_END);
+		is_current = FALSE;
+	}
+	g_mutex_unlock(&domain->lock);
+	if (!is_current || follow_start(vmm, &error))
+		return;
+	log_limit_warning(&vmm->log, "domain '%s': %s", domain->name, error->message);
+	domain_vmm_ref(vmm);
+	if (!driver_run_later(domain->driver, follow_found, vmm))
+		domain_vmm_unref(vmm);
+}
+
 typedef struct {
 	Domain *domain; /* with its job */
 	StoreStatus status;
+	LogLimit log;
 } Reconnection;
+
+static void reconnection_free(Reconnection *reconnection)
+{
+	domain_unref(reconnection->domain);
+	g_free(reconnection);
+}
+
+/* The domain has the VMM of an earlier daemon, and keeps the job until that has been reached. */
+static void take_found(const Reconnection *reconnection, VmmProcess *process)
+{
+	Domain *domain = reconnection->domain;
+	g_autofree char *path = store_monitor_path(domain->driver, domain->uuid);
+	Vmm found = {
+		.process = process,
+		.monitor = qmp_client_new(path),
+		.log_start = reconnection->status.log_start,
+	};
+	DomainVmm *vmm = vmm_new(domain, &found);
+
+	g_mutex_lock(&domain->lock);
+	vmm->holds_job = TRUE;
+	domain->vmm = domain_vmm_ref(vmm);
+	g_mutex_unlock(&domain->lock);
+	follow_found(vmm);
+}
 
 static void reconnect(gpointer data)
 {
 	Reconnection *reconnection = data;
 	Domain *domain = reconnection->domain;
 	const StoreStatus *status = &reconnection->status;
-	g_autofree char *path = store_monitor_path(domain->driver, domain->uuid);
 	g_autoptr(GError) error = NULL;
-	Vmm found = { .log_start = status->log_start };
-	DomainVmm *vmm;
+	VmmProcess *process = vmm_process_adopt(status->pid, status->start_time, &error);
 
-	found.process = vmm_process_adopt(status->pid, status->start_time, &error);
-	if (found.process)
-		found.monitor = qmp_client_connect(path, RECONNECT_SECONDS, &error);
-	if (found.monitor) {
-		vmm = vmm_new(domain, &found);
-		g_mutex_lock(&domain->lock);
-		domain->vmm = domain_vmm_ref(vmm);
-		domain_set_state(domain, status->state, status->reason);
-		g_mutex_unlock(&domain->lock);
-		qmp_client_start(vmm->monitor, &monitor_callbacks, vmm);
-		if (!query_status(vmm, &error) || !read_vcpu_threads(vmm, &error)) {
-			g_warning("domain '%s': %s", domain->name, error->message);
-			set_end_reason(vmm, VIR_DOMAIN_SHUTOFF_FAILED);
-			end_guest(vmm);
-		}
-		catch_up(vmm);
-		domain_vmm_unref(vmm);
+	if (process) {
+		take_found(reconnection, process);
+	} else if (g_error_matches(error, DRIVER_ERROR, VIR_ERR_SYSTEM_ERROR)) {
+		log_limit_warning(&reconnection->log, "domain '%s': %s", domain->name,
+				  error->message);
+		if (driver_run_later(domain->driver, reconnect, reconnection))
+			return;
 	} else {
 		g_warning("domain '%s' is given up: %s", domain->name, error->message);
-		give_up(domain, found.process);
+		put_away(domain);
+		domain_end_job(domain);
 	}
-	vmm_clear(&found);
-	domain_end_job(domain);
-	domain_unref(domain);
-	g_free(reconnection);
+	reconnection_free(reconnection);
 }
 
 void lifecycle_reconnect(Domain *domain, StoreStatus *status)

@@ -5,12 +5,13 @@
  * Theory of operation
  *
  * A start is one job: the VMM is launched paused, its monitor thread started, the status
- * file written, the guest let go. From then on the monitor thread keeps the domain's state
- * with the domain's lock alone, and leaves to a worker what needs the job: the guest has
- * powered off (the VMM waits then, whatever comes next is decided here), the machine has
- * failed, the VMM has ended. Whoever ends a domain gets there twice, by its own hand and by
- * the end of the monitor's connection; the first one with the job cleans up, the second one
- * finds that the VMM is not the domain's any more.
+ * file written, the guest let go. From then on the VMM is followed (follow.h). Whoever ends a
+ * domain gets there twice, by its own hand and by the end of the process; the first one with
+ * the job cleans up, the second one finds that the VMM is not the domain's any more.
+ *
+ * A VMM is ended because somebody wants that, because the domain's XML does, or because its start
+ * has failed, and for no other reason: one that does not answer, or cannot be reached, may come
+ * back. A restart that it does not answer leaves the domain paused, and goes on when it does.
  */
 #pragma once
 
@@ -50,9 +51,13 @@ gboolean lifecycle_shutdown(Domain *domain, gboolean is_reboot, GError **error);
  * lifecycle_reconnect - become the daemon of a domain that an earlier one started
  * @status: its def is taken over
  *
- * At the daemon's start, before there are clients; reaches the VMM on a worker.
+ * At the daemon's start, before there are clients. The domain's job is kept until the VMM has
+ * been reached, or has ended.
  */
 void lifecycle_reconnect(Domain *domain, StoreStatus *status);
+
+/* Does what there is to do about a VMM: FollowTask bits. On a worker, with the job. */
+void lifecycle_follow(DomainVmm *vmm, guint tasks);
 
 /* Leaves a domain that runs to the next daemon. At the daemon's end. */
 void lifecycle_leave(Domain *domain);

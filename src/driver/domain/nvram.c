@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "driver/domain/replace-file.h"
 #include "driver/error.h"
 
 /* All flash together lies in the 16 MiB below 4 GiB, so no variables need more. */
@@ -104,7 +105,7 @@ static gboolean fill_file(int fd, const char *data, gsize size, uid_t uid, gid_t
 static gboolean write_file(const char *path, const char *data, gsize size, uid_t uid, gid_t gid,
 			   GError **error)
 {
-	g_autofree char *temporary = g_strconcat(path, ".XXXXXX", NULL);
+	g_autofree char *temporary = replace_file_template(path);
 	int fd = g_mkstemp_full(temporary, O_WRONLY | O_CLOEXEC, 0600);
 	gboolean done;
 

@@ -80,8 +80,8 @@ StatisticsQuestion *statistics_ask(Domain *domain, guint groups)
 		question->vmm = domain_vmm_ref(domain->vmm);
 	g_mutex_unlock(&domain->lock);
 	if (question->vmm && (groups & VIR_DOMAIN_STATS_VM))
-		question->ticket = qmp_client_send(question->vmm->monitor, "query-conversion-stats",
-						   NULL, NULL);
+		question->ticket = qmp_client_share(question->vmm->monitor,
+						    "query-conversion-stats", NULL);
 	return question;
 }
 
@@ -120,8 +120,8 @@ static void add_balloon(Params *params, Domain *domain, const DomainVmm *vmm)
 {
 	const guint64 memory = memory_of(domain);
 
-	if (vmm)
-		add_number(params, memory, "balloon.current");
+	/* Without a balloon the guest always has all of it, as libvirt's other drivers say. */
+	add_number(params, memory, "balloon.current");
 	add_number(params, memory, "balloon.maximum");
 	if (vmm)
 		add_number(params, vmm_process_resident_kib(vmm->process), "balloon.rss");
@@ -138,7 +138,7 @@ static void add_vcpus(Params *params, Domain *domain, const DomainVmm *vmm)
 	g_mutex_unlock(&domain->lock);
 	add_uint(params, count, "vcpu.current");
 	add_uint(params, count, "vcpu.maximum");
-	for (guint i = 0; vmm && i < vmm->n_vcpu_threads; i++) {
+	for (guint i = 0; vmm && i < domain_vmm_count_threads(vmm); i++) {
 		VmmCpuTime time;
 
 		if (!vmm_process_cpu_time(vmm->process, vmm->vcpu_threads[i], &time))

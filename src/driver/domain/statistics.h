@@ -8,6 +8,9 @@
  * group asks the VMM, so it is done in two steps: first every domain's monitor is asked,
  * then the answers are waited for until one deadline for all. A domain that hangs loses
  * its numbers; the others keep theirs, and nobody waits twice.
+ *
+ * Whoever may look may ask as often as he likes, so that a VMM has one such question to answer at
+ * a time: all who ask while it is on its way get its answer.
  */
 #pragma once
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "driver/domain/replace-file.h"
 #include "driver/error.h"
 
 #define CONFIG_SUFFIX ".xml"
@@ -42,17 +43,6 @@ char *store_monitor_path(const Driver *driver, const guint8 *uuid)
 	return file_path(driver->paths.state, text, ".mon");
 }
 
-static gboolean write_file(const char *path, const char *text, GError **error)
-{
-	g_autoptr(GError) cause = NULL;
-
-	if (g_file_set_contents_full(path, text, -1,
-				     G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE,
-				     0600, &cause))
-		return TRUE;
-	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "writing '%s': %s", path, cause->message);
-}
-
 static gboolean remove_file(const char *path, GError **error)
 {
 	if (unlink(path) == 0 || errno == ENOENT)
@@ -67,7 +57,7 @@ gboolean store_save_config(const Driver *driver, const DomainDef *def, GError **
 	g_autofree char *text = domain_def_format(def,
 						  DOMAIN_FORMAT_INACTIVE | DOMAIN_FORMAT_SECURE);
 
-	return write_file(path, text, error);
+	return replace_file(path, text, TRUE, error);
 }
 
 gboolean store_delete_config(const Driver *driver, const char *name, GError **error)
@@ -187,7 +177,6 @@ gboolean store_save_status(const Driver *driver, const StoreStatus *status, GErr
 	g_autofree char *xml = domain_def_format(status->def,
 						 DOMAIN_FORMAT_STATUS | DOMAIN_FORMAT_SECURE);
 	g_autofree char *text = NULL;
-	g_autoptr(GError) cause = NULL;
 
 	g_key_file_set_int64(file, STATUS_GROUP, "pid", status->pid);
 	g_key_file_set_uint64(file, STATUS_GROUP, "start-time", status->start_time);
@@ -197,9 +186,7 @@ gboolean store_save_status(const Driver *driver, const StoreStatus *status, GErr
 	g_key_file_set_string(file, STATUS_GROUP, "xml", xml);
 	text = g_key_file_to_data(file, NULL, NULL);
 	/* The state folder does not outlive the host's run, so nothing has to reach a disk. */
-	if (g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0600, &cause))
-		return TRUE;
-	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "writing '%s': %s", path, cause->message);
+	return replace_file(path, text, FALSE, error);
 }
 
 void store_delete_status(const Driver *driver, const char *name)

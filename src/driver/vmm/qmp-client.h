@@ -4,14 +4,22 @@
  *
  * Theory of operation
  *
- * Each connection has a thread of its own, the domain's monitor thread, which reads what the
- * VMM says and does nothing else: it hands replies to the callers that wait for them, and
- * calls back for events. So a VMM that hangs holds up its own callers, each for its time
- * limit, and nobody else.
+ * Each VMM has a thread of its own, the domain's monitor thread, which reads what the VMM says
+ * and does nothing else: it hands replies to the callers that wait for them, and calls back for
+ * events. So a VMM that hangs holds up its own callers, each for its time limit, and nobody else.
  *
- * Commands carry an id, so that several callers may wait at the same time. The VMM is not
- * trusted: what it sends is bounded (qmp-splitter.h) and its members are checked by their
- * types.
+ * The connection is less than the VMM. It may be lost while the VMM goes on: a VMM drops a
+ * client that does not keep up, a daemon drops a VMM that sends what is no QMP. So the thread
+ * connects again, for as long as the process is there; a pidfd says when it is not. The same
+ * thread makes the first connection to a VMM that an earlier daemon has started, and waits for
+ * its greeting however long that takes: a VMM that is silent today may answer tomorrow.
+ *
+ * Commands carry an id, so that several callers may wait at the same time. How many may be
+ * unanswered is limited. Questions that many may ask are shared: while one is on its way, who
+ * asks the same gets its answer, so that no number of askers uses up what control needs.
+ *
+ * The VMM is not trusted: what it sends is bounded (qmp-splitter.h) and its members are checked
+ * by their types.
  */
 #pragma once
 
@@ -31,8 +39,26 @@ typedef struct {
 	void (*event)(const char *name, JsonObject *data, gpointer opaque);
 
 	/*
-	 * The connection is gone; the last call, on the monitor thread, which may block now.
-	 * The client is still there until it is freed.
+	 * The monitor thread has handled what has come and is about to wait. Return: for how long
+	 * at most, in milliseconds, until this is called again; -1 for ever.
+	 */
+	int (*idle)(gpointer opaque);
+
+	/*
+	 * The connection was lost or cannot be made while the process is there; that will be tried
+	 * again. On the monitor thread.
+	 */
+	void (*lost)(const GError *why, gpointer opaque);
+
+	/*
+	 * The VMM has been reached, for the first time or again: what it has said meanwhile is
+	 * lost. Not called for the connection that qmp_client_connect() has made.
+	 */
+	void (*reached)(gpointer opaque);
+
+	/*
+	 * The VMM's process has ended, or qmp_client_free() waits; the last call, on the monitor
+	 * thread. The client is still there until it is freed.
 	 */
 	void (*closed)(gpointer opaque);
 } QmpCallbacks;
@@ -49,8 +75,25 @@ typedef struct {
  */
 QmpClient *qmp_client_connect(const char *path, guint seconds, GError **error);
 
-/* Starts the monitor thread. The callbacks and @opaque must stay until it has ended. */
-void qmp_client_start(QmpClient *client, const QmpCallbacks *callbacks, gpointer opaque);
+/*
+ * qmp_client_new - a client that its monitor thread connects
+ * @path: the socket's
+ *
+ * Until then commands fail with VIR_ERR_OPERATION_TIMEOUT.
+ *
+ * Return: a client for qmp_client_free().
+ */
+QmpClient *qmp_client_new(const char *path);
+
+/*
+ * qmp_client_start - start the monitor thread
+ * @process: a pidfd of the VMM, or -1 where the end of the connection is the VMM's; it must stay
+ *   until the client is freed, as must @callbacks and @opaque
+ *
+ * Return: FALSE with VIR_ERR_SYSTEM_ERROR where the thread cannot be made; it may be tried again.
+ */
+gboolean qmp_client_start(QmpClient *client, int process, const QmpCallbacks *callbacks,
+			  gpointer opaque, GError **error);
 
 /*
  * Closes the connection and, where it is started, waits for the monitor thread; not to be
@@ -59,7 +102,7 @@ void qmp_client_start(QmpClient *client, const QmpCallbacks *callbacks, gpointer
 void qmp_client_free(QmpClient *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QmpClient, qmp_client_free)
 
-/* Ends the connection from any thread; the closed callback follows. */
+/* Gives the connection up from any thread; the monitor thread makes another one. */
 void qmp_client_disconnect(QmpClient *client);
 
 /* A command that is under way. */
@@ -76,13 +119,24 @@ QmpCommandTicket *qmp_client_send(QmpClient *client, const char *command, JsonOb
 				  GError **error);
 
 /*
+ * qmp_client_share - ask what others may be asking at the same time
+ * @command: changes nothing
+ *
+ * Where the same question is on its way, also one that nobody waits for any more, its answer
+ * will do, and nothing is sent.
+ *
+ * Return: as of qmp_client_send(), whose limit this does not count for.
+ */
+QmpCommandTicket *qmp_client_share(QmpClient *client, const char *command, GError **error);
+
+/*
  * qmp_client_wait - the reply to a command
  * @ticket: consumed
  * @deadline: of g_get_monotonic_time()
  *
- * Return: the reply's "return" for json_node_unref(), or NULL with DRIVER_ERROR:
- * VIR_ERR_OPERATION_FAILED with what the VMM said, VIR_ERR_OPERATION_TIMEOUT, or
- * VIR_ERR_INTERNAL_ERROR where the connection ended.
+ * Return: the reply's "return" for json_node_unref(), only to be read, since others may have it
+ * too; or NULL with DRIVER_ERROR: VIR_ERR_OPERATION_FAILED with what the VMM said,
+ * VIR_ERR_OPERATION_TIMEOUT, or VIR_ERR_INTERNAL_ERROR where the connection ended.
  */
 JsonNode *qmp_client_wait(QmpClient *client, QmpCommandTicket *ticket, gint64 deadline,
 			  GError **error);

@@ -151,17 +151,41 @@ VmmProcess *vmm_process_spawn(const VmmSpawn *spawn, GError **error)
 	return process_new(pid, pidfd, start_time, TRUE);
 }
 
-VmmProcess *vmm_process_adopt(pid_t pid, guint64 start_time, GError **error)
+static gboolean has_ended(int pidfd)
 {
-	int pidfd = pid > 0 ? open_pidfd(pid) : -1;
+	struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 0) == 1;
+}
+
+static VmmProcess *adopt_pidfd(pid_t pid, int pidfd, guint64 start_time, GError **error)
+{
 	guint64 found = 0;
 
 	/* Looked at after the pidfd is open: what has this start time now is what it names. */
-	if (pidfd >= 0 && read_start_time(pid, &found) && found == start_time)
+	if (read_start_time(pid, &found) && found == start_time)
 		return process_new(pid, pidfd, start_time, FALSE);
+	if (found || has_ended(pidfd))
+		driver_error(error, VIR_ERR_INTERNAL_ERROR, "process %d has ended", (int)pid);
+	else
+		driver_error(error, VIR_ERR_SYSTEM_ERROR,
+			     "the start time of process %d cannot be read", (int)pid);
+	close(pidfd);
+	return NULL;
+}
+
+VmmProcess *vmm_process_adopt(pid_t pid, guint64 start_time, GError **error)
+{
+	int pidfd = pid > 0 ? open_pidfd(pid) : -1;
+
 	if (pidfd >= 0)
-		close(pidfd);
-	driver_error(error, VIR_ERR_INTERNAL_ERROR, "process %d has ended", (int)pid);
+		return adopt_pidfd(pid, pidfd, start_time, error);
+	/* The last two: the number is a thread's now. */
+	if (pid <= 0 || errno == ESRCH || errno == EINVAL || errno == ENOENT)
+		driver_error(error, VIR_ERR_INTERNAL_ERROR, "process %d has ended", (int)pid);
+	else
+		driver_error(error, VIR_ERR_SYSTEM_ERROR, "following process %d: %s", (int)pid,
+			     g_strerror(errno));
 	return NULL;
 }
 
@@ -182,6 +206,11 @@ pid_t vmm_process_pid(const VmmProcess *process)
 guint64 vmm_process_start_time(const VmmProcess *process)
 {
 	return process->start_time;
+}
+
+int vmm_process_pidfd(const VmmProcess *process)
+{
+	return process->pidfd;
 }
 
 /* With the lock, once the pidfd is readable. */

@@ -42,7 +42,8 @@ VmmProcess *vmm_process_spawn(const VmmSpawn *spawn, GError **error);
 /*
  * vmm_process_adopt - find a process again
  *
- * Return: NULL with DRIVER_ERROR where it has ended.
+ * Return: NULL with DRIVER_ERROR: VIR_ERR_INTERNAL_ERROR where it has ended, VIR_ERR_SYSTEM_ERROR
+ * where that cannot be told now, for want of descriptors as a rule.
  */
 VmmProcess *vmm_process_adopt(pid_t pid, guint64 start_time, GError **error);
 
@@ -51,6 +52,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmProcess, vmm_process_free)
 
 pid_t vmm_process_pid(const VmmProcess *process);
 guint64 vmm_process_start_time(const VmmProcess *process);
+
+/* The pidfd, readable once the process has ended; it stays the object's. */
+int vmm_process_pidfd(const VmmProcess *process);
 
 /*
  * vmm_process_wait - wait for its end and reap it

@@ -13,8 +13,9 @@ import subprocess
 import sys
 import uuid
 
-from .daemon import STATE_FOLDER
+from .daemon import STATE_FOLDER, virsh
 from .vmm import EMULATOR
+from .waiting import Deadline, Timeout
 
 # KVM_GET_API_VERSION of linux/kvm.h, and what it answers everywhere.
 KVM_GET_API_VERSION = 0xae00
@@ -37,6 +38,14 @@ def _start_time(pid):
     """When a process began, in ticks since the boot: proc(5), the 22nd word of stat."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         return int(file.read().rsplit(")", 1)[1].split()[19])
+
+
+def wait_adopted(name, seconds=30):
+    """Waits until the daemon has reached a VMM that it found."""
+    deadline = Deadline(seconds)
+    while not virsh("domcontrol", name).startswith("ok"):
+        if deadline.is_over():
+            raise Timeout(f"the VMM of domain {name} has not been reached")
 
 
 class AdoptedVmm:

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* follow.c - a domain's VMM is followed: what it says becomes the domain's state */
+#include "driver/domain/follow.h"
+
+#include <string.h>
+
+#include "driver/domain/driver.h"
+#include "driver/domain/lifecycle.h"
+#include "driver/domain/store.h"
+
+/* Events about reboots: so many at once, then one each interval, which stands for all in it. */
+#define REBOOTS_BURST	 10
+#define REBOOTS_INTERVAL (1 * G_TIME_SPAN_SECOND)
+
+/* Changes of the state: a client may suspend and resume this fast, and no VMM faster. */
+#define CHANGES_BURST	 100
+#define CHANGES_INTERVAL (20 * G_TIME_SPAN_MILLISECOND)
+
+/* Bytes of a VMM's message that are kept. */
+#define MESSAGE_MAX 1000
+
+gboolean follow_save_status(const Domain *domain, GError **error)
+{
+	const StoreStatus status = {
+		.def = domain->live,
+		.pid = vmm_process_pid(domain->vmm->process),
+		.start_time = vmm_process_start_time(domain->vmm->process),
+		.log_start = domain->vmm->log_start,
+		.state = domain->state,
+		.reason = domain->reason,
+	};
+
+	return store_save_status(domain->driver, &status, error);
+}
+
+void follow_change_state(Domain *domain, int state, int reason, int event, int detail)
+{
+	g_autoptr(GError) error = NULL;
+
+	domain_set_state(domain, state, reason);
+	if (!follow_save_status(domain, &error))
+		log_limit_warning(&domain->vmm->log, "domain '%s': %s", domain->name,
+				  error->message);
+	domain_send_event(domain, event, detail);
+}
+
+/*
+ * What the VMM says.
+ */
+
+const char *follow_string(JsonObject *data, const char *name)
+{
+	JsonNode *node = data ? json_object_get_member(data, name) : NULL;
+
+	return node && JSON_NODE_HOLDS_VALUE(node) &&
+			       json_node_get_value_type(node) == G_TYPE_STRING ?
+		       json_node_get_string(node) :
+		       "";
+}
+
+gint64 follow_number(JsonObject *data, const char *name)
+{
+	JsonNode *node = data ? json_object_get_member(data, name) : NULL;
+
+	return node && JSON_NODE_HOLDS_VALUE(node) &&
+			       json_node_get_value_type(node) == G_TYPE_INT64 ?
+		       json_node_get_int(node) :
+		       -1;
+}
+
+static gboolean boolean_of(JsonObject *data, const char *name)
+{
+	JsonNode *node = data ? json_object_get_member(data, name) : NULL;
+
+	return node && JSON_NODE_HOLDS_VALUE(node) &&
+	       json_node_get_value_type(node) == G_TYPE_BOOLEAN && json_node_get_boolean(node);
+}
+
+/* Some of a text, which may end within a character. */
+static char *text_of(JsonObject *data, const char *name, gsize max)
+{
+	const char *text = follow_string(data, name);
+
+	return g_utf8_make_valid(text, (gssize)MIN(strlen(text), max));
+}
+
+/*
+ * Events, on the monitor thread with the domain's lock. Return: whether the state was changed.
+ */
+
+static gboolean on_stop(DomainVmm *vmm, JsonObject *data)
+{
+	Domain *domain = vmm->domain;
+
+	(void)data;
+	if (domain->state != VIR_DOMAIN_RUNNING)
+		return FALSE;
+	follow_change_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER,
+			    VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
+	return TRUE;
+}
+
+static gboolean on_resume(DomainVmm *vmm, JsonObject *data)
+{
+	Domain *domain = vmm->domain;
+
+	(void)data;
+	/* A start tells of itself. */
+	if (domain->state != VIR_DOMAIN_PAUSED || domain->reason == VIR_DOMAIN_PAUSED_STARTING_UP)
+		return FALSE;
+	g_clear_pointer(&vmm->host_touch, g_free);
+	g_clear_pointer(&vmm->trouble, g_free);
+	vmm->is_restart_due = FALSE;
+	follow_change_state(domain, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_UNPAUSED,
+			    VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_UNPAUSED);
+	return TRUE;
+}
+
+/* Return: in how many microseconds a reboot can be told that cannot be told now, or 0. */
+static gint64 tell_reboot(DomainVmm *vmm)
+{
+	const gint64 wait = rate_limit_take(&vmm->reboots, REBOOTS_BURST, REBOOTS_INTERVAL,
+					    g_get_monotonic_time());
+
+	vmm->is_reboot_due = wait > 0;
+	if (!vmm->is_reboot_due)
+		domain_send_reboot(vmm->domain);
+	return wait;
+}
+
+static gboolean on_reset(DomainVmm *vmm, JsonObject *data)
+{
+	(void)data;
+	/* One that is due already stands for this one too. */
+	if (!vmm->is_reboot_due)
+		(void)tell_reboot(vmm);
+	if (vmm->is_restart_due)
+		follow_ask(vmm, FOLLOW_RESTART);
+	return FALSE;
+}
+
+static gboolean on_shutdown(DomainVmm *vmm, JsonObject *data)
+{
+	const gboolean is_guest = boolean_of(data, "guest");
+	Domain *domain = vmm->domain;
+
+	/* What a VMM says that is being ended here has its reason already. */
+	if (vmm->is_ending || domain->state == VIR_DOMAIN_SHUTDOWN)
+		return FALSE;
+	vmm->is_guest_reset = strcmp(follow_string(data, "reason"), "guest-reset") == 0;
+	vmm->end_reason = VIR_DOMAIN_SHUTOFF_SHUTDOWN;
+	follow_change_state(
+		domain, VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTDOWN_USER, VIR_DOMAIN_EVENT_SHUTDOWN,
+		is_guest ? VIR_DOMAIN_EVENT_SHUTDOWN_GUEST : VIR_DOMAIN_EVENT_SHUTDOWN_HOST);
+	/* Otherwise the VMM ends by itself, and that is seen. */
+	if (is_guest)
+		follow_ask(vmm, FOLLOW_POWER_OFF);
+	return TRUE;
+}
+
+static gboolean on_host_touch(DomainVmm *vmm, JsonObject *data)
+{
+	g_autofree char *cause = text_of(data, "cause", 80);
+	const gboolean is_first = !vmm->host_touch;
+	Domain *domain = vmm->domain;
+
+	g_free(vmm->host_touch);
+	vmm->host_touch = g_strdup_printf(
+		"paused: %s %s guest address %#" G_GINT64_MODIFIER
+		"x, which policy guest-only keeps private (vCPU %d, thread %d)",
+		cause, boolean_of(data, "write") ? "wrote to" : "read", follow_number(data, "gpa"),
+		(int)follow_number(data, "vcpu"), (int)follow_number(data, "thread-id"));
+	log_limit_warning(&vmm->log, "domain '%s' is %s", domain->name, vmm->host_touch);
+	if (domain->state != VIR_DOMAIN_RUNNING &&
+	    !(domain->state == VIR_DOMAIN_PAUSED && is_first))
+		return FALSE;
+	follow_change_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_UNKNOWN,
+			    VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
+	return TRUE;
+}
+
+static gboolean on_internal_error(DomainVmm *vmm, JsonObject *data)
+{
+	g_autofree char *message = text_of(data, "message", MESSAGE_MAX);
+	Domain *domain = vmm->domain;
+
+	if (domain->state == VIR_DOMAIN_CRASHED)
+		return FALSE;
+	g_free(domain->crash);
+	domain->crash = g_strdup_printf("the machine has failed: %s", message);
+	log_limit_warning(&vmm->log, "domain '%s': %s", domain->name, domain->crash);
+	follow_change_state(domain, VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_PANICKED,
+			    VIR_DOMAIN_EVENT_CRASHED, VIR_DOMAIN_EVENT_CRASHED_PANICKED);
+	follow_ask(vmm, FOLLOW_FAILURE);
+	return TRUE;
+}
+
+/* Without the lock: a VMM whose state changes too often is not read from for a moment. */
+static void slow_down(DomainVmm *vmm)
+{
+	gint64 wait;
+
+	while ((wait = rate_limit_take(&vmm->changes, CHANGES_BURST, CHANGES_INTERVAL,
+				       g_get_monotonic_time())) > 0)
+		g_usleep((gulong)wait);
+}
+
+static void on_monitor_event(const char *name, JsonObject *data, gpointer opaque)
+{
+	static const struct {
+		const char *name;
+		gboolean (*handle)(DomainVmm *vmm, JsonObject *data);
+	} handlers[] = {
+		{ "STOP", on_stop },
+		{ "RESUME", on_resume },
+		{ "RESET", on_reset },
+		{ "SHUTDOWN", on_shutdown },
+		{ "GMEM_HOST_TOUCH", on_host_touch },
+		{ "GMEM_INTERNAL_ERROR", on_internal_error },
+	};
+	DomainVmm *vmm = opaque;
+	Domain *domain = vmm->domain;
+	gboolean is_changed = FALSE;
+
+	/* A VMM that says much is heard as fast as clients can be told, and no faster. */
+	rpc_events_await_room(domain->driver->server);
+	g_mutex_lock(&domain->lock);
+	/* The last words of a VMM that has been given up are nobody's business. */
+	for (gsize i = 0; i < G_N_ELEMENTS(handlers) && domain->vmm == vmm; i++) {
+		if (strcmp(handlers[i].name, name) == 0)
+			is_changed = handlers[i].handle(vmm, data);
+	}
+	g_mutex_unlock(&domain->lock);
+	if (is_changed)
+		slow_down(vmm);
+}
+
+static int on_monitor_idle(gpointer opaque)
+{
+	DomainVmm *vmm = opaque;
+	Domain *domain = vmm->domain;
+	gint64 wait = 0;
+
+	if (!vmm->is_reboot_due)
+		return -1;
+	g_mutex_lock(&domain->lock);
+	if (domain->vmm == vmm)
+		wait = tell_reboot(vmm);
+	g_mutex_unlock(&domain->lock);
+	/* Rounded up: a wait that is over a moment too early would be for nothing. */
+	return wait > 0 ? (int)(wait / G_TIME_SPAN_MILLISECOND + 1) : -1;
+}
+
+static void on_monitor_lost(const GError *why, gpointer opaque)
+{
+	DomainVmm *vmm = opaque;
+	Domain *domain = vmm->domain;
+
+	g_mutex_lock(&domain->lock);
+	if (domain->vmm == vmm && !vmm->is_ending) {
+		g_free(vmm->trouble);
+		vmm->trouble =
+			g_strdup_printf("the VMM (process %d) is there and cannot be reached: %s",
+					(int)vmm_process_pid(vmm->process), why->message);
+		log_limit_warning(&vmm->log, "domain '%s': %s", domain->name, vmm->trouble);
+	}
+	g_mutex_unlock(&domain->lock);
+}
+
+static void ask_if_current(DomainVmm *vmm, FollowTask task)
+{
+	Domain *domain = vmm->domain;
+
+	g_mutex_lock(&domain->lock);
+	if (domain->vmm == vmm)
+		follow_ask(vmm, task);
+	g_mutex_unlock(&domain->lock);
+}
+
+static void on_monitor_reached(gpointer opaque)
+{
+	ask_if_current(opaque, FOLLOW_REACHED);
+}
+
+static void on_monitor_closed(gpointer opaque)
+{
+	ask_if_current(opaque, FOLLOW_END);
+}
+
+gboolean follow_start(DomainVmm *vmm, GError **error)
+{
+	static const QmpCallbacks callbacks = {
+		.event = on_monitor_event,
+		.idle = on_monitor_idle,
+		.lost = on_monitor_lost,
+		.reached = on_monitor_reached,
+		.closed = on_monitor_closed,
+	};
+
+	return qmp_client_start(vmm->monitor, vmm_process_pidfd(vmm->process), &callbacks, vmm,
+				error);
+}
+
+/*
+ * The worker.
+ */
+
+/* What others who want the job are told. */
+static const char *job_name(guint tasks)
+{
+	if (tasks & FOLLOW_END)
+		return "end of the VMM";
+	if (tasks & FOLLOW_REACHED)
+		return "reconnect";
+	if (tasks & FOLLOW_POWER_OFF)
+		return "power-off";
+	return tasks & FOLLOW_FAILURE ? "failure of the machine" : "restart";
+}
+
+/* The job, unless it has been kept for this. Return: what there is to do, once it is there. */
+static guint begin_tasks(DomainVmm *vmm)
+{
+	Domain *domain = vmm->domain;
+	gboolean holds_job;
+	guint tasks;
+
+	g_mutex_lock(&domain->lock);
+	holds_job = vmm->holds_job;
+	vmm->holds_job = FALSE;
+	tasks = vmm->tasks;
+	g_mutex_unlock(&domain->lock);
+	if (!holds_job)
+		domain_begin_job_always(domain, job_name(tasks));
+	g_mutex_lock(&domain->lock);
+	tasks = vmm->tasks;
+	vmm->tasks = 0;
+	g_mutex_unlock(&domain->lock);
+	return tasks;
+}
+
+/* One turn: others may have the job, and the thread, before what has come meanwhile is done. */
+static void work(gpointer data)
+{
+	DomainVmm *vmm = data;
+	Domain *domain = vmm->domain;
+	const guint tasks = begin_tasks(vmm);
+
+	lifecycle_follow(vmm, tasks);
+	domain_end_job(domain);
+	g_mutex_lock(&domain->lock);
+	vmm->has_worker = FALSE;
+	if (vmm->tasks && domain->vmm == vmm)
+		follow_ask(vmm, 0);
+	g_mutex_unlock(&domain->lock);
+	domain_vmm_unref(vmm);
+}
+
+void follow_ask(DomainVmm *vmm, FollowTask task)
+{
+	vmm->tasks |= task;
+	if (vmm->has_worker)
+		return;
+	vmm->has_worker = TRUE;
+	driver_run(vmm->domain->driver, work, domain_vmm_ref(vmm));
+}

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""VMMs that guests have taken over, or that do not keep up: the daemon bears with them, and ends none."""
+
+import contextlib
+import os
+import signal
+import struct
+import time
+import unittest
+
+from support import rpc
+from support.adopted import PAUSED, wait_adopted
+from support.daemon import Daemon, SOCKET_READONLY, run_virsh, virsh
+from support.fake_vmm import FakeVmm
+from support.procfs import resident_mib, threads
+from support.rpc import Rpc
+from support.waiting import Deadline, Timeout
+
+REGISTER = 316
+LIFECYCLE_EVENT, REBOOT_EVENT = 318, 319
+LIFECYCLE, REBOOT = 0, 1
+
+# Threads that may come and go with calls of virsh.
+THREADS_OF_CALLS = 8
+
+# What one VMM may write into the daemon's log in the seconds of a test, in bytes.
+LOG_MAX = 32 << 10
+
+
+class Listener(contextlib.ExitStack):
+    """A read-only client that counts events."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self._client = self.enter_context(Rpc(SOCKET_READONLY)).open()
+        reply = self._client.call(REGISTER, struct.pack(">iI", kind, 0))
+        assert reply.status == rpc.OK, reply.error
+
+    def count(self, seconds=0):
+        """Events that have come, once none has for so long."""
+        events = 0
+        with contextlib.suppress(Timeout):
+            while self._client.receive(seconds).kind == rpc.EVENT:
+                events += 1
+        return events
+
+
+class VmmTest(unittest.TestCase):
+    """A domain with such a VMM, and a daemon."""
+
+    extra = ""
+
+    def setUp(self):
+        self.vmm = self.enterContext(FakeVmm(extra=self.extra))
+        self.daemon = self.enterContext(Daemon())
+        wait_adopted("test")
+
+    def state(self):
+        return virsh("domstate", "test", "--reason")
+
+    def wait_state(self, state, seconds=30):
+        deadline = Deadline(seconds)
+        while (found := self.state()) != state:
+            if deadline.is_over():
+                raise Timeout(f"the domain is {found}, not {state}")
+
+    def assert_serves(self):
+        """The domain's VMM is there, and obeys."""
+        self.assertTrue(self.vmm.is_running())
+        virsh("suspend", "test")
+        self.assertEqual(self.state(), "paused (user)")
+        virsh("resume", "test")
+        self.assertEqual(self.state(), "running (unpaused)")
+
+
+class Floods(VmmTest):
+    """Events, again and again."""
+
+    extra = "<on_crash>preserve</on_crash>"
+
+    def assert_bounded(self, *events, seconds=3):
+        """Floods; what that costs the daemon, while it answers."""
+        before = resident_mib(self.daemon.pid), threads(self.daemon.pid), len(self.daemon.log())
+        said = self.vmm.flood(*events, seconds=seconds)
+        self.assertLess(threads(self.daemon.pid) - before[1], THREADS_OF_CALLS)
+        began = time.monotonic()
+        self.state()
+        self.assertLess(time.monotonic() - began, 2)
+        self.assertLess(resident_mib(self.daemon.pid) - before[0], 64)
+        self.assertLess(len(self.daemon.log()) - before[2], LOG_MAX)
+        return said
+
+    def test_failures(self):
+        with Listener(LIFECYCLE) as listener:
+            said = self.assert_bounded(["GMEM_INTERNAL_ERROR", {"message": "x" * 60}])
+            self.assertGreater(said, 1000)
+            self.assertEqual(listener.count(1), 1)
+        self.assertEqual(self.state(), "crashed (panicked)")
+
+    def test_resets_are_told_once_a_second_and_the_last_one_always(self):
+        with Listener(REBOOT) as listener:
+            said = self.assert_bounded(["RESET", {"guest": True, "reason": "guest-reset"}])
+            self.assertGreater(said, 1000)
+            events = listener.count(2)
+            self.assertGreaterEqual(events, 11)
+            self.assertLessEqual(events, 16)
+            # Time enough has gone for one more to be told at once.
+            self.vmm.say("RESET", guest=True, reason="guest-reset")
+            self.assertEqual(listener.count(2), 1)
+        self.assert_serves()
+
+    def test_touches(self):
+        with Listener(LIFECYCLE) as listener:
+            said = self.assert_bounded(
+                ["GMEM_HOST_TOUCH", {"gpa": 4096, "cause": "c" * 80, "thread-id": 1}])
+            self.assertGreater(said, 1000)
+            self.assertEqual(listener.count(1), 1)
+        self.assertEqual(self.state(), "paused (unknown)")
+
+    def test_changes_of_the_state_are_taken_slowly(self):
+        began = time.monotonic()
+        with Listener(LIFECYCLE) as listener:
+            self.assert_bounded(["STOP", {}], ["RESUME", {}])
+            events = listener.count()
+            self.assertGreaterEqual(events, 100)
+            # A burst, and one each 20 ms.
+            self.assertLess(events, 110 + 50 * (time.monotonic() - began))
+        virsh("destroy", "test")
+
+    def test_what_is_no_event(self):
+        said = self.assert_bounded(["X" * 4000, {}])
+        self.assertGreater(said, 100)
+        self.assert_serves()
+
+
+class Failures(VmmTest):
+    """A VMM that says again and again that it has failed, and does not end when it is told to."""
+
+    extra = "<on_crash>destroy</on_crash>"
+
+    def test_it_is_killed_by_one_worker(self):
+        self.vmm.order("ignore_sigterm")
+        before = threads(self.daemon.pid)
+        self.vmm.say("GMEM_INTERNAL_ERROR", message="x")
+        self.vmm.flood(["GMEM_INTERNAL_ERROR", {"message": "x"}], seconds=3)
+        self.assertLess(threads(self.daemon.pid) - before, THREADS_OF_CALLS)
+        self.assertTrue(self.vmm.is_running())
+        # The domain is transient, so that it is gone when it is off.
+        deadline = Deadline(30)
+        while run_virsh("domstate", "test").returncode == 0:
+            self.assertFalse(deadline.is_over(), "the domain does not end")
+        self.assertFalse(self.vmm.is_running())
+        self.assertLess(len(self.daemon.log()), LOG_MAX)
+
+
+class Connections(VmmTest):
+    """The connection to a VMM ends, and the VMM does not."""
+
+    def wait_reached_again(self):
+        deadline = Deadline(30)
+        while run_virsh("suspend", "test").returncode:
+            if deadline.is_over():
+                raise Timeout("the VMM is not reached again")
+        virsh("resume", "test")
+
+    def test_it_is_made_again(self):
+        self.vmm.order("leave")
+        self.wait_reached_again()
+        self.assert_serves()
+
+    def test_what_was_said_meanwhile_is_asked_for(self):
+        self.vmm.order("leave")
+        # To nobody: its client has gone.
+        self.vmm.say("SHUTDOWN", guest=True, reason="guest-shutdown")
+        deadline = Deadline(30)
+        while run_virsh("domstate", "test").returncode == 0:
+            self.assertFalse(deadline.is_over(), "the guest's power-off is not seen")
+        self.assertFalse(self.vmm.is_running())
+
+    def test_an_object_larger_than_any_does_not_end_it(self):
+        self.vmm.order("blob", size=100000)
+        self.wait_reached_again()
+        self.assert_serves()
+
+    def test_one_that_cannot_be_reached_can_be_destroyed(self):
+        os.kill(self.vmm.pid, signal.SIGSTOP)
+        virsh("destroy", "test")
+        self.assertFalse(self.vmm.is_running())
+
+
+class Restarts(VmmTest):
+    """A guest is to be restarted, and the VMM does not do it."""
+
+    extra = "<on_poweroff>restart</on_poweroff>"
+
+    def test_a_restart_that_is_not_answered_goes_on_when_it_is(self):
+        self.vmm.hold("system_reset")
+        self.vmm.say("SHUTDOWN", guest=True, reason="guest-shutdown")
+        # So long it waits for the answer.
+        self.wait_state("paused (unknown)", 60)
+        self.assertIn("not restarted yet", virsh("dominfo", "test"))
+        self.assertTrue(self.vmm.is_running())
+        self.vmm.release()
+        self.wait_state("running (unpaused)")
+        self.assertNotIn("not restarted yet", virsh("dominfo", "test"))
+        self.assert_serves()
+
+    def test_one_for_which_the_connection_is_lost_is_made_up_for(self):
+        self.vmm.hold("system_reset")
+        self.vmm.say("SHUTDOWN", guest=True, reason="guest-shutdown")
+        deadline = Deadline(30)
+        while not self.vmm.counts()[1]["system_reset"]:
+            self.assertFalse(deadline.is_over(), "no restart is tried")
+        self.vmm.order("leave")
+        self.vmm.release()
+        self.wait_state("running (unpaused)")
+        self.assert_serves()
+
+
+class NewDaemon(unittest.TestCase):
+    """A daemon that finds a VMM which does not answer."""
+
+    def test_one_that_is_slow_is_waited_for(self):
+        with FakeVmm() as vmm:
+            with Daemon() as daemon:
+                wait_adopted("test")
+                daemon.stop(signal.SIGKILL)
+                os.kill(vmm.pid, signal.SIGSTOP)
+                daemon.start()
+                self.assertEqual(virsh("domstate", "test"), "running")
+                self.assertIn("occupied", virsh("domcontrol", "test"))
+                os.kill(vmm.pid, signal.SIGCONT)
+                wait_adopted("test")
+                self.assertTrue(vmm.is_running())
+                virsh("suspend", "test")
+
+    def test_one_that_is_silent_for_long_is_not_ended(self):
+        with FakeVmm(state=PAUSED) as vmm:
+            os.kill(vmm.pid, signal.SIGSTOP)
+            with Daemon() as daemon:
+                deadline = Deadline(60)
+                while "cannot be reached" not in virsh("dominfo", "test"):
+                    self.assertFalse(deadline.is_over(), "nothing is told of it")
+                self.assertIn("cannot be reached", daemon.log())
+                self.assertTrue(vmm.is_running())
+                os.kill(vmm.pid, signal.SIGCONT)
+                wait_adopted("test")
+                self.assertEqual(virsh("domstate", "test", "--reason"), "running (unpaused)")
+                virsh("suspend", "test")
