@@ -13,7 +13,7 @@
 #define REGISTRATIONS_PER_CLIENT_MAX 256
 
 /* Events on their way to the main thread at which rpc_events_await_room() waits. */
-#define POSTED_MAX 64u
+#define POSTED_MAX 8u
 
 /* What one call of rpc_event_encode() makes, give or take a message. */
 #define PIECE_SIZE 4096u

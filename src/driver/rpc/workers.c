@@ -2,10 +2,16 @@
 /* workers.c - the threads that carry calls out, and who gets one next */
 #include "driver/rpc/workers.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "driver/error.h"
 
 /* How long a thread that has nothing to do is kept for the next job. */
 #define IDLE_THREAD_MS 15000
+
+/* Calls that only read leave the processor to what else the daemon does: setpriority(2). */
+#define READONLY_NICENESS 5
 
 /* How many of the jobs that hold up the end are named. */
 #define NAMES_MAX 5u
@@ -23,6 +29,7 @@ typedef struct {
 typedef struct {
 	RpcWorkers *workers;
 	GThreadPool *pool; /* set once */
+	int niceness;	   /* of its threads, which do nothing else then; 0: as the process */
 
 	/* With the workers' lock. */
 	GQueue turns;	    /* of Turn, each with a job at least */
@@ -99,6 +106,8 @@ static void on_token(gpointer token, gpointer data)
 	gboolean is_owed = TRUE;
 
 	(void)token;
+	if (lane->niceness)
+		(void)setpriority(PRIO_PROCESS, gettid(), lane->niceness);
 	g_mutex_lock(&lane->workers->lock);
 	while (is_owed) {
 		RpcJob *job = begin_job(lane);
@@ -115,12 +124,14 @@ static void on_token(gpointer token, gpointer data)
 	g_mutex_unlock(&lane->workers->lock);
 }
 
-static void lane_init(Lane *lane, RpcWorkers *workers, guint n_threads)
+static void lane_init(Lane *lane, RpcWorkers *workers, guint n_threads, int niceness)
 {
 	lane->workers = workers;
+	lane->niceness = niceness;
 	g_queue_init(&lane->turns);
 	lane->running = g_ptr_array_new();
-	lane->pool = g_thread_pool_new(on_token, lane, n_threads, FALSE, NULL);
+	/* Threads that are nice cannot be lent to other pools. */
+	lane->pool = g_thread_pool_new(on_token, lane, n_threads, niceness != 0, NULL);
 }
 
 RpcWorkers *rpc_workers_new(void)
@@ -130,8 +141,9 @@ RpcWorkers *rpc_workers_new(void)
 	g_mutex_init(&workers->lock);
 	g_cond_init(&workers->job_ended);
 	g_thread_pool_set_max_idle_time(IDLE_THREAD_MS);
-	lane_init(&workers->lanes[RPC_LANE_READONLY], workers, RPC_WORKERS_READONLY_MAX);
-	lane_init(&workers->lanes[RPC_LANE_WRITABLE], workers, RPC_WORKERS_WRITABLE_MAX);
+	lane_init(&workers->lanes[RPC_LANE_READONLY], workers, RPC_WORKERS_READONLY_MAX,
+		  READONLY_NICENESS);
+	lane_init(&workers->lanes[RPC_LANE_WRITABLE], workers, RPC_WORKERS_WRITABLE_MAX, 0);
 	return workers;
 }
 
