@@ -131,6 +131,12 @@ static gboolean choose_vmm_user(Driver *driver, const Settings *settings, GError
 	return TRUE;
 }
 
+static void set_log_limits(Driver *driver, const Settings *settings)
+{
+	driver->log_limits.max_size = settings->max_size;
+	driver->log_limits.max_backups = settings->max_backups;
+}
+
 static gboolean on_end_signal(gpointer data)
 {
 	const Daemon *daemon = data;
@@ -215,8 +221,8 @@ static gboolean announce(Daemon *daemon, const char *pid_file, GError **error)
 
 	if (!write_pid_file(pid_file, error))
 		return FALSE;
-	if (daemon->parent_fd >= 0 &&
-	    !background_serving(g_steal_fd(&daemon->parent_fd), log, error))
+	if (daemon->parent_fd >= 0 && !background_serving(g_steal_fd(&daemon->parent_fd), log,
+							  &daemon->driver->log_limits, error))
 		return FALSE;
 	(void)sd_notify(0, "READY=1");
 	return TRUE;
@@ -254,6 +260,7 @@ static gboolean run(const Arguments *arguments, int parent_fd, GError **error)
 	    !choose_vmm_user(driver, &settings, error) || !driver_make_folders(driver, error) ||
 	    !sockets_open(&sockets, driver->paths.socket, &settings, error))
 		return FALSE;
+	set_log_limits(driver, &settings);
 	driver->server = rpc_server_new(calls_tables, driver_uri(driver), driver);
 	daemon.server = driver->server;
 	driver_load(driver);

@@ -21,6 +21,7 @@
 #include "driver/rpc/client.h"
 #include "driver/rpc/stream.h"
 #include "driver/vmm/qmp-client.h"
+#include "driver/vmm/vmm-log.h"
 #include "driver/vmm/vmm-process.h"
 
 /* How long a call waits for another one that changes the same domain, in seconds. */
@@ -38,7 +39,8 @@ typedef struct {
 	Domain *domain; /* a reference */
 	VmmProcess *process;
 	QmpClient *monitor;
-	gint64 log_start;
+	VmmProcess *logger; /* NULL where it is not known */
+	VmmLogMark log_mark;
 	pid_t vcpu_threads[DOMAIN_MAX_VCPUS];
 	guint n_vcpu_threads;
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/rotating-file.h"
 #include "config.h"
 #include "driver/domain/lifecycle.h"
 #include "driver/domain/store.h"
@@ -50,12 +51,12 @@ static void set_session_paths(DriverPaths *paths)
 }
 
 /* The installed one, unless the environment names one that is not installed yet. */
-static char *find_emulator(void)
+static char *find_program(const char *name, const char *variable)
 {
-	const char *named = g_getenv("GMEM_VMM");
+	const char *named = g_getenv(variable);
 
 	return named ? g_canonicalize_filename(named, NULL) :
-		       g_build_filename(LIBEXECDIR, "gmem-vmm", NULL);
+		       g_build_filename(LIBEXECDIR, name, NULL);
 }
 
 Driver *driver_new(gboolean is_system)
@@ -69,7 +70,10 @@ Driver *driver_new(gboolean is_system)
 	else
 		set_session_paths(&driver->paths);
 	driver->paths.autostart = g_build_filename(driver->paths.config, "autostart", NULL);
-	driver->emulator = find_emulator();
+	driver->emulator = find_program("gmem-vmm", "GMEM_VMM");
+	driver->logger = find_program("gmem-logger", "GMEM_LOGGER");
+	driver->log_limits.max_size = ROTATING_FILE_SIZE_DEFAULT;
+	driver->log_limits.max_backups = ROTATING_FILE_BACKUPS_DEFAULT;
 	driver->vmm_uid = geteuid();
 	driver->vmm_gid = getegid();
 	driver->domains = domain_list_new();
@@ -98,6 +102,7 @@ void driver_free(Driver *driver)
 	domain_list_free(driver->domains);
 	host_support_free(driver->support);
 	g_mutex_clear(&driver->support_lock);
+	g_free(driver->logger);
 	g_free(driver->emulator);
 	g_free(driver->paths.socket);
 	g_free(driver->paths.nvram);

@@ -12,6 +12,7 @@
 #include "driver/domain/domain-list.h"
 #include "driver/host/host-support.h"
 #include "driver/rpc/server.h"
+#include "driver/vmm/vmm-log.h"
 
 /* Folders of one daemon; libvirt's usual ones with gmem in place of qemu. */
 typedef struct {
@@ -27,7 +28,9 @@ typedef struct Driver {
 	DriverPaths paths;
 	gboolean is_system; /* gmem:///system; otherwise a user's gmem:///session */
 	char *emulator;	    /* gmem-vmm, where a domain names no other */
-	uid_t vmm_uid;	    /* who it runs as */
+	char *logger;	    /* gmem-logger */
+	VmmLogLimits log_limits;
+	uid_t vmm_uid; /* who the VMMs run as */
 	gid_t vmm_gid;
 	DomainList *domains;
 	RpcServer *server;    /* for events; set once, before the first domain runs */

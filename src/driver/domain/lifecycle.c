@@ -31,7 +31,8 @@ static DomainVmm *vmm_new(Domain *domain, Vmm *launched)
 	vmm->domain = domain_ref(domain);
 	vmm->process = g_steal_pointer(&launched->process);
 	vmm->monitor = g_steal_pointer(&launched->monitor);
-	vmm->log_start = launched->log_start;
+	vmm->logger = g_steal_pointer(&launched->logger);
+	vmm->log_mark = launched->log_mark;
 	vmm->end_reason = VIR_DOMAIN_SHUTOFF_CRASHED;
 	return vmm;
 }
@@ -39,11 +40,14 @@ static DomainVmm *vmm_new(Domain *domain, Vmm *launched)
 /* With the domain's lock. A domain whose status is not written is lost to the next daemon. */
 static gboolean save_status(const Domain *domain, GError **error)
 {
+	const VmmProcess *logger = domain->vmm->logger;
 	const StoreStatus status = {
 		.def = domain->live,
 		.pid = vmm_process_pid(domain->vmm->process),
 		.start_time = vmm_process_start_time(domain->vmm->process),
-		.log_start = domain->vmm->log_start,
+		.logger_pid = logger ? vmm_process_pid(logger) : 0,
+		.logger_start_time = logger ? vmm_process_start_time(logger) : 0,
+		.log_mark = domain->vmm->log_mark,
 		.state = domain->state,
 		.reason = domain->reason,
 	};
@@ -257,11 +261,12 @@ static void finish(Domain *domain, DomainVmm *vmm)
 	const int reason = vmm->end_reason;
 
 	remove_files(domain);
+	vmm_logger_wait(vmm->logger);
 	g_mutex_lock(&domain->lock);
 	if (reason == VIR_DOMAIN_SHUTOFF_CRASHED && !domain->crash) {
 		g_autofree char *log = store_log_path(domain->driver, domain->name);
 
-		domain->crash = vmm_failure(vmm->process, log, vmm->log_start);
+		domain->crash = vmm_failure(vmm->process, log, &vmm->log_mark);
 		g_warning("domain '%s': %s", domain->name, domain->crash);
 	}
 	domain_set_state(domain, VIR_DOMAIN_SHUTOFF, reason);
@@ -505,8 +510,10 @@ static gboolean launch(Domain *domain, DomainDef *def, Vmm *vmm, GError **error)
 	g_autofree char *bios = firmware_default_bios(descriptors);
 	const VmmLaunch launch = {
 		.emulator = driver->emulator,
+		.logger = driver->logger,
 		.monitor_path = monitor,
 		.log_path = log,
+		.log_limits = driver->log_limits,
 		.bios = bios,
 		.linuxboot_rom = LINUXBOOT_ROM_PATH,
 		.uid = driver->vmm_uid,
@@ -607,7 +614,8 @@ static void explain_end(DomainVmm *vmm, GError **error)
 
 	if (!vmm_process_wait(vmm->process, 1))
 		return;
-	failure = vmm_failure(vmm->process, log, vmm->log_start);
+	vmm_logger_wait(vmm->logger);
+	failure = vmm_failure(vmm->process, log, &vmm->log_mark);
 	g_clear_error(error);
 	driver_error(error, VIR_ERR_INTERNAL_ERROR, "%s", failure);
 }
@@ -824,10 +832,12 @@ static void reconnect(gpointer data)
 	const StoreStatus *status = &reconnection->status;
 	g_autofree char *path = store_monitor_path(domain->driver, domain->uuid);
 	g_autoptr(GError) error = NULL;
-	Vmm found = { .log_start = status->log_start };
+	Vmm found = { .log_mark = status->log_mark };
 	DomainVmm *vmm;
 
 	found.process = vmm_process_adopt(status->pid, status->start_time, &error);
+	/* One that has ended has nothing left to write. */
+	found.logger = vmm_process_adopt(status->logger_pid, status->logger_start_time, NULL);
 	if (found.process)
 		found.monitor = qmp_client_connect(path, RECONNECT_SECONDS, &error);
 	if (found.monitor) {
