@@ -262,3 +262,52 @@ class LastWords(unittest.TestCase):
         self.end()
         self.wait_gone(15)
         self.assertIn("the VMM has ended", self.message())
+
+
+class NoUser(unittest.TestCase):
+    """A host where nobody has made the user that the VMMs run as."""
+
+    def setUp(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix="gmem-test."))
+        with open("/etc/passwd", encoding="utf-8") as file:
+            users = file.readlines()
+        self.users = os.path.join(folder, "passwd")
+        self.line = next(line for line in users if line.startswith("libvirt-gmem:"))
+        with open(self.users, "w", encoding="utf-8") as file:
+            file.writelines(line for line in users if line != self.line)
+        self.program = os.path.join(folder, "virtgmemd")
+        with open(self.program, "w", encoding="ascii") as file:
+            file.write(f'#!/bin/sh\nexec unshare --mount sh -c \'mount --bind "{self.users}" '
+                       f'/etc/passwd && exec "{PROGRAM}" "$@"\' sh "$@"\n')
+        os.chmod(self.program, 0o700)
+        self.root_config = os.path.join(folder, "virtgmemd.conf")
+        with open(self.root_config, "w", encoding="ascii") as file:
+            file.write('user = "root"\n')
+        self.daemon = self.enterContext(Daemon(self.program))
+        # No host can start this one, for whatever reason comes first.
+        self.daemon.define(domain_xml(kernel="/none/kernel", initrd=None))
+
+    def start(self):
+        result = run_virsh("start", "test")
+        self.assertNotEqual(result.returncode, 0)
+        return result.stderr
+
+    def test_no_vmm_runs_as_root_for_that(self):
+        said = self.start()
+        self.assertIn("user 'libvirt-gmem', which does not exist", said)
+        self.assertIn("useradd --system", said)
+        self.assertIn("no domain can start", self.daemon.start_messages)
+        # What is defined can be reached.
+        self.assertIn("/none/kernel", virsh("dumpxml", "test"))
+
+    def test_it_need_not_be_restarted_when_the_user_has_been_made(self):
+        self.start()
+        with open(self.users, "a", encoding="utf-8") as file:
+            file.write(self.line)
+        self.assertNotIn("does not exist", self.start())
+
+    def test_it_may_be_said_that_they_run_as_root(self):
+        self.daemon.config = self.root_config
+        self.daemon.restart()
+        self.assertNotIn("does not exist", self.start())
+        self.assertNotIn("no domain can start", self.daemon.start_messages)

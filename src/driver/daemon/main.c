@@ -11,9 +11,7 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <glib.h>
-#include <grp.h>
 #include <locale.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +28,7 @@
 #include "driver/error.h"
 #include "driver/rpc/server.h"
 
-/* The VMMs' user where the configuration names none; it need not exist. */
+/* The VMMs' user where the configuration names none. */
 #define DEFAULT_VMM_USER "libvirt-gmem"
 
 /* Two bits that virt daemons do not need: what they make is for nobody else. */
@@ -101,33 +99,28 @@ static char *default_config(gboolean is_system)
 }
 
 /*
- * Who the VMMs run as. Only root can choose; a user that is named has to exist, the default
- * one need not.
+ * Who the VMMs run as: root chooses. What is named has to exist. Without the default user no
+ * domain starts until it is made, but all else goes on: definitions can be reached, and domains
+ * that run are found.
  */
 static gboolean choose_vmm_user(Driver *driver, const Settings *settings, GError **error)
 {
-	const char *user = settings->vmm_user ? settings->vmm_user : DEFAULT_VMM_USER;
-	const struct passwd *entry;
-	const struct group *group;
+	const gboolean is_named = settings->vmm_user || settings->vmm_group;
+	g_autoptr(GError) problem = NULL;
 
 	if (geteuid() != 0)
 		return !settings->vmm_user ||
 		       driver_error(error, VIR_ERR_CONF_SYNTAX,
 				    "'user' is root's to choose, for its own instance");
-	entry = getpwnam(user);
-	if (entry) {
-		driver->vmm_uid = entry->pw_uid;
-		driver->vmm_gid = entry->pw_gid;
-	} else if (settings->vmm_user) {
-		return driver_error(error, VIR_ERR_CONF_SYNTAX, "'user': no user '%s'", user);
-	}
-	if (!settings->vmm_group)
+	driver_set_vmm_user(driver, settings->vmm_user ? settings->vmm_user : DEFAULT_VMM_USER,
+			    settings->vmm_group);
+	if (driver_check_vmm_user(driver, &problem))
 		return TRUE;
-	group = getgrnam(settings->vmm_group);
-	if (!group)
-		return driver_error(error, VIR_ERR_CONF_SYNTAX, "'group': no group '%s'",
-				    settings->vmm_group);
-	driver->vmm_gid = group->gr_gid;
+	if (is_named) {
+		g_propagate_error(error, g_steal_pointer(&problem));
+		return FALSE;
+	}
+	g_warning("no domain can start: %s", problem->message);
 	return TRUE;
 }
 

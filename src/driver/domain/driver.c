@@ -3,6 +3,8 @@
 #include "driver/domain/driver.h"
 
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +17,16 @@
 #include "driver/host/firmware.h"
 
 #define KVM_DEVICE "/dev/kvm"
+
+/* Room for what is known of a user or a group: all its members. */
+#define ENTRY_SIZE (1 << 20)
+
+#define NO_USER                                                                                  \
+	"VMMs run as user '%s', which does not exist: make it ('systemd-sysusers', or 'useradd " \
+	"--system --user-group %s'), or name another one by 'user' in virtgmemd.conf"
+#define NO_GROUP                                                                                 \
+	"VMMs run as group '%s', which does not exist: make it, or name another one by 'group' " \
+	"in virtgmemd.conf"
 
 typedef struct {
 	void (*function)(gpointer data);
@@ -82,6 +94,50 @@ Driver *driver_new(gboolean is_system)
 	return driver;
 }
 
+void driver_set_vmm_user(Driver *driver, const char *user, const char *group)
+{
+	g_mutex_lock(&driver->support_lock);
+	g_free(driver->vmm_user);
+	g_free(driver->vmm_group);
+	driver->vmm_user = g_strdup(user);
+	driver->vmm_group = g_strdup(group);
+	g_mutex_unlock(&driver->support_lock);
+}
+
+/* With the lock. */
+static gboolean find_vmm_user(Driver *driver, GError **error)
+{
+	g_autofree char *buffer = g_malloc(ENTRY_SIZE);
+	struct passwd user, *found_user = NULL;
+	struct group group, *found_group = NULL;
+
+	(void)getpwnam_r(driver->vmm_user, &user, buffer, ENTRY_SIZE, &found_user);
+	if (!found_user)
+		return driver_error(error, VIR_ERR_OPERATION_FAILED, NO_USER, driver->vmm_user,
+				    driver->vmm_user);
+	driver->vmm_uid = user.pw_uid;
+	driver->vmm_gid = user.pw_gid;
+	if (!driver->vmm_group)
+		return TRUE;
+	(void)getgrnam_r(driver->vmm_group, &group, buffer, ENTRY_SIZE, &found_group);
+	if (!found_group)
+		return driver_error(error, VIR_ERR_OPERATION_FAILED, NO_GROUP, driver->vmm_group);
+	driver->vmm_gid = group.gr_gid;
+	return TRUE;
+}
+
+gboolean driver_check_vmm_user(Driver *driver, GError **error)
+{
+	gboolean is_known;
+
+	g_mutex_lock(&driver->support_lock);
+	is_known = !driver->vmm_user || find_vmm_user(driver, error);
+	if (is_known)
+		g_clear_pointer(&driver->vmm_user, g_free);
+	g_mutex_unlock(&driver->support_lock);
+	return is_known;
+}
+
 void driver_leave(Driver *driver)
 {
 	g_autoptr(GPtrArray) all = NULL;
@@ -102,6 +158,8 @@ void driver_free(Driver *driver)
 	domain_list_free(driver->domains);
 	host_support_free(driver->support);
 	g_mutex_clear(&driver->support_lock);
+	g_free(driver->vmm_group);
+	g_free(driver->vmm_user);
 	g_free(driver->logger);
 	g_free(driver->emulator);
 	g_free(driver->paths.socket);

@@ -30,8 +30,6 @@ typedef struct Driver {
 	char *emulator;	    /* gmem-vmm, where a domain names no other */
 	char *logger;	    /* gmem-logger */
 	VmmLogLimits log_limits;
-	uid_t vmm_uid; /* who the VMMs run as */
-	gid_t vmm_gid;
 	DomainList *domains;
 	RpcServer *server;    /* for events; set once, before the first domain runs */
 	GThreadPool *workers; /* what monitor threads and timers leave to others */
@@ -39,6 +37,12 @@ typedef struct Driver {
 
 	GMutex support_lock; /* guards what follows; innermost */
 	HostSupport *support;
+	char *vmm_user;	 /* who the VMMs run as, until that is known; then NULL */
+	char *vmm_group; /* or NULL: that user's */
+
+	/* Once driver_check_vmm_user() has said that they are known, they stay. */
+	uid_t vmm_uid;
+	gid_t vmm_gid;
 } Driver;
 
 /*
@@ -46,6 +50,21 @@ typedef struct Driver {
  * @is_system: the system's instance, otherwise the calling user's
  */
 Driver *driver_new(gboolean is_system);
+
+/*
+ * driver_set_vmm_user - who the VMMs run as: the calling user, before this
+ * @group: or NULL: that user's
+ *
+ * The user need not exist before a domain starts.
+ */
+void driver_set_vmm_user(Driver *driver, const char *user, const char *group);
+
+/*
+ * driver_check_vmm_user - look up who the VMMs run as, where that is not known yet
+ *
+ * Return: FALSE with VIR_ERR_OPERATION_FAILED that says how to make the user or the group.
+ */
+gboolean driver_check_vmm_user(Driver *driver, GError **error);
 
 /* Leaves the domains that run to the next daemon, and waits for what is under way. */
 void driver_leave(Driver *driver);

@@ -548,7 +548,8 @@ static gboolean prepare_nvram(Domain *domain, const DomainDef *def, gboolean is_
 static gboolean prepare_and_launch(Domain *domain, DomainDef *def, gboolean is_reset, Vmm *launched,
 				   GError **error)
 {
-	if (!driver_check_support(domain->driver, error) || !check_host_memory(def, error) ||
+	if (!driver_check_vmm_user(domain->driver, error) ||
+	    !driver_check_support(domain->driver, error) || !check_host_memory(def, error) ||
 	    !complete_firmware(domain->driver, def, error))
 		return FALSE;
 	if (prepare_nvram(domain, def, is_reset, error) && launch(domain, def, launched, error))
