@@ -2,6 +2,7 @@
 /* console-test.c - what becomes of a guest's output when nobody reads it */
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <termios.h>
 #include <unistd.h>
@@ -181,8 +182,38 @@ static void test_nothing_is_missed_without_an_output(Fixture *fixture,
 	g_assert_no_errno(close(log_fd));
 }
 
+/* What a log cannot take now waits, as an output does: the disk behind it may be slow. */
+static void test_log_that_is_a_full_pipe(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(GError) error = NULL;
+	int ends[2];
+
+	g_assert_true(g_unix_open_pipe(ends, FD_CLOEXEC, NULL));
+	g_assert_no_errno(fcntl(ends[0], F_SETFL, O_NONBLOCK));
+	g_assert_no_errno(fcntl(ends[1], F_SETFL, O_NONBLOCK));
+	console_free(fixture->console);
+	fixture->console = console_new(-1, -1, ends[1], fixture->context, &fixture->device_lock,
+				       &error);
+	g_assert_no_error(error);
+	/* As much as the pipe, and then the console, holds: all of it comes. */
+	transmit(fixture, (gsize)fcntl(ends[1], F_GETPIPE_SZ));
+	run(fixture);
+	transmit(fixture, CONSOLE_BUFFER_SIZE);
+	g_assert_cmpuint(run(fixture), <, WAKEUPS_MAX);
+	g_assert_cmpuint(run_with_reader(fixture, ends[0]), ==,
+			 (gsize)fcntl(ends[1], F_GETPIPE_SZ) + CONSOLE_BUFFER_SIZE);
+
+	/* Who wrote it is gone: no more can come, and the console goes on. */
+	close(ends[0]);
+	transmit(fixture, 1);
+	g_assert_cmpuint(run(fixture), <, WAKEUPS_MAX);
+	transmit(fixture, 1);
+	close(ends[1]);
+}
+
 int main(int argc, char **argv)
 {
+	(void)signal(SIGPIPE, SIG_IGN);
 	g_test_init(&argc, &argv, NULL);
 	g_test_add("/console/full-terminal-that-nobody-has-open", Fixture, NULL, start,
 		   test_full_terminal_that_nobody_has_open, end);
@@ -190,6 +221,8 @@ int main(int argc, char **argv)
 		   test_full_terminal_whose_reader_is_stuck, end);
 	g_test_add("/console/nothing-is-missed-without-an-output", Fixture, NULL, start,
 		   test_nothing_is_missed_without_an_output, end);
+	g_test_add("/console/log-that-is-a-full-pipe", Fixture, NULL, start,
+		   test_log_that_is_a_full_pipe, end);
 
 	return g_test_run();
 }

@@ -212,6 +212,37 @@ static void test_file_that_is_none(Fixture *fixture, gconstpointer data G_GNUC_U
 	assert_refused(fixture, TRUE, VIR_ERR_CONFIG_UNSUPPORTED, "guest_VARS.fd' is not a");
 }
 
+/* Somebody else's trap is neither kept, nor reset, nor removed. */
+static void test_link_of_somebody_else(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *target = path_of(fixture, "elsewhere.fd");
+	g_autofree char *folder = path_of(fixture, "open");
+	g_autoptr(GError) error = NULL;
+
+	put(target, "somebody's");
+	g_assert_no_errno(g_mkdir(folder, 0700));
+	g_assert_no_errno(chmod(folder, 0777));
+	g_free(fixture->def->nvram);
+	fixture->def->nvram = g_build_filename(folder, "guest_VARS.fd", NULL);
+	g_assert_no_errno(symlink(target, fixture->def->nvram));
+	assert_refused(fixture, FALSE, VIR_ERR_CONFIG_UNSUPPORTED, "somebody else can have made");
+	assert_refused(fixture, TRUE, VIR_ERR_CONFIG_UNSUPPORTED, "somebody else can have made");
+	g_assert_false(nvram_remove(fixture->def, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+	assert_content(target, "somebody's");
+}
+
+static void test_hard_link(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *other = path_of(fixture, "other.fd");
+
+	put(other, "another domain's");
+	g_assert_no_errno(link(other, fixture->def->nvram));
+	assert_refused(fixture, FALSE, VIR_ERR_CONFIG_UNSUPPORTED, "has another name");
+	assert_refused(fixture, TRUE, VIR_ERR_CONFIG_UNSUPPORTED, "has another name");
+	assert_content(other, "another domain's");
+}
+
 static void test_folder_that_is_missing(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	g_free(fixture->def->nvram);
@@ -335,6 +366,8 @@ int main(int argc, char **argv)
 	add("/nvram/template-that-is-missing", test_template_that_is_missing);
 	add("/nvram/template-that-is-none", test_template_that_is_none);
 	add("/nvram/file-that-is-none", test_file_that_is_none);
+	add("/nvram/link-of-somebody-else", test_link_of_somebody_else);
+	add("/nvram/hard-link", test_hard_link);
 	add("/nvram/folder-that-is-missing", test_folder_that_is_missing);
 	add("/nvram/longest-name", test_longest_name);
 	add("/nvram/undefine", test_undefine);

@@ -75,6 +75,8 @@ static void assert_defaults(const Settings *settings)
 	g_assert_cmphex(settings->readonly_socket_mode, ==, 0777);
 	g_assert_null(settings->vmm_user);
 	g_assert_null(settings->vmm_group);
+	g_assert_cmpint(settings->max_size, ==, 2 << 20);
+	g_assert_cmpuint(settings->max_backups, ==, 3);
 }
 
 static void test_no_file(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -113,13 +115,17 @@ static void test_everything_set(Fixture *fixture, gconstpointer data G_GNUC_UNUS
 						 "unix_sock_rw_perms = \"0770\"\n"
 						 "unix_sock_ro_perms=\"0\"\n"
 						 "  user   =   \"nobody\"  \n"
-						 "group = \"kvm users\"");
+						 "group = \"kvm users\"\n"
+						 "max_size = 4096\n"
+						 "max_backups = 0 \n");
 
 	g_assert_cmpint((int)settings->socket_group, ==, 0);
 	g_assert_cmphex(settings->socket_mode, ==, 0770);
 	g_assert_cmphex(settings->readonly_socket_mode, ==, 0);
 	g_assert_cmpstr(settings->vmm_user, ==, "nobody");
 	g_assert_cmpstr(settings->vmm_group, ==, "kvm users");
+	g_assert_cmpint(settings->max_size, ==, 4096);
+	g_assert_cmpuint(settings->max_backups, ==, 0);
 }
 
 static void test_empty_group_is_the_daemons_own(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -159,6 +165,23 @@ static void test_strings_are_quoted(Fixture *fixture, gconstpointer data G_GNUC_
 		assert_refused(fixture, mode, "'unix_sock_rw_perms' must be a string");
 		assert_refused(fixture, group, "'unix_sock_group' must be a string");
 	}
+}
+
+static void test_numbers(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const char *const wrong[] = { "",   "\"5\"",  "-1",	     "4095",
+					     "1M", "0x5000", "1099511627777" };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
+		g_autofree char *content = g_strdup_printf("max_size = %s\n", wrong[i]);
+
+		assert_refused(fixture, content, "'max_size' must be a number from 4096 to ");
+	}
+	g_assert_cmpint(load(fixture, "max_size = 1099511627776")->max_size, ==,
+			G_GINT64_CONSTANT(1) << 40);
+	g_assert_cmpuint(load(fixture, "max_backups = 100")->max_backups, ==, 100);
+	assert_refused(fixture, "max_backups = 101\n",
+		       "'max_backups' must be a number from 0 to 100");
 }
 
 static void test_no_such_group(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -208,6 +231,7 @@ int main(int argc, char **argv)
 	add("/settings/empty-group-is-the-daemons-own", test_empty_group_is_the_daemons_own);
 	add("/settings/modes", test_modes);
 	add("/settings/strings-are-quoted", test_strings_are_quoted);
+	add("/settings/numbers", test_numbers);
 	add("/settings/no-such-group", test_no_such_group);
 	add("/settings/unknown", test_unknown_settings);
 	add("/settings/no-settings", test_no_settings);

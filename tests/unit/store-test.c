@@ -455,7 +455,9 @@ static void save_status(Fixture *fixture, const char *name)
 		.def = def,
 		.pid = 4194303,
 		.start_time = G_MAXUINT64 - 1,
-		.log_start = G_MAXINT64 - 1,
+		.logger_pid = 4194302,
+		.logger_start_time = G_MAXUINT64 - 2,
+		.log_mark = { .inode = G_MAXUINT64 - 3, .offset = G_MAXINT64 - 1 },
 		.state = 3,
 		.reason = 11,
 	};
@@ -474,7 +476,10 @@ static void test_status_comes_back(Fixture *fixture, gconstpointer data G_GNUC_U
 	load_statuses(fixture, 1);
 	g_assert_cmpint(status->pid, ==, 4194303);
 	g_assert_cmpuint(status->start_time, ==, G_MAXUINT64 - 1);
-	g_assert_cmpint(status->log_start, ==, G_MAXINT64 - 1);
+	g_assert_cmpint(status->logger_pid, ==, 4194302);
+	g_assert_cmpuint(status->logger_start_time, ==, G_MAXUINT64 - 2);
+	g_assert_cmpuint(status->log_mark.inode, ==, G_MAXUINT64 - 3);
+	g_assert_cmpint(status->log_mark.offset, ==, G_MAXINT64 - 1);
 	g_assert_cmpint(status->state, ==, 3);
 	g_assert_cmpint(status->reason, ==, 11);
 	g_assert_cmpstr(status->def->name, ==, "a");

@@ -115,6 +115,21 @@ static void assert_has(const Fixture *fixture, const char *argument)
 	g_assert_cmpuint(count(fixture, argument), ==, 1);
 }
 
+/* The VMM gets a pipe in place of the file, and the logger the rest. */
+static void assert_pipe(const Fixture *fixture, guint index, const char *path)
+{
+	const VmmDescriptor *descriptor = &g_array_index(fixture->command.descriptors,
+							 VmmDescriptor, index);
+	struct stat status;
+
+	g_assert_no_errno(fstat(descriptor->source, &status));
+	g_assert_true(S_ISFIFO(status.st_mode));
+	g_assert_cmpint(fcntl(descriptor->source, F_GETFL) & (O_ACCMODE | O_NONBLOCK), ==,
+			O_WRONLY | O_NONBLOCK);
+	g_assert_no_errno(stat(path, &status));
+	g_assert_cmphex(status.st_mode, ==, S_IFREG | 0600);
+}
+
 /* The machine */
 
 #define PLAIN                                                                             \
@@ -475,14 +490,73 @@ static void test_serials(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_true(vmm_command_add_serials(&fixture->command, &fixture->def, &error));
 	g_assert_no_error(error);
 	assert_line(fixture, "--console-fd=3 --serial2-fd=4 --serial2-log-fd=5");
-	assert_descriptor(fixture, 1, output, O_WRONLY);
-	assert_descriptor(fixture, 2, log, O_WRONLY);
+	assert_pipe(fixture, 1, output);
+	assert_pipe(fixture, 2, log);
+	g_assert_cmpuint(fixture->command.streams->len, ==, 2);
 	g_assert_cmpstr(serials[0].alias, ==, "serial0");
 	g_assert_true(g_str_has_prefix(serials[0].path, "/dev/pts/"));
 	g_assert_cmpstr(serials[1].alias, ==, "serial1");
 	g_free(serials[0].path);
 	g_free(serials[0].alias);
 	g_free(serials[1].alias);
+}
+
+/* Without append a file is emptied, and with it what it had stays; before the VMM starts. */
+static void test_append(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	DomainSerial serial = {
+		.type = DOMAIN_CHARDEV_FILE,
+		.path = fixture->kernel,
+		.append = TRUE,
+		.log_path = fixture->initrd,
+	};
+	g_autofree char *kept = NULL, *emptied = NULL;
+	g_autoptr(GError) error = NULL;
+
+	fixture->def.serials = &serial;
+	fixture->def.n_serials = 1;
+	g_assert_true(vmm_command_add_serials(&fixture->command, &fixture->def, &error));
+	g_assert_no_error(error);
+	g_assert_true(g_file_get_contents(fixture->kernel, &kept, NULL, NULL));
+	g_assert_true(g_file_get_contents(fixture->initrd, &emptied, NULL, NULL));
+	g_assert_cmpstr(kept, ==, "kernel");
+	g_assert_cmpstr(emptied, ==, "");
+	g_free(serial.alias);
+}
+
+static void assert_serial_refused(Fixture *fixture, DomainSerial *serial, const char *words)
+{
+	g_autoptr(GError) error = NULL;
+
+	fixture->def.serials = serial;
+	fixture->def.n_serials = 1;
+	g_assert_false(vmm_command_add_serials(&fixture->command, &fixture->def, &error));
+	g_assert_true(error->domain == DRIVER_ERROR);
+	if (!strstr(error->message, words))
+		g_error("to be refused with '%s': %s", words, error->message);
+}
+
+/* A file of somebody's is not emptied because a name leads to it. */
+static void test_files_that_are_not_output(Fixture *fixture, gconstpointer data)
+{
+	const gboolean is_log = GPOINTER_TO_UINT(data);
+	g_autofree char *link = g_build_filename(fixture->folder, "link", NULL);
+	g_autofree char *fifo = g_build_filename(fixture->folder, "fifo", NULL);
+	g_autofree char *content = NULL;
+	DomainSerial serial = { .type = is_log ? DOMAIN_CHARDEV_NULL : DOMAIN_CHARDEV_FILE };
+	char **path = is_log ? &serial.log_path : &serial.path;
+
+	g_assert_no_errno(symlink("kernel", link));
+	g_assert_no_errno(mkfifo(fifo, 0600));
+	*path = link;
+	assert_serial_refused(fixture, &serial, "/link' is a symbolic link");
+	*path = fifo;
+	assert_serial_refused(fixture, &serial, "/fifo' is not a regular file");
+	*path = (char *)"/proc/1/oom_score_adj";
+	assert_serial_refused(fixture, &serial, "is a file of the kernel's own");
+	g_assert_true(g_file_get_contents(fixture->kernel, &content, NULL, NULL));
+	g_assert_cmpstr(content, ==, "kernel");
+	g_free(serial.alias);
 }
 
 static void test_no_console(Fixture *fixture, gconstpointer data)
@@ -519,7 +593,7 @@ static void test_debug_console(Fixture *fixture, gconstpointer data G_GNUC_UNUSE
 	fixture->def.debug_console = &console;
 	g_assert_true(vmm_command_add_serials(&fixture->command, &fixture->def, &error));
 	assert_line(fixture, "--console=null --debug-console-fd=3");
-	assert_descriptor(fixture, 0, output, O_WRONLY);
+	assert_pipe(fixture, 0, output);
 	g_assert_cmpstr(console.alias, ==, "serial2");
 
 	console.type = DOMAIN_CHARDEV_PTY;
@@ -529,7 +603,7 @@ static void test_debug_console(Fixture *fixture, gconstpointer data G_GNUC_UNUSE
 	g_ptr_array_set_size(fixture->command.argv, 0);
 	g_assert_true(vmm_command_add_serials(&fixture->command, &fixture->def, &error));
 	assert_line(fixture, "--console=null --debug-console-fd=3 --debug-console-log-fd=4");
-	assert_descriptor(fixture, 1, log, O_WRONLY);
+	assert_pipe(fixture, 1, log);
 	g_assert_true(g_str_has_prefix(console.path, "/dev/pts/"));
 	g_clear_pointer(&console.path, g_free);
 
@@ -556,7 +630,7 @@ static void test_debug_console_to_nothing(Fixture *fixture, gconstpointer data G
 	g_ptr_array_set_size(fixture->command.argv, 0);
 	g_assert_true(vmm_command_add_serials(&fixture->command, &fixture->def, NULL));
 	assert_line(fixture, "--console=null --debug-console-log-fd=3");
-	assert_descriptor(fixture, 0, log, O_WRONLY);
+	assert_pipe(fixture, 0, log);
 	g_free(console.alias);
 }
 
@@ -588,6 +662,11 @@ int main(int argc, char **argv)
 	add("/vmm-command/boot/flash", NULL, test_flash);
 	add("/vmm-command/boot/files-that-are-gone", NULL, test_files_that_are_gone);
 	add("/vmm-command/serials/two", NULL, test_serials);
+	add("/vmm-command/serials/append", NULL, test_append);
+	add("/vmm-command/serials/file-that-is-no-output", GUINT_TO_POINTER(FALSE),
+	    test_files_that_are_not_output);
+	add("/vmm-command/serials/log-that-is-no-output", GUINT_TO_POINTER(TRUE),
+	    test_files_that_are_not_output);
 	add("/vmm-command/serials/no-console", GUINT_TO_POINTER(0), test_no_console);
 	add("/vmm-command/serials/only-the-second", GUINT_TO_POINTER(1), test_no_console);
 	add("/vmm-command/serials/port-that-is-not-there", NULL, test_port_that_is_not_there);

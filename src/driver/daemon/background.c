@@ -14,9 +14,12 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/rotating-file.h"
 #include "driver/error.h"
+#include "driver/safe-file.h"
 
 static void wait_for_child(int fd)
 {
@@ -54,6 +57,29 @@ int background_enter(GError **error)
 	return fds[1];
 }
 
+/* The daemon's own log, for as long as it runs. */
+typedef struct {
+	GMutex lock; /* guards the file; innermost */
+	RotatingFile file;
+} OwnLog;
+
+static void make_room(OwnLog *log)
+{
+	struct stat status;
+
+	g_mutex_lock(&log->lock);
+	if (fstat(log->file.fd, &status) == 0 && status.st_size >= log->file.max_size &&
+	    rotating_file_rotate(&log->file))
+		(void)dup2(log->file.fd, STDERR_FILENO);
+	g_mutex_unlock(&log->lock);
+}
+
+static void log_message(const char *domain, GLogLevelFlags level, const char *message, gpointer log)
+{
+	make_room(log);
+	g_log_default_handler(domain, level, message, NULL);
+}
+
 static gboolean redirect(int log)
 {
 	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -66,22 +92,37 @@ static gboolean redirect(int log)
 	return done;
 }
 
-gboolean background_serving(int fd, const char *log_path, GError **error)
+/* Takes the output over, for the process's life. */
+static void keep_log(SafeOutput *output, const VmmLogLimits *limits)
 {
-	const int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
-			     0600);
+	static OwnLog log;
+
+	log.file = (RotatingFile){
+		.fd = g_steal_fd(&output->fd),
+		.folder = g_steal_fd(&output->place.folder),
+		.name = g_steal_pointer(&output->place.name),
+		.max_size = limits->max_size,
+		.max_backups = limits->max_backups,
+	};
+	(void)g_log_set_default_handler(log_message, &log);
+}
+
+gboolean background_serving(int fd, const char *log_path, const VmmLogLimits *limits,
+			    GError **error)
+{
+	g_auto(SafeOutput) log = SAFE_OUTPUT_INIT;
 	gboolean done;
 
-	if (log < 0) {
+	if (!safe_file_open_output("log", log_path, FALSE, geteuid(), &log, error)) {
 		close(fd);
-		return driver_error(error, VIR_ERR_SYSTEM_ERROR, "log '%s': %s", log_path,
-				    g_strerror(errno));
+		return FALSE;
 	}
-	done = redirect(log) && write(fd, "", 1) == 1;
+	done = redirect(log.fd) && write(fd, "", 1) == 1;
 	if (!done)
 		driver_error(error, VIR_ERR_SYSTEM_ERROR, "going into the background: %s",
 			     g_strerror(errno));
-	close(log);
+	else if (log.place.name)
+		keep_log(&log, limits);
 	close(fd);
 	return done;
 }

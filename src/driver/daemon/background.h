@@ -4,6 +4,8 @@
 
 #include <glib.h>
 
+#include "driver/vmm/vmm-log.h"
+
 /*
  * background_enter - fork; the parent waits until the child serves or has failed
  *
@@ -19,5 +21,7 @@ int background_enter(GError **error);
  * background_serving - let go of the parent and the terminal
  * @fd: what background_enter() returned; closed
  * @log_path: where standard error goes from now on; it is appended to
+ * @limits: how large it may become: what GLib is told to log looks after that
  */
-gboolean background_serving(int fd, const char *log_path, GError **error);
+gboolean background_serving(int fd, const char *log_path, const VmmLogLimits *limits,
+			    GError **error);

@@ -11,10 +11,8 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <glib.h>
-#include <grp.h>
 #include <locale.h>
 #include <malloc.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +30,7 @@
 #include "driver/error.h"
 #include "driver/rpc/server.h"
 
-/* The VMMs' user where the configuration names none; it need not exist. */
+/* The VMMs' user where the configuration names none. */
 #define DEFAULT_VMM_USER "libvirt-gmem"
 
 /* Two bits that virt daemons do not need: what they make is for nobody else. */
@@ -106,34 +104,35 @@ static char *default_config(gboolean is_system)
 }
 
 /*
- * Who the VMMs run as. Only root can choose; a user that is named has to exist, the default
- * one need not.
+ * Who the VMMs run as: root chooses. What is named has to exist. Without the default user no
+ * domain starts until it is made, but all else goes on: definitions can be reached, and domains
+ * that run are found.
  */
 static gboolean choose_vmm_user(Driver *driver, const Settings *settings, GError **error)
 {
-	const char *user = settings->vmm_user ? settings->vmm_user : DEFAULT_VMM_USER;
-	const struct passwd *entry;
-	const struct group *group;
+	const gboolean is_named = settings->vmm_user || settings->vmm_group;
+	g_autoptr(GError) problem = NULL;
 
 	if (geteuid() != 0)
 		return !settings->vmm_user ||
 		       driver_error(error, VIR_ERR_CONF_SYNTAX,
 				    "'user' is root's to choose, for its own instance");
-	entry = getpwnam(user);
-	if (entry) {
-		driver->vmm_uid = entry->pw_uid;
-		driver->vmm_gid = entry->pw_gid;
-	} else if (settings->vmm_user) {
-		return driver_error(error, VIR_ERR_CONF_SYNTAX, "'user': no user '%s'", user);
-	}
-	if (!settings->vmm_group)
+	driver_set_vmm_user(driver, settings->vmm_user ? settings->vmm_user : DEFAULT_VMM_USER,
+			    settings->vmm_group);
+	if (driver_check_vmm_user(driver, &problem))
 		return TRUE;
-	group = getgrnam(settings->vmm_group);
-	if (!group)
-		return driver_error(error, VIR_ERR_CONF_SYNTAX, "'group': no group '%s'",
-				    settings->vmm_group);
-	driver->vmm_gid = group->gr_gid;
+	if (is_named) {
+		g_propagate_error(error, g_steal_pointer(&problem));
+		return FALSE;
+	}
+	g_warning("no domain can start: %s", problem->message);
 	return TRUE;
+}
+
+static void set_log_limits(Driver *driver, const Settings *settings)
+{
+	driver->log_limits.max_size = settings->max_size;
+	driver->log_limits.max_backups = settings->max_backups;
 }
 
 static gboolean on_end_signal(gpointer data)
@@ -220,8 +219,8 @@ static gboolean announce(Daemon *daemon, const char *pid_file, GError **error)
 
 	if (!write_pid_file(pid_file, error))
 		return FALSE;
-	if (daemon->parent_fd >= 0 &&
-	    !background_serving(g_steal_fd(&daemon->parent_fd), log, error))
+	if (daemon->parent_fd >= 0 && !background_serving(g_steal_fd(&daemon->parent_fd), log,
+							  &daemon->driver->log_limits, error))
 		return FALSE;
 	(void)sd_notify(0, "READY=1");
 	return TRUE;
@@ -296,6 +295,7 @@ static gboolean run(const Arguments *arguments, int parent_fd, GError **error)
 	    !choose_vmm_user(driver, &settings, error) || !driver_make_folders(driver, error) ||
 	    !sockets_open(&sockets, driver->paths.socket, &settings, error))
 		return FALSE;
+	set_log_limits(driver, &settings);
 	driver->server = rpc_server_new(calls_tables, driver_uri(driver), driver);
 	daemon.server = driver->server;
 	driver_load(driver);

@@ -12,12 +12,17 @@
 #include <grp.h>
 #include <string.h>
 
+#include "common/rotating-file.h"
 #include "driver/error.h"
 
 #define GROUP "virtgmemd"
 
+/* Of one log file: more than anybody reads, and far from where arithmetic ends. */
+#define MAX_SIZE_MAX (G_GUINT64_CONSTANT(1) << 40)
+
 static const char *const names[] = {
-	"unix_sock_group", "unix_sock_rw_perms", "unix_sock_ro_perms", "user", "group",
+	"unix_sock_group", "unix_sock_rw_perms", "unix_sock_ro_perms", "user",
+	"group",	   "max_size",		 "max_backups",
 };
 
 /* Return: FALSE where @value is no string in double quotes; they are taken off. */
@@ -83,6 +88,34 @@ static gboolean get_group(GKeyFile *file, const char *path, const char *name, gi
 	return TRUE;
 }
 
+/* Numbers are without quotes, as in libvirt's own files. */
+static gboolean get_number(GKeyFile *file, const char *path, const char *name, guint64 min,
+			   guint64 max, guint64 *number, GError **error)
+{
+	g_autofree char *text = g_key_file_get_value(file, GROUP, name, NULL);
+
+	if (!text || g_ascii_string_to_unsigned(g_strchomp(text), 10, min, max, number, NULL))
+		return TRUE;
+	return driver_error(error, VIR_ERR_CONF_SYNTAX,
+			    "%s: '%s' must be a number from %" G_GUINT64_FORMAT
+			    " to %" G_GUINT64_FORMAT ", without quotes",
+			    path, name, min, max);
+}
+
+static gboolean get_log_limits(GKeyFile *file, const char *path, Settings *settings, GError **error)
+{
+	guint64 size = ROTATING_FILE_SIZE_DEFAULT;
+	guint64 backups = ROTATING_FILE_BACKUPS_DEFAULT;
+
+	if (!get_number(file, path, "max_size", ROTATING_FILE_SIZE_MIN, MAX_SIZE_MAX, &size,
+			error) ||
+	    !get_number(file, path, "max_backups", 0, ROTATING_FILE_BACKUPS_MAX, &backups, error))
+		return FALSE;
+	settings->max_size = (gint64)size;
+	settings->max_backups = (guint)backups;
+	return TRUE;
+}
+
 /* A "[group]" would have the settings behind it overlooked. */
 static gboolean check_groups(GKeyFile *file, const char *path, GError **error)
 {
@@ -117,7 +150,8 @@ static gboolean read_settings(Settings *settings, GKeyFile *file, const char *pa
 	       get_mode(file, path, "unix_sock_rw_perms", &settings->socket_mode, error) &&
 	       get_mode(file, path, "unix_sock_ro_perms", &settings->readonly_socket_mode, error) &&
 	       get_string(file, path, "user", &settings->vmm_user, error) &&
-	       get_string(file, path, "group", &settings->vmm_group, error);
+	       get_string(file, path, "group", &settings->vmm_group, error) &&
+	       get_log_limits(file, path, settings, error);
 }
 
 gboolean settings_load(Settings *settings, const char *path, gboolean must_exist, GError **error)
@@ -132,6 +166,8 @@ gboolean settings_load(Settings *settings, const char *path, gboolean must_exist
 		.socket_group = (gid_t)-1,
 		.socket_mode = 0700,
 		.readonly_socket_mode = 0777,
+		.max_size = ROTATING_FILE_SIZE_DEFAULT,
+		.max_backups = ROTATING_FILE_BACKUPS_DEFAULT,
 	};
 	if (!g_file_get_contents(path, &text, &length, &cause)) {
 		if (!must_exist && g_error_matches(cause, G_FILE_ERROR, G_FILE_ERROR_NOENT))

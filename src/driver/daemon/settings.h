@@ -2,8 +2,8 @@
 /*
  * settings.h - virtgmemd's configuration file
  *
- * Lines "name = value" as in libvirt's own files: a value is a string in double quotes, "#"
- * begins a line that is a comment. docs/man/virtgmemd.rst lists the names.
+ * Lines "name = value" as in libvirt's own files: a value is a string in double quotes or a
+ * number without, "#" begins a line that is a comment. docs/man/virtgmemd.rst lists the names.
  */
 #pragma once
 
@@ -14,8 +14,10 @@ typedef struct {
 	gid_t socket_group; /* (gid_t)-1: the daemon's own */
 	mode_t socket_mode; /* of the socket that changes things */
 	mode_t readonly_socket_mode;
-	char *vmm_user;	 /* NULL: libvirt-gmem where there is one, else the daemon's own */
-	char *vmm_group; /* NULL: the user's */
+	char *vmm_user;	   /* NULL: libvirt-gmem, or a session's own */
+	char *vmm_group;   /* NULL: the user's */
+	gint64 max_size;   /* of a log or console file, in bytes */
+	guint max_backups; /* how many older ones are kept of each */
 } Settings;
 
 /*

@@ -58,6 +58,7 @@ void domain_vmm_unref(DomainVmm *vmm)
 	/* Waits for the monitor thread, which uses all the rest. */
 	qmp_client_free(vmm->monitor);
 	vmm_process_free(vmm->process);
+	vmm_process_free(vmm->logger);
 	domain_unref(vmm->domain);
 	g_free(vmm->trouble);
 	g_free(vmm->host_touch);

@@ -22,6 +22,7 @@
 #include "driver/rpc/client.h"
 #include "driver/rpc/stream.h"
 #include "driver/vmm/qmp-client.h"
+#include "driver/vmm/vmm-log.h"
 #include "driver/vmm/vmm-process.h"
 
 /* How long a call waits for another one that changes the same domain, in seconds. */
@@ -39,7 +40,8 @@ typedef struct {
 	Domain *domain; /* a reference */
 	VmmProcess *process;
 	QmpClient *monitor;
-	gint64 log_start;
+	VmmProcess *logger; /* NULL where it is not known */
+	VmmLogMark log_mark;
 	/* Written once, before their number. */
 	pid_t vcpu_threads[DOMAIN_MAX_VCPUS];
 	gint n_vcpu_threads; /* atomic: see domain_vmm_count_threads() */

@@ -3,10 +3,13 @@
 #include "driver/domain/driver.h"
 
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/rotating-file.h"
 #include "config.h"
 #include "driver/domain/lifecycle.h"
 #include "driver/domain/replace-file.h"
@@ -19,6 +22,16 @@
 
 /* When what could not be done is tried again. */
 #define LATER_SECONDS 1
+
+/* Room for what is known of a user or a group: all its members. */
+#define ENTRY_SIZE (1 << 20)
+
+#define NO_USER                                                                                  \
+	"VMMs run as user '%s', which does not exist: make it ('systemd-sysusers', or 'useradd " \
+	"--system --user-group %s'), or name another one by 'user' in virtgmemd.conf"
+#define NO_GROUP                                                                                 \
+	"VMMs run as group '%s', which does not exist: make it, or name another one by 'group' " \
+	"in virtgmemd.conf"
 
 typedef struct {
 	void (*function)(gpointer data);
@@ -55,12 +68,12 @@ static void set_session_paths(DriverPaths *paths)
 }
 
 /* The installed one, unless the environment names one that is not installed yet. */
-static char *find_emulator(void)
+static char *find_program(const char *name, const char *variable)
 {
-	const char *named = g_getenv("GMEM_VMM");
+	const char *named = g_getenv(variable);
 
 	return named ? g_canonicalize_filename(named, NULL) :
-		       g_build_filename(LIBEXECDIR, "gmem-vmm", NULL);
+		       g_build_filename(LIBEXECDIR, name, NULL);
 }
 
 Driver *driver_new(gboolean is_system)
@@ -76,7 +89,10 @@ Driver *driver_new(gboolean is_system)
 	else
 		set_session_paths(&driver->paths);
 	driver->paths.autostart = g_build_filename(driver->paths.config, "autostart", NULL);
-	driver->emulator = find_emulator();
+	driver->emulator = find_program("gmem-vmm", "GMEM_VMM");
+	driver->logger = find_program("gmem-logger", "GMEM_LOGGER");
+	driver->log_limits.max_size = ROTATING_FILE_SIZE_DEFAULT;
+	driver->log_limits.max_backups = ROTATING_FILE_BACKUPS_DEFAULT;
 	driver->vmm_uid = geteuid();
 	driver->vmm_gid = getegid();
 	driver->domains = domain_list_new();
@@ -148,6 +164,50 @@ static void stop_later(Driver *driver)
 	(void)on_later(driver);
 }
 
+void driver_set_vmm_user(Driver *driver, const char *user, const char *group)
+{
+	g_mutex_lock(&driver->support_lock);
+	g_free(driver->vmm_user);
+	g_free(driver->vmm_group);
+	driver->vmm_user = g_strdup(user);
+	driver->vmm_group = g_strdup(group);
+	g_mutex_unlock(&driver->support_lock);
+}
+
+/* With the lock. */
+static gboolean find_vmm_user(Driver *driver, GError **error)
+{
+	g_autofree char *buffer = g_malloc(ENTRY_SIZE);
+	struct passwd user, *found_user = NULL;
+	struct group group, *found_group = NULL;
+
+	(void)getpwnam_r(driver->vmm_user, &user, buffer, ENTRY_SIZE, &found_user);
+	if (!found_user)
+		return driver_error(error, VIR_ERR_OPERATION_FAILED, NO_USER, driver->vmm_user,
+				    driver->vmm_user);
+	driver->vmm_uid = user.pw_uid;
+	driver->vmm_gid = user.pw_gid;
+	if (!driver->vmm_group)
+		return TRUE;
+	(void)getgrnam_r(driver->vmm_group, &group, buffer, ENTRY_SIZE, &found_group);
+	if (!found_group)
+		return driver_error(error, VIR_ERR_OPERATION_FAILED, NO_GROUP, driver->vmm_group);
+	driver->vmm_gid = group.gr_gid;
+	return TRUE;
+}
+
+gboolean driver_check_vmm_user(Driver *driver, GError **error)
+{
+	gboolean is_known;
+
+	g_mutex_lock(&driver->support_lock);
+	is_known = !driver->vmm_user || find_vmm_user(driver, error);
+	if (is_known)
+		g_clear_pointer(&driver->vmm_user, g_free);
+	g_mutex_unlock(&driver->support_lock);
+	return is_known;
+}
+
 void driver_leave(Driver *driver)
 {
 	g_autoptr(GPtrArray) all = NULL;
@@ -170,6 +230,9 @@ void driver_free(Driver *driver)
 	host_support_free(driver->support);
 	g_mutex_clear(&driver->later_lock);
 	g_mutex_clear(&driver->support_lock);
+	g_free(driver->vmm_group);
+	g_free(driver->vmm_user);
+	g_free(driver->logger);
 	g_free(driver->emulator);
 	g_free(driver->paths.socket);
 	g_free(driver->paths.nvram);

@@ -12,6 +12,7 @@
 #include "driver/domain/domain-list.h"
 #include "driver/host/host-support.h"
 #include "driver/rpc/server.h"
+#include "driver/vmm/vmm-log.h"
 
 /* Folders of one daemon; libvirt's usual ones with gmem in place of qemu. */
 typedef struct {
@@ -27,8 +28,8 @@ typedef struct Driver {
 	DriverPaths paths;
 	gboolean is_system; /* gmem:///system; otherwise a user's gmem:///session */
 	char *emulator;	    /* gmem-vmm, for domains that name no other */
-	uid_t vmm_uid;	    /* who it runs as */
-	gid_t vmm_gid;
+	char *logger;	    /* gmem-logger */
+	VmmLogLimits log_limits;
 	DomainList *domains;
 	RpcServer *server;    /* for events; set once, before the first domain runs */
 	GThreadPool *workers; /* what monitor threads and timers leave to others */
@@ -41,6 +42,12 @@ typedef struct Driver {
 
 	GMutex support_lock; /* guards what follows; innermost */
 	HostSupport *support;
+	char *vmm_user;	 /* who the VMMs run as, until that is known; then NULL */
+	char *vmm_group; /* or NULL: that user's */
+
+	/* Once driver_check_vmm_user() has said that they are known, they stay. */
+	uid_t vmm_uid;
+	gid_t vmm_gid;
 } Driver;
 
 /*
@@ -48,6 +55,21 @@ typedef struct Driver {
  * @is_system: the system's instance, otherwise the calling user's
  */
 Driver *driver_new(gboolean is_system);
+
+/*
+ * driver_set_vmm_user - who the VMMs run as: the calling user, before this
+ * @group: or NULL: that user's
+ *
+ * The user need not exist before a domain starts.
+ */
+void driver_set_vmm_user(Driver *driver, const char *user, const char *group);
+
+/*
+ * driver_check_vmm_user - look up who the VMMs run as, where that is not known yet
+ *
+ * Return: FALSE with VIR_ERR_OPERATION_FAILED that says how to make the user or the group.
+ */
+gboolean driver_check_vmm_user(Driver *driver, GError **error);
 
 /* Leaves the domains that run to the next daemon, and waits for what is under way. */
 void driver_leave(Driver *driver);

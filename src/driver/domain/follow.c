@@ -7,6 +7,7 @@
 #include "driver/domain/driver.h"
 #include "driver/domain/lifecycle.h"
 #include "driver/domain/store.h"
+#include "driver/rpc/events.h"
 
 /* Events about reboots: so many at once, then one each interval, which stands for all in it. */
 #define REBOOTS_BURST	 10
@@ -21,11 +22,14 @@
 
 gboolean follow_save_status(const Domain *domain, GError **error)
 {
+	const VmmProcess *logger = domain->vmm->logger;
 	const StoreStatus status = {
 		.def = domain->live,
 		.pid = vmm_process_pid(domain->vmm->process),
 		.start_time = vmm_process_start_time(domain->vmm->process),
-		.log_start = domain->vmm->log_start,
+		.logger_pid = logger ? vmm_process_pid(logger) : 0,
+		.logger_start_time = logger ? vmm_process_start_time(logger) : 0,
+		.log_mark = domain->vmm->log_mark,
 		.state = domain->state,
 		.reason = domain->reason,
 	};

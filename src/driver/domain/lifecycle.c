@@ -28,7 +28,8 @@ static DomainVmm *vmm_new(Domain *domain, Vmm *launched)
 	vmm->domain = domain_ref(domain);
 	vmm->process = g_steal_pointer(&launched->process);
 	vmm->monitor = g_steal_pointer(&launched->monitor);
-	vmm->log_start = launched->log_start;
+	vmm->logger = g_steal_pointer(&launched->logger);
+	vmm->log_mark = launched->log_mark;
 	vmm->end_reason = VIR_DOMAIN_SHUTOFF_CRASHED;
 	return vmm;
 }
@@ -77,11 +78,12 @@ static void finish(Domain *domain, DomainVmm *vmm)
 	const int reason = vmm->end_reason;
 
 	remove_files(domain);
+	vmm_logger_wait(vmm->logger);
 	g_mutex_lock(&domain->lock);
 	if (reason == VIR_DOMAIN_SHUTOFF_CRASHED && !domain->crash) {
 		g_autofree char *log = store_log_path(domain->driver, domain->name);
 
-		domain->crash = vmm_failure(vmm->process, log, vmm->log_start);
+		domain->crash = vmm_failure(vmm->process, log, &vmm->log_mark);
 		g_warning("domain '%s': %s", domain->name, domain->crash);
 	}
 	domain_set_state(domain, VIR_DOMAIN_SHUTOFF, reason);
@@ -465,8 +467,10 @@ static gboolean launch(Domain *domain, DomainDef *def, Vmm *vmm, GError **error)
 	g_autofree char *bios = firmware_default_bios(descriptors);
 	const VmmLaunch launch = {
 		.emulator = driver->emulator,
+		.logger = driver->logger,
 		.monitor_path = monitor,
 		.log_path = log,
+		.log_limits = driver->log_limits,
 		.bios = bios,
 		.linuxboot_rom = LINUXBOOT_ROM_PATH,
 		.uid = driver->vmm_uid,
@@ -501,7 +505,8 @@ static gboolean prepare_nvram(Domain *domain, const DomainDef *def, gboolean is_
 static gboolean prepare_and_launch(Domain *domain, DomainDef *def, gboolean is_reset, Vmm *launched,
 				   GError **error)
 {
-	if (!driver_check_support(domain->driver, error) || !check_host_memory(def, error) ||
+	if (!driver_check_vmm_user(domain->driver, error) ||
+	    !driver_check_support(domain->driver, error) || !check_host_memory(def, error) ||
 	    !complete_firmware(domain->driver, def, error) ||
 	    !domain_def_check_readable(def, error))
 		return FALSE;
@@ -566,7 +571,8 @@ static void explain_end(DomainVmm *vmm, GError **error)
 
 	if (!vmm_process_wait(vmm->process, 1))
 		return;
-	failure = vmm_failure(vmm->process, log, vmm->log_start);
+	vmm_logger_wait(vmm->logger);
+	failure = vmm_failure(vmm->process, log, &vmm->log_mark);
 	g_clear_error(error);
 	driver_error(error, VIR_ERR_INTERNAL_ERROR, "%s", failure);
 }
@@ -764,7 +770,10 @@ static void take_found(const Reconnection *reconnection, VmmProcess *process)
 	Vmm found = {
 		.process = process,
 		.monitor = qmp_client_new(path),
-		.log_start = reconnection->status.log_start,
+		/* One that has ended has nothing left to write. */
+		.logger = vmm_process_adopt(reconnection->status.logger_pid,
+					    reconnection->status.logger_start_time, NULL),
+		.log_mark = reconnection->status.log_mark,
 	};
 	DomainVmm *vmm = vmm_new(domain, &found);
 

@@ -12,6 +12,7 @@
 
 #include "driver/domain/replace-file.h"
 #include "driver/error.h"
+#include "driver/safe-file.h"
 
 /* All flash together lies in the 16 MiB below 4 GiB, so no variables need more. */
 #define TEMPLATE_SIZE_MAX (16 << 20)
@@ -55,13 +56,12 @@ static char *read_template(const char *path, gsize *size, GError **error)
 {
 	g_autofree char *data = NULL;
 	struct stat status;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = safe_file_open_input("nvram template", path, error);
 
-	if (fd < 0 || fstat(fd, &status) < 0) {
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &status) < 0) {
 		system_error("cannot open nvram template", path, error);
-	} else if (!S_ISREG(status.st_mode)) {
-		driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-			     "nvram template '%s' is not a regular file", path);
 	} else if (status.st_size == 0 || status.st_size > TEMPLATE_SIZE_MAX) {
 		driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
 			     "nvram template '%s' has %" G_GINT64_FORMAT
@@ -75,16 +75,14 @@ static char *read_template(const char *path, gsize *size, GError **error)
 			g_clear_pointer(&data, g_free);
 		}
 	}
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 	return g_steal_pointer(&data);
 }
 
 /* A new name is on the disk when its folder is. */
-static gboolean sync_folder(const char *path)
+static gboolean sync_folder(const SafePlace *place)
 {
-	g_autofree char *folder = g_path_get_dirname(path);
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(place->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	gboolean synced;
 
 	if (fd < 0)
@@ -102,20 +100,39 @@ static gboolean fill_file(int fd, const char *data, gsize size, uid_t uid, gid_t
 	return write_all(fd, data, size) && (is_own || fchown(fd, uid, gid) == 0) && fsync(fd) == 0;
 }
 
-static gboolean write_file(const char *path, const char *data, gsize size, uid_t uid, gid_t gid,
-			   GError **error)
+/* Makes a file that nobody has beside the one at a place. Return: -1 with errno. */
+static int make_temporary(const SafePlace *place, char **name)
 {
-	g_autofree char *temporary = replace_file_template(path);
-	int fd = g_mkstemp_full(temporary, O_WRONLY | O_CLOEXEC, 0600);
+	for (guint turn = 0; turn < 100; turn++) {
+		g_autofree char *tried = replace_file_new_name();
+		const int fd = openat(place->folder, tried, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+				      0600);
+
+		if (fd >= 0) {
+			*name = g_steal_pointer(&tried);
+			return fd;
+		}
+		if (errno != EEXIST)
+			break;
+	}
+	return -1;
+}
+
+static gboolean write_file(const char *path, const SafePlace *place, const char *data, gsize size,
+			   uid_t uid, gid_t gid, GError **error)
+{
+	g_autofree char *temporary = NULL;
+	int fd = make_temporary(place, &temporary);
 	gboolean done;
 
 	if (fd < 0)
 		return system_error("cannot make nvram", path, error);
-	done = fill_file(fd, data, size, uid, gid) && rename(temporary, path) == 0;
+	done = fill_file(fd, data, size, uid, gid) &&
+	       renameat(place->folder, temporary, place->folder, place->name) == 0;
 	if (!done) {
 		system_error("cannot write nvram", path, error);
-		(void)unlink(temporary);
-	} else if (!sync_folder(path)) {
+		(void)unlinkat(place->folder, temporary, 0);
+	} else if (!sync_folder(place)) {
 		done = system_error("cannot bring to the disk nvram", path, error);
 	}
 	close(fd);
@@ -125,7 +142,8 @@ static gboolean write_file(const char *path, const char *data, gsize size, uid_t
 gboolean nvram_prepare(const DomainDef *def, gboolean is_reset, uid_t uid, gid_t gid,
 		       GError **error)
 {
-	g_autofree char *path = nvram_identity(def);
+	const char *path = def->nvram;
+	g_auto(SafePlace) place = SAFE_PLACE_INIT;
 	g_autofree char *data = NULL;
 	struct stat status;
 	gboolean exists;
@@ -133,12 +151,13 @@ gboolean nvram_prepare(const DomainDef *def, gboolean is_reset, uid_t uid, gid_t
 
 	if (!path)
 		return TRUE;
-	exists = stat(path, &status) == 0;
+	if (!safe_place_find("nvram", path, &place, error))
+		return FALSE;
+	exists = fstatat(place.folder, place.name, &status, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!exists && errno != ENOENT)
 		return system_error("cannot look at nvram", path, error);
-	if (exists && !S_ISREG(status.st_mode))
-		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "nvram '%s' is not a regular file", path);
+	if (exists && !safe_file_check_update("nvram", path, &place, uid, error))
+		return FALSE;
 	if (exists && !is_reset)
 		return TRUE;
 	if (!def->nvram_template)
@@ -147,7 +166,7 @@ gboolean nvram_prepare(const DomainDef *def, gboolean is_reset, uid_t uid, gid_t
 				    "one by <nvram template='...'>",
 				    path, exists ? "is to be reset" : "does not exist");
 	data = read_template(def->nvram_template, &size, error);
-	return data && write_file(path, data, size, uid, gid, error);
+	return data && write_file(path, &place, data, size, uid, gid, error);
 }
 
 gboolean nvram_check_undefine(const DomainDef *def, guint flags, GError **error)
@@ -165,9 +184,14 @@ gboolean nvram_check_undefine(const DomainDef *def, guint flags, GError **error)
 
 gboolean nvram_remove(const DomainDef *def, GError **error)
 {
-	if (!def->nvram || unlink(def->nvram) == 0 || errno == ENOENT)
+	g_auto(SafePlace) place = SAFE_PLACE_INIT;
+
+	if (!def->nvram || !g_file_test(def->nvram, G_FILE_TEST_EXISTS))
 		return TRUE;
-	return system_error("cannot remove nvram", def->nvram, error);
+	if (!safe_place_find("nvram", def->nvram, &place, error))
+		return FALSE;
+	return unlinkat(place.folder, place.name, 0) == 0 || errno == ENOENT ||
+	       system_error("cannot remove nvram", def->nvram, error);
 }
 
 char *nvram_identity(const DomainDef *def)

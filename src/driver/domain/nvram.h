@@ -7,8 +7,9 @@
  * The file is made from its template when the domain starts and it is not there, or when the
  * start is to reset it; from then on it is the guest's, until the domain is undefined. It is
  * written under another name, brought to the disk and renamed, so that a file which exists is
- * whole. Two domains must not run with one file: who starts claims it in the list of domains,
- * and the VMM locks it besides.
+ * whole. Where it may be is said by safe-file.h: a link is followed where nobody else can have
+ * made it, and what is written, replaced or removed is the file that it leads to. Two domains must
+ * not run with one file: who starts claims it in the list of domains, and the VMM locks it besides.
  */
 #pragma once
 
@@ -24,8 +25,9 @@
  *
  * Does nothing for a domain that has none. A file that exists is left as it is.
  *
- * Return: FALSE with VIR_ERR_OPERATION_FAILED where there is no template, else with
- * VIR_ERR_SYSTEM_ERROR; both name the file.
+ * Return: FALSE with VIR_ERR_OPERATION_FAILED where there is no template, with
+ * VIR_ERR_CONFIG_UNSUPPORTED where the file is none that is written to, else with
+ * VIR_ERR_SYSTEM_ERROR; all name the file.
  */
 gboolean nvram_prepare(const DomainDef *def, gboolean is_reset, uid_t uid, gid_t gid,
 		       GError **error);

@@ -15,6 +15,9 @@
 #define NEW_FILE_PREFIX	 ".gmem-"
 #define NEW_FILE_LETTERS 6
 
+/* Of the letters' values, as text. */
+#define NEW_FILE_MASK 0xffffffu
+
 static gboolean write_all(int fd, const char *data, gsize size)
 {
 	for (gsize done = 0; done < size;) {
@@ -47,16 +50,16 @@ static gboolean write_error(const char *path, GError **error)
 			    g_strerror(errno));
 }
 
-char *replace_file_template(const char *path)
+char *replace_file_new_name(void)
 {
-	g_autofree char *folder = g_path_get_dirname(path);
-
-	return g_build_filename(folder, NEW_FILE_PREFIX "XXXXXX", NULL);
+	return g_strdup_printf(NEW_FILE_PREFIX "%0*x", NEW_FILE_LETTERS,
+			       g_random_int() & NEW_FILE_MASK);
 }
 
 gboolean replace_file(const char *path, const char *text, gboolean is_durable, GError **error)
 {
-	g_autofree char *new_file = replace_file_template(path);
+	g_autofree char *folder = g_path_get_dirname(path);
+	g_autofree char *new_file = g_build_filename(folder, NEW_FILE_PREFIX "XXXXXX", NULL);
 	int fd = g_mkstemp_full(new_file, O_WRONLY | O_CLOEXEC, 0600);
 	gboolean done;
 

@@ -24,8 +24,8 @@
  */
 gboolean replace_file(const char *path, const char *text, gboolean is_durable, GError **error);
 
-/* For who writes the new file himself: its path, for g_mkstemp() and g_free(). */
-char *replace_file_template(const char *path);
+/* For who makes the new file himself, in a folder that he has open: a name for it, for g_free(). */
+char *replace_file_new_name(void);
 
 /*
  * replace_file_clean_up - remove what a daemon that was killed has left in a folder

@@ -180,7 +180,10 @@ gboolean store_save_status(const Driver *driver, const StoreStatus *status, GErr
 
 	g_key_file_set_int64(file, STATUS_GROUP, "pid", status->pid);
 	g_key_file_set_uint64(file, STATUS_GROUP, "start-time", status->start_time);
-	g_key_file_set_int64(file, STATUS_GROUP, "log-start", status->log_start);
+	g_key_file_set_int64(file, STATUS_GROUP, "logger-pid", status->logger_pid);
+	g_key_file_set_uint64(file, STATUS_GROUP, "logger-start-time", status->logger_start_time);
+	g_key_file_set_int64(file, STATUS_GROUP, "log-start", status->log_mark.offset);
+	g_key_file_set_uint64(file, STATUS_GROUP, "log-inode", status->log_mark.inode);
 	g_key_file_set_integer(file, STATUS_GROUP, "state", status->state);
 	g_key_file_set_integer(file, STATUS_GROUP, "reason", status->reason);
 	g_key_file_set_string(file, STATUS_GROUP, "xml", xml);
@@ -217,7 +220,11 @@ static void load_status(const char *path, const char *name, gpointer data)
 	}
 	status.pid = (pid_t)g_key_file_get_int64(file, STATUS_GROUP, "pid", NULL);
 	status.start_time = g_key_file_get_uint64(file, STATUS_GROUP, "start-time", NULL);
-	status.log_start = g_key_file_get_int64(file, STATUS_GROUP, "log-start", NULL);
+	status.logger_pid = (pid_t)g_key_file_get_int64(file, STATUS_GROUP, "logger-pid", NULL);
+	status.logger_start_time = g_key_file_get_uint64(file, STATUS_GROUP, "logger-start-time",
+							 NULL);
+	status.log_mark.offset = g_key_file_get_int64(file, STATUS_GROUP, "log-start", NULL);
+	status.log_mark.inode = g_key_file_get_uint64(file, STATUS_GROUP, "log-inode", NULL);
 	status.state = g_key_file_get_integer(file, STATUS_GROUP, "state", NULL);
 	status.reason = g_key_file_get_integer(file, STATUS_GROUP, "reason", NULL);
 	status.def = parse_def(path, name, xml, 0);

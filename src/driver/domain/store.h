@@ -34,7 +34,9 @@ typedef struct {
 	DomainDef *def; /* the live one */
 	pid_t pid;
 	guint64 start_time;
-	gint64 log_start;
+	pid_t logger_pid; /* 0: not known */
+	guint64 logger_start_time;
+	VmmLogMark log_mark;
 	int state;
 	int reason;
 } StoreStatus;

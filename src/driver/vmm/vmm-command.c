@@ -6,11 +6,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "driver/error.h"
+#include "driver/safe-file.h"
 
 /* The first number that a descriptor gets in the VMM. */
 #define FIRST_DESCRIPTOR 3
@@ -23,6 +23,8 @@ void vmm_command_init(VmmCommand *command)
 {
 	command->argv = g_ptr_array_new_with_free_func(g_free);
 	command->descriptors = g_array_new(FALSE, FALSE, sizeof(VmmDescriptor));
+	command->streams = vmm_logger_streams_new();
+	command->vmm_uid = geteuid();
 }
 
 void vmm_command_close(VmmCommand *command)
@@ -30,12 +32,14 @@ void vmm_command_close(VmmCommand *command)
 	for (guint i = 0; i < command->descriptors->len; i++)
 		close(g_array_index(command->descriptors, VmmDescriptor, i).source);
 	g_array_set_size(command->descriptors, 0);
+	g_array_set_size(command->streams, 0);
 }
 
 void vmm_command_clear(VmmCommand *command)
 {
 	vmm_command_close(command);
 	g_array_unref(command->descriptors);
+	vmm_logger_streams_free(command->streams);
 	g_ptr_array_unref(command->argv);
 }
 
@@ -59,13 +63,13 @@ void vmm_command_add_descriptor(VmmCommand *command, const char *option, int fd)
 	vmm_command_add(command, "--%s=%d", option, descriptor.target);
 }
 
-gboolean vmm_command_add_file(VmmCommand *command, const char *option, const char *what,
-			      const char *path, int flags, GError **error)
+gboolean vmm_command_add_device(VmmCommand *command, const char *option, const char *path,
+				int flags, GError **error)
 {
-	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0)
-		return driver_error(error, VIR_ERR_SYSTEM_ERROR, "cannot open %s '%s': %s", what,
+		return driver_error(error, VIR_ERR_SYSTEM_ERROR, "cannot open device '%s': %s",
 				    path, g_strerror(errno));
 	vmm_command_add_descriptor(command, option, fd);
 	return TRUE;
@@ -341,20 +345,26 @@ gboolean vmm_command_add_machine(VmmCommand *command, const DomainDef *def, GErr
  * What it begins with.
  */
 
-/* The VMM refuses all but regular files, too; it does not know what they are called. */
-static gboolean add_regular_file(VmmCommand *command, const char *option, const char *what,
-				 const char *path, int flags, GError **error)
+/* The VMM does not know what its files are called, so that here is where they are named. */
+static gboolean add_input_file(VmmCommand *command, const char *option, const char *what,
+			       const char *path, GError **error)
 {
-	const VmmDescriptor *added;
-	struct stat status;
+	const int fd = safe_file_open_input(what, path, error);
 
-	if (!vmm_command_add_file(command, option, what, path, flags, error))
+	if (fd < 0)
 		return FALSE;
-	added = &g_array_index(command->descriptors, VmmDescriptor, command->descriptors->len - 1);
-	if (fstat(added->source, &status) == 0 && S_ISREG(status.st_mode))
-		return TRUE;
-	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s '%s' is not a regular file",
-			    what, path);
+	vmm_command_add_descriptor(command, option, fd);
+	return TRUE;
+}
+
+static gboolean add_variables(VmmCommand *command, const char *path, GError **error)
+{
+	const int fd = safe_file_open_update("nvram", path, command->vmm_uid, error);
+
+	if (fd < 0)
+		return FALSE;
+	vmm_command_add_descriptor(command, "pflash-vars-fd", fd);
+	return TRUE;
 }
 
 static gboolean add_flash(VmmCommand *command, const DomainDef *def, GError **error)
@@ -362,20 +372,19 @@ static gboolean add_flash(VmmCommand *command, const DomainDef *def, GError **er
 	if (!def->nvram)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
 				    "loader '%s' of type 'pflash' has no nvram", def->loader);
-	return add_regular_file(command, "pflash-code-fd", "loader", def->loader, O_RDONLY,
-				error) &&
-	       add_regular_file(command, "pflash-vars-fd", "nvram", def->nvram, O_RDWR, error);
+	return add_input_file(command, "pflash-code-fd", "loader", def->loader, error) &&
+	       add_variables(command, def->nvram, error);
 }
 
 static gboolean add_bios(VmmCommand *command, const DomainDef *def, const char *bios,
 			 const char *linuxboot_rom, GError **error)
 {
-	if (!add_regular_file(command, "bios-fd", def->loader ? "loader" : "default BIOS",
-			      def->loader ? def->loader : bios, O_RDONLY, error))
+	if (!add_input_file(command, "bios-fd", def->loader ? "loader" : "default BIOS",
+			    def->loader ? def->loader : bios, error))
 		return FALSE;
 	/* A BIOS knows nothing of kernels; an option ROM does. */
-	return !def->kernel || add_regular_file(command, "linuxboot-rom-fd", "linuxboot option ROM",
-						linuxboot_rom, O_RDONLY, error);
+	return !def->kernel || add_input_file(command, "linuxboot-rom-fd", "linuxboot option ROM",
+					      linuxboot_rom, error);
 }
 
 /* A kernel without a word about firmware is entered directly. */
@@ -394,11 +403,9 @@ gboolean vmm_command_add_boot(VmmCommand *command, const DomainDef *def, const c
 {
 	if (!add_firmware(command, def, bios, linuxboot_rom, error))
 		return FALSE;
-	if (def->kernel &&
-	    !add_regular_file(command, "kernel-fd", "kernel", def->kernel, O_RDONLY, error))
+	if (def->kernel && !add_input_file(command, "kernel-fd", "kernel", def->kernel, error))
 		return FALSE;
-	if (def->initrd &&
-	    !add_regular_file(command, "initrd-fd", "initrd", def->initrd, O_RDONLY, error))
+	if (def->initrd && !add_input_file(command, "initrd-fd", "initrd", def->initrd, error))
 		return FALSE;
 	if (def->cmdline)
 		vmm_command_add(command, "--append=%s", def->cmdline);
@@ -453,11 +460,24 @@ static int open_terminal(char **path, GError **error)
 	return master;
 }
 
+/* A file that the VMM may fill: it gets a pipe, and the logger the file. */
 static gboolean add_output_file(VmmCommand *command, const char *option, const char *what,
 				const char *path, gboolean append, GError **error)
 {
-	return vmm_command_add_file(command, option, what, path,
-				    O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC), error);
+	g_auto(SafeOutput) output = SAFE_OUTPUT_INIT;
+	int fd;
+
+	if (!safe_file_open_output(what, path, !append, command->vmm_uid, &output, error))
+		return FALSE;
+	/* What takes everything needs nobody to write to it. */
+	if (!output.place.name)
+		fd = g_steal_fd(&output.fd);
+	else
+		fd = vmm_logger_add(command->streams, &output, FALSE, error);
+	if (fd < 0)
+		return FALSE;
+	vmm_command_add_descriptor(command, option, fd);
+	return TRUE;
 }
 
 /* <log>: a file that gets what the guest writes, whoever else reads it. */
@@ -499,8 +519,8 @@ static gboolean add_debug_console(VmmCommand *command, DomainSerial *console, GE
 {
 	return add_serial(command, &debug_console_options, console, error) &&
 	       (console->type != DOMAIN_CHARDEV_NULL || console->log_path ||
-		vmm_command_add_file(command, debug_console_options.fd, debug_console_options.file,
-				     "/dev/null", O_WRONLY, error));
+		vmm_command_add_device(command, debug_console_options.fd, "/dev/null", O_WRONLY,
+				       error));
 }
 
 /* The first port's console is standard output unless it is said to be something else. */

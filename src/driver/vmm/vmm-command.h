@@ -7,22 +7,28 @@
  * Arguments are added one by one. One that is a descriptor gets the next free number of the
  * VMM's, from 3 on, whatever its number is here. docs/man/gmem-vmm.rst describes the options.
  * What the VMM does without being told is not said, so that a simple domain has a short line.
+ *
+ * Files are opened as safe-file.h says. Those that the VMM would fill are not its own: it gets
+ * a pipe, and gmem-logger the file.
  */
 #pragma once
 
 #include <glib.h>
 
 #include "driver/conf/domain-def.h"
+#include "driver/vmm/vmm-logger.h"
 #include "driver/vmm/vmm-process.h"
 
 typedef struct {
-	GPtrArray *argv;     /* of char * */
-	GArray *descriptors; /* of VmmDescriptor; the sources are the command's own */
+	GPtrArray *argv;	   /* of char * */
+	GArray *descriptors;	   /* of VmmDescriptor; the sources are the command's own */
+	VmmLoggerStreams *streams; /* for the logger: what the VMM writes to files */
+	uid_t vmm_uid; /* whom files that are written to may belong to; the caller's at first */
 } VmmCommand;
 
 void vmm_command_init(VmmCommand *command);
 
-/* Closes the descriptors; the arguments stay. */
+/* Closes the descriptors and what the logger's streams have; the arguments stay. */
 void vmm_command_close(VmmCommand *command);
 
 void vmm_command_clear(VmmCommand *command);
@@ -34,14 +40,14 @@ void vmm_command_add(VmmCommand *command, const char *format, ...) G_GNUC_PRINTF
 void vmm_command_add_descriptor(VmmCommand *command, const char *option, int fd);
 
 /*
- * vmm_command_add_file - open a file and add it
- * @what: for the error: "loader"
- * @flags: of open(); a new file has mode 0600
+ * vmm_command_add_device - open a device and add it
+ * @path: a device of the host's, not one that a definition names
+ * @flags: of open()
  *
- * Return: FALSE with VIR_ERR_SYSTEM_ERROR that says what cannot be opened, and its path.
+ * Return: FALSE with VIR_ERR_SYSTEM_ERROR that names @path.
  */
-gboolean vmm_command_add_file(VmmCommand *command, const char *option, const char *what,
-			      const char *path, int flags, GError **error);
+gboolean vmm_command_add_device(VmmCommand *command, const char *option, const char *path,
+				int flags, GError **error);
 
 /*
  * vmm_command_add_machine - all that needs no descriptor

@@ -14,6 +14,7 @@
 #include "driver/error.h"
 #include "driver/vmm/vmm-command.h"
 #include "driver/vmm/vmm-log.h"
+#include "driver/vmm/vmm-logger.h"
 
 /* How long a VMM may take until it greets: it loads its kernel before. */
 #define GREETING_SECONDS 120
@@ -29,7 +30,7 @@ static gboolean add_devices(VmmCommand *command, GError **error)
 {
 	int fd;
 
-	if (!vmm_command_add_file(command, "kvm-fd", "device", "/dev/kvm", O_RDWR, error))
+	if (!vmm_command_add_device(command, "kvm-fd", "/dev/kvm", O_RDWR, error))
 		return FALSE;
 	fd = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
 	if (fd >= 0)
@@ -87,10 +88,10 @@ static gboolean build_command(VmmCommand *command, const VmmLaunch *launch, Doma
 	return TRUE;
 }
 
-char *vmm_failure(VmmProcess *process, const char *log_path, gint64 log_start)
+char *vmm_failure(VmmProcess *process, const char *log_path, const VmmLogMark *mark)
 {
 	g_autofree char *outcome = vmm_process_outcome(process);
-	g_autofree char *tail = vmm_log_tail(log_path, log_start);
+	g_autofree char *tail = vmm_log_tail(log_path, mark);
 
 	return g_strdup_printf("the VMM has ended (%s)%s%s", outcome ? outcome : "unknown outcome",
 			       tail ? ": " : "; its log says nothing", tail ? tail : "");
@@ -103,7 +104,8 @@ static void explain_failure(const VmmLaunch *launch, Vmm *vmm, const GError *cau
 
 	/* It may have closed the socket a moment before it ends. */
 	if (vmm_process_wait(vmm->process, 1)) {
-		failure = vmm_failure(vmm->process, launch->log_path, vmm->log_start);
+		vmm_logger_wait(vmm->logger);
+		failure = vmm_failure(vmm->process, launch->log_path, &vmm->log_mark);
 		driver_error(error, VIR_ERR_INTERNAL_ERROR, "%s", failure);
 		return;
 	}
@@ -112,12 +114,23 @@ static void explain_failure(const VmmLaunch *launch, Vmm *vmm, const GError *cau
 	driver_error_from(error, VIR_ERR_INTERNAL_ERROR, cause, "the VMM was started but");
 }
 
-static gboolean spawn(const VmmLaunch *launch, VmmCommand *command, Vmm *vmm, GError **error)
+/* Opens the log. Return: the VMM's end of it, or -1 with @error. */
+static int open_log(const VmmLaunch *launch, VmmCommand *command, Vmm *vmm, GError **error)
 {
 	const char *const *argv = (const char *const *)command->argv->pdata;
-	int log_fd = vmm_log_open(launch->log_path, argv, &vmm->log_start, error);
+	g_auto(SafeOutput) log = SAFE_OUTPUT_INIT;
+
+	if (!vmm_log_open(launch->log_path, &launch->log_limits, argv, &log, &vmm->log_mark, error))
+		return -1;
+	return vmm_logger_add(command->streams, &log, TRUE, error);
+}
+
+/* Starts the logger, which then reads what the VMM writes from its first line on. */
+static gboolean spawn(const VmmLaunch *launch, VmmCommand *command, Vmm *vmm, GError **error)
+{
+	const int log_fd = open_log(launch, command, vmm, error);
 	const VmmSpawn spawn = {
-		.argv = argv,
+		.argv = (const char *const *)command->argv->pdata,
 		.descriptors = (const VmmDescriptor *)command->descriptors->data,
 		.n_descriptors = command->descriptors->len,
 		.log_fd = log_fd,
@@ -127,7 +140,10 @@ static gboolean spawn(const VmmLaunch *launch, VmmCommand *command, Vmm *vmm, GE
 
 	if (log_fd < 0)
 		return FALSE;
-	vmm->process = vmm_process_spawn(&spawn, error);
+	vmm->logger = vmm_logger_spawn(launch->logger, &launch->log_limits, command->streams,
+				       error);
+	if (vmm->logger)
+		vmm->process = vmm_process_spawn(&spawn, error);
 	close(log_fd);
 	return vmm->process != NULL;
 }
@@ -140,6 +156,7 @@ gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **
 
 	*vmm = (Vmm){ 0 };
 	vmm_command_init(&command);
+	command.vmm_uid = launch->uid;
 	spawned = build_command(&command, launch, def, error) &&
 		  spawn(launch, &command, vmm, error);
 	/* The VMM must be the only one to hold them: their end is how its end is seen. */
@@ -152,6 +169,7 @@ gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **
 	if (vmm->monitor)
 		return TRUE;
 	(void)unlink(launch->monitor_path);
+	vmm_logger_wait(vmm->logger);
 	vmm_clear(vmm);
 	return FALSE;
 }
@@ -160,4 +178,5 @@ void vmm_clear(Vmm *vmm)
 {
 	g_clear_pointer(&vmm->monitor, qmp_client_free);
 	g_clear_pointer(&vmm->process, vmm_process_free);
+	g_clear_pointer(&vmm->logger, vmm_process_free);
 }

@@ -6,7 +6,9 @@
  *
  * The VMM gets descriptors, not paths: KVM, the userfaultfd device, firmware and its
  * variables, the kernel and initrd, the serial ports and the socket that its monitor listens on are
- * opened here and handed over by number, so that the process needs no right to open anything. It
+ * opened here and handed over by number, so that the process needs no right to open anything. What
+ * it prints, and what would fill a file, goes through pipes to a gmem-logger that is started
+ * before it and ends after it. It
  * starts paused; that it is ready is known by its monitor's greeting, which the socket's queue
  * holds the daemon's connection for. If it ends before, the connection ends with it.
  */
@@ -16,12 +18,16 @@
 
 #include "driver/conf/domain-def.h"
 #include "driver/vmm/qmp-client.h"
+#include "driver/vmm/vmm-log.h"
+#include "driver/vmm/vmm-logger.h"
 #include "driver/vmm/vmm-process.h"
 
 typedef struct {
 	const char *emulator;	  /* where the domain names none */
+	const char *logger;	  /* gmem-logger */
 	const char *monitor_path; /* of the socket to be made; an old one is replaced */
 	const char *log_path;
+	VmmLogLimits log_limits;
 	const char *bios;	   /* where the domain names neither firmware nor kernel */
 	const char *linuxboot_rom; /* with which a BIOS starts a kernel */
 	uid_t uid;		   /* who the VMM runs as */
@@ -31,8 +37,9 @@ typedef struct {
 /* A VMM that runs. */
 typedef struct {
 	VmmProcess *process;
-	QmpClient *monitor; /* not started yet */
-	gint64 log_start;   /* for vmm_log_tail() */
+	QmpClient *monitor;  /* not started yet */
+	VmmProcess *logger;  /* NULL where it is not known */
+	VmmLogMark log_mark; /* for vmm_log_tail() */
 } Vmm;
 
 /*
@@ -53,6 +60,8 @@ void vmm_clear(Vmm *vmm);
 /*
  * vmm_failure - what there is to say about a VMM that has ended
  *
+ * After vmm_logger_wait(), which sees to it that the log is complete.
+ *
  * Return: text for g_free(): how it ended and the last lines of its log.
  */
-char *vmm_failure(VmmProcess *process, const char *log_path, gint64 log_start);
+char *vmm_failure(VmmProcess *process, const char *log_path, const VmmLogMark *mark);

@@ -4,29 +4,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/rotating-file.h"
 #include "config.h"
 #include "driver/error.h"
 
-/* A larger file is put aside before the next start; one old file is kept. */
-#define LOG_SIZE_MAX (4 << 20)
+#define TAIL_BYTES 2048
+#define TAIL_LINES 6
 
-#define TAIL_BYTES   2048
-#define TAIL_LINES   6
-
-static int open_log(const char *path, gint64 *size)
-{
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd >= 0)
-		*size = lseek(fd, 0, SEEK_END);
-	return fd;
-}
-
-static void write_header(int fd, const char *const *argv)
+static void write_header(RotatingFile *file, const char *const *argv)
 {
 	g_autoptr(GDateTime) now = g_date_time_new_now_utc();
 	g_autofree char *time = g_date_time_format(now, "%F %T+0000");
@@ -40,31 +29,31 @@ static void write_header(int fd, const char *const *argv)
 	}
 	g_string_append_c(text, '\n');
 	/* A log that cannot be written is no reason not to run the domain. */
-	if (write(fd, text->str, text->len) < 0)
-		g_warning("writing a domain's log: %s", g_strerror(errno));
+	if (rotating_file_write(file, text->str, text->len) < text->len)
+		g_warning("writing log '%s': %s", file->name, g_strerror(errno));
 }
 
-int vmm_log_open(const char *path, const char *const *argv, gint64 *start, GError **error)
+gboolean vmm_log_open(const char *path, const VmmLogLimits *limits, const char *const *argv,
+		      SafeOutput *log, VmmLogMark *mark, GError **error)
 {
-	gint64 size = 0;
-	int fd = open_log(path, &size);
+	RotatingFile file;
+	struct stat status;
 
-	if (fd >= 0 && size > LOG_SIZE_MAX) {
-		g_autofree char *old = g_strconcat(path, ".0", NULL);
-
-		close(fd);
-		if (rename(path, old) < 0)
-			g_warning("putting '%s' aside: %s", path, g_strerror(errno));
-		fd = open_log(path, &size);
-	}
-	if (fd < 0) {
-		driver_error(error, VIR_ERR_SYSTEM_ERROR, "opening log '%s': %s", path,
-			     g_strerror(errno));
-		return -1;
-	}
-	write_header(fd, argv);
-	*start = lseek(fd, 0, SEEK_END);
-	return fd;
+	if (!safe_file_open_output("log", path, FALSE, geteuid(), log, error))
+		return FALSE;
+	file = (RotatingFile){
+		.fd = log->fd,
+		.folder = log->place.folder,
+		.name = log->place.name,
+		.max_size = limits->max_size,
+		.max_backups = limits->max_backups,
+	};
+	write_header(&file, argv);
+	log->fd = file.fd;
+	*mark = (VmmLogMark){ 0 };
+	if (fstat(log->fd, &status) == 0)
+		*mark = (VmmLogMark){ .inode = status.st_ino, .offset = status.st_size };
+	return TRUE;
 }
 
 /* Where the last TAIL_LINES lines of @text begin. */
@@ -79,25 +68,48 @@ static const char *last_lines(const char *text)
 	return at;
 }
 
-char *vmm_log_tail(const char *path, gint64 start)
+/*
+ * Puts the end of one file, of what is this VMM's in it, in front of the text.
+ *
+ * Return: TRUE where this VMM's lines begin in this file, so that the one before has none.
+ */
+static gboolean prepend_end(GString *text, const char *path, const VmmLogMark *mark)
 {
-	char buffer[TAIL_BYTES + 1];
-	gssize n;
-	gint64 size;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	char buffer[TAIL_BYTES];
+	struct stat status;
+	gboolean is_marked;
+	gint64 start;
+	gssize n = 0;
 
 	if (fd < 0)
-		return NULL;
-	size = lseek(fd, 0, SEEK_END);
-	/* A file that was rotated by truncating it holds nothing older. */
-	if (size < start)
-		start = 0;
-	n = size > start ? pread(fd, buffer, TAIL_BYTES, MAX(start, size - TAIL_BYTES)) : 0;
+		return FALSE;
+	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
+		close(fd);
+		return FALSE;
+	}
+	is_marked = mark->inode == 0 || status.st_ino == mark->inode;
+	/* A file that was emptied holds nothing older. */
+	start = is_marked && status.st_size >= mark->offset ? MAX(mark->offset, 0) : 0;
+	if (status.st_size > start)
+		n = pread(fd, buffer, sizeof(buffer),
+			  MAX(start, (gint64)status.st_size - TAIL_BYTES));
 	close(fd);
-	if (n <= 0)
-		return NULL;
-	buffer[n] = '\0';
-	g_strchomp(buffer);
-	/* The guest may have put anything into what its VMM writes. */
-	return *buffer ? g_utf8_make_valid(last_lines(buffer), -1) : NULL;
+	if (n > 0)
+		g_string_prepend_len(text, buffer, n);
+	return is_marked;
+}
+
+char *vmm_log_tail(const char *path, const VmmLogMark *mark)
+{
+	g_autoptr(GString) text = g_string_new(NULL);
+	g_autofree char *former = g_strconcat(path, ".0", NULL);
+
+	if (!prepend_end(text, path, mark) && text->len < TAIL_BYTES)
+		(void)prepend_end(text, former, mark);
+	/* The guest may have put anything into what its VMM writes: also zeroes, which end it. */
+	if (text->len > TAIL_BYTES)
+		g_string_erase(text, 0, (gssize)(text->len - TAIL_BYTES));
+	g_strchomp(text->str);
+	return *text->str ? g_utf8_make_valid(last_lines(text->str), -1) : NULL;
 }

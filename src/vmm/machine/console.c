@@ -32,22 +32,26 @@ typedef struct {
 	int flags; /* to be put back; -1: as they were */
 } Channel;
 
+/* Where output goes, and what has not gone yet. */
+typedef struct {
+	Console *console;
+	Channel channel;
+	gboolean is_given; /* so that its bytes are missed */
+	gboolean is_log;
+	GSource *writable; /* while the reader is stuck, or there is none */
+	guint8 buffer[CONSOLE_BUFFER_SIZE];
+	gsize used;
+	guint64 dropped;
+} Sink;
+
 struct Console {
 	GMainContext *context;
 	GMutex *device_lock;
 	Serial *serial;
 
-	Channel output;
-	gboolean has_output; /* it was given, so that its bytes are missed */
+	Sink output;
+	Sink log;
 	HostTimer *gather_timer;
-	GSource *writable; /* while the reader is stuck, or there is none */
-	guint8 buffer[CONSOLE_BUFFER_SIZE];
-	gsize used;
-	guint64 dropped;
-
-	Channel log;
-	guint8 log_buffer[GATHER_SIZE];
-	gsize log_used;
 
 	Channel input;
 	GSource *readable; /* while the serial port has room */
@@ -137,41 +141,50 @@ static gssize read_channel(const Channel *channel, guint8 *data, gsize size)
 	return read(channel->fd, data, size);
 }
 
-static void watch_writable(Console *console);
+static void watch_writable(Sink *sink);
+
+/* Nobody will read this any more. */
+static void give_up(Sink *sink)
+{
+	if (sink->is_log)
+		log_warning("console", "the log is given up: %s", g_strerror(errno));
+	sink->dropped += sink->used;
+	sink->used = 0;
+	close_channel(&sink->channel);
+}
 
 /* Writes as much as the reader takes now. */
-static void flush(Console *console)
+static void flush(Sink *sink)
 {
 	gsize done = 0;
 
-	while (done < console->used) {
-		gssize n = write_channel(&console->output, console->buffer + done,
-					 console->used - done);
+	while (done < sink->used) {
+		gssize n = write_channel(&sink->channel, sink->buffer + done, sink->used - done);
 
 		if (n >= 0) {
 			done += n;
 		} else if (errno == EAGAIN) {
-			watch_writable(console);
+			watch_writable(sink);
 			break;
 		} else if (errno != EINTR) {
-			/* Nobody will read this any more. */
-			console->dropped += console->used - done;
-			done = console->used;
-			close_channel(&console->output);
+			break;
 		}
 	}
-	console->used -= done;
-	memmove(console->buffer, console->buffer + done, console->used);
+	sink->used -= done;
+	memmove(sink->buffer, sink->buffer + done, sink->used);
+	if (sink->used > 0 && !sink->writable)
+		give_up(sink);
 }
 
 static gboolean on_write_retry(gpointer data)
 {
-	Console *console = data;
+	Sink *sink = data;
+	GMutex *lock = sink->console->device_lock;
 
-	g_mutex_lock(console->device_lock);
-	clear_source(&console->writable);
-	flush(console);
-	g_mutex_unlock(console->device_lock);
+	g_mutex_lock(lock);
+	clear_source(&sink->writable);
+	flush(sink);
+	g_mutex_unlock(lock);
 	return G_SOURCE_REMOVE;
 }
 
@@ -189,39 +202,19 @@ static gboolean is_hung_up(const Channel *channel)
 	return poll(&wanted, 1, 0) == 1 && (wanted.revents & POLLHUP);
 }
 
-static void watch_writable(Console *console)
+static void watch_writable(Sink *sink)
 {
-	if (console->writable)
+	if (sink->writable)
 		return;
 	/* A full terminal that nobody has open is not writable, but poll() never waits for it. */
-	if (is_hung_up(&console->output)) {
-		console->writable = g_timeout_source_new(HANGUP_RETRY_MS);
-		g_source_set_callback(console->writable, on_write_retry, console, NULL);
+	if (is_hung_up(&sink->channel)) {
+		sink->writable = g_timeout_source_new(HANGUP_RETRY_MS);
+		g_source_set_callback(sink->writable, on_write_retry, sink, NULL);
 	} else {
-		console->writable = g_unix_fd_source_new(console->output.fd, G_IO_OUT);
-		g_source_set_callback(console->writable, G_SOURCE_FUNC(on_writable), console, NULL);
+		sink->writable = g_unix_fd_source_new(sink->channel.fd, G_IO_OUT);
+		g_source_set_callback(sink->writable, G_SOURCE_FUNC(on_writable), sink, NULL);
 	}
-	g_source_attach(console->writable, console->context);
-}
-
-/* A log takes all or has failed: it is no terminal that somebody might read later. */
-static void flush_log(Console *console)
-{
-	gsize done = 0;
-
-	while (done < console->log_used) {
-		gssize n = write_channel(&console->log, console->log_buffer + done,
-					 console->log_used - done);
-
-		if (n >= 0) {
-			done += n;
-		} else if (errno != EINTR) {
-			log_warning("console", "the log is given up: %s", g_strerror(errno));
-			close_channel(&console->log);
-			break;
-		}
-	}
-	console->log_used = 0;
+	g_source_attach(sink->writable, sink->console->context);
 }
 
 static void arm_gathering(Console *console)
@@ -231,45 +224,40 @@ static void arm_gathering(Console *console)
 	timer.arm(timer.opaque, timer.now(timer.opaque) + GATHER_NS);
 }
 
-static void transmit_to_log(Console *console, guint8 byte)
-{
-	if (console->log.fd < 0)
-		return;
-	console->log_buffer[console->log_used++] = byte;
-	if (console->log_used == 1)
-		arm_gathering(console);
-	else if (console->log_used == sizeof(console->log_buffer))
-		flush_log(console);
-}
-
 /* The gathering is over; called with the device lock held. */
 static void on_gathered(void *opaque)
 {
 	Console *console = opaque;
 
-	flush_log(console);
-	if (!console->writable)
-		flush(console);
+	if (!console->log.writable)
+		flush(&console->log);
+	if (!console->output.writable)
+		flush(&console->output);
+}
+
+static void put(Sink *sink, guint8 byte)
+{
+	if (!sink->is_given)
+		return;
+	if (sink->channel.fd < 0 || sink->used == sizeof(sink->buffer)) {
+		sink->dropped++;
+		return;
+	}
+	sink->buffer[sink->used++] = byte;
+	if (sink->writable)
+		return;
+	if (sink->used == 1)
+		arm_gathering(sink->console);
+	else if (sink->used >= GATHER_SIZE)
+		flush(sink);
 }
 
 static void transmit(void *opaque, guint8 byte)
 {
 	Console *console = opaque;
 
-	transmit_to_log(console, byte);
-	if (!console->has_output)
-		return;
-	if (console->output.fd < 0 || console->used == sizeof(console->buffer)) {
-		console->dropped++;
-		return;
-	}
-	console->buffer[console->used++] = byte;
-	if (console->writable)
-		return;
-	if (console->used == 1)
-		arm_gathering(console);
-	else if (console->used >= GATHER_SIZE)
-		flush(console);
+	put(&console->log, byte);
+	put(&console->output, byte);
 }
 
 static void watch_readable(Console *console);
@@ -347,6 +335,21 @@ const SerialBackend console_serial_backend = {
 	.receive_room = on_receive_room,
 };
 
+static gboolean open_sink(Console *console, Sink *sink, int fd, const char *name, GError **error)
+{
+	sink->console = console;
+	sink->is_given = fd >= 0;
+	return open_channel(&sink->channel, fd, name, error);
+}
+
+static void close_sink(Sink *sink)
+{
+	if (sink->channel.fd >= 0)
+		flush(sink);
+	clear_source(&sink->writable);
+	close_channel(&sink->channel);
+}
+
 Console *console_new(int output_fd, int input_fd, int log_fd, GMainContext *context,
 		     GMutex *device_lock, GError **error)
 {
@@ -354,13 +357,13 @@ Console *console_new(int output_fd, int input_fd, int log_fd, GMainContext *cont
 
 	console->context = g_main_context_ref(context);
 	console->device_lock = device_lock;
-	console->has_output = output_fd >= 0;
-	console->output.fd = -1;
+	console->output.channel.fd = -1;
+	console->log.channel.fd = -1;
+	console->log.is_log = TRUE;
 	console->input.fd = -1;
-	console->log.fd = -1;
-	if (!open_channel(&console->output, output_fd, "output", error) ||
+	if (!open_sink(console, &console->output, output_fd, "output", error) ||
 	    !open_channel(&console->input, input_fd, "input", error) ||
-	    !open_channel(&console->log, log_fd, "log", error))
+	    !open_sink(console, &console->log, log_fd, "log", error))
 		return NULL;
 	console->gather_timer = host_timer_new(CLOCK_MONOTONIC, context, device_lock, on_gathered,
 					       console, error);
@@ -375,14 +378,10 @@ void console_free(Console *console)
 		return;
 	clear_source(&console->retry);
 	clear_source(&console->readable);
-	flush_log(console);
-	if (console->output.fd >= 0)
-		flush(console);
-	clear_source(&console->writable);
-	g_clear_pointer(&console->gather_timer, host_timer_free);
 	close_channel(&console->input);
-	close_channel(&console->log);
-	close_channel(&console->output);
+	close_sink(&console->log);
+	close_sink(&console->output);
+	g_clear_pointer(&console->gather_timer, host_timer_free);
 	g_main_context_unref(console->context);
 	g_free(console);
 }
@@ -397,5 +396,5 @@ void console_connect(Console *console, Serial *serial)
 
 guint64 console_dropped(const Console *console)
 {
-	return console->dropped;
+	return console->output.dropped;
 }

@@ -6,7 +6,8 @@
  *
  * Output is gathered for a moment and written in one piece, on the main context; a vCPU's
  * thread writes only where that fills up. Nothing ever waits for a reader: what a stuck one
- * leaves no room for, beyond a buffer of CONSOLE_BUFFER_SIZE, is dropped and counted.
+ * leaves no room for, beyond a buffer of CONSOLE_BUFFER_SIZE, is dropped and counted. That
+ * holds for the log, too: it is a pipe, behind which a gmem-logger writes to a disk.
  *
  * Input is read when the serial port has room, and only as much, so that it waits in the
  * host's kernel and not here.

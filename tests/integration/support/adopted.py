@@ -34,7 +34,7 @@ def has_kvm():
         return False
 
 
-def _start_time(pid):
+def start_time(pid):
     """When a process began, in ticks since the boot: proc(5), the 22nd word of stat."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         return int(file.read().rsplit(")", 1)[1].split()[19])
@@ -80,7 +80,7 @@ class AdoptedVmm:
                f"{extra}<devices/><launchSecurity type='sw-protected'/></domain>")
         with open(self._status, "w", encoding="utf-8") as file:
             file.write(f"[domain]\npid={self.process.pid}\n"
-                       f"start-time={_start_time(self.process.pid)}\nlog-start=0\n"
+                       f"start-time={start_time(self.process.pid)}\nlog-start=0\n"
                        f"state={state[0]}\nreason={state[1]}\nxml={xml}\n")
 
     def is_running(self):
@@ -97,14 +97,14 @@ class AdoptedVmm:
                 os.unlink(path)
 
 
-def ordinary(name, payload, arguments=("--console=null",), **options):
+def ordinary(name, payload, arguments=("--console=null",), pass_fds=(), **options):
     """A real VMM with an ordinary VM that runs a flat payload, paused until it is resumed."""
     kvm = os.open("/dev/kvm", os.O_RDWR)
     try:
         return AdoptedVmm(name, lambda monitor: [
             EMULATOR, "--vm-type=ordinary", "--memory=64M", f"--payload={payload}",
             f"--kvm-fd={kvm}", f"--monitor-fd={monitor}", "--paused", "--no-shutdown", *arguments],
-            pass_fds=[kvm], **options)
+            pass_fds=[kvm, *pass_fds], **options)
     finally:
         os.close(kvm)
 

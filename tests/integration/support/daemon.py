@@ -14,7 +14,7 @@ import unittest
 import uuid
 
 from . import tiny
-from .vmm import BUILD, Console, EMULATOR, INITRD, KERNEL
+from .vmm import BUILD, Console, EMULATOR, INITRD, KERNEL, LOGGER
 from .waiting import PATIENCE, Deadline, Timeout, wait_for_exit, wait_readable
 
 URI = "gmem:///system"
@@ -129,7 +129,7 @@ class Daemon:
     def start(self):
         """Returns when it serves."""
         path = os.path.join(self._folder.name, "pid")
-        environment = dict(os.environ, GMEM_VMM=EMULATOR,
+        environment = dict(os.environ, GMEM_VMM=EMULATOR, GMEM_LOGGER=LOGGER,
                            LIBVIRT_GMEM_SCHEMADIR=os.path.join(BUILD, "schemas"))
         # Of a build with AddressSanitizer: what is freed is to be seen as free, not kept aside.
         environment.setdefault("ASAN_OPTIONS", "quarantine_size_mb=4")
@@ -352,21 +352,30 @@ def vmm_pid(name):
     return status.getint("domain", "pid")
 
 
-def vmm_pids():
-    """The processes of all VMMs on this host."""
+def _pids_of(program):
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            if os.readlink(f"/proc/{name}/exe") == os.path.realpath(EMULATOR):
+            if os.readlink(f"/proc/{name}/exe") == os.path.realpath(program):
                 found.append(int(name))
     return found
+
+
+def vmm_pids():
+    """The processes of all VMMs on this host."""
+    return _pids_of(EMULATOR)
+
+
+def logger_pids():
+    """The processes beside them, which write what they print."""
+    return _pids_of(LOGGER)
 
 
 def left_behind():
     """What a daemon without domains must not have left: files of domains, processes."""
     files = [os.path.join(folder, name) for folder in (STATE_FOLDER, NVRAM_FOLDER)
              for name in os.listdir(folder) if name != os.path.basename(AUTOSTART_DONE)]
-    return files + vmm_pids()
+    return files + vmm_pids() + logger_pids()
 
 
 def vm_statistics(name):

@@ -4,7 +4,8 @@ libvirt's folders of this machine, hidden: what is defined, configured or runnin
 tests, and what they leave is gone with them.
 
 A process that calls hide() starts again in a mount namespace of its own, where each of the folders is an
-empty file system in memory.
+empty file system in memory. There the VMMs' user exists, also where nobody has made it, and the build folder
+is where that user can get at it, also where it is in somebody's home.
 """
 
 import os
@@ -14,6 +15,22 @@ import sys
 HIDDEN = ["/etc/libvirt", "/run/libvirt", "/var/cache/libvirt", "/var/lib/libvirt",
           "/var/log/libvirt"]
 MARK = "GMEM_OWN_FOLDERS"
+BUILD = "/var/cache/libvirt/build"
+WITH_VMM_USER = os.path.join(os.path.dirname(os.path.realpath(__file__)),
+                             "../../../tools/lib/with-vmm-user")
+
+
+def _mount(*arguments):
+    subprocess.run(["mount", *arguments], check=True)
+
+
+def _show_build():
+    """Binds the build folder to a place that everybody may reach; the environment says it from then on."""
+    build = os.environ.get("GMEM_BUILD")
+    if build:
+        os.mkdir(BUILD)
+        _mount("--bind", build, BUILD)
+        os.environ["GMEM_BUILD"] = BUILD
 
 
 def hide():
@@ -21,8 +38,9 @@ def hide():
     if os.environ.pop(MARK, None):
         for folder in HIDDEN:
             os.makedirs(folder, exist_ok=True)
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tests", folder], check=True)
+            _mount("-t", "tmpfs", "-o", "mode=755", "tests", folder)
+        _show_build()
         return
     os.environ[MARK] = "1"
-    os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable,
-                          *sys.argv])
+    os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", WITH_VMM_USER,
+                          sys.executable, *sys.argv])

@@ -13,6 +13,7 @@ from .waiting import PATIENCE, Deadline, Timeout, wait_readable
 BUILD = os.environ.get("GMEM_BUILD", "build")
 GUEST = os.environ.get("GMEM_GUEST", "")
 EMULATOR = os.path.join(BUILD, "src/vmm/gmem-vmm")
+LOGGER = os.path.join(BUILD, "src/logger/gmem-logger")
 KERNEL = os.path.join(GUEST, "vmlinuz")
 INITRD = os.path.join(GUEST, "initrd")
 

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* safe-file.c - files that a definition names, opened by a daemon that may open anything */
+#include "driver/safe-file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "driver/error.h"
+
+/* As many links as the kernel follows in one path. */
+#define MAX_LINKS 40
+
+/* How often a file that comes and goes is looked at again. */
+#define MAX_TURNS 16
+
+/* What an error is about. */
+typedef struct {
+	const char *what;
+	const char *path;
+} Subject;
+
+static gboolean system_error(const Subject *subject, GError **error)
+{
+	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "cannot open %s '%s': %s", subject->what,
+			    subject->path, g_strerror(errno));
+}
+
+static gboolean G_GNUC_PRINTF(3, 4)
+	refuse(const Subject *subject, GError **error, const char *format, ...)
+{
+	g_autofree char *reason = NULL;
+	va_list arguments;
+
+	va_start(arguments, format);
+	reason = g_strdup_vprintf(format, arguments);
+	va_end(arguments);
+	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s '%s' %s", subject->what,
+			    subject->path, reason);
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void safe_place_clear(SafePlace *place)
+{
+	close_fd(&place->folder);
+	g_clear_pointer(&place->name, g_free);
+}
+
+void safe_output_clear(SafeOutput *output)
+{
+	close_fd(&output->fd);
+	safe_place_clear(&output->place);
+}
+
+/*
+ * What a thing is.
+ */
+
+static gboolean is_ours(uid_t owner)
+{
+	return owner == 0 || owner == geteuid();
+}
+
+/* File systems in which the kernel shows itself: a file there is a switch, and no store. */
+static gboolean is_kernels_own(int fd)
+{
+	static const guint32 kinds[] = {
+		PROC_SUPER_MAGIC,
+		SYSFS_MAGIC,
+		DEBUGFS_MAGIC,
+		TRACEFS_MAGIC,
+		SECURITYFS_MAGIC,
+		SELINUX_MAGIC,
+		SMACK_MAGIC,
+		CGROUP_SUPER_MAGIC,
+		BPF_FS_MAGIC,
+		PSTOREFS_MAGIC,
+		CGROUP2_SUPER_MAGIC,
+		BINFMTFS_MAGIC,
+		EFIVARFS_MAGIC,
+		0x62656570 /* configfs */,
+		0x65735543 /* fusectl */,
+	};
+	struct statfs status;
+
+	if (fstatfs(fd, &status) < 0)
+		return TRUE;
+	for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++)
+		if ((guint32)status.f_type == kinds[i])
+			return TRUE;
+	return FALSE;
+}
+
+/* Whether somebody but root and us can have put another's thing into a folder. */
+static gboolean is_others_to_change(const struct stat *folder)
+{
+	const gboolean is_group_ours = folder->st_gid == 0 || folder->st_gid == getegid();
+
+	if (!is_ours(folder->st_uid))
+		return TRUE;
+	if (folder->st_mode & S_ISVTX)
+		return FALSE;
+	return folder->st_mode & S_IWOTH || (folder->st_mode & S_IWGRP && !is_group_ours);
+}
+
+static gboolean is_trusted_link(int folder, const struct stat *link)
+{
+	struct stat status;
+
+	return fstat(folder, &status) == 0 && is_ours(link->st_uid) &&
+	       !is_others_to_change(&status) && !is_kernels_own(folder);
+}
+
+static gboolean is_null_device(const struct stat *status)
+{
+	return S_ISCHR(status->st_mode) && status->st_rdev == makedev(1, 3);
+}
+
+static gboolean check_regular(const Subject *subject, int node, const struct stat *status,
+			      GError **error)
+{
+	if (S_ISLNK(status->st_mode))
+		return refuse(subject, error, "is a symbolic link");
+	if (!S_ISREG(status->st_mode))
+		return refuse(subject, error, "is not a regular file");
+	if (is_kernels_own(node))
+		return refuse(subject, error, "is a file of the kernel's own");
+	return TRUE;
+}
+
+static gboolean check_writable(const Subject *subject, int node, const struct stat *status,
+			       uid_t other_owner, GError **error)
+{
+	if (!check_regular(subject, node, status, error))
+		return FALSE;
+	if (status->st_nlink > 1)
+		return refuse(subject, error, "has another name (hard link): it is not written to");
+	if (!is_ours(status->st_uid) && status->st_uid != other_owner)
+		return refuse(subject, error, "belongs to user %u: it is not written to",
+			      (guint)status->st_uid);
+	return TRUE;
+}
+
+/*
+ * The walk.
+ */
+
+typedef struct {
+	Subject subject;
+	int folder;
+	char *rest; /* what of the path is still to be walked */
+	gboolean follows_last;
+	guint links;
+} Walk;
+
+static void walk_clear(Walk *walk)
+{
+	close_fd(&walk->folder);
+	g_clear_pointer(&walk->rest, g_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Walk, walk_clear)
+
+static gboolean enter(Walk *walk, int folder, const char *name, GError **error)
+{
+	const int next = openat(folder, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (next < 0)
+		return system_error(&walk->subject, error);
+	close_fd(&walk->folder);
+	walk->folder = next;
+	return TRUE;
+}
+
+/* The next name, for g_free(); NULL where there is none. */
+static char *take_name(Walk *walk)
+{
+	const char *begin = walk->rest + strspn(walk->rest, "/");
+	const gsize length = strcspn(begin, "/");
+	char *name = length ? g_strndup(begin, length) : NULL;
+	char *rest = g_strdup(begin + length);
+
+	g_free(walk->rest);
+	walk->rest = rest;
+	return name;
+}
+
+/* Puts what a link says in front of the rest. */
+static gboolean follow(Walk *walk, int link, GError **error)
+{
+	char text[PATH_MAX + 1];
+	const ssize_t length = readlinkat(link, "", text, sizeof(text) - 1);
+	char *rest;
+
+	if (length < 0)
+		return system_error(&walk->subject, error);
+	if (++walk->links > MAX_LINKS || length == sizeof(text) - 1) {
+		errno = ELOOP;
+		return system_error(&walk->subject, error);
+	}
+	text[length] = '\0';
+	rest = g_strconcat(text, walk->rest, NULL);
+	g_free(walk->rest);
+	walk->rest = rest;
+	return text[0] != '/' || enter(walk, AT_FDCWD, "/", error);
+}
+
+static gboolean step_through(Walk *walk, int node, const char *name, GError **error)
+{
+	struct stat status;
+
+	if (fstat(node, &status) < 0)
+		return system_error(&walk->subject, error);
+	if (!S_ISLNK(status.st_mode))
+		return enter(walk, walk->folder, name, error);
+	if (is_trusted_link(walk->folder, &status))
+		return follow(walk, node, error);
+	return refuse(&walk->subject, error,
+		      "leads through the symbolic link '%s', which somebody else can have made: "
+		      "it is not followed",
+		      name);
+}
+
+typedef enum { STEP_FAILED, STEP_ON, STEP_DONE } Step;
+
+/* Walks over one name; the last one, unless it is a link to be followed, is the place's. */
+static Step step(Walk *walk, SafePlace *place, GError **error)
+{
+	g_autofree char *name = take_name(walk);
+	const gboolean is_last = *walk->rest == '\0';
+	struct stat status;
+	gboolean done;
+	int node;
+
+	if (!name || (is_last && (strcmp(name, ".") == 0 || strcmp(name, "..") == 0))) {
+		errno = EISDIR;
+		return system_error(&walk->subject, error);
+	}
+	if (strcmp(name, ".") == 0)
+		return STEP_ON;
+	node = openat(walk->folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (node < 0 && !(is_last && errno == ENOENT))
+		return system_error(&walk->subject, error);
+	if (is_last && (node < 0 || !walk->follows_last || fstat(node, &status) < 0 ||
+			!S_ISLNK(status.st_mode))) {
+		close_fd(&node);
+		place->folder = walk->folder;
+		place->name = g_steal_pointer(&name);
+		walk->folder = -1;
+		return STEP_DONE;
+	}
+	done = step_through(walk, node, name, error);
+	close(node);
+	return done ? STEP_ON : STEP_FAILED;
+}
+
+static gboolean find(const Subject *subject, gboolean follows_last, SafePlace *place,
+		     GError **error)
+{
+	g_auto(Walk) walk = {
+		.subject = *subject,
+		.folder = -1,
+		.rest = g_strdup(subject->path),
+		.follows_last = follows_last,
+	};
+	Step taken;
+
+	if (!g_path_is_absolute(subject->path))
+		return refuse(subject, error, "is not an absolute path");
+	if (!enter(&walk, AT_FDCWD, "/", error))
+		return FALSE;
+	do {
+		taken = step(&walk, place, error);
+	} while (taken == STEP_ON);
+	return taken == STEP_DONE;
+}
+
+gboolean safe_place_find(const char *what, const char *path, SafePlace *place, GError **error)
+{
+	const Subject subject = { what, path };
+
+	return find(&subject, TRUE, place, error);
+}
+
+/*
+ * Opening.
+ */
+
+/* What is at a place, to be looked at. Return: -1 with errno. */
+static int look_at(const SafePlace *place, struct stat *status)
+{
+	int node = openat(place->folder, place->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (node >= 0 && fstat(node, status) < 0)
+		close_fd(&node);
+	return node;
+}
+
+/* Opens what was looked at, and nothing else. */
+static int open_node(const Subject *subject, int node, int flags, GError **error)
+{
+	g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", node);
+	const int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		system_error(subject, error);
+	return fd;
+}
+
+int safe_file_open_input(const char *what, const char *path, GError **error)
+{
+	const Subject subject = { what, path };
+	g_auto(SafePlace) place = SAFE_PLACE_INIT;
+	struct stat status;
+	int node, fd = -1;
+
+	if (!find(&subject, TRUE, &place, error))
+		return -1;
+	node = look_at(&place, &status);
+	if (node < 0)
+		system_error(&subject, error);
+	else if (check_regular(&subject, node, &status, error))
+		fd = open_node(&subject, node, O_RDONLY, error);
+	close_fd(&node);
+	return fd;
+}
+
+/* Return: what is at a place and may be written to, to be opened; or -1. */
+static int look_at_writable(const Subject *subject, const SafePlace *place, uid_t other_owner,
+			    GError **error)
+{
+	struct stat status;
+	int node = look_at(place, &status);
+
+	if (node < 0)
+		system_error(subject, error);
+	else if (!check_writable(subject, node, &status, other_owner, error))
+		close_fd(&node);
+	return node;
+}
+
+int safe_file_open_update(const char *what, const char *path, uid_t other_owner, GError **error)
+{
+	const Subject subject = { what, path };
+	g_auto(SafePlace) place = SAFE_PLACE_INIT;
+	int node, fd;
+
+	if (!find(&subject, TRUE, &place, error))
+		return -1;
+	node = look_at_writable(&subject, &place, other_owner, error);
+	if (node < 0)
+		return -1;
+	fd = open_node(&subject, node, O_RDWR, error);
+	close(node);
+	return fd;
+}
+
+gboolean safe_file_check_update(const char *what, const char *path, const SafePlace *place,
+				uid_t other_owner, GError **error)
+{
+	const Subject subject = { what, path };
+	int node = look_at_writable(&subject, place, other_owner, error);
+
+	if (node < 0)
+		return FALSE;
+	close(node);
+	return TRUE;
+}
+
+static gboolean open_existing(const Subject *subject, int node, const struct stat *status,
+			      gboolean is_emptied, uid_t other_owner, SafeOutput *output,
+			      GError **error)
+{
+	if (is_null_device(status))
+		safe_place_clear(&output->place);
+	else if (!check_writable(subject, node, status, other_owner, error))
+		return FALSE;
+	output->fd = open_node(subject, node, O_WRONLY | O_APPEND, error);
+	if (output->fd < 0)
+		return FALSE;
+	return !is_emptied || is_null_device(status) || ftruncate(output->fd, 0) == 0 ||
+	       system_error(subject, error);
+}
+
+/* With the place: makes the file, or opens the one that is there. */
+static gboolean open_or_make(const Subject *subject, gboolean is_emptied, uid_t other_owner,
+			     SafeOutput *output, GError **error)
+{
+	struct stat status;
+	gboolean done;
+	int node;
+
+	for (guint turn = 0; turn < MAX_TURNS; turn++) {
+		output->fd = openat(output->place.folder, output->place.name,
+				    O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (output->fd >= 0)
+			return TRUE;
+		if (errno != EEXIST)
+			break;
+		node = look_at(&output->place, &status);
+		if (node >= 0) {
+			done = open_existing(subject, node, &status, is_emptied, other_owner,
+					     output, error);
+			close(node);
+			return done;
+		}
+		if (errno != ENOENT)
+			break;
+	}
+	return system_error(subject, error);
+}
+
+gboolean safe_file_open_output(const char *what, const char *path, gboolean is_emptied,
+			       uid_t other_owner, SafeOutput *output, GError **error)
+{
+	const Subject subject = { what, path };
+
+	*output = (SafeOutput)SAFE_OUTPUT_INIT;
+	if (find(&subject, FALSE, &output->place, error) &&
+	    open_or_make(&subject, is_emptied, other_owner, output, error))
+		return TRUE;
+	safe_output_clear(output);
+	return FALSE;
+}

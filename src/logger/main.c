@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * main.c - gmem-logger: writes what a VMM prints into files that cannot grow without end
+ *
+ * Theory of operation
+ *
+ * A VMM holds no file that it could fill: its log, the logs of its consoles and the consoles
+ * that are files are pipes. At the other end of them is one process of this program, which
+ * virtgmemd starts beside the VMM. For each pipe it has the file, open, and a descriptor of the
+ * folder that the file is in; it writes and rotates (common/rotating-file.h), and opens no path.
+ *
+ * It outlives the daemon, as the VMM does. It is asked nothing and answers nothing; it ends
+ * when the last pipe has ended, which is when the VMM and all that it may have started are
+ * gone. So whoever has waited for its end finds in the files all that was written. Signals
+ * that ask a process to end are ignored: on a host that shuts down, the VMM's last words come
+ * after them.
+ *
+ * It is root's where the daemon is, because folders are, and keeps no more of root's rights than
+ * to write where it has been told to. Bytes are not looked at. Where a file cannot be written, the
+ * disk being full, say, they are dropped, so that the VMM does not stand still. The first stream's
+ * file, which is the domain's log, is told once that it has begun, and once, when the file takes
+ * something again, how much was lost.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/rotating-file.h"
+#include "config.h"
+
+/* The log, and a file and a log of each of three consoles: with room for more of them. */
+#define MAX_STREAMS 64
+
+/* As much as a pipe holds. */
+#define READ_SIZE 65536
+
+typedef struct {
+	int pipe;
+	RotatingFile file;
+	guint64 lost; /* since it could last be written */
+} Stream;
+
+typedef struct {
+	Stream streams[MAX_STREAMS];
+	guint n_streams;
+	struct pollfd polled[MAX_STREAMS]; /* with fd -1 for a pipe that has ended */
+	guint n_open;
+} Logger;
+
+static gboolean G_GNUC_PRINTF(1, 2) complain(const char *format, ...)
+{
+	va_list arguments;
+
+	fputs("gmem-logger: ", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+	return FALSE;
+}
+
+/*
+ * Arguments.
+ */
+
+/* Takes a descriptor's number and the colon behind it. */
+static gboolean take_fd(const char **text, int *fd)
+{
+	char *end;
+	const guint64 number = g_ascii_strtoull(*text, &end, 10);
+
+	if (!g_ascii_isdigit(**text) || *end != ':' || number > G_MAXINT)
+		return FALSE;
+	*fd = (int)number;
+	*text = end + 1;
+	return fcntl(*fd, F_GETFD) >= 0;
+}
+
+/* PIPE:FILE:FOLDER:NAME */
+static gboolean add_stream(Logger *logger, const char *argument)
+{
+	Stream *stream = &logger->streams[logger->n_streams];
+	const char *text = argument;
+
+	if (logger->n_streams == MAX_STREAMS)
+		return complain("more than %d streams", MAX_STREAMS);
+	if (!take_fd(&text, &stream->pipe) || !take_fd(&text, &stream->file.fd) ||
+	    !take_fd(&text, &stream->file.folder))
+		return complain("--stream=%s: three open descriptors and a name are wanted",
+				argument);
+	if (!*text || strchr(text, '/') || strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
+		return complain("--stream=%s: not the name of a file", argument);
+	stream->file.name = text;
+	logger->n_streams++;
+	return TRUE;
+}
+
+typedef struct {
+	gint64 max_size;
+	int max_backups;
+	char **streams;
+	gboolean is_version_asked;
+} Arguments;
+
+static gboolean read_arguments(Arguments *arguments, int *argc, char ***argv)
+{
+	const GOptionEntry entries[] = {
+		{ "max-size", 0, 0, G_OPTION_ARG_INT64, &arguments->max_size,
+		  "How large a file may become", "BYTES" },
+		{ "max-backups", 0, 0, G_OPTION_ARG_INT, &arguments->max_backups,
+		  "How many older ones are kept", "NUMBER" },
+		{ "stream", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &arguments->streams,
+		  "Descriptors: what to read, the file, its folder; and its name there",
+		  "PIPE:FILE:FOLDER:NAME" },
+		{ "version", 'V', 0, G_OPTION_ARG_NONE, &arguments->is_version_asked,
+		  "Print the version", NULL },
+		{ NULL },
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+	g_autoptr(GError) error = NULL;
+
+	g_option_context_set_summary(context,
+				     "Writes what a VMM prints; started by virtgmemd, beside it.");
+	g_option_context_add_main_entries(context, entries, NULL);
+	if (!g_option_context_parse(context, argc, argv, &error))
+		return complain("%s", error->message);
+	if (*argc > 1)
+		return complain("unexpected argument '%s'", (*argv)[1]);
+	if (arguments->max_size < 1)
+		return complain("--max-size: not below 1");
+	if (arguments->max_backups < 0 || arguments->max_backups > ROTATING_FILE_BACKUPS_MAX)
+		return complain("--max-backups: 0 to %d", ROTATING_FILE_BACKUPS_MAX);
+	return TRUE;
+}
+
+static gboolean set_up(Logger *logger, const Arguments *arguments)
+{
+	for (guint i = 0; arguments->streams && arguments->streams[i]; i++)
+		if (!add_stream(logger, arguments->streams[i]))
+			return FALSE;
+	for (guint i = 0; i < logger->n_streams; i++) {
+		Stream *stream = &logger->streams[i];
+
+		stream->file.max_size = arguments->max_size;
+		stream->file.max_backups = (guint)arguments->max_backups;
+		logger->polled[i] = (struct pollfd){ .fd = stream->pipe, .events = POLLIN };
+	}
+	logger->n_open = logger->n_streams;
+	return TRUE;
+}
+
+/*
+ * Streams.
+ */
+
+/* Says something about a stream in the domain's log; what cannot be said there is not said. */
+static void G_GNUC_PRINTF(2, 3) report(Logger *logger, const char *format, ...)
+{
+	g_autofree char *text = NULL;
+	g_autofree char *line = NULL;
+	va_list arguments;
+
+	va_start(arguments, format);
+	text = g_strdup_vprintf(format, arguments);
+	va_end(arguments);
+	line = g_strdup_printf("gmem-logger: %s\n", text);
+	(void)rotating_file_write(&logger->streams[0].file, line, strlen(line));
+}
+
+static void store(Logger *logger, Stream *stream, const char *data, gsize size)
+{
+	const gsize written = rotating_file_write(&stream->file, data, size);
+	const int code = errno;
+	const guint64 lost = stream->lost;
+
+	if (written == size && lost > 0) {
+		stream->lost = 0;
+		report(logger, "'%s' is written again: %" G_GUINT64_FORMAT " bytes were lost",
+		       stream->file.name, lost);
+	}
+	if (written < size && stream->lost == 0)
+		report(logger, "cannot write '%s': %s: what comes is dropped", stream->file.name,
+		       g_strerror(code));
+	stream->lost += size - written;
+}
+
+static void end_stream(Logger *logger, guint index)
+{
+	close(logger->streams[index].pipe);
+	logger->polled[index].fd = -1;
+	logger->n_open--;
+}
+
+static void serve_stream(Logger *logger, guint index)
+{
+	static char buffer[READ_SIZE];
+	Stream *stream = &logger->streams[index];
+	const ssize_t size = read(stream->pipe, buffer, sizeof(buffer));
+
+	if (size > 0)
+		store(logger, stream, buffer, (gsize)size);
+	else if (size == 0 || (errno != EINTR && errno != EAGAIN))
+		end_stream(logger, index);
+}
+
+static void serve(Logger *logger)
+{
+	while (logger->n_open > 0) {
+		if (poll(logger->polled, logger->n_streams, -1) < 0)
+			continue;
+		for (guint i = 0; i < logger->n_streams; i++)
+			if (logger->polled[i].fd >= 0 && logger->polled[i].revents)
+				serve_stream(logger, i);
+	}
+}
+
+static void ignore_signals(void)
+{
+	static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGXFSZ };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(signals); i++)
+		(void)signal(signals[i], SIG_IGN);
+}
+
+/*
+ * What is left of root's rights: the files may be in somebody's folder, and somebody's own in one
+ * that is sticky. Without effect for anybody else, who has none.
+ */
+static void give_up_rights(void)
+{
+	const guint32 kept = 1u << CAP_DAC_OVERRIDE | 1u << CAP_FOWNER;
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct rights[_LINUX_CAPABILITY_U32S_3];
+
+	if (geteuid() != 0 || syscall(SYS_capget, &header, rights) < 0)
+		return;
+	for (gsize i = 0; i < G_N_ELEMENTS(rights); i++) {
+		const guint32 mask = i == 0 ? kept : 0;
+
+		rights[i].permitted &= mask;
+		rights[i].effective &= mask;
+		rights[i].inheritable = 0;
+	}
+	(void)syscall(SYS_capset, &header, rights);
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+int main(int argc, char **argv)
+{
+	static Logger logger;
+	Arguments arguments = {
+		.max_size = ROTATING_FILE_SIZE_DEFAULT,
+		.max_backups = ROTATING_FILE_BACKUPS_DEFAULT,
+	};
+
+	if (!read_arguments(&arguments, &argc, &argv))
+		return EXIT_FAILURE;
+	if (arguments.is_version_asked) {
+		printf("gmem-logger (libvirt-gmem) %s\n", PACKAGE_VERSION);
+		return EXIT_SUCCESS;
+	}
+	if (!set_up(&logger, &arguments))
+		return EXIT_FAILURE;
+	ignore_signals();
+	give_up_rights();
+	(void)umask(0077);
+	serve(&logger);
+	/* The names of the streams are the arguments', so that these go last. */
+	g_strfreev(arguments.streams);
+	return EXIT_SUCCESS;
+}
