@@ -757,10 +757,8 @@ static void test_functions_by_name(Fixture *fixture, gconstpointer data G_GNUC_U
 		guint32 number;
 		const char *name;
 	} cases[] = {
-		{ 30, "virDomainSetMaxMemory" },
-		{ 104, "virDomainMemoryPeek" },
-		{ 228, "virNodeGetMemoryStats" },
-		{ 335, "virDomainFSFreeze" },
+		{ 30, "virDomainSetMaxMemory" },  { 104, "virDomainMemoryPeek" },
+		{ 228, "virNodeGetMemoryStats" }, { 335, "virDomainFSFreeze" },
 		{ 107, "procedure 107" },
 	};
 	int fd = connect_and_open(fixture);
