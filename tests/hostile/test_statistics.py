@@ -6,6 +6,7 @@ import os
 import struct
 import tempfile
 import threading
+import time
 import unittest
 
 from support import rpc
@@ -97,6 +98,17 @@ class Mentions(unittest.TestCase):
         self.assertEqual(self.ask(MENTIONS_MAX), once)
         asked, _ = self.vmm.counts()
         self.assertEqual(asked[QUERY], 2)
+
+    def test_a_vmm_that_hangs_is_waited_for_once(self):
+        self.vmm.hold(QUERY)
+        self.ask(1)
+        began = time.monotonic()
+        for _ in range(10):
+            self.ask(1)
+        self.assertLess(time.monotonic() - began, 5)
+        self.vmm.release()
+        virsh("suspend", "test")
+        self.assertIn(b"vm.gmem.policy", self.ask(1))
 
     def test_its_memory_is_bounded(self):
         self.ask(MENTIONS_MAX, 0)

@@ -5,7 +5,7 @@
 #include "driver/error.h"
 
 /* How long the VMMs may take to answer, in seconds; with NOWAIT, what answers at once. */
-#define ANSWER_SECONDS 5
+#define ANSWER_SECONDS QMP_SHARED_SECONDS
 
 #define STATS_FLAGS                                                                                \
 	(VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | VIR_CONNECT_GET_ALL_DOMAINS_STATS_INACTIVE |   \

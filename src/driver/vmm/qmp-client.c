@@ -34,6 +34,7 @@ struct QmpCommandTicket {
 	guint64 id;
 	char *command;
 	gboolean is_shared;
+	gint64 sent;   /* of g_get_monotonic_time() */
 	guint waiters; /* 0: all have given up */
 	gboolean is_done;
 	JsonNode *result; /* both NULL: the connection ended before the reply */
@@ -546,6 +547,7 @@ static QmpCommandTicket *send_command(QmpClient *client, const char *command, Js
 	ticket = g_new0(QmpCommandTicket, 1);
 	ticket->id = client->next_id++;
 	ticket->command = g_strdup(command);
+	ticket->sent = g_get_monotonic_time();
 	ticket->waiters = 1;
 	g_ptr_array_add(client->tickets, ticket);
 	return ticket;
@@ -602,6 +604,8 @@ JsonNode *qmp_client_wait(QmpClient *client, QmpCommandTicket *ticket, gint64 de
 	gboolean in_time = TRUE;
 
 	g_mutex_lock(&client->lock);
+	if (ticket->is_shared)
+		deadline = MIN(deadline, ticket->sent + QMP_SHARED_SECONDS * G_TIME_SPAN_SECOND);
 	while (!ticket->is_done && in_time)
 		in_time = g_cond_wait_until(&client->answered, &client->lock, deadline);
 	if (ticket->result)

@@ -29,6 +29,12 @@
 /* How long a command may take until its caller gives up, in seconds. */
 #define QMP_COMMAND_SECONDS 30
 
+/*
+ * How long after a shared question was sent its answer is waited for, in seconds: a VMM that hangs
+ * holds up those who ask first, and not everybody who asks from then on.
+ */
+#define QMP_SHARED_SECONDS 5
+
 typedef struct QmpClient QmpClient;
 
 typedef struct {
@@ -132,7 +138,7 @@ QmpCommandTicket *qmp_client_share(QmpClient *client, const char *command, GErro
 /*
  * qmp_client_wait - the reply to a command
  * @ticket: consumed
- * @deadline: of g_get_monotonic_time()
+ * @deadline: of g_get_monotonic_time(); for a shared question also QMP_SHARED_SECONDS
  *
  * Return: the reply's "return" for json_node_unref(), only to be read, since others may have it
  * too; or NULL with DRIVER_ERROR: VIR_ERR_OPERATION_FAILED with what the VMM said,
