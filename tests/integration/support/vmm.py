@@ -15,6 +15,7 @@ GUEST = os.environ.get("GMEM_GUEST", "")
 EMULATOR = os.path.join(BUILD, "src/vmm/gmem-vmm")
 KERNEL = os.path.join(GUEST, "vmlinuz")
 INITRD = os.path.join(GUEST, "initrd")
+MEMTEST = os.path.join(GUEST, "memtest")
 
 # The exit status that a payload's write of N to the debug exit port makes.
 DEBUG_EXIT_PORT = 0xf4
