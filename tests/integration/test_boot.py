@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 from support.qmp import QmpError
-from support.vmm import EMULATOR, INITRD, KERNEL, Vmm, linux
+from support.vmm import EMULATOR, INITRD, KERNEL, MEMTEST, Vmm, linux
 
 
 def refused(test, *arguments):
@@ -104,6 +104,17 @@ class Linux(unittest.TestCase):
         vmm.console.wait_for("Hello from Linux", 100)
         vmm.console.wait_for("/ # ", 60)
         self.assert_tsc(vmm, khz)
+
+
+class Memtest(unittest.TestCase):
+    """memtest86+, whose last paragraph is short (syssize of its header)."""
+
+    def test_it_starts_and_tests(self):
+        with Vmm(f"--kernel={MEMTEST}", "--append=console=ttyS0,115200", "--memory=64M") as vmm:
+            vmm.console.wait_for("Memtest86", 60)
+            # Of the first pass: it writes and reads back what memory there is.
+            vmm.console.wait_for(r"Pass\s", 60)
+            self.assertTrue(vmm.qmp.execute("query-status")["running"], vmm.log())
 
 
 class Refusals(unittest.TestCase):

@@ -7,7 +7,7 @@
 # shellcheck source=tools/lib/packages.sh
 . "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
 
-# Where the guest's files are: vmlinuz and initrd.
+# Where the guest's files are: vmlinuz and initrd, and memtest.
 GMEM_GUEST=$GMEM_CACHE/guest
 export GMEM_GUEST
 
@@ -34,6 +34,21 @@ fetch_guest_kernel() {
 	find "$GMEM_GUEST/modules" -name '*.xz' -exec xz -d {} +
 	install -m 644 "$work"/tree/boot/vmlinuz-* "$GMEM_GUEST/vmlinuz.new"
 	mv "$GMEM_GUEST/vmlinuz.new" "$GMEM_GUEST/vmlinuz"
+	rm -rf "$work"
+}
+
+# Unpacks memtest86+, a kernel that is no Linux: GMEM_GUEST/memtest.
+fetch_memtest() {
+	local work=$GMEM_GUEST/work-memtest program
+	[ ! -e "$GMEM_GUEST/memtest" ] || return 0
+	progress "downloading memtest86+"
+	rm -rf "$work"
+	mkdir -p "$work/tree"
+	(cd "$work" && download_package memtest86+) || fail "memtest86+ cannot be downloaded" || return
+	dpkg-deb -x "$work"/memtest86+_*.deb "$work/tree" || return
+	program=$(find "$work/tree/boot" -name '*x64*' ! -name '*.efi' -print -quit)
+	[ -n "$program" ] || fail "memtest86+ has no program of 64 bits where it is expected" || return
+	mv "$program" "$GMEM_GUEST/memtest"
 	rm -rf "$work"
 }
 
@@ -83,6 +98,7 @@ prepare_guest() {
 	install_packages busybox-static cpio xz-utils
 	mkdir -p "$GMEM_GUEST"
 	[ -e "$GMEM_GUEST/vmlinuz" ] || fetch_guest_kernel || return
+	fetch_memtest || return
 	if [ ! -e "$GMEM_GUEST/initrd" ] || [ "$parts/init" -nt "$GMEM_GUEST/initrd" ] ||
 		[ "$parts/power-button" -nt "$GMEM_GUEST/initrd" ] ||
 		[ "$GMEM_SOURCE/tools/lib/guest.sh" -nt "$GMEM_GUEST/initrd" ]; then

@@ -16,6 +16,7 @@ EMULATOR = os.path.join(BUILD, "src/vmm/gmem-vmm")
 LOGGER = os.path.join(BUILD, "src/logger/gmem-logger")
 KERNEL = os.path.join(GUEST, "vmlinuz")
 INITRD = os.path.join(GUEST, "initrd")
+MEMTEST = os.path.join(GUEST, "memtest")
 
 # The exit status that a payload's write of N to the debug exit port makes.
 DEBUG_EXIT_PORT = 0xf4
