@@ -16,11 +16,14 @@ import struct
 import subprocess
 import tempfile
 import termios
+import threading
 import time
 import unittest
+import uuid
 
 from support import adopted, rpc
-from support.daemon import Daemon, LOG_FOLDER, PROGRAM, SOCKET, SOCKET_READONLY, run_virsh, virsh
+from support.daemon import (Daemon, LOG_FOLDER, PROGRAM, SOCKET, SOCKET_READONLY, domain_xml,
+                            run_virsh, virsh)
 from support.rpc import Closed, Rpc
 from support.strangers import (DESCRIPTORS, FIRST, SECOND, Stranger, forget_peak, peak, resident,
                                threads)
@@ -32,7 +35,8 @@ KEEPALIVE = 0x6b656570
 PING = rpc.message(1, kind=rpc.EVENT, program=KEEPALIVE)
 GET_CAPABILITIES = 7
 REGISTER = 316
-EVENT_REBOOT = 319
+EVENT_LIFECYCLE = 318
+LIFECYCLE = struct.pack(">II", 0, 0)
 REBOOT = struct.pack(">II", 1, 0)
 BAD_LENGTH = b"\0\0\0\1"
 
@@ -126,11 +130,11 @@ def push_partial_messages(say):
     signal.pause()
 
 
-def register(count):
-    """A client with so many registrations for reboots."""
+def register(count, kind):
+    """A client with so many registrations for a kind of event."""
     client = opened()
     for _ in range(count):
-        client.call(REGISTER, REBOOT)
+        client.call(REGISTER, kind)
     return client
 
 
@@ -203,7 +207,7 @@ def hold_partial_messages():
 
 
 def hold_registrations():
-    hold([register(250).socket for _ in range(10)])
+    hold([register(250, REBOOT).socket for _ in range(10)])
 
 
 def hold_silence():
@@ -286,38 +290,37 @@ class PartialMessages(ClientsTest):
             virsh("list")
 
 
-class Events(unittest.TestCase):
-    """A guest that resets without end, and who hears of it."""
+class Events(ClientsTest):
+    """Events that come faster than somebody reads."""
 
-    RESETS = 2500
+    EVENTS = 2500
 
-    def setUp(self):
-        begin, self._begin = os.pipe()
-        self.addCleanup(os.close, begin)
-        self.addCleanup(os.close, self._begin)
-        self.enterContext(adopted.program("loud", VMM, str(self.RESETS), str(begin),
-                                          pass_fds=[begin], state=adopted.RUNNING))
-        self.daemon = self.enterContext(Daemon())
-        self.assertEqual(virsh("list", "--name"), "loud")
-        self.start = resident(self.daemon.pid)
-        forget_peak(self.daemon.pid)
-
-    def begin(self):
-        os.write(self._begin, b"\n")
+    def define_again_and_again(self):
+        """A domain is defined so often that each client has as many events to read."""
+        xml = rpc.string(domain_xml("loud", kernel="/kernel", initrd=None,
+                                    identity=uuid.uuid4())) + bytes(4)
+        with Rpc() as client:
+            client.open()
+            for _ in range(self.EVENTS):
+                reply = client.call(rpc.DOMAIN_DEFINE_XML_FLAGS, xml)
+                self.assertEqual(reply.status, rpc.OK, reply.error)
 
     def test_who_does_not_read_is_let_go_and_others_miss_nothing(self):
         with contextlib.ExitStack() as stack:
-            deaf = stack.enter_context(register(20))
-            hearing = stack.enter_context(register(1))
-            self.begin()
-            for number in range(self.RESETS):
+            deaf = stack.enter_context(register(20, LIFECYCLE))
+            hearing = stack.enter_context(register(1, LIFECYCLE))
+            writer = threading.Thread(target=self.define_again_and_again)
+            writer.start()
+            stack.callback(writer.join)
+            for number in range(self.EVENTS):
                 event = hearing.receive()
-                self.assertEqual((event.kind, event.procedure), (rpc.EVENT, EVENT_REBOOT), number)
+                self.assertEqual((event.kind, event.procedure), (rpc.EVENT, EVENT_LIFECYCLE),
+                                 number)
             self.assertLess(peak(self.daemon.pid) - self.start, SHARE, "MiB more")
             with self.assertRaises(Closed):
                 while True:
                     deaf.receive()
-            self.assertEqual(virsh("list", "--name"), "loud")
+            self.assertEqual(virsh("list", "--all", "--name"), "loud")
 
 
 class Connections(ClientsTest):
