@@ -13,7 +13,7 @@ import uuid
 import xml.etree.ElementTree as ElementTree
 
 from support.daemon import (DaemonTest, NVRAM_FOLDER, STDIN, domain_names, left_behind, virsh,
-                            vm_statistics, vmm_pid)
+                            vm_statistics, vmm_pid, vmm_user)
 from support.vmm import GUEST, INITRD, KERNEL
 
 EXAMPLE = os.path.join(os.path.dirname(os.path.realpath(__file__)),
@@ -126,9 +126,8 @@ class Efi(FirmwareDomainTest):
     def check_variable_file(self):
         """Made from its template, for the VMM's user alone."""
         status = os.stat(NVRAM)
-        owner = os.stat(f"/proc/{vmm_pid('test')}")
         self.assertEqual(status.st_mode & 0o7777, 0o600)
-        self.assertEqual((status.st_uid, status.st_gid), (owner.st_uid, owner.st_gid))
+        self.assertEqual((status.st_uid, status.st_gid), vmm_user("test"))
         self.assertEqual(read(NVRAM), read(TEMPLATE))
         self.assertEqual(os.listdir(NVRAM_FOLDER), [os.path.basename(NVRAM)])
 
@@ -265,9 +264,9 @@ class Efi(FirmwareDomainTest):
         self.daemon.restart()
         self.define_machine(firmware="efi")
         console = self.daemon.start_on_console()
-        self.assertNotEqual(os.stat(f"/proc/{vmm_pid('test')}").st_uid, 0)
+        self.assertNotEqual(vmm_user("test")[0], 0)
         console.wait_for("UEFI Interactive Shell", 90)
-        self.assertEqual(os.stat(NVRAM).st_uid, os.stat(f"/proc/{vmm_pid('test')}").st_uid)
+        self.assertEqual(os.stat(NVRAM).st_uid, vmm_user("test")[0])
         self.assertNotEqual(read(NVRAM), read(TEMPLATE))
 
 

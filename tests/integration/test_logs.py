@@ -11,7 +11,7 @@ import stat
 import tempfile
 import uuid
 
-from support.daemon import DaemonTest, LOG_FOLDER, logger_pids, virsh, vmm_pid
+from support.daemon import DaemonTest, LOG_FOLDER, logger_pids, virsh, vmm_pid, vmm_user
 from support.logger import sizes
 from support.waiting import Deadline, Timeout, wait_for_exit
 
@@ -121,8 +121,7 @@ class Rotation(FileTest):
         self.define_files()
         virsh("start", "test")
         user = pwd.getpwnam("libvirt-gmem")
-        status = os.stat(f"/proc/{vmm_pid('test')}")
-        self.assertEqual((status.st_uid, status.st_gid), (user.pw_uid, user.pw_gid))
+        self.assertEqual(vmm_user("test"), (user.pw_uid, user.pw_gid))
 
     def test_the_logger_that_a_start_has_begun_ends_when_the_start_fails(self):
         with open(self.path("kernel"), "wb") as file:

@@ -352,6 +352,13 @@ def vmm_pid(name):
     return status.getint("domain", "pid")
 
 
+def vmm_user(name):
+    """Who a running domain's process runs as: user and group. Its files in /proc are root's."""
+    with open(f"/proc/{vmm_pid(name)}/status", encoding="ascii") as file:
+        status = dict(line.split(":", 1) for line in file)
+    return tuple(int(status[key].split()[0]) for key in ("Uid", "Gid"))
+
+
 def _pids_of(program):
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
