@@ -13,7 +13,7 @@ import time
 import unittest
 
 from support import tiny
-from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED
+from support.agent import Agent, GROUND, PAGE, SHARED
 from support.vmm import Vmm, payload
 
 GIB = 1 << 30
@@ -94,12 +94,16 @@ class AfterAFailure(unittest.TestCase):
 class Courier(unittest.TestCase):
     """A guest that has the courier run its code."""
 
-    # With the second entry in the place of the fourth its window is at 1 GiB less than 1 GiB.
-    own_gib = 0x83 | 0x60
+    # Page tables map 1 GiB an entry. With the first in the place of the fourth, the courier
+    # finds its code 3 GiB below, in RAM.
+    first_gib = 0xe3
     rogue = COURIER_CODE - 3 * GIB
     stamps = GROUND + PAGE
 
-    def setUp(self):
+    # A guest has to win a race against the comparison of the entries, and ends where it loses.
+    guests = 10
+
+    def start_guest(self):
         self.guest = Agent("--memory=1G", "--vcpus=2", image=f"--bios={payload('firmware')}")
         self.addCleanup(self.guest.end)
 
@@ -115,9 +119,33 @@ class Courier(unittest.TestCase):
         second, ended = self.guest.call("tsc"), time.monotonic()
         return (second - first) / (ended - began)
 
-    def put_rogue_code(self):
-        """Code that notes when it began and, for ever, what time it is."""
-        self.write(self.rogue, bytes.fromhex(
+    def hijack(self, code):
+        """Has the courier run code; the TSC's frequency, in the guest that did it."""
+        for _ in range(self.guests):
+            self.start_guest()
+            guest = self.guest
+            frequency = self.tsc_frequency()
+            self.write(self.rogue, code)
+            # The host sees what is noted there, also when no guest runs any more.
+            self.assertEqual(guest.map(self.stamps, 1, SHARED), 0)
+            self.write(self.stamps, bytes(16))
+            guest.begin(1, "hijack", COURIER_PDPT + 3 * 8, self.first_gib, COURIER_STAGING,
+                        int(frequency / 50))
+            guest.order("readsig", GROUND, 100000)
+            guest.qmp.wait_event("GMEM_INTERNAL_ERROR", 60)
+            self.assertIn("courier did not come back", guest.log())
+            if "wrote to the courier's page tables" not in guest.log():
+                return frequency
+            guest.end()
+        self.fail(f"none of {self.guests} guests won the race")
+
+    def read_stamps(self):
+        notes = self.guest.host_read(self.stamps, 16)
+        return tuple(int.from_bytes(notes[i:i + 8], "little") for i in (0, 8))
+
+    def test_code_of_the_guests_runs_for_milliseconds_only(self):
+        # It notes when it began and, for ever, what time it is.
+        frequency = self.hijack(bytes.fromhex(
             "0f31"                      # loop: rdtsc
             "48c1e220"                  # shl rdx, 32
             "4809d0"                    # or rax, rdx
@@ -127,39 +155,17 @@ class Courier(unittest.TestCase):
             "488903"                    # mov [rbx], rax
             "48894308"                  # more: mov [rbx + 8], rax
             "ebe3"))                    # jmp loop
-        # The host sees the notes, also when no guest runs any more.
-        self.assertEqual(self.guest.map(self.stamps, 1, SHARED), 0)
-        self.write(self.stamps, bytes(16))
-
-    def read_stamps(self):
-        notes = self.guest.host_read(self.stamps, 16)
-        return tuple(int.from_bytes(notes[i:i + 8], "little") for i in (0, 8))
-
-    def test_code_of_the_guests_runs_for_milliseconds_only(self):
-        guest = self.guest
-        frequency = self.tsc_frequency()
-        self.put_rogue_code()
-        guest.begin(1, "hijack", COURIER_PDPT + 3 * 8, self.own_gib, COURIER_STAGING,
-                    int(frequency / 50))
-        guest.order("readsig", GROUND, 100000)
-        guest.qmp.wait_event("GMEM_INTERNAL_ERROR", 100)
         first, last = self.read_stamps()
-        self.assertNotEqual(first, 0, f"the guest's code never ran: {guest.log()[-500:]}")
+        self.assertNotEqual(first, 0, "the guest's code did not run")
         self.assertLess((last - first) / frequency, 0.5, "seconds")
         time.sleep(0.1)
         self.assertEqual(self.read_stamps(), (first, last))
-        self.assertIn("courier did not come back", guest.log())
 
     def test_code_that_halts_is_noticed(self):
-        guest = self.guest
-        frequency = self.tsc_frequency()
-        self.write(self.rogue, bytes.fromhex("f4ebfd"))     # loop: hlt; jmp loop
-        guest.begin(1, "hijack", COURIER_PDPT + 3 * 8, self.own_gib, COURIER_STAGING,
-                    int(frequency / 50))
-        guest.order("readsig", GROUND, 100000)
-        guest.qmp.wait_event("GMEM_INTERNAL_ERROR", 100)
-        self.assertIn("courier did not come back", guest.log())
-        self.assertIn("after too long a time", guest.log())
+        self.hijack(bytes.fromhex("f4ebfd"))    # loop: hlt; jmp loop
+        self.assertIn("after too long a time", self.guest.log())
+        # Memory.lock is free again.
+        self.guest.qmp.conversions()
 
 
 class HugeConversion(unittest.TestCase):
@@ -175,16 +181,17 @@ class HugeConversion(unittest.TestCase):
     def shared_bytes(self):
         return self.guest.qmp.conversions()["shared-bytes"]
 
-    def wait_for_shared(self, at_least):
+    def wait_until_it_converts(self):
+        """More is shared than a guest's start makes so, and not all that is to be."""
         end = time.monotonic() + 60
-        while self.shared_bytes() < at_least:
+        while self.shared_bytes() < 64 << 20:
             self.assertLess(time.monotonic(), end, "the conversion does not get on")
 
     def test_the_monitor_answers_meanwhile(self):
         guest = self.guest
         guest.qmp.conversions()
         guest.begin(1, "remap", self.start, self.size // PAGE)
-        self.wait_for_shared(1)
+        self.wait_until_it_converts()
         took = []
         for command in ("query-conversion-stats", "stop", "query-status", "cont") * 15:
             began = time.monotonic()
@@ -199,7 +206,7 @@ class HugeConversion(unittest.TestCase):
     def test_a_stop_in_the_middle_stops_it_there(self):
         guest = self.guest
         guest.begin(1, "map", self.start, self.size // PAGE, SHARED)
-        self.wait_for_shared(1)
+        self.wait_until_it_converts()
         guest.qmp.execute("stop")
         stopped = self.shared_bytes()
         self.assertLess(stopped, self.size)
@@ -214,27 +221,17 @@ class HugeConversion(unittest.TestCase):
     def test_a_reset_in_the_middle_is_the_end_of_it(self):
         guest = self.guest
         guest.begin(1, "map", self.start, self.size // PAGE, SHARED)
-        self.wait_for_shared(1)
+        self.wait_until_it_converts()
         guest.qmp.execute("system_reset")
         guest.wait_ready()
         # What is shared now was touched by the agent's start.
         self.assertLess(self.shared_bytes(), 1 << 20)
-        try:
-            self.assertEqual(guest.map(self.start, 16, SHARED), 0)
-        except Exception:
-            print("# text", repr(guest.console.text[-300:]))
-            print("#", guest.qmp.execute("query-status"), guest.qmp.execute("query-cpus-fast"))
-            for t in os.listdir(f"/proc/{guest.pid}/task"):
-                for f in ("comm", "wchan", "syscall", "stack"):
-                    try:
-                        print("#", t, f, open(f"/proc/{guest.pid}/task/{t}/{f}").read().replace(chr(10), " | "))
-                    except Exception as e: print("#", e)
-            raise
+        self.assertEqual(guest.map(self.start, 16, SHARED), 0)
 
     def test_an_end_in_the_middle_is_the_end(self):
         guest = self.guest
         guest.begin(1, "remap", self.start, self.size // PAGE)
-        self.wait_for_shared(1)
+        self.wait_until_it_converts()
         guest.qmp.execute("quit")
         self.assertEqual(guest.wait(60), 0)
 

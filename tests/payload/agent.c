@@ -28,8 +28,13 @@ enum {
 
 	PORT_NOTHING = 0x80,
 	PORT_DEBUG_EXIT = 0xf4,
+	PORT_FW_CFG_DMA_LOW = 0x518,
 	PORT_RESET = 0xcf9,
 	RESET_NOW = 6,
+
+	FW_CFG_READ = 1 << 1,
+	FW_CFG_SELECT = 1 << 3,
+	FW_CFG_SIGNATURE_SIZE = 4,
 
 	MSR_KVM_SYSTEM_TIME_NEW = 0x4b564d01,
 
@@ -224,6 +229,76 @@ static u64 count(u64 processor, u64 gpa, u64 pages)
 	return rounds;
 }
 
+/* The hypercall to and fro until it is told to stop; how many of them failed. */
+static u64 remap(u64 gpa, u64 pages)
+{
+	u64 failed = 0;
+
+	while (!stop_counting) {
+		failed += hypercall(gpa, pages, GUEST_MAP_SHARED) != 0;
+		failed += hypercall(gpa, pages, GUEST_MAP_PRIVATE) != 0;
+	}
+	return failed;
+}
+
+static u64 time_stamp(void)
+{
+	u32 low, high;
+
+	asm volatile("rdtsc" : "=a"(low), "=d"(high));
+	return low | (u64)high << 32;
+}
+
+/*
+ * Reads fw_cfg's signature by DMA, again and again. What the host writes for it goes through
+ * the courier's staging area and begins with a byte that is not 0; the rest does not.
+ */
+static void read_signatures(u64 gpa, u64 rounds)
+{
+	volatile struct {
+		u32 control;
+		u32 length;
+		u64 address;
+	} *access = (void *)gpa;
+
+	for (u64 i = 0; i < rounds && !stop_counting; i++) {
+		access->control = __builtin_bswap32(FW_CFG_SELECT | FW_CFG_READ);
+		access->length = __builtin_bswap32(FW_CFG_SIGNATURE_SIZE);
+		access->address = __builtin_bswap64(gpa + GUEST_PAGE_SIZE / 2);
+		out(PORT_FW_CFG_DMA_LOW, 4, __builtin_bswap32((u32)gpa));
+	}
+}
+
+/*
+ * Puts another page table entry in the place of one of the courier's while it is about to use
+ * it: after content has appeared in the staging area, and some more time, from late, when the
+ * trip is over and nothing is done, to early. When the trip is over, the entry is as it was.
+ */
+static void hijack(u64 entry, u64 other, u64 staging, u64 latest)
+{
+	volatile u64 *at = (volatile u64 *)entry;
+	volatile u8 *content = (volatile u8 *)staging;
+	const u64 own = *at;
+
+	for (u64 delay = latest; delay > 0; delay -= delay / 32 + 1) {
+		u64 start;
+
+		/* No PAUSE: KVM may take it for a reason to leave. */
+		while (!*content)
+			;
+		start = time_stamp();
+		while (time_stamp() - start < delay)
+			;
+		if (!*content)
+			continue;
+		*at = other;
+		while (*content)
+			;
+		*at = own;
+	}
+	stop_counting = 1;
+}
+
 /* Repeated string output: KVM reads its operand on its own. */
 static void string_out(u64 gpa, u64 size, u16 port)
 {
@@ -389,6 +464,14 @@ static void carry_out(u64 processor, Mailbox *mailbox)
 		mailbox->result = contend(a[0], a[1], a[2]);
 	else if (operation == name_of("count"))
 		mailbox->result = count(processor, a[0], a[1]);
+	else if (operation == name_of("remap"))
+		mailbox->result = remap(a[0], a[1]);
+	else if (operation == name_of("tsc"))
+		mailbox->result = time_stamp();
+	else if (operation == name_of("readsig"))
+		read_signatures(a[0], a[1]);
+	else if (operation == name_of("hijack"))
+		hijack(a[0], a[1], a[2], a[3]);
 	else if (operation == name_of("outs"))
 		string_out(a[0], a[1], PORT_NOTHING);
 	else if (operation == name_of("print"))
@@ -526,7 +609,8 @@ static void serve_line(void)
 		for (u64 i = 0; i < MAX_ARGUMENTS; i++)
 			mailbox->arguments[i] = i + 2 < n_words ? parse_number(words[i + 2]) : 0;
 		asm volatile("" : : : "memory");
-		if (name == name_of("count"))
+		if (name == name_of("count") || name == name_of("remap") ||
+		    name == name_of("hijack"))
 			stop_counting = 0;
 		mailbox->operation = name;
 		if (processor == 0)
