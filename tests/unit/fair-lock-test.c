@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* fair-lock-test.c - the memory engine's lock: one at a time, and each in its turn */
-#include <stdlib.h>
-
 #include "vmm/memory/fair-lock.h"
 
-#define GREEDY 4
-#define ROUNDS 20000
+#define THREADS 4
+#define ROUNDS	20000
 
 typedef struct {
 	FairLock lock;
-	guint64 sum;	 /* under lock */
-	gint turns;	 /* atomic: of the greedy ones */
-	gint has_to_end; /* atomic */
+	guint64 sum;	      /* under lock */
+	guint order[THREADS]; /* under lock: who had it first, second... */
+	guint n_served;	      /* under lock */
 } Shared;
+
+typedef struct {
+	Shared *shared;
+	guint number;
+} Waiter;
 
 static gpointer add(gpointer data)
 {
@@ -28,78 +31,64 @@ static gpointer add(gpointer data)
 
 static void test_one_at_a_time(void)
 {
-	GThread *threads[GREEDY];
+	GThread *threads[THREADS];
 	Shared shared = { .sum = 0 };
 
 	fair_lock_init(&shared.lock);
-	for (guint i = 0; i < GREEDY; i++)
+	for (guint i = 0; i < THREADS; i++)
 		threads[i] = g_thread_new("adder", add, &shared);
-	for (guint i = 0; i < GREEDY; i++)
+	for (guint i = 0; i < THREADS; i++)
 		g_thread_join(threads[i]);
-	g_assert_cmpuint(shared.sum, ==, GREEDY * ROUNDS);
+	g_assert_cmpuint(shared.sum, ==, THREADS * ROUNDS);
 	fair_lock_clear(&shared.lock);
 }
 
-/* Takes the lock again as soon as it has let go of it, and works under it meanwhile. */
-static gpointer be_greedy(gpointer data)
+static gpointer wait_for_turn(gpointer data)
 {
-	Shared *shared = data;
+	const Waiter *waiter = data;
+	Shared *shared = waiter->shared;
 
-	while (!g_atomic_int_get(&shared->has_to_end)) {
-		gint64 until;
-
-		fair_lock_lock(&shared->lock);
-		g_atomic_int_inc(&shared->turns);
-		until = g_get_monotonic_time() + 100;
-		while (g_get_monotonic_time() < until)
-			;
-		fair_lock_unlock(&shared->lock);
-	}
+	fair_lock_lock(&shared->lock);
+	shared->order[shared->n_served++] = waiter->number;
+	fair_lock_unlock(&shared->lock);
 	return NULL;
 }
 
-static int compare(gconstpointer one, gconstpointer other)
+/* Until so many have asked for the lock since it was made. */
+static void await_asked(FairLock *lock, guint64 wanted)
 {
-	return *(const gint *)one - *(const gint *)other;
+	guint64 asked;
+
+	do {
+		g_thread_yield();
+		g_mutex_lock(&lock->mutex);
+		asked = lock->next;
+		g_mutex_unlock(&lock->mutex);
+	} while (asked < wanted);
 }
 
-/*
- * How many turns others have, as a rule, while this thread waits for the lock: the median, since
- * it may lose its processor right before it asks. It asks while one of them has the lock.
- */
-static guint count_turns_of_others(Shared *shared)
+/* Who has the lock lets it go and asks again at once: those that waited come first. */
+static void test_each_in_its_turn(void)
 {
-	gint turns[101];
-
-	for (guint i = 0; i < G_N_ELEMENTS(turns); i++) {
-		gint before = g_atomic_int_get(&shared->turns), now;
-
-		do {
-			now = g_atomic_int_get(&shared->turns);
-		} while (now == before);
-		fair_lock_lock(&shared->lock);
-		turns[i] = g_atomic_int_get(&shared->turns) - now;
-		fair_lock_unlock(&shared->lock);
-	}
-	qsort(turns, G_N_ELEMENTS(turns), sizeof(turns[0]), compare);
-	return turns[G_N_ELEMENTS(turns) / 2];
-}
-
-static void test_nobody_is_kept_out(void)
-{
-	GThread *threads[GREEDY];
-	Shared shared = { .turns = 0 };
-	guint turns;
+	GThread *threads[THREADS];
+	Waiter waiters[THREADS];
+	Shared shared = { .n_served = 0 };
 
 	fair_lock_init(&shared.lock);
-	for (guint i = 0; i < GREEDY; i++)
-		threads[i] = g_thread_new("greedy", be_greedy, &shared);
-	turns = count_turns_of_others(&shared);
-	g_atomic_int_set(&shared.has_to_end, TRUE);
-	for (guint i = 0; i < GREEDY; i++)
+	fair_lock_lock(&shared.lock);
+	for (guint i = 0; i < THREADS; i++) {
+		waiters[i] = (Waiter){ &shared, i };
+		threads[i] = g_thread_new("waiter", wait_for_turn, &waiters[i]);
+		await_asked(&shared.lock, i + 2);
+	}
+	fair_lock_unlock(&shared.lock);
+	fair_lock_lock(&shared.lock);
+	g_assert_cmpuint(shared.n_served, ==, THREADS);
+	for (guint i = 0; i < THREADS; i++)
+		g_assert_cmpuint(shared.order[i], ==, i);
+	fair_lock_unlock(&shared.lock);
+	for (guint i = 0; i < THREADS; i++)
 		g_thread_join(threads[i]);
-	g_test_message("%u turns of %u others", turns, GREEDY);
-	g_assert_cmpuint(turns, <=, GREEDY);
 	fair_lock_clear(&shared.lock);
 }
 
@@ -107,6 +96,6 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/fair-lock/one-at-a-time", test_one_at_a_time);
-	g_test_add_func("/fair-lock/nobody-is-kept-out", test_nobody_is_kept_out);
+	g_test_add_func("/fair-lock/each-in-its-turn", test_each_in_its_turn);
 	return g_test_run();
 }
