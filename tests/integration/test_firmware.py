@@ -64,7 +64,6 @@ class FirmwareTest(unittest.TestCase):
 class OvmfTest(FirmwareTest):
     """UEFI of one of Debian's releases."""
 
-    processors = 4
     limit = 300
     release = None
 
@@ -148,8 +147,6 @@ class OvmfOfDebian13(OvmfTest):
 
 class SeaBios(FirmwareTest):
     """A BIOS."""
-
-    processors = 4
 
     def test_shows_itself_on_the_serial_port(self):
         for vcpus in (1, 4):

@@ -451,7 +451,6 @@ class Linux(FirmwareTest):
               "--pcie-root-port=1.1,chassis=2,port=9")
     append = "--append=console=ttyS0"
     limit = 240
-    processors = 4
 
     def boot_linux(self, *arguments):
         self.second = os.path.join(self.folder, "ttyS1")
