@@ -178,6 +178,26 @@ class SeveralProcessors(GuestTest):
         self.assertGreater(min(rounds.values()), 0)
 
 
+    def test_a_request_that_comes_while_pages_go_back_is_served(self):
+        guest = self.guest
+        counting = (1, 2, 3)
+        for vcpu in counting:
+            guest.begin(vcpu, "count", GROUND, 1)
+        for page in range(16, 22):
+            # One that has not been back yet: others stay longer.
+            taken_back = self.counter("to-private", "reclaim")["count"]
+            guest.qmp.execute("x-gmem-touch", gpa=GROUND + page * PAGE, size=1)
+            while self.counter("to-private", "reclaim")["count"] == taken_back:
+                # Of a page that is private: nothing but a request to the memory thread.
+                for _ in range(50):
+                    guest.qmp.execute("gmem-reclaim", seconds=10, gpa=GROUND + (1 << 20),
+                                      size=PAGE)
+        guest.order("stop")
+        guest.console.wait_for("= ")
+        for vcpu in counting:
+            self.assertGreater(guest.join(vcpu)[0], 0, f"vCPU {vcpu}")
+
+
 class MemoryFault(GuestTest):
     """KVM_EXIT_MEMORY_FAULT: private where nothing private is."""
 

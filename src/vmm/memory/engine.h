@@ -67,7 +67,8 @@ struct Memory {
 	/* What follows exists in a software-protected VM only. */
 	gboolean is_protected;
 	int userfault_fd;
-	int wake_fd; /* eventfd: a request is queued, a vCPU left, or the thread has to end */
+	int request_fd; /* eventfd: a request is queued, or the thread has to end */
+	int left_fd;	/* eventfd: a vCPU that is to be held has left KVM_RUN */
 	GThread *thread;
 
 	/* The memory thread's own. */

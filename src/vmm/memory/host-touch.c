@@ -111,17 +111,20 @@ static void read_touches(Memory *memory)
 	}
 }
 
-/* Waits for a touch, a request, a vCPU that left, the end, or so long; -1: for ever. */
-static void wait_for_event(Memory *memory, int timeout_ms)
+/*
+ * Waits for a touch, for an eventfd, or so long; -1: for ever. What is read from the eventfd is
+ * what the caller looks at next: whoever waits for a vCPU must not take a request's wake away.
+ */
+static void wait_for_event(Memory *memory, int event_fd, int timeout_ms)
 {
 	struct pollfd fds[] = {
 		{ .fd = memory->userfault_fd, .events = POLLIN },
-		{ .fd = memory->wake_fd, .events = POLLIN },
+		{ .fd = event_fd, .events = POLLIN },
 	};
 	eventfd_t value;
 
 	if (poll(fds, G_N_ELEMENTS(fds), timeout_ms) > 0 && fds[1].revents & POLLIN)
-		(void)eventfd_read(memory->wake_fd, &value);
+		(void)eventfd_read(event_fd, &value);
 }
 
 /* Fills @excused with the KVM_RUNs that wait for a touch to be served. */
@@ -147,13 +150,13 @@ static void hold_vcpus(Memory *memory)
 
 	if (!memory->vcpus)
 		return;
-	vcpu_set_hold(memory->vcpus, memory->wake_fd);
+	vcpu_set_hold(memory->vcpus, memory->left_fd);
 	for (;;) {
 		read_touches(memory);
 		find_blocked(memory, excused);
 		if (vcpu_set_is_outside(memory->vcpus, excused))
 			return;
-		wait_for_event(memory, -1);
+		wait_for_event(memory, memory->left_fd, -1);
 	}
 }
 
@@ -375,7 +378,7 @@ static gboolean hold_vcpus_outside(Memory *memory, GError **error)
 		}
 		if (!memory->vcpus || vcpu_set_is_outside(memory->vcpus, NULL))
 			return TRUE;
-		wait_for_event(memory, -1);
+		wait_for_event(memory, memory->left_fd, -1);
 	}
 }
 
@@ -594,7 +597,7 @@ gpointer engine_run_memory_thread(gpointer data)
 	Memory *memory = data;
 
 	while (serve_requests(memory)) {
-		wait_for_event(memory, keep_time(memory));
+		wait_for_event(memory, memory->request_fd, keep_time(memory));
 		fair_lock_lock(&memory->lock);
 		read_touches(memory);
 		fair_lock_unlock(&memory->lock);
@@ -613,7 +616,7 @@ gboolean engine_request(Memory *memory, MemoryRequest *request, GError **error)
 			    "the memory engine has ended");
 	} else {
 		g_queue_push_tail(&memory->requests, request);
-		eventfd_write(memory->wake_fd, 1);
+		eventfd_write(memory->request_fd, 1);
 	}
 	while (!request->done)
 		g_cond_wait(&memory->request_done, &memory->request_lock);

@@ -88,13 +88,19 @@ static gboolean make_all_private(Memory *memory, GError **error)
 	return TRUE;
 }
 
+static gboolean create_eventfd(int *fd, GError **error)
+{
+	*fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (*fd >= 0)
+		return TRUE;
+	g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "eventfd: %s", g_strerror(errno));
+	return FALSE;
+}
+
 static gboolean init_protected(Memory *memory, const MemoryConfig *config, GError **error)
 {
-	memory->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (memory->wake_fd < 0) {
-		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "eventfd: %s", g_strerror(errno));
+	if (!create_eventfd(&memory->request_fd, error) || !create_eventfd(&memory->left_fd, error))
 		return FALSE;
-	}
 	if (!init_userfault(memory, config->userfaultfd_device, error) ||
 	    !make_all_private(memory, error))
 		return FALSE;
@@ -118,7 +124,8 @@ Memory *memory_new(KvmVm *vm, const MemoryConfig *config, GError **error)
 	memory->opaque = config->opaque;
 	memory->is_protected = kvm_vm_type(vm) == KVM_VM_SW_PROTECTED;
 	memory->userfault_fd = -1;
-	memory->wake_fd = -1;
+	memory->request_fd = -1;
+	memory->left_fd = -1;
 	memory->roms = g_array_new(FALSE, FALSE, sizeof(Rom));
 	memory->pending = g_array_new(FALSE, FALSE, sizeof(PendingTouch));
 	memory->stalled = g_array_new(FALSE, FALSE, sizeof(PendingTouch));
@@ -149,7 +156,7 @@ static void end_memory_thread(Memory *memory)
 	g_mutex_lock(&memory->request_lock);
 	memory->is_ending = TRUE;
 	g_mutex_unlock(&memory->request_lock);
-	eventfd_write(memory->wake_fd, 1);
+	eventfd_write(memory->request_fd, 1);
 	g_thread_join(g_steal_pointer(&memory->thread));
 	abandon_touches(memory);
 }
@@ -162,8 +169,10 @@ void memory_free(Memory *memory)
 	g_clear_pointer(&memory->courier, courier_free);
 	if (memory->userfault_fd >= 0)
 		close(memory->userfault_fd);
-	if (memory->wake_fd >= 0)
-		close(memory->wake_fd);
+	if (memory->left_fd >= 0)
+		close(memory->left_fd);
+	if (memory->request_fd >= 0)
+		close(memory->request_fd);
 	ram_clear(&memory->ram);
 	g_array_unref(memory->stalled);
 	g_array_unref(memory->pending);
