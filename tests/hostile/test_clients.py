@@ -455,18 +455,19 @@ class Together(unittest.TestCase):
         return time.monotonic() - begin
 
     def test_root_is_served_within_a_second_and_memory_is_bounded(self):
-        # What the daemon adds to what a busy machine takes to run virsh at all.
-        slowest, slowest_alone = 0, 0
+        took = []
         with contextlib.ExitStack() as stack:
             for number, attack in enumerate(self.ATTACKS):
                 stack.enter_context(Stranger(repeat(attack), uid=FIRST + number)).hear()
             os.write(self._begin, b"\n")
             deadline = Deadline(self.SECONDS)
             while not deadline.is_over():
-                slowest_alone = max(slowest_alone, self.seconds("--version"))
-                slowest = max(slowest, self.seconds("list"))
+                took.append(self.seconds("list"))
             most = peak(self.daemon.pid)
-        print(f"# together: {most:.0f} MiB at most; virsh list took {slowest:.2f} s at most, virsh "
-              f"alone {slowest_alone:.2f} s", flush=True)
+        took.sort()
+        print(f"# together: {most:.0f} MiB at most; virsh list took {took[len(took) // 2]:.2f} s, "
+              f"{took[-1]:.2f} s at most, {len(took)} times", flush=True)
         self.assertLess(most, SUM, "MiB")
-        self.assertLess(slowest - slowest_alone, 1, "seconds until virsh list has answered")
+        # The last few of a hundred tell how busy the rest of the machine is.
+        self.assertLess(took[len(took) * 9 // 10], 1, "seconds until virsh list has answered")
+        self.assertLess(took[-1], 5, "seconds until virsh list has answered")

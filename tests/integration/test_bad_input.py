@@ -155,7 +155,8 @@ class Starts(BadInput):
     def test_a_kernel_that_is_a_socket(self):
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(self.path("socket"))
-            self.check_start_fails("cannot open kernel", kernel=self.path("socket"))
+            self.check_start_fails("kernel '.*/socket' is not a regular file",
+                                   kernel=self.path("socket"))
 
     def test_a_kernel_that_is_a_device(self):
         self.check_start_fails("kernel '/dev/zero' is not a regular file", kernel="/dev/zero")
