@@ -61,11 +61,17 @@ class FirmwareTest(unittest.TestCase):
         self.assertLessEqual(statistics["shared-bytes"], 0.02 * statistics["mapped-bytes"])
 
 
-class OvmfTest(FirmwareTest):
-    """UEFI of one of Debian's releases."""
+class OvmfTests:
+    """Tests of UEFI of one of Debian's releases."""
 
     limit = 300
     release = None
+
+    def test_reaches_its_shell(self):
+        self.check_shell(1)
+
+    def test_reaches_its_shell_with_four_processors(self):
+        self.check_shell(4)
 
     def check_shell(self, vcpus):
         vmm = self.boot_ovmf(self.release, f"--vcpus={vcpus}", "--memory=512M")
@@ -73,7 +79,7 @@ class OvmfTest(FirmwareTest):
         vmm.console.wait_for(SHELL, 60)
         self.end(vmm)
 
-    def check_kernel(self):
+    def test_boots_a_kernel(self):
         vmm = self.boot_ovmf(self.release, "--vcpus=2", "--memory=512M", f"--kernel={KERNEL}",
                              f"--initrd={INITRD}", "--append=console=ttyS0")
         vmm.console.wait_for("Hello from Linux", 200)
@@ -83,7 +89,7 @@ class OvmfTest(FirmwareTest):
         self.assertEqual(self.run_in_linux(vmm, "dmesg | grep -c 'ACPI.*rror'"), "0")
         self.end(vmm)
 
-    def check_variables(self):
+    def test_variables_survive_a_restart(self):
         vmm = self.boot_ovmf(self.release)
         vmm.console.wait_for(SHELL, 150)
         vmm.console.send(f'setvar Greeting -guid {GUID} -bs -nv =L"good day"\r')
@@ -99,22 +105,10 @@ class OvmfTest(FirmwareTest):
         self.end(vmm)
 
 
-class OvmfOfDebian12(OvmfTest):
+class OvmfOfDebian12(OvmfTests, FirmwareTest):
     """The older one."""
 
     release = RELEASES[0]
-
-    def test_reaches_its_shell(self):
-        self.check_shell(1)
-
-    def test_reaches_its_shell_with_four_processors(self):
-        self.check_shell(4)
-
-    def test_boots_a_kernel(self):
-        self.check_kernel()
-
-    def test_variables_survive_a_restart(self):
-        self.check_variables()
 
     def test_a_reset_starts_the_firmware_anew(self):
         vmm = self.boot_ovmf(self.release)
@@ -127,22 +121,10 @@ class OvmfOfDebian12(OvmfTest):
         self.end(vmm)
 
 
-class OvmfOfDebian13(OvmfTest):
+class OvmfOfDebian13(OvmfTests, FirmwareTest):
     """The newer one."""
 
     release = RELEASES[1]
-
-    def test_reaches_its_shell(self):
-        self.check_shell(1)
-
-    def test_reaches_its_shell_with_four_processors(self):
-        self.check_shell(4)
-
-    def test_boots_a_kernel(self):
-        self.check_kernel()
-
-    def test_variables_survive_a_restart(self):
-        self.check_variables()
 
 
 class SeaBios(FirmwareTest):

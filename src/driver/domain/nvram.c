@@ -39,18 +39,6 @@ static gboolean read_all(int fd, char *data, gsize size)
 	return TRUE;
 }
 
-static gboolean write_all(int fd, const char *data, gsize size)
-{
-	for (gsize done = 0; done < size;) {
-		const ssize_t put = write(fd, data + done, size - done);
-
-		if (put < 0 && errno != EINTR)
-			return FALSE;
-		done += (gsize)MAX(put, 0);
-	}
-	return TRUE;
-}
-
 /* Return: the content, for g_free(), or NULL with @error. */
 static char *read_template(const char *path, gsize *size, GError **error)
 {
@@ -97,7 +85,8 @@ static gboolean fill_file(int fd, const char *data, gsize size, uid_t uid, gid_t
 {
 	const gboolean is_own = uid == geteuid() && gid == getegid();
 
-	return write_all(fd, data, size) && (is_own || fchown(fd, uid, gid) == 0) && fsync(fd) == 0;
+	return replace_file_write_all(fd, data, size) && (is_own || fchown(fd, uid, gid) == 0) &&
+	       fsync(fd) == 0;
 }
 
 /* Makes a file that nobody has beside the one at a place. Return: -1 with errno. */

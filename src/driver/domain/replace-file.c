@@ -18,7 +18,7 @@
 /* Of the letters' values, as text. */
 #define NEW_FILE_MASK 0xffffffu
 
-static gboolean write_all(int fd, const char *data, gsize size)
+gboolean replace_file_write_all(int fd, const char *data, gsize size)
 {
 	for (gsize done = 0; done < size;) {
 		const ssize_t put = write(fd, data + done, size - done);
@@ -65,7 +65,7 @@ gboolean replace_file(const char *path, const char *text, gboolean is_durable, G
 
 	if (fd < 0)
 		return write_error(path, error);
-	done = write_all(fd, text, strlen(text)) && (!is_durable || fsync(fd) == 0) &&
+	done = replace_file_write_all(fd, text, strlen(text)) && (!is_durable || fsync(fd) == 0) &&
 	       rename(new_file, path) == 0;
 	if (!done) {
 		write_error(path, error);

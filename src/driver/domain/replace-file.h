@@ -24,6 +24,9 @@
  */
 gboolean replace_file(const char *path, const char *text, gboolean is_durable, GError **error);
 
+/* Writes all of it, however often write(2) is interrupted. Return: FALSE with errno. */
+gboolean replace_file_write_all(int fd, const char *data, gsize size);
+
 /* For who makes the new file himself, in a folder that he has open: a name for it, for g_free(). */
 char *replace_file_new_name(void);
 
