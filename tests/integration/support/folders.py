@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
 libvirt's folders of this machine, hidden: what is defined, configured or running here is not seen by
-tests, and what they leave is gone with them.
+tests, and what they leave is gone with them. So is what this machine says of its firmware.
 
 A process that calls hide() starts again in a mount namespace of its own, where each of the folders is an
 empty file system in memory. There the VMMs' user exists, also where nobody has made it, and the build folder
@@ -14,6 +14,8 @@ import sys
 
 HIDDEN = ["/etc/libvirt", "/run/libvirt", "/var/cache/libvirt", "/var/lib/libvirt",
           "/var/log/libvirt"]
+# Hidden where it is there, and not made otherwise.
+HIDDEN_IF_THERE = ["/etc/qemu"]
 MARK = "GMEM_OWN_FOLDERS"
 BUILD = "/var/cache/libvirt/build"
 WITH_VMM_USER = os.path.join(os.path.dirname(os.path.realpath(__file__)),
@@ -38,6 +40,7 @@ def hide():
     if os.environ.pop(MARK, None):
         for folder in HIDDEN:
             os.makedirs(folder, exist_ok=True)
+        for folder in HIDDEN + list(filter(os.path.isdir, HIDDEN_IF_THERE)):
             _mount("-t", "tmpfs", "-o", "mode=755", "tests", folder)
         _show_build()
         return
