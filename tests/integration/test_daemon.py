@@ -377,7 +377,7 @@ class Lifecycle(DaemonTest):
             with self.subTest(option=option):
                 self.create()
                 pid = vmm_pid("test")
-                self.assertEqual(len(left_behind()), 3, "status, monitor, process")
+                self.assertEqual(len(left_behind()), 4, "status, monitor, VMM, logger")
                 virsh("destroy", "test", *option)
                 self.assertTrue(wait_for_exit(pid, 0))
                 self.assertEqual(left_behind(), [])
