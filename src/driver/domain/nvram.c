@@ -67,19 +67,6 @@ static char *read_template(const char *path, gsize *size, GError **error)
 	return g_steal_pointer(&data);
 }
 
-/* A new name is on the disk when its folder is. */
-static gboolean sync_folder(const SafePlace *place)
-{
-	int fd = openat(place->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	gboolean synced;
-
-	if (fd < 0)
-		return FALSE;
-	synced = fsync(fd) == 0;
-	close(fd);
-	return synced;
-}
-
 /* Gives a file to its owner and brings it to the disk. */
 static gboolean fill_file(int fd, const char *data, gsize size, uid_t uid, gid_t gid)
 {
@@ -121,7 +108,7 @@ static gboolean write_file(const char *path, const SafePlace *place, const char 
 	if (!done) {
 		system_error("cannot write nvram", path, error);
 		(void)unlinkat(place->folder, temporary, 0);
-	} else if (!sync_folder(place)) {
+	} else if (!replace_file_sync_folder(place->folder, ".")) {
 		done = system_error("cannot bring to the disk nvram", path, error);
 	}
 	close(fd);

@@ -30,11 +30,9 @@ gboolean replace_file_write_all(int fd, const char *data, gsize size)
 	return TRUE;
 }
 
-/* A new name is on the disk when its folder is. */
-static gboolean sync_folder(const char *path)
+gboolean replace_file_sync_folder(int at, const char *folder)
 {
-	g_autofree char *folder = g_path_get_dirname(path);
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(at, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	gboolean synced;
 
 	if (fd < 0)
@@ -70,7 +68,7 @@ gboolean replace_file(const char *path, const char *text, gboolean is_durable, G
 	if (!done) {
 		write_error(path, error);
 		(void)unlink(new_file);
-	} else if (is_durable && !sync_folder(path)) {
+	} else if (is_durable && !replace_file_sync_folder(AT_FDCWD, folder)) {
 		done = write_error(path, error);
 	}
 	close(fd);

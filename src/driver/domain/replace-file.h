@@ -27,6 +27,12 @@ gboolean replace_file(const char *path, const char *text, gboolean is_durable, G
 /* Writes all of it, however often write(2) is interrupted. Return: FALSE with errno. */
 gboolean replace_file_write_all(int fd, const char *data, gsize size);
 
+/*
+ * Brings a folder to the disk: a new name in it is there when the folder is. @folder is a path
+ * as openat(2) has it, from @at on. Return: FALSE with errno.
+ */
+gboolean replace_file_sync_folder(int at, const char *folder);
+
 /* For who makes the new file himself, in a folder that he has open: a name for it, for g_free(). */
 char *replace_file_new_name(void);
 
