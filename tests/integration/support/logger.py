@@ -52,8 +52,12 @@ class Logger:
 
 
 def sizes(folder, name):
-    """How large a file and its backups are, the newest first."""
-    paths = [os.path.join(folder, name)]
-    while os.path.exists(paths[-1]):
-        paths.append(os.path.join(folder, f"{name}.{len(paths) - 1}"))
-    return [os.path.getsize(path) for path in paths[:-1]]
+    """How large a file and its backups are, the newest first; they may be put aside meanwhile."""
+    path = os.path.join(folder, name)
+    found = []
+    while True:
+        try:
+            found.append(os.path.getsize(path))
+        except FileNotFoundError:
+            return found
+        path = os.path.join(folder, f"{name}.{len(found) - 1}")
