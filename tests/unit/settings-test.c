@@ -215,6 +215,63 @@ static void test_the_last_one_counts(Fixture *fixture, gconstpointer data G_GNUC
 	g_assert_cmpstr(settings->vmm_user, ==, "b");
 }
 
+static char *read_shipped(void)
+{
+	g_autoptr(GError) error = NULL;
+	char *text = NULL;
+
+	g_file_get_contents(SHIPPED_FILE, &text, NULL, &error);
+	g_assert_no_error(error);
+	return text;
+}
+
+/* What is shipped sets nothing. */
+static void test_shipped_file(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *text = read_shipped();
+
+	assert_defaults(load(fixture, text));
+}
+
+/* Lines "#name = value", and no prose, which has a space behind the "#". */
+static char *uncomment(const char *text)
+{
+	g_autoptr(GRegex) regex = g_regex_new("^#(?=[a-z_]+ = )", G_REGEX_MULTILINE, 0, NULL);
+
+	return g_regex_replace_literal(regex, text, -1, 0, "", 0, NULL);
+}
+
+/* With "#" taken off each setting it says the defaults. */
+static void test_shipped_defaults(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *text = read_shipped();
+	g_autofree char *uncommented = uncomment(text);
+	Settings *settings = &fixture->settings;
+
+	load(fixture, uncommented);
+	g_assert_cmpstr(settings->vmm_user, ==, DEFAULT_VMM_USER);
+	g_assert_cmpstr(settings->vmm_group, ==, DEFAULT_VMM_USER);
+	settings_clear(settings);
+	assert_defaults(settings);
+}
+
+/* Each setting is in it, once, and none that does not exist: that would not load. */
+static void test_shipped_names(Fixture *fixture G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *text = read_shipped();
+	gsize n_names;
+	const char *const *names = settings_names(&n_names);
+
+	for (gsize i = 0; i < n_names; i++) {
+		g_autofree char *start = g_strdup_printf("\n#%s = ", names[i]);
+		const char *found = strstr(text, start);
+
+		if (!found)
+			g_error("%s does not have '%s'", SHIPPED_FILE, names[i]);
+		g_assert_null(strstr(found + 1, start));
+	}
+}
+
 static void add(const char *path, void (*test)(Fixture *fixture, gconstpointer data))
 {
 	g_test_add(path, Fixture, NULL, start, test, end);
@@ -236,6 +293,9 @@ int main(int argc, char **argv)
 	add("/settings/unknown", test_unknown_settings);
 	add("/settings/no-settings", test_no_settings);
 	add("/settings/the-last-one-counts", test_the_last_one_counts);
+	add("/settings/shipped/file", test_shipped_file);
+	add("/settings/shipped/defaults", test_shipped_defaults);
+	add("/settings/shipped/names", test_shipped_names);
 
 	return g_test_run();
 }

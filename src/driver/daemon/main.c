@@ -30,9 +30,6 @@
 #include "driver/error.h"
 #include "driver/rpc/server.h"
 
-/* The VMMs' user where the configuration names none. */
-#define DEFAULT_VMM_USER "libvirt-gmem"
-
 /* Two bits that virt daemons do not need: what they make is for nobody else. */
 #define UMASK 0077
 

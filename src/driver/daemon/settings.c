@@ -187,3 +187,9 @@ void settings_clear(Settings *settings)
 	g_clear_pointer(&settings->vmm_user, g_free);
 	g_clear_pointer(&settings->vmm_group, g_free);
 }
+
+const char *const *settings_names(gsize *n_names)
+{
+	*n_names = G_N_ELEMENTS(names);
+	return names;
+}

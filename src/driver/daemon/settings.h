@@ -3,18 +3,21 @@
  * settings.h - virtgmemd's configuration file
  *
  * Lines "name = value" as in libvirt's own files: a value is a string in double quotes or a
- * number without, "#" begins a line that is a comment. docs/man/virtgmemd.rst lists the names.
+ * number without, "#" begins a line that is a comment. docs/man/virtgmemd.conf.rst describes each.
  */
 #pragma once
 
 #include <glib.h>
 #include <sys/types.h>
 
+/* The VMMs' user where a system's instance is told no other. */
+#define DEFAULT_VMM_USER "libvirt-gmem"
+
 typedef struct {
 	gid_t socket_group; /* (gid_t)-1: the daemon's own */
 	mode_t socket_mode; /* of the socket that changes things */
 	mode_t readonly_socket_mode;
-	char *vmm_user;	   /* NULL: libvirt-gmem, or a session's own */
+	char *vmm_user;	   /* NULL: DEFAULT_VMM_USER, or a session's own */
 	char *vmm_group;   /* NULL: the user's */
 	gint64 max_size;   /* of a log or console file, in bytes */
 	guint max_backups; /* how many older ones are kept of each */
@@ -30,3 +33,10 @@ typedef struct {
 gboolean settings_load(Settings *settings, const char *path, gboolean must_exist, GError **error);
 void settings_clear(Settings *settings);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Settings, settings_clear)
+
+/*
+ * settings_names - the names that a configuration file may have
+ *
+ * Exposed for the tests.
+ */
+const char *const *settings_names(gsize *n_names);
