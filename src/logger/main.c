@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #include "common/rotating-file.h"
+#include "common/words.h"
 #include "config.h"
 
 /* The log, and a file and a log of each of three consoles: with room for more of them. */
@@ -263,6 +264,7 @@ int main(int argc, char **argv)
 		.max_backups = ROTATING_FILE_BACKUPS_DEFAULT,
 	};
 
+	words_init();
 	if (!read_arguments(&arguments, &argc, &argv))
 		return EXIT_FAILURE;
 	if (arguments.is_version_asked) {

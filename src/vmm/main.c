@@ -9,6 +9,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "common/words.h"
 #include "vmm/isolation.h"
 #include "vmm/log.h"
 #include "vmm/machine/machine.h"
@@ -127,6 +128,7 @@ int main(int argc, char **argv)
 	int status;
 
 	(void)argc;
+	words_init();
 	log_take_over_glib();
 	if (!isolation_hide_process(&error)) {
 		log_error("isolation", "%s", error->message);

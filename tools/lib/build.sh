@@ -7,7 +7,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
 
 # What a build needs, and what the tools use to run what was built.
-BUILD_PACKAGES=(gcc libc6-dev pkg-config meson ninja-build
+BUILD_PACKAGES=(gcc libc6-dev pkg-config meson ninja-build gettext
 	libglib2.0-dev libjson-glib-dev libxml2-dev libtirpc-dev rpcsvc-proto
 	python3-docutils groff-base
 	libvirt-dev libsystemd-dev systemtap-sdt-dev acpica-tools

@@ -10,17 +10,16 @@
  */
 #include <errno.h>
 #include <glib-unix.h>
-#include <glib.h>
-#include <locale.h>
+#include <glib/gi18n.h>
 #include <malloc.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "common/words.h"
 #include "config.h"
 #include "driver/daemon/background.h"
 #include "driver/daemon/settings.h"
@@ -58,31 +57,32 @@ static gboolean parse_arguments(Arguments *arguments, int *argc, char ***argv, G
 {
 	const GOptionEntry entries[] = {
 		{ "daemon", 'd', 0, G_OPTION_ARG_NONE, &arguments->is_background,
-		  "Go on in the background, once clients can connect", NULL },
+		  N_("Go on in the background, once clients can connect"), NULL },
 		{ "pid-file", 'p', 0, G_OPTION_ARG_FILENAME, &arguments->pid_file,
-		  "Write the process id there", "FILE" },
-		{ "config", 'f', 0, G_OPTION_ARG_FILENAME, &arguments->config, "Configuration file",
-		  "FILE" },
+		  N_("Write the process id there"), N_("FILE") },
+		{ "config", 'f', 0, G_OPTION_ARG_FILENAME, &arguments->config,
+		  N_("Configuration file"), N_("FILE") },
 		{ "timeout", 't', 0, G_OPTION_ARG_INT, &arguments->timeout,
-		  "End after so long without clients and running domains", "SECONDS" },
+		  N_("End after so long without clients and running domains"), N_("SECONDS") },
 		{ "verbose", 'v', 0, G_OPTION_ARG_NONE, &arguments->is_verbose,
-		  "Say more about what is done", NULL },
+		  N_("Say more about what is done"), NULL },
 		{ "version", 'V', 0, G_OPTION_ARG_NONE, &arguments->is_version_asked,
-		  "Print the version", NULL },
+		  N_("Print the version"), NULL },
 		{ NULL },
 	};
 	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
 
 	g_option_context_set_summary(
-		context, "The libvirt daemon for software-protected virtual machines (gmem:///).");
-	g_option_context_add_main_entries(context, entries, NULL);
+		context,
+		_("The libvirt daemon for software-protected virtual machines (gmem:///)."));
+	g_option_context_add_main_entries(context, entries, GETTEXT_PACKAGE);
 	if (!g_option_context_parse(context, argc, argv, error))
 		return FALSE;
 	if (*argc > 1)
-		return driver_error(error, VIR_ERR_INVALID_ARG, "unexpected argument '%s'",
+		return driver_error(error, VIR_ERR_INVALID_ARG, _("unexpected argument '%s'"),
 				    (*argv)[1]);
 	if (arguments->timeout < 0)
-		return driver_error(error, VIR_ERR_INVALID_ARG, "--timeout=%d: not negative",
+		return driver_error(error, VIR_ERR_INVALID_ARG, _("--timeout=%d: not negative"),
 				    arguments->timeout);
 	if (arguments->pid_file) {
 		/* In the background it is another current folder. */
@@ -113,7 +113,7 @@ static gboolean choose_vmm_user(Driver *driver, const Settings *settings, GError
 	if (geteuid() != 0)
 		return !settings->vmm_user ||
 		       driver_error(error, VIR_ERR_CONF_SYNTAX,
-				    "'user' is root's to choose, for its own instance");
+				    _("'user' is root's to choose, for its own instance"));
 	driver_set_vmm_user(driver, settings->vmm_user ? settings->vmm_user : DEFAULT_VMM_USER,
 			    settings->vmm_group);
 	if (driver_check_vmm_user(driver, &problem))
@@ -122,7 +122,7 @@ static gboolean choose_vmm_user(Driver *driver, const Settings *settings, GError
 		g_propagate_error(error, g_steal_pointer(&problem));
 		return FALSE;
 	}
-	g_warning("no domain can start: %s", problem->message);
+	g_warning(_("no domain can start: %s"), problem->message);
 	return TRUE;
 }
 
@@ -206,7 +206,7 @@ static gboolean write_pid_file(const char *path, GError **error)
 	if (!path ||
 	    g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0644, &cause))
 		return TRUE;
-	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "--pid-file: %s", cause->message);
+	return driver_error(error, VIR_ERR_SYSTEM_ERROR, _("--pid-file: %s"), cause->message);
 }
 
 /* From here on a client that connects is served: whoever waits for that is told. */
@@ -318,13 +318,13 @@ int main(int argc, char **argv)
 	g_autoptr(GError) error = NULL;
 	int parent_fd = -1;
 
-	setlocale(LC_ALL, "");
+	words_init();
 	(void)umask(UMASK);
 	signal(SIGPIPE, SIG_IGN);
 	limit_allocator();
 	if (parse_arguments(&arguments, &argc, &argv, &error)) {
 		if (arguments.is_version_asked) {
-			printf("virtgmemd (libvirt-gmem) %s\n", PACKAGE_VERSION);
+			g_print("virtgmemd (libvirt-gmem) %s\n", PACKAGE_VERSION);
 			return EXIT_SUCCESS;
 		}
 		if (arguments.is_verbose)
@@ -334,6 +334,6 @@ int main(int argc, char **argv)
 		if (!error && run(&arguments, parent_fd, &error))
 			return EXIT_SUCCESS;
 	}
-	fprintf(stderr, "virtgmemd: %s\n", error->message);
+	g_printerr("virtgmemd: %s\n", error->message);
 	return EXIT_FAILURE;
 }
