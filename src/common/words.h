@@ -13,8 +13,8 @@
  * Inside of the programs all text is UTF-8.
  *
  * The catalogue is the installed one. The environment's LIBVIRT_GMEM_LOCALEDIR names another folder
- * of catalogues, for a build that is not installed. Catalogues hold formats of printf(), so that who
- * chooses one rules the program; who may set the environment of a program rules it anyhow, by
+ * of catalogues, for a build that is not installed. Catalogues hold formats of printf(), so that
+ * who chooses one rules the program; who may set the environment of a program rules it anyhow, by
  * LD_PRELOAD. Where that is not so, at a program with more rights than its starter, the variable is
  * not looked at.
  */

@@ -7,80 +7,101 @@
  * A client prints the message that it receives and adds nothing, so the words which libvirt's
  * users know for each number must already be in it. The table has the numbers that this
  * driver raises; one that is missing there shows its detail alone, which is what libvirt does
- * for the numbers that have no words of their own.
+ * for the numbers that have no words of their own. The detail is kept beside the message, for
+ * the words to stand around it once, whatever they are in the language of the daemon.
  */
 #include "driver/error.h"
 
-#include <string.h>
+#include <glib/gi18n.h>
 
-/* What surrounds the detail: most numbers have words in front only. */
+/* What surrounds the detail. */
 typedef struct {
 	virErrorNumber code;
-	const char *before;
-	const char *after;
+	const char *format;
 } ErrorWords;
 
 static const ErrorWords error_words[] = {
-	{ VIR_ERR_INTERNAL_ERROR, "internal error: ", "" },
-	{ VIR_ERR_NO_MEMORY, "out of memory: ", "" },
-	{ VIR_ERR_NO_SUPPORT, "this function is not supported by the connection driver: ", "" },
-	{ VIR_ERR_NO_CONNECT, "no connection driver available for ", "" },
-	{ VIR_ERR_INVALID_CONN, "invalid connection pointer in ", "" },
-	{ VIR_ERR_INVALID_DOMAIN, "invalid domain pointer in ", "" },
-	{ VIR_ERR_INVALID_ARG, "invalid argument: ", "" },
-	{ VIR_ERR_OPERATION_FAILED, "operation failed: ", "" },
-	{ VIR_ERR_OS_TYPE, "unknown OS type ", "" },
-	{ VIR_ERR_NO_KERNEL, "missing kernel information: ", "" },
-	{ VIR_ERR_XML_ERROR, "XML error: ", "" },
-	{ VIR_ERR_DOM_EXIST, "domain ", " exists already" },
-	{ VIR_ERR_OPERATION_DENIED, "operation forbidden: ", "" },
-	{ VIR_ERR_OPEN_FAILED, "failed to open configuration file ", "" },
-	{ VIR_ERR_READ_FAILED, "failed to read configuration file ", "" },
-	{ VIR_ERR_PARSE_FAILED, "failed to parse configuration file ", "" },
-	{ VIR_ERR_CONF_SYNTAX, "configuration file syntax error: ", "" },
-	{ VIR_ERR_WRITE_FAILED, "failed to write configuration file: ", "" },
-	{ VIR_ERR_NO_DOMAIN, "Domain not found: ", "" },
-	{ VIR_ERR_AUTH_FAILED, "authentication failed: ", "" },
-	{ VIR_ERR_OPERATION_INVALID, "Requested operation is not valid: ", "" },
-	{ VIR_ERR_CONFIG_UNSUPPORTED, "unsupported configuration: ", "" },
-	{ VIR_ERR_OPERATION_TIMEOUT, "Timed out during operation: ", "" },
-	{ VIR_ERR_INVALID_STREAM, "invalid stream pointer in ", "" },
-	{ VIR_ERR_ARGUMENT_UNSUPPORTED, "argument unsupported: ", "" },
-	{ VIR_ERR_OPERATION_ABORTED, "operation aborted: ", "" },
-	{ VIR_ERR_AUTH_CANCELLED, "authentication cancelled: ", "" },
-	{ VIR_ERR_NO_DOMAIN_METADATA, "metadata not found: ", "" },
-	{ VIR_ERR_OVERFLOW, "numerical overflow: ", "" },
-	{ VIR_ERR_OPERATION_UNSUPPORTED, "Operation not supported: ", "" },
-	{ VIR_ERR_RESOURCE_BUSY, "resource busy: ", "" },
-	{ VIR_ERR_ACCESS_DENIED, "access denied: ", "" },
-	{ VIR_ERR_CPU_INCOMPATIBLE, "the CPU is incompatible with host CPU: ", "" },
-	{ VIR_ERR_XML_INVALID_SCHEMA, "XML document failed to validate against schema: ", "" },
-	{ VIR_ERR_AUTH_UNAVAILABLE, "authentication unavailable: ", "" },
-	{ VIR_ERR_DEVICE_MISSING, "device not found: ", "" },
-	{ VIR_ERR_NO_HOSTNAME, "no hostname found: ", "" },
+	{ VIR_ERR_INTERNAL_ERROR, N_("internal error: %s") },
+	{ VIR_ERR_NO_MEMORY, N_("out of memory: %s") },
+	{ VIR_ERR_NO_SUPPORT, N_("this function is not supported by the connection driver: %s") },
+	{ VIR_ERR_NO_CONNECT, N_("no connection driver available for %s") },
+	{ VIR_ERR_INVALID_CONN, N_("invalid connection pointer in %s") },
+	{ VIR_ERR_INVALID_DOMAIN, N_("invalid domain pointer in %s") },
+	{ VIR_ERR_INVALID_ARG, N_("invalid argument: %s") },
+	{ VIR_ERR_OPERATION_FAILED, N_("operation failed: %s") },
+	{ VIR_ERR_OS_TYPE, N_("unknown OS type %s") },
+	{ VIR_ERR_NO_KERNEL, N_("missing kernel information: %s") },
+	{ VIR_ERR_XML_ERROR, N_("XML error: %s") },
+	{ VIR_ERR_DOM_EXIST, N_("domain %s exists already") },
+	{ VIR_ERR_OPERATION_DENIED, N_("operation forbidden: %s") },
+	{ VIR_ERR_OPEN_FAILED, N_("failed to open configuration file %s") },
+	{ VIR_ERR_READ_FAILED, N_("failed to read configuration file %s") },
+	{ VIR_ERR_PARSE_FAILED, N_("failed to parse configuration file %s") },
+	{ VIR_ERR_CONF_SYNTAX, N_("configuration file syntax error: %s") },
+	{ VIR_ERR_WRITE_FAILED, N_("failed to write configuration file: %s") },
+	{ VIR_ERR_NO_DOMAIN, N_("Domain not found: %s") },
+	{ VIR_ERR_AUTH_FAILED, N_("authentication failed: %s") },
+	{ VIR_ERR_OPERATION_INVALID, N_("Requested operation is not valid: %s") },
+	{ VIR_ERR_CONFIG_UNSUPPORTED, N_("unsupported configuration: %s") },
+	{ VIR_ERR_OPERATION_TIMEOUT, N_("Timed out during operation: %s") },
+	{ VIR_ERR_INVALID_STREAM, N_("invalid stream pointer in %s") },
+	{ VIR_ERR_ARGUMENT_UNSUPPORTED, N_("argument unsupported: %s") },
+	{ VIR_ERR_OPERATION_ABORTED, N_("operation aborted: %s") },
+	{ VIR_ERR_AUTH_CANCELLED, N_("authentication cancelled: %s") },
+	{ VIR_ERR_NO_DOMAIN_METADATA, N_("metadata not found: %s") },
+	{ VIR_ERR_OVERFLOW, N_("numerical overflow: %s") },
+	{ VIR_ERR_OPERATION_UNSUPPORTED, N_("Operation not supported: %s") },
+	{ VIR_ERR_RESOURCE_BUSY, N_("resource busy: %s") },
+	{ VIR_ERR_ACCESS_DENIED, N_("access denied: %s") },
+	{ VIR_ERR_CPU_INCOMPATIBLE, N_("the CPU is incompatible with host CPU: %s") },
+	{ VIR_ERR_XML_INVALID_SCHEMA, N_("XML document failed to validate against schema: %s") },
+	{ VIR_ERR_AUTH_UNAVAILABLE, N_("authentication unavailable: %s") },
+	{ VIR_ERR_DEVICE_MISSING, N_("device not found: %s") },
+	{ VIR_ERR_NO_HOSTNAME, N_("no hostname found: %s") },
 };
 
-G_DEFINE_QUARK(libvirt - gmem - driver - error, driver_error)
+typedef struct {
+	char *detail;
+} DriverErrorPrivate;
 
-static const ErrorWords *find_words(int code)
+static void driver_error_private_init(DriverErrorPrivate *private)
 {
-	static const ErrorWords none = { VIR_ERR_OK, "", "" };
+	private->detail = NULL;
+}
 
+static void driver_error_private_copy(const DriverErrorPrivate *source, DriverErrorPrivate *private)
+{
+	private->detail = g_strdup(source->detail);
+}
+
+static void driver_error_private_clear(DriverErrorPrivate *private)
+{
+	g_free(private->detail);
+}
+
+G_DEFINE_EXTENDED_ERROR(DriverError, driver_error)
+
+/* Return: a format of libvirt's words with a place for the detail. */
+static const char *find_words(int code)
+{
 	for (gsize i = 0; i < G_N_ELEMENTS(error_words); i++)
 		if ((int)error_words[i].code == code)
-			return &error_words[i];
+			return _(error_words[i].format);
 
-	return &none;
+	return "%s";
 }
 
 static void set_error(GError **error, virErrorNumber code, const char *detail)
 {
-	const ErrorWords *words = find_words(code);
-
 	/* Details may quote a client's text; what leaves here is UTF-8 whatever came in. */
 	g_autofree char *valid = g_utf8_make_valid(detail, -1);
+	GError *made = NULL;
 
-	g_set_error(error, DRIVER_ERROR, (int)code, "%s%s%s", words->before, valid, words->after);
+	if (!error)
+		return;
+	made = g_error_new(DRIVER_ERROR, (int)code, find_words(code), valid);
+	driver_error_get_private(made)->detail = g_steal_pointer(&valid);
+	g_propagate_error(error, made);
 }
 
 gboolean driver_error(GError **error, virErrorNumber code, const char *format, ...)
@@ -96,44 +117,30 @@ gboolean driver_error(GError **error, virErrorNumber code, const char *format, .
 	return FALSE;
 }
 
-/* The text of @cause without the words that set_error() puts around it again. */
-static char *bare_detail(const GError *cause)
+const char *driver_error_detail(const GError *cause)
 {
-	const ErrorWords *words;
-	g_autofree char *detail = NULL;
+	const DriverErrorPrivate *private;
 
 	if (cause->domain != DRIVER_ERROR)
-		return g_strdup(cause->message);
-
-	words = find_words(cause->code);
-	if (!g_str_has_prefix(cause->message, words->before))
-		return g_strdup(cause->message);
-
-	detail = g_strdup(cause->message + strlen(words->before));
-	if (g_str_has_suffix(detail, words->after))
-		detail[strlen(detail) - strlen(words->after)] = '\0';
-
-	return g_steal_pointer(&detail);
+		return cause->message;
+	private = driver_error_get_private(cause);
+	return private->detail ? private->detail : cause->message;
 }
 
 void driver_error_from(GError **error, virErrorNumber code, const GError *cause, const char *format,
 		       ...)
 {
-	g_autofree char *detail = bare_detail(cause);
+	g_autofree char *detail = NULL;
+	va_list arguments;
 
 	if (cause->domain == DRIVER_ERROR)
 		code = (virErrorNumber)cause->code;
-
-	if (format) {
-		g_autofree char *bare = g_steal_pointer(&detail);
-		g_autofree char *front = NULL;
-		va_list arguments;
-
-		va_start(arguments, format);
-		front = g_strdup_vprintf(format, arguments);
-		va_end(arguments);
-		detail = g_strconcat(front, ": ", bare, NULL);
+	if (!format) {
+		set_error(error, code, driver_error_detail(cause));
+		return;
 	}
-
+	va_start(arguments, format);
+	detail = g_strdup_vprintf(format, arguments);
+	va_end(arguments);
 	set_error(error, code, detail);
 }

@@ -5,6 +5,9 @@
  * The code of a GError in this domain is one of libvirt's virErrorNumber; its message is the
  * whole text that a client shows, the words that libvirt has for that number in front:
  * "unsupported configuration: element 'video' is not supported". The RPC layer sends both.
+ *
+ * Those words are in the daemon's language, and so is the detail where its caller has looked the
+ * format up; see docs/hacking.md, "Words".
  */
 #pragma once
 
@@ -26,12 +29,17 @@ gboolean driver_error(GError **error, virErrorNumber code, const char *format, .
 	G_GNUC_PRINTF(3, 4);
 
 /*
+ * driver_error_detail - what an error of any domain says without the words of libvirt
+ *
+ * Return: a text that lives as long as @cause.
+ */
+const char *driver_error_detail(const GError *cause);
+
+/*
  * driver_error_from - turn an error of any domain into one of ours
  * @code:   used when @cause is not a DRIVER_ERROR; otherwise the cause's own code is kept
  * @cause:  what went wrong; still the caller's, who frees it
- * @format: the detail that goes in front of the cause's own text, or NULL for none
- *
- * The words of libvirt stand in front once, also where @cause had them already.
+ * @format: the detail, with a place for driver_error_detail(@cause); NULL for that alone
  */
 void driver_error_from(GError **error, virErrorNumber code, const GError *cause, const char *format,
 		       ...) G_GNUC_PRINTF(4, 5);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -29,21 +30,15 @@ typedef struct {
 
 static gboolean system_error(const Subject *subject, GError **error)
 {
-	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "cannot open %s '%s': %s", subject->what,
-			    subject->path, g_strerror(errno));
+	return driver_error(error, VIR_ERR_SYSTEM_ERROR, _("cannot open %s '%s': %s"),
+			    subject->what, subject->path, g_strerror(errno));
 }
 
-static gboolean G_GNUC_PRINTF(3, 4)
-	refuse(const Subject *subject, GError **error, const char *format, ...)
+/* @format: with places for what it is about and its path */
+static gboolean refuse(const Subject *subject, GError **error, const char *format)
 {
-	g_autofree char *reason = NULL;
-	va_list arguments;
-
-	va_start(arguments, format);
-	reason = g_strdup_vprintf(format, arguments);
-	va_end(arguments);
-	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s '%s' %s", subject->what,
-			    subject->path, reason);
+	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED, format, subject->what,
+			    subject->path);
 }
 
 static void close_fd(int *fd)
@@ -133,11 +128,11 @@ static gboolean check_regular(const Subject *subject, int node, const struct sta
 			      GError **error)
 {
 	if (S_ISLNK(status->st_mode))
-		return refuse(subject, error, "is a symbolic link");
+		return refuse(subject, error, _("%s '%s' is a symbolic link"));
 	if (!S_ISREG(status->st_mode))
-		return refuse(subject, error, "is not a regular file");
+		return refuse(subject, error, _("%s '%s' is not a regular file"));
 	if (is_kernels_own(node))
-		return refuse(subject, error, "is a file of the kernel's own");
+		return refuse(subject, error, _("%s '%s' is a file of the kernel's own"));
 	return TRUE;
 }
 
@@ -147,10 +142,12 @@ static gboolean check_writable(const Subject *subject, int node, const struct st
 	if (!check_regular(subject, node, status, error))
 		return FALSE;
 	if (status->st_nlink > 1)
-		return refuse(subject, error, "has another name (hard link): it is not written to");
+		return refuse(subject, error,
+			      _("%s '%s' has another name (hard link): it is not written to"));
 	if (!is_ours(status->st_uid) && status->st_uid != other_owner)
-		return refuse(subject, error, "belongs to user %u: it is not written to",
-			      (guint)status->st_uid);
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    _("%s '%s' belongs to user %u: it is not written to"),
+				    subject->what, subject->path, (guint)status->st_uid);
 	return TRUE;
 }
 
@@ -227,10 +224,10 @@ static gboolean step_through(Walk *walk, int node, const char *name, GError **er
 		return enter(walk, walk->folder, name, error);
 	if (is_trusted_link(walk->folder, &status))
 		return follow(walk, node, error);
-	return refuse(&walk->subject, error,
-		      "leads through the symbolic link '%s', which somebody else can have made: "
-		      "it is not followed",
-		      name);
+	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			    _("%s '%s' leads through the symbolic link '%s', which somebody else "
+			      "can have made: it is not followed"),
+			    walk->subject.what, walk->subject.path, name);
 }
 
 typedef enum { STEP_FAILED, STEP_ON, STEP_DONE } Step;
@@ -278,7 +275,7 @@ static gboolean find(const Subject *subject, gboolean follows_last, SafePlace *p
 	Step taken;
 
 	if (!g_path_is_absolute(subject->path))
-		return refuse(subject, error, "is not an absolute path");
+		return refuse(subject, error, _("%s '%s' is not an absolute path"));
 	if (!enter(&walk, AT_FDCWD, "/", error))
 		return FALSE;
 	do {

@@ -42,7 +42,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SafePlace, safe_place_clear)
 
 /*
  * safe_place_find - walk to where a file is
- * @what: for errors: "nvram"
+ * @what: for errors, in the daemon's language: _("nvram")
  * @path: absolute; the file need not exist, its folder has to
  * @place: for safe_place_clear()
  *

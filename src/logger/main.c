@@ -24,6 +24,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
@@ -60,13 +62,13 @@ typedef struct {
 
 static gboolean G_GNUC_PRINTF(1, 2) complain(const char *format, ...)
 {
+	g_autofree char *message = NULL;
 	va_list arguments;
 
-	fputs("gmem-logger: ", stderr);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	message = g_strdup_vprintf(format, arguments);
 	va_end(arguments);
-	fputc('\n', stderr);
+	g_printerr("gmem-logger: %s\n", message);
 	return FALSE;
 }
 
@@ -94,13 +96,15 @@ static gboolean add_stream(Logger *logger, const char *argument)
 	const char *text = argument;
 
 	if (logger->n_streams == MAX_STREAMS)
-		return complain("more than %d streams", MAX_STREAMS);
+		return complain(
+			ngettext("more than %d stream", "more than %d streams", MAX_STREAMS),
+			MAX_STREAMS);
 	if (!take_fd(&text, &stream->pipe) || !take_fd(&text, &stream->file.fd) ||
 	    !take_fd(&text, &stream->file.folder))
-		return complain("--stream=%s: three open descriptors and a name are wanted",
+		return complain(_("--stream=%s: three open descriptors and a name are wanted"),
 				argument);
 	if (!*text || strchr(text, '/') || strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
-		return complain("--stream=%s: not the name of a file", argument);
+		return complain(_("--stream=%s: not the name of a file"), argument);
 	stream->file.name = text;
 	logger->n_streams++;
 	return TRUE;
@@ -117,30 +121,30 @@ static gboolean read_arguments(Arguments *arguments, int *argc, char ***argv)
 {
 	const GOptionEntry entries[] = {
 		{ "max-size", 0, 0, G_OPTION_ARG_INT64, &arguments->max_size,
-		  "How large a file may become", "BYTES" },
+		  N_("How large a file may become"), N_("BYTES") },
 		{ "max-backups", 0, 0, G_OPTION_ARG_INT, &arguments->max_backups,
-		  "How many older ones are kept", "NUMBER" },
+		  N_("How many older ones are kept"), N_("NUMBER") },
 		{ "stream", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &arguments->streams,
-		  "Descriptors: what to read, the file, its folder; and its name there",
-		  "PIPE:FILE:FOLDER:NAME" },
+		  N_("Descriptors: what to read, the file, its folder; and its name there"),
+		  N_("PIPE:FILE:FOLDER:NAME") },
 		{ "version", 'V', 0, G_OPTION_ARG_NONE, &arguments->is_version_asked,
-		  "Print the version", NULL },
+		  N_("Print the version"), NULL },
 		{ NULL },
 	};
 	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
 	g_autoptr(GError) error = NULL;
 
-	g_option_context_set_summary(context,
-				     "Writes what a VMM prints; started by virtgmemd, beside it.");
-	g_option_context_add_main_entries(context, entries, NULL);
+	g_option_context_set_summary(
+		context, _("Writes what a VMM prints; started by virtgmemd, beside it."));
+	g_option_context_add_main_entries(context, entries, GETTEXT_PACKAGE);
 	if (!g_option_context_parse(context, argc, argv, &error))
 		return complain("%s", error->message);
 	if (*argc > 1)
-		return complain("unexpected argument '%s'", (*argv)[1]);
+		return complain(_("unexpected argument '%s'"), (*argv)[1]);
 	if (arguments->max_size < 1)
-		return complain("--max-size: not below 1");
+		return complain(_("--max-size: not below 1"));
 	if (arguments->max_backups < 0 || arguments->max_backups > ROTATING_FILE_BACKUPS_MAX)
-		return complain("--max-backups: 0 to %d", ROTATING_FILE_BACKUPS_MAX);
+		return complain(_("--max-backups: 0 to %d"), ROTATING_FILE_BACKUPS_MAX);
 	return TRUE;
 }
 
@@ -186,11 +190,13 @@ static void store(Logger *logger, Stream *stream, const char *data, gsize size)
 
 	if (written == size && lost > 0) {
 		stream->lost = 0;
-		report(logger, "'%s' is written again: %" G_GUINT64_FORMAT " bytes were lost",
+		report(logger,
+		       ngettext("'%s' is written again: %" PRIu64 " byte was lost",
+				"'%s' is written again: %" PRIu64 " bytes were lost", lost),
 		       stream->file.name, lost);
 	}
 	if (written < size && stream->lost == 0)
-		report(logger, "cannot write '%s': %s: what comes is dropped", stream->file.name,
+		report(logger, _("cannot write '%s': %s: what comes is dropped"), stream->file.name,
 		       g_strerror(code));
 	stream->lost += size - written;
 }
@@ -268,7 +274,7 @@ int main(int argc, char **argv)
 	if (!read_arguments(&arguments, &argc, &argv))
 		return EXIT_FAILURE;
 	if (arguments.is_version_asked) {
-		printf("gmem-logger (libvirt-gmem) %s\n", PACKAGE_VERSION);
+		g_print("gmem-logger (libvirt-gmem) %s\n", PACKAGE_VERSION);
 		return EXIT_SUCCESS;
 	}
 	if (!set_up(&logger, &arguments))

@@ -53,7 +53,8 @@ static void test_cause_of_another_domain(void)
 	g_autoptr(GError) cause = g_error_new(G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "no file");
 	g_autoptr(GError) error = NULL;
 
-	driver_error_from(&error, VIR_ERR_OPERATION_FAILED, cause, "starting %s", "guest");
+	driver_error_from(&error, VIR_ERR_OPERATION_FAILED, cause, "starting %s: %s", "guest",
+			  driver_error_detail(cause));
 	g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED);
 	g_assert_cmpstr(error->message, ==, "operation failed: starting guest: no file");
 	g_clear_error(&error);
@@ -69,7 +70,8 @@ static void test_cause_of_ours_keeps_its_code(void)
 	g_autoptr(GError) exists = NULL;
 
 	driver_error(&cause, VIR_ERR_XML_ERROR, "element 'name' is empty");
-	driver_error_from(&error, VIR_ERR_OPERATION_FAILED, cause, "reading %s", "f");
+	driver_error_from(&error, VIR_ERR_OPERATION_FAILED, cause, "reading %s: %s", "f",
+			  driver_error_detail(cause));
 	g_assert_error(error, DRIVER_ERROR, VIR_ERR_XML_ERROR);
 	g_assert_cmpstr(error->message, ==, "XML error: reading f: element 'name' is empty");
 
@@ -77,6 +79,17 @@ static void test_cause_of_ours_keeps_its_code(void)
 	driver_error(&cause, VIR_ERR_DOM_EXIST, "'a'");
 	driver_error_from(&exists, VIR_ERR_OPERATION_FAILED, cause, NULL);
 	g_assert_cmpstr(exists->message, ==, "domain 'a' exists already");
+}
+
+static void test_detail_is_copied_with_the_error(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GError) copy = NULL;
+
+	driver_error(&error, VIR_ERR_XML_ERROR, "element 'name' is empty");
+	copy = g_error_copy(error);
+	g_assert_cmpstr(copy->message, ==, "XML error: element 'name' is empty");
+	g_assert_cmpstr(driver_error_detail(copy), ==, "element 'name' is empty");
 }
 
 static void test_uuid_text(void)
@@ -117,6 +130,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/error/message-is-utf8", test_message_is_utf8);
 	g_test_add_func("/error/cause-of-another-domain", test_cause_of_another_domain);
 	g_test_add_func("/error/cause-of-ours-keeps-its-code", test_cause_of_ours_keeps_its_code);
+	g_test_add_func("/error/detail-is-copied-with-the-error",
+			test_detail_is_copied_with_the_error);
 	g_test_add_func("/uuid/text", test_uuid_text);
 
 	return g_test_run();

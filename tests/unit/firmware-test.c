@@ -343,7 +343,7 @@ static void test_efi_keeps_what_is_named(Host *host, gconstpointer data G_GNUC_U
 /* Variables of one build are nothing to the code of another. */
 static void test_template_of_no_candidate(Host *host, gconstpointer data G_GNUC_UNUSED)
 {
-	static const char *const words[] = { "with nvram template '/my/template'",
+	static const char *const words[] = { "<nvram template='/my/template'>",
 					     "40-sb.json' requires SMM",
 					     "50-a.json' has another nvram template", NULL };
 
@@ -387,7 +387,7 @@ static void test_features(Host *host, gconstpointer data G_GNUC_UNUSED)
 static void test_smm_is_never_chosen(Host *host, gconstpointer data G_GNUC_UNUSED)
 {
 	static const char *const words[] = { "firmware='efi'",
-					     "with feature 'secure-boot'",
+					     "<feature enabled='yes' name='secure-boot'/>",
 					     "40-keys.json' requires SMM",
 					     "50-sb.json' requires SMM",
 					     "60-plain.json' lacks feature secure-boot",

@@ -2,6 +2,7 @@
 /*
  * domain-parse-clock.c - <clock> and its timers
  */
+#include <glib/gi18n.h>
 #include <string.h>
 
 #include "driver/conf/domain-parse.h"
@@ -21,8 +22,10 @@ static gint64 parse_seconds(XmlWalk *walk, xmlNode *clock, const char *name, con
 
 	if (!g_ascii_string_to_signed(number, 10, -DOMAIN_CLOCK_MAX_SECONDS,
 				      DOMAIN_CLOCK_MAX_SECONDS, &seconds, NULL))
-		domain_parse_wrong_value(walk, clock, name, text,
-					 "a number of seconds that a clock can show");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("attribute '%s' of element '%s' is '%s', not a number of seconds "
+				 "that a clock can show"),
+			       name, xml_walk_path(walk, clock), xml_walk_quote(walk, text));
 	return seconds;
 }
 
@@ -67,8 +70,10 @@ static void parse_timezone(XmlWalk *walk, xmlNode *clock, DomainDef *def)
 	const char *name = xml_walk_attribute_required(walk, clock, "timezone");
 
 	if (name && !is_timezone(name))
-		domain_parse_wrong_value(walk, clock, "timezone", name,
-					 "a time zone's name, as 'Europe/Vienna'");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("attribute '%s' of element '%s' is '%s', not a time zone's name, "
+				 "as 'Europe/Vienna'"),
+			       "timezone", xml_walk_path(walk, clock), xml_walk_quote(walk, name));
 	def->clock_timezone = g_strdup(name);
 }
 
@@ -80,8 +85,10 @@ static void parse_start(XmlWalk *walk, xmlNode *clock, DomainDef *def)
 		return;
 	def->clock_start = parse_seconds(walk, clock, "start", text);
 	if (def->clock_start < 0)
-		domain_parse_wrong_value(walk, clock, "start", text,
-					 "a number of seconds since 1970");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("attribute '%s' of element '%s' is '%s', not a number of seconds "
+				 "since 1970"),
+			       "start", xml_walk_path(walk, clock), xml_walk_quote(walk, text));
 }
 
 static void parse_offset(XmlWalk *walk, xmlNode *clock, DomainDef *def)
@@ -115,8 +122,8 @@ static void parse_always_present(XmlWalk *walk, xmlNode *timer, const char *name
 {
 	if (domain_parse_switch(walk, timer, "present", "no", "yes") == DOMAIN_SWITCH_NO)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'clock/timer' with name '%s' and present='no': the "
-			       "machine always has it",
+			       _("element 'clock/timer' with name '%s' and present='no': the "
+				 "machine always has it"),
 			       name);
 }
 
@@ -138,8 +145,8 @@ static char *parse_tick_policy(XmlWalk *walk, xmlNode *timer, const char *name,
 		return NULL;
 	if (!g_strv_contains(supported, policies[policy]))
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'clock/timer' with name '%s' and tickpolicy '%s': "
-			       "supported are '%s' and '%s'",
+			       _("element 'clock/timer' with name '%s' and tickpolicy '%s': "
+				 "supported are '%s' and '%s'"),
 			       name, policies[policy], supported[0], supported[1]);
 	return g_strdup(policies[policy]);
 }
@@ -180,7 +187,9 @@ static void parse_tsc(XmlWalk *walk, xmlNode *timer, DomainDef *def)
 	parse_always_present(walk, timer, "tsc");
 	if (text &&
 	    (!xml_walk_number(text, &def->timer_tsc_frequency) || def->timer_tsc_frequency == 0))
-		domain_parse_wrong_value(walk, timer, "frequency", text, "a frequency in Hz");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("attribute '%s' of element '%s' is '%s', not a frequency in Hz"),
+			       "frequency", xml_walk_path(walk, timer), xml_walk_quote(walk, text));
 }
 
 typedef struct {
@@ -206,13 +215,14 @@ static void parse_timer(XmlWalk *walk, xmlNode *timer, guint *given, DomainDef *
 
 	if (found == G_N_ELEMENTS(timers)) {
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'clock/timer' with name '%s' is not supported yet",
+			       _("element 'clock/timer' with name '%s' is not supported yet"),
 			       xml_walk_quote(walk, name));
 		return;
 	}
 	if (*given & (1u << found)) {
 		xml_walk_error(walk, VIR_ERR_XML_ERROR,
-			       "element 'clock/timer' with name '%s' appears more than once", name);
+			       _("element 'clock/timer' with name '%s' appears more than once"),
+			       name);
 		return;
 	}
 

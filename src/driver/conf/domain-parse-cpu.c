@@ -5,6 +5,7 @@
  * Whether the host has a feature is known when the domain starts; here it has to be one that
  * KVM can give a software-protected VM at all.
  */
+#include <glib/gi18n.h>
 #include <string.h>
 
 #include "driver/conf/domain-parse.h"
@@ -15,17 +16,18 @@ static void parse_mode(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
 
 	/* Without a mode libvirt means the hypervisor's default, unless there is a model. */
 	if (!mode && xml_walk_child(walk, cpu, "model"))
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'cpu/model' without attribute 'mode' of 'cpu', which means "
-			       "'custom': supported are 'host-passthrough' and 'host-model'");
+		xml_walk_error(
+			walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			_("element 'cpu/model' without attribute 'mode' of 'cpu', which means "
+			  "'custom': supported are 'host-passthrough' and 'host-model'"));
 	else if (!mode)
 		def->cpu_host_passthrough = TRUE;
 	else if (strcmp(mode, "host-model") == 0)
 		def->cpu_host_passthrough = FALSE;
 	else if (strcmp(mode, "host-passthrough") != 0)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "attribute 'mode' of element 'cpu' is '%s': supported are "
-			       "'host-passthrough' and 'host-model'",
+			       _("attribute 'mode' of element 'cpu' is '%s': supported are "
+				 "'host-passthrough' and 'host-model'"),
 			       xml_walk_quote(walk, mode));
 
 	/* What libvirt completes each mode with. */
@@ -35,21 +37,22 @@ static void parse_mode(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
 	def->cpu_migratable = domain_parse_switch(walk, cpu, "migratable", "off", "on");
 	if (!def->cpu_host_passthrough && def->cpu_migratable != DOMAIN_SWITCH_ABSENT)
 		xml_walk_error(walk, VIR_ERR_XML_ERROR,
-			       "attribute 'migratable' of element 'cpu' is only allowed with mode "
-			       "'host-passthrough'");
+			       _("attribute 'migratable' of element 'cpu' is only allowed with "
+				 "mode 'host-passthrough'"));
 }
 
-/* Return: what @name says, 1 when it is absent. */
-static guint parse_count(XmlWalk *walk, xmlNode *topology, const char *name)
+/*
+ * @wrong: the error for a wrong number, with a place for it
+ *
+ * Return: what @name says, 1 when it is absent.
+ */
+static guint parse_count(XmlWalk *walk, xmlNode *topology, const char *name, const char *wrong)
 {
 	const char *text = xml_walk_attribute(walk, topology, name);
 	guint64 count = 1;
 
-	if (text && (!xml_walk_number(text, &count) || count == 0 || count > G_MAXUINT)) {
-		g_autofree char *wanted = g_strdup_printf("a number of %s", name);
-
-		domain_parse_wrong_value(walk, topology, name, text, wanted);
-	}
+	if (text && (!xml_walk_number(text, &count) || count == 0 || count > G_MAXUINT))
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, wrong, xml_walk_quote(walk, text));
 	return (guint)count;
 }
 
@@ -61,10 +64,18 @@ static void parse_topology(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
 		return;
 
 	xml_walk_attribute_required(walk, topology, "cores");
-	def->cpu_sockets = parse_count(walk, topology, "sockets");
-	def->cpu_dies = parse_count(walk, topology, "dies");
-	def->cpu_cores = parse_count(walk, topology, "cores");
-	def->cpu_threads = parse_count(walk, topology, "threads");
+	def->cpu_sockets = parse_count(walk, topology, "sockets",
+				       _("attribute 'sockets' of element 'cpu/topology' is '%s', "
+					 "not a number of sockets"));
+	def->cpu_dies = parse_count(
+		walk, topology, "dies",
+		_("attribute 'dies' of element 'cpu/topology' is '%s', not a number of dies"));
+	def->cpu_cores = parse_count(
+		walk, topology, "cores",
+		_("attribute 'cores' of element 'cpu/topology' is '%s', not a number of cores"));
+	def->cpu_threads = parse_count(walk, topology, "threads",
+				       _("attribute 'threads' of element 'cpu/topology' is '%s', "
+					 "not a number of threads"));
 	/* x86 has none; libvirt 10.1 and newer print it. */
 	domain_parse_only(walk, topology, "clusters", "1");
 }
@@ -97,20 +108,23 @@ static DomainCpuFeature *parse_feature(XmlWalk *walk, xmlNode *node)
 		return NULL;
 
 	if (!is_feature_name(name)) {
-		domain_parse_wrong_value(walk, node, "name", name, "a CPU feature's name");
+		xml_walk_error(
+			walk, VIR_ERR_XML_ERROR,
+			_("attribute '%s' of element '%s' is '%s', not a CPU feature's name"),
+			"name", xml_walk_path(walk, node), xml_walk_quote(walk, name));
 		return NULL;
 	}
 	if (strcmp(policy, "require") != 0 && strcmp(policy, "disable") != 0) {
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'cpu/feature' with name '%s' and policy '%s': supported "
-			       "are 'require' and 'disable'",
+			       _("element 'cpu/feature' with name '%s' and policy '%s': supported "
+				 "are 'require' and 'disable'"),
 			       xml_walk_quote(walk, name), policy);
 		return NULL;
 	}
 	if (strcmp(policy, "require") == 0 && is_nested_virtualization(name)) {
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'cpu/feature' with name '%s': KVM does not support "
-			       "nested virtualization in a software-protected VM",
+			       _("element 'cpu/feature' with name '%s': KVM does not support "
+				 "nested virtualization in a software-protected VM"),
 			       xml_walk_quote(walk, name));
 		return NULL;
 	}
@@ -137,10 +151,10 @@ static void parse_features(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
 		g_ptr_array_add(def->cpu_features, feature);
 
 		if (!g_hash_table_add(names, feature->name)) {
-			xml_walk_error(walk, VIR_ERR_XML_ERROR,
-				       "element 'cpu/feature' with name '%s' appears more than "
-				       "once",
-				       xml_walk_quote(walk, feature->name));
+			xml_walk_error(
+				walk, VIR_ERR_XML_ERROR,
+				_("element 'cpu/feature' with name '%s' appears more than once"),
+				xml_walk_quote(walk, feature->name));
 			return;
 		}
 	}

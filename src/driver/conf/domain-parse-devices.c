@@ -3,6 +3,7 @@
  * domain-parse-devices.c - <devices>: serial ports, the consoles, controllers, and what says
  * that there is no such device
  */
+#include <glib/gi18n.h>
 #include <string.h>
 
 #include "driver/conf/domain-parse.h"
@@ -25,8 +26,8 @@ static DomainChardevType parse_chardev_type(XmlWalk *walk, xmlNode *node)
 
 	if (type)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "attribute 'type' of element '%s' is '%s': supported are 'pty', "
-			       "'file' and 'null'",
+			       _("attribute 'type' of element '%s' is '%s': supported are 'pty', "
+				 "'file' and 'null'"),
 			       xml_walk_path(walk, node), xml_walk_quote(walk, type));
 	return DOMAIN_CHARDEV_NULL;
 }
@@ -42,7 +43,7 @@ static void parse_chardev_source(XmlWalk *walk, xmlNode *node, DomainParseFlags 
 
 	source = xml_walk_child(walk, node, "source");
 	if (!source && serial->type != DOMAIN_CHARDEV_PTY) {
-		xml_walk_error(walk, VIR_ERR_XML_ERROR, "element '%s/source' is missing",
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element '%s/source' is missing"),
 			       xml_walk_path(walk, node));
 		return;
 	}
@@ -80,11 +81,13 @@ static void parse_target_port(XmlWalk *walk, xmlNode *target, guint max, DomainS
 	if (!text)
 		return;
 	if (!xml_walk_number(text, &port) || port > G_MAXINT)
-		domain_parse_wrong_value(walk, target, "port", text, "a port's number");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("attribute '%s' of element '%s' is '%s', not a port's number"),
+			       "port", xml_walk_path(walk, target), xml_walk_quote(walk, text));
 	else if (port > max)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "attribute 'port' of element '%s' is '%s': the machine has ports 0 "
-			       "and 1",
+			       _("attribute 'port' of element '%s' is '%s': the machine has ports "
+				 "0 and 1"),
 			       xml_walk_path(walk, target), xml_walk_quote(walk, text));
 	serial->port = (guint)port;
 }
@@ -128,11 +131,13 @@ static void parse_debug_console_address(XmlWalk *walk, xmlNode *address)
 	if (!text)
 		return;
 	if (!g_ascii_string_to_unsigned(digits, 16, 0, G_MAXUINT16, &port, NULL))
-		domain_parse_wrong_value(walk, address, "iobase", text, "a port as '0x402'");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("attribute '%s' of element '%s' is '%s', not a port as '0x402'"),
+			       "iobase", xml_walk_path(walk, address), xml_walk_quote(walk, text));
 	else if (port != DOMAIN_DEBUG_CONSOLE_PORT)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "attribute 'iobase' of element '%s' is '%s': the machine's debug "
-			       "console is at 0x%x",
+			       _("attribute 'iobase' of element '%s' is '%s': the machine's debug "
+				 "console is at 0x%x"),
 			       xml_walk_path(walk, address), xml_walk_quote(walk, text),
 			       DOMAIN_DEBUG_CONSOLE_PORT);
 }
@@ -145,8 +150,8 @@ static void parse_debug_console(XmlWalk *walk, xmlNode *node, DomainParseFlags f
 
 	if (def->debug_console) {
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "more than one element 'devices/serial' with target type "
-			       "'isa-debug': the machine has one debug console");
+			       _("more than one element 'devices/serial' with target type "
+				 "'isa-debug': the machine has one debug console"));
 		return;
 	}
 	def->debug_console = g_new0(DomainSerial, 1);
@@ -166,8 +171,8 @@ static gboolean is_debug_console(XmlWalk *walk, xmlNode *serial)
 		return FALSE;
 	if (strcmp(type, "isa-debug") != 0)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "attribute 'type' of element '%s' is '%s': supported are "
-			       "'isa-serial' and 'isa-debug'",
+			       _("attribute 'type' of element '%s' is '%s': supported are "
+				 "'isa-serial' and 'isa-debug'"),
 			       xml_walk_path(walk, target), xml_walk_quote(walk, type));
 	return TRUE;
 }
@@ -214,8 +219,8 @@ static void number_ports(XmlWalk *walk, DomainDef *def)
 	}
 	if (next > DOMAIN_MAX_SERIALS) {
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'devices/serial' without a port follows port %d, which is "
-			       "the machine's last",
+			       _("element 'devices/serial' without a port follows port %d, which "
+				 "is the machine's last"),
 			       DOMAIN_MAX_SERIALS - 1);
 		return;
 	}
@@ -228,10 +233,11 @@ static void number_ports(XmlWalk *walk, DomainDef *def)
 	}
 	if (def->n_serials == 2 && serials[0].port == serials[1].port)
 		xml_walk_error(walk, VIR_ERR_XML_ERROR,
-			       "two elements 'devices/serial' have the port %u", serials[0].port);
+			       _("two elements 'devices/serial' have the port %u"),
+			       serials[0].port);
 	else if (serials[0].port != 0)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'devices/serial' with port %u needs one with port 0",
+			       _("element 'devices/serial' with port %u needs one with port 0"),
 			       serials[0].port);
 }
 
@@ -247,8 +253,11 @@ static void parse_serials(XmlWalk *walk, xmlNode *devices, DomainParseFlags flag
 			parse_serial(walk, node, flags, &def->serials[def->n_serials++]);
 		else
 			xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-				       "more than %d elements 'devices/serial': the machine has no "
-				       "more serial ports",
+				       ngettext("more than %d element 'devices/serial': the "
+						"machine has no more serial ports",
+						"more than %d elements 'devices/serial': the "
+						"machine has no more serial ports",
+						DOMAIN_MAX_SERIALS),
 				       DOMAIN_MAX_SERIALS);
 	}
 	if (def->n_serials > 0 && !walk->error)
@@ -264,7 +273,7 @@ static void parse_ports(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags,
 
 	if (consoles > 1)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "more than one element 'devices/console' is not supported yet");
+			       _("more than one element 'devices/console' is not supported yet"));
 
 	parse_serials(walk, devices, flags, def);
 	if (node)
@@ -279,8 +288,8 @@ static void parse_ports(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags,
 		memset(&console, 0, sizeof(console));
 	} else if (node && !same_chardev(&def->serials[0], &console)) {
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'devices/console' differs from 'devices/serial': both are "
-			       "the same port");
+			       _("element 'devices/console' differs from 'devices/serial': both "
+				 "are the same port"));
 	}
 }
 
@@ -293,8 +302,8 @@ static void number_debug_console(XmlWalk *walk, DomainDef *def)
 		def->debug_console->port = def->n_serials;
 	else if (def->debug_console->port < def->n_serials)
 		xml_walk_error(walk, VIR_ERR_XML_ERROR,
-			       "element 'devices/serial' with target type 'isa-debug' has the "
-			       "port %u, which is a serial port's: leave it out",
+			       _("element 'devices/serial' with target type 'isa-debug' has the "
+				 "port %u, which is a serial port's: leave it out"),
 			       def->debug_console->port);
 }
 
@@ -303,12 +312,13 @@ static void parse_usb_controller(XmlWalk *walk, xmlNode *controller, DomainDef *
 {
 	domain_parse_only(walk, controller, "index", "0");
 	if (!domain_parse_only(walk, controller, "model", "none"))
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'devices/controller' with type 'usb' is not supported yet");
+		xml_walk_error(
+			walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			_("element 'devices/controller' with type 'usb' is not supported yet"));
 	if (def->says & DOMAIN_SAYS_NO_USB)
-		xml_walk_error(walk, VIR_ERR_XML_ERROR,
-			       "element 'devices/controller' with type 'usb' appears more than "
-			       "once");
+		xml_walk_error(
+			walk, VIR_ERR_XML_ERROR,
+			_("element 'devices/controller' with type 'usb' appears more than once"));
 	def->says |= DOMAIN_SAYS_NO_USB;
 }
 
@@ -327,8 +337,8 @@ static void parse_controllers(XmlWalk *walk, xmlNode *devices, DomainDef *def)
 			parse_usb_controller(walk, controller, def);
 		else
 			xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-				       "attribute 'type' of element 'devices/controller' is '%s': "
-				       "supported are 'pci' and 'usb'",
+				       _("attribute 'type' of element 'devices/controller' is "
+					 "'%s': supported are 'pci' and 'usb'"),
 				       xml_walk_quote(walk, type));
 	}
 }
@@ -345,22 +355,22 @@ static void parse_absent_devices(XmlWalk *walk, xmlNode *devices, DomainDef *def
 		domain_parse_only(walk, audio, "id", "1");
 		if (!domain_parse_only(walk, audio, "type", "none"))
 			xml_walk_error(walk, VIR_ERR_XML_ERROR,
-				       "attribute 'type' of element 'devices/audio' is missing");
+				       _("attribute 'type' of element 'devices/audio' is missing"));
 		def->says |= DOMAIN_SAYS_NO_AUDIO;
 	}
 
 	if (video) {
 		if (!domain_parse_only(walk, model, "type", "none"))
 			xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-				       "element 'devices/video' is not supported yet");
+				       _("element 'devices/video' is not supported yet"));
 		def->says |= DOMAIN_SAYS_NO_VIDEO;
 	}
 
 	if (memballoon) {
 		if (!domain_parse_only(walk, memballoon, "model", "none"))
-			xml_walk_error(walk, VIR_ERR_XML_ERROR,
-				       "attribute 'model' of element 'devices/memballoon' is "
-				       "missing");
+			xml_walk_error(
+				walk, VIR_ERR_XML_ERROR,
+				_("attribute 'model' of element 'devices/memballoon' is missing"));
 		def->says |= DOMAIN_SAYS_NO_MEMBALLOON;
 	}
 }

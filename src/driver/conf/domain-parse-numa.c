@@ -5,6 +5,8 @@
  * A cell's number is its place in the array, whatever the document's order. What the cells
  * must be together is domain-validate.c's.
  */
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "driver/conf/domain-parse.h"
@@ -90,7 +92,10 @@ static void parse_cpus(XmlWalk *walk, xmlNode *node, DomainNumaCell *cell)
 	if (!text)
 		return;
 	if (!parse_cpu_set(text, &cell->cpu_mask))
-		domain_parse_wrong_value(walk, node, "cpus", text, "a set of vCPUs, as '0-1,3'");
+		xml_walk_error(
+			walk, VIR_ERR_XML_ERROR,
+			_("attribute '%s' of element '%s' is '%s', not a set of vCPUs, as '0-1,3'"),
+			"cpus", xml_walk_path(walk, node), xml_walk_quote(walk, text));
 	if (cell->cpu_mask)
 		cell->cpus = format_cpu_set(cell->cpu_mask);
 }
@@ -110,18 +115,24 @@ static void parse_distances(XmlWalk *walk, xmlNode *node, guint id, guint n_cell
 		if (!id_text || !value_text)
 			return;
 		if (!xml_walk_number(id_text, &other) || other >= n_cells) {
-			domain_parse_wrong_value(walk, sibling, "id", id_text, "a cell's number");
+			xml_walk_error(
+				walk, VIR_ERR_XML_ERROR,
+				_("attribute '%s' of element '%s' is '%s', not a cell's number"),
+				"id", xml_walk_path(walk, sibling), xml_walk_quote(walk, id_text));
 			return;
 		}
 		if (!xml_walk_number(value_text, &value) || value < DISTANCE_LOCAL ||
 		    value > DISTANCE_UNREACHABLE || (other == id) != (value == DISTANCE_LOCAL)) {
-			domain_parse_wrong_value(walk, sibling, "value", value_text,
-						 "10 for the cell itself, or 11 to 255");
+			xml_walk_error(walk, VIR_ERR_XML_ERROR,
+				       _("attribute '%s' of element '%s' is '%s', not 10 for the "
+					 "cell itself, or 11 to 255"),
+				       "value", xml_walk_path(walk, sibling),
+				       xml_walk_quote(walk, value_text));
 			return;
 		}
 		if (cell->distances[other]) {
 			xml_walk_error(walk, VIR_ERR_XML_ERROR,
-				       "element '%s' with id '%s' appears more than once",
+				       _("element '%s' with id '%s' appears more than once"),
 				       xml_walk_path(walk, sibling), id_text);
 			return;
 		}
@@ -139,8 +150,8 @@ static void parse_cell(XmlWalk *walk, xmlNode *node, guint id, guint n_cells, Do
 	cell->says_private_access = access == 0;
 	if (access == 1)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'cpu/numa/cell' with memAccess 'shared': private memory "
-			       "is mapped by no process and cannot be shared with one");
+			       _("element 'cpu/numa/cell' with memAccess 'shared': private memory "
+				 "is mapped by no process and cannot be shared with one"));
 	parse_distances(walk, node, id, n_cells, cell);
 }
 
@@ -172,11 +183,14 @@ void domain_parse_numa(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
 	while ((node = xml_walk_next(walk, numa, node, "cell")))
 		if (++n_cells > DOMAIN_MAX_VCPUS) {
 			xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-				       "more than %d elements 'cpu/numa/cell'", DOMAIN_MAX_VCPUS);
+				       ngettext("more than %d element 'cpu/numa/cell'",
+						"more than %d elements 'cpu/numa/cell'",
+						DOMAIN_MAX_VCPUS),
+				       DOMAIN_MAX_VCPUS);
 			return;
 		}
 	if (numa && n_cells == 0)
-		xml_walk_error(walk, VIR_ERR_XML_ERROR, "element 'cpu/numa' has no 'cell'");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element 'cpu/numa' has no 'cell'"));
 	if (n_cells == 0 || walk->error)
 		return;
 
@@ -188,15 +202,16 @@ void domain_parse_numa(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
 		guint64 id = place++;
 
 		if (text && (!xml_walk_number(text, &id) || id >= n_cells)) {
-			domain_parse_wrong_value(
-				walk, node, "id", text,
-				"a number from 0 to one less than there are cells");
+			xml_walk_error(walk, VIR_ERR_XML_ERROR,
+				       _("attribute '%s' of element '%s' is '%s', not a number "
+					 "from 0 to one less than there are cells"),
+				       "id", xml_walk_path(walk, node), xml_walk_quote(walk, text));
 			return;
 		}
 		if (def->numa_cells->pdata[id]) {
 			xml_walk_error(walk, VIR_ERR_XML_ERROR,
-				       "element 'cpu/numa/cell' with id '%" G_GUINT64_FORMAT
-				       "' appears more than once",
+				       _("element 'cpu/numa/cell' with id '%" PRIu64
+					 "' appears more than once"),
 				       id);
 			return;
 		}

@@ -6,6 +6,7 @@
  * the model has what the document has, and driver/host completes it. So does it with the file
  * of variables that <nvram> does not name.
  */
+#include <glib/gi18n.h>
 #include <string.h>
 
 #include "driver/conf/domain-parse.h"
@@ -17,14 +18,13 @@ static void parse_type(XmlWalk *walk, xmlNode *os, DomainDef *def)
 	const char *machine = NULL;
 
 	if (!type) {
-		xml_walk_error(walk, VIR_ERR_XML_ERROR, "element 'os/type' is missing");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element 'os/type' is missing"));
 		return;
 	}
 
 	if (name && strcmp(name, "hvm") != 0)
 		xml_walk_error(walk, VIR_ERR_OS_TYPE,
-			       "'%s' in element 'os/type': only 'hvm' is "
-			       "supported",
+			       _("'%s' in element 'os/type': only 'hvm' is supported"),
 			       xml_walk_quote(walk, name));
 
 	domain_parse_only(walk, type, "arch", "x86_64");
@@ -32,8 +32,8 @@ static void parse_type(XmlWalk *walk, xmlNode *os, DomainDef *def)
 	machine = xml_walk_attribute(walk, type, "machine");
 	if (machine && strcmp(machine, "q35") != 0)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "attribute 'machine' of element 'os/type' is '%s': only 'q35' is "
-			       "supported",
+			       _("attribute 'machine' of element 'os/type' is '%s': only 'q35' is "
+				 "supported"),
 			       xml_walk_quote(walk, machine));
 	def->machine = g_strdup("q35");
 }
@@ -56,10 +56,10 @@ static void parse_firmware_feature(XmlWalk *walk, xmlNode *feature, DomainDef *d
 		return;
 
 	if (*values[found] != DOMAIN_SWITCH_ABSENT)
-		xml_walk_error(walk, VIR_ERR_XML_ERROR,
-			       "element 'os/firmware/feature' with name '%s' appears more than "
-			       "once",
-			       names[found]);
+		xml_walk_error(
+			walk, VIR_ERR_XML_ERROR,
+			_("element 'os/firmware/feature' with name '%s' appears more than once"),
+			names[found]);
 	*values[found] = enabled;
 }
 
@@ -81,8 +81,8 @@ static void parse_firmware(XmlWalk *walk, xmlNode *os, DomainDef *def)
 
 	if (def->firmware_secure_boot == DOMAIN_SWITCH_YES)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'os/firmware/feature' with 'secure-boot' enabled: such "
-			       "firmware needs SMM, which a protected domain cannot have");
+			       _("element 'os/firmware/feature' with 'secure-boot' enabled: such "
+				 "firmware needs SMM, which a protected domain cannot have"));
 }
 
 /* A path, or NULL when there is nothing between the tags. */
@@ -119,16 +119,16 @@ static void parse_loader(XmlWalk *walk, xmlNode *os, DomainDef *def)
 
 	if (def->loader_secure == DOMAIN_SWITCH_YES)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'os/loader' with secure='yes': such firmware needs SMM, "
-			       "which a protected domain cannot have");
+			       _("element 'os/loader' with secure='yes': such firmware needs SMM, "
+				 "which a protected domain cannot have"));
 	if (def->loader_readonly == DOMAIN_SWITCH_NO)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'os/loader' with readonly='no': the firmware's code is "
-			       "never written, its variables are in 'os/nvram'");
+			       _("element 'os/loader' with readonly='no': the firmware's code is "
+				 "never written, its variables are in 'os/nvram'"));
 	if (def->loader_stateless == DOMAIN_SWITCH_YES)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'os/loader' with stateless='yes': firmware without a file "
-			       "for its variables is not supported yet");
+			       _("element 'os/loader' with stateless='yes': firmware without a "
+				 "file for its variables is not supported yet"));
 }
 
 static void parse_nvram(XmlWalk *walk, xmlNode *os, DomainDef *def)
@@ -151,7 +151,7 @@ static void parse_nvram(XmlWalk *walk, xmlNode *os, DomainDef *def)
 	}
 
 	if (!source)
-		xml_walk_error(walk, VIR_ERR_XML_ERROR, "element 'os/nvram/source' is missing");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element 'os/nvram/source' is missing"));
 	def->nvram = g_strdup(xml_walk_attribute_required(walk, source, "file"));
 	def->nvram_as_source = TRUE;
 }
@@ -179,7 +179,7 @@ static void parse_boot_devices(XmlWalk *walk, xmlNode *os, DomainDef *def)
 			return;
 		if (given & (1u << device)) {
 			xml_walk_error(walk, VIR_ERR_XML_ERROR,
-				       "element 'os/boot' with dev '%s' appears more than once",
+				       _("element 'os/boot' with dev '%s' appears more than once"),
 				       names[device]);
 			return;
 		}
@@ -198,8 +198,8 @@ static void parse_boot_menu(XmlWalk *walk, xmlNode *os, DomainDef *def)
 	enabled = domain_parse_switch(walk, menu, "enable", "no", "yes");
 	if (enabled == DOMAIN_SWITCH_YES)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'os/bootmenu' with enable='yes' is not supported yet: "
-			       "there is no device to choose");
+			       _("element 'os/bootmenu' with enable='yes' is not supported yet: "
+				 "there is no device to choose"));
 	def->says |= DOMAIN_SAYS_NO_BOOT_MENU;
 }
 
@@ -220,8 +220,8 @@ static void parse_smbios(XmlWalk *walk, xmlNode *os, DomainDef *def)
 		break;
 	case 2:
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'os/smbios' with mode 'host': a protected domain is not "
-			       "given the host's tables, name what it needs in 'sysinfo'");
+			       _("element 'os/smbios' with mode 'host': a protected domain is not "
+				 "given the host's tables, name what it needs in 'sysinfo'"));
 		break;
 	default:
 		break;
@@ -234,7 +234,7 @@ void domain_parse_os(XmlWalk *walk, xmlNode *root, DomainDef *def)
 	xmlNode *bios = xml_walk_child(walk, os, "bios");
 
 	if (!os) {
-		xml_walk_error(walk, VIR_ERR_XML_ERROR, "element 'os' is missing");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element 'os' is missing"));
 		return;
 	}
 

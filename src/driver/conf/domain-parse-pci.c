@@ -5,6 +5,7 @@
  * What is given is taken as it is, what is not is marked as unassigned; domain-pci.c completes
  * and checks all of them together.
  */
+#include <glib/gi18n.h>
 #include <string.h>
 
 #include "driver/conf/domain-parse.h"
@@ -22,7 +23,6 @@ static gboolean parse_number(XmlWalk *walk, xmlNode *node, const char *name, gui
 	const char *text = xml_walk_attribute(walk, node, name);
 	guint64 value = 0;
 	gboolean valid = FALSE;
-	g_autofree char *wanted = NULL;
 
 	if (!text)
 		return TRUE;
@@ -37,8 +37,9 @@ static gboolean parse_number(XmlWalk *walk, xmlNode *node, const char *name, gui
 		return TRUE;
 	}
 
-	wanted = g_strdup_printf("a number from 0 to %u", max);
-	domain_parse_wrong_value(walk, node, name, text, wanted);
+	xml_walk_error(walk, VIR_ERR_XML_ERROR,
+		       _("attribute '%s' of element '%s' is '%s', not a number from 0 to %u"), name,
+		       xml_walk_path(walk, node), xml_walk_quote(walk, text), max);
 	return FALSE;
 }
 
@@ -62,7 +63,7 @@ static void parse_address(XmlWalk *walk, xmlNode *node, DomainPciAddress *addres
 
 	if (domain || bus)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element '%s' is on bus %04x:%02x: root ports are on bus 0000:00",
+			       _("element '%s' is on bus %04x:%02x: root ports are on bus 0000:00"),
 			       xml_walk_path(walk, node), domain, bus);
 
 	/* Nothing but zeroes asks for an address, as in libvirt. */
@@ -94,7 +95,10 @@ static void parse_index(XmlWalk *walk, xmlNode *node, DomainPciController *contr
 	if (!text)
 		return;
 	if (!xml_walk_number(text, &index) || index >= MAX_CONTROLLERS)
-		domain_parse_wrong_value(walk, node, "index", text, "a number from 0 to 255");
+		xml_walk_error(
+			walk, VIR_ERR_XML_ERROR,
+			_("attribute '%s' of element '%s' is '%s', not a number from 0 to 255"),
+			"index", xml_walk_path(walk, node), xml_walk_quote(walk, text));
 	else
 		controller->index = (guint)index;
 }
@@ -106,11 +110,11 @@ static void check_index(XmlWalk *walk, xmlNode *node, const DomainPciController 
 	if (controller->index == DOMAIN_PCI_UNASSIGNED || is_zero == controller->is_root)
 		return;
 	xml_walk_error(walk, VIR_ERR_XML_ERROR,
-		       "attribute 'index' of element '%s' is '%u': that of the model '%s' must "
-		       "%s 0",
-		       xml_walk_path(walk, node), controller->index,
-		       controller->is_root ? "pcie-root" : "pcie-root-port",
-		       controller->is_root ? "be" : "not be");
+		       controller->is_root ? _("attribute 'index' of element '%s' is '%u': that of "
+					       "the model 'pcie-root' must be 0") :
+					     _("attribute 'index' of element '%s' is '%u': that of "
+					       "the model 'pcie-root-port' must not be 0"),
+		       xml_walk_path(walk, node), controller->index);
 }
 
 void domain_parse_pci_controller(XmlWalk *walk, xmlNode *node, DomainDef *def)
@@ -123,15 +127,17 @@ void domain_parse_pci_controller(XmlWalk *walk, xmlNode *node, DomainDef *def)
 		return;
 	if (strcmp(model, "pcie-root") != 0 && strcmp(model, "pcie-root-port") != 0) {
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "attribute 'model' of element '%s' is '%s': supported are "
-			       "'pcie-root' and 'pcie-root-port'",
+			       _("attribute 'model' of element '%s' is '%s': supported are "
+				 "'pcie-root' and 'pcie-root-port'"),
 			       xml_walk_path(walk, node), xml_walk_quote(walk, model));
 		return;
 	}
 	if (def->pci_controllers && def->pci_controllers->len >= MAX_CONTROLLERS) {
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "more than %d elements '%s' with type 'pci'", MAX_CONTROLLERS,
-			       xml_walk_path(walk, node));
+			       ngettext("more than %d element '%s' with type 'pci'",
+					"more than %d elements '%s' with type 'pci'",
+					MAX_CONTROLLERS),
+			       MAX_CONTROLLERS, xml_walk_path(walk, node));
 		return;
 	}
 

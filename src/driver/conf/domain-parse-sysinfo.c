@@ -5,6 +5,7 @@
  * The model keeps entries in libvirt's order, whatever the document's: block by block, and in
  * a block as the table below has them.
  */
+#include <glib/gi18n.h>
 #include <string.h>
 
 #include "driver/conf/domain-parse.h"
@@ -40,7 +41,7 @@ static const char *entry_value(XmlWalk *walk, xmlNode *node)
 
 	/* A string of no length ends the strings of an SMBIOS structure. */
 	if (value && !*value)
-		xml_walk_error(walk, VIR_ERR_XML_ERROR, "element '%s' is empty",
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element '%s' is empty"),
 			       xml_walk_path(walk, node));
 	return value;
 }
@@ -74,7 +75,7 @@ static void parse_named_entries(XmlWalk *walk, xmlNode *node, const SysinfoBlock
 			return;
 		if (values[index])
 			xml_walk_error(walk, VIR_ERR_XML_ERROR,
-				       "element '%s' with name '%s' appears more than once",
+				       _("element '%s' with name '%s' appears more than once"),
 				       xml_walk_path(walk, entry), block->entries[index]);
 		values[index] = value;
 	}
@@ -96,8 +97,8 @@ static void use_system_uuid(XmlWalk *walk, xmlNode *root, DomainDef *def)
 
 		if (!uuid_parse(entry->value, uuid)) {
 			xml_walk_error(walk, VIR_ERR_XML_ERROR,
-				       "element 'sysinfo/system/entry' with name 'uuid' is '%s', "
-				       "not a UUID",
+				       _("element 'sysinfo/system/entry' with name 'uuid' is '%s', "
+					 "not a UUID"),
 				       xml_walk_quote(walk, entry->value));
 			return;
 		}
@@ -105,8 +106,8 @@ static void use_system_uuid(XmlWalk *walk, xmlNode *root, DomainDef *def)
 			memcpy(def->uuid, uuid, sizeof(uuid));
 		else if (memcmp(def->uuid, uuid, sizeof(uuid)) != 0)
 			xml_walk_error(walk, VIR_ERR_XML_ERROR,
-				       "UUID mismatch between element 'uuid' and element "
-				       "'sysinfo/system/entry' with name 'uuid'");
+				       _("UUID mismatch between element 'uuid' and element "
+					 "'sysinfo/system/entry' with name 'uuid'"));
 
 		g_free(entry->value);
 		entry->value = g_malloc(VIR_UUID_STRING_BUFLEN);
@@ -123,9 +124,9 @@ void domain_parse_sysinfo(XmlWalk *walk, xmlNode *root, DomainDef *def)
 		    !domain_parse_only(walk, sysinfo, "type", "smbios") || walk->error)
 			return;
 		if (def->sysinfo) {
-			xml_walk_error(walk, VIR_ERR_XML_ERROR,
-				       "element 'sysinfo' with type 'smbios' appears more than "
-				       "once");
+			xml_walk_error(
+				walk, VIR_ERR_XML_ERROR,
+				_("element 'sysinfo' with type 'smbios' appears more than once"));
 			return;
 		}
 

@@ -2,6 +2,7 @@
 /*
  * domain-parse-values.c - kinds of values that many elements of <domain> have
  */
+#include <glib/gi18n.h>
 #include <string.h>
 
 #include "driver/conf/domain-parse.h"
@@ -14,24 +15,18 @@ gboolean domain_parse_only(XmlWalk *walk, xmlNode *node, const char *name, const
 		return FALSE;
 	if (strcmp(value, only) != 0)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "attribute '%s' of element '%s' is '%s': only '%s' is supported",
+			       _("attribute '%s' of element '%s' is '%s': only '%s' is supported"),
 			       name, xml_walk_path(walk, node), xml_walk_quote(walk, value), only);
 	return TRUE;
 }
 
-void domain_parse_wrong_value(XmlWalk *walk, xmlNode *node, const char *attribute,
-			      const char *value, const char *wanted)
+/* The error for a value that is none of two. */
+static void refuse_both(XmlWalk *walk, xmlNode *node, const char *name, const char *value,
+			const char *first, const char *second)
 {
-	const char *path = xml_walk_path(walk, node);
-	const char *quoted = xml_walk_quote(walk, value);
-
-	if (attribute)
-		xml_walk_error(walk, VIR_ERR_XML_ERROR,
-			       "attribute '%s' of element '%s' is '%s', not %s", attribute, path,
-			       quoted, wanted);
-	else
-		xml_walk_error(walk, VIR_ERR_XML_ERROR, "element '%s' is '%s', not %s", path,
-			       quoted, wanted);
+	xml_walk_error(walk, VIR_ERR_XML_ERROR,
+		       _("attribute '%s' of element '%s' is '%s', not '%s' or '%s'"), name,
+		       xml_walk_path(walk, node), xml_walk_quote(walk, value), first, second);
 }
 
 DomainSwitch domain_parse_switch(XmlWalk *walk, xmlNode *node, const char *name, const char *no,
@@ -43,31 +38,34 @@ DomainSwitch domain_parse_switch(XmlWalk *walk, xmlNode *node, const char *name,
 		return DOMAIN_SWITCH_ABSENT;
 	if (strcmp(value, no) == 0)
 		return DOMAIN_SWITCH_NO;
-	if (strcmp(value, yes) != 0) {
-		g_autofree char *wanted = g_strdup_printf("'%s' or '%s'", yes, no);
-
-		domain_parse_wrong_value(walk, node, name, value, wanted);
-	}
+	if (strcmp(value, yes) != 0)
+		refuse_both(walk, node, name, value, yes, no);
 	return DOMAIN_SWITCH_YES;
 }
 
-/* "'a', 'b' or 'c'" */
+/* "'a', 'b', 'c'" */
 static char *list_of_names(const char *const *names)
 {
 	GString *list = g_string_new(NULL);
 
-	for (guint i = 0; names[i]; i++) {
-		if (i > 0)
-			g_string_append(list, names[i + 1] ? ", " : " or ");
-		g_string_append_printf(list, "'%s'", names[i]);
-	}
+	for (guint i = 0; names[i]; i++)
+		g_string_append_printf(list, "%s'%s'", i > 0 ? ", " : "", names[i]);
 	return g_string_free(list, FALSE);
+}
+
+static void refuse_all(XmlWalk *walk, xmlNode *node, const char *name, const char *value,
+		       const char *const *names)
+{
+	g_autofree char *list = list_of_names(names);
+
+	xml_walk_error(walk, VIR_ERR_XML_ERROR,
+		       _("attribute '%s' of element '%s' is '%s', not one of %s"), name,
+		       xml_walk_path(walk, node), xml_walk_quote(walk, value), list);
 }
 
 int domain_parse_choice(XmlWalk *walk, xmlNode *node, const char *name, const char *const *names)
 {
 	const char *value = xml_walk_attribute(walk, node, name);
-	g_autofree char *wanted = NULL;
 
 	if (!value)
 		return -1;
@@ -75,8 +73,10 @@ int domain_parse_choice(XmlWalk *walk, xmlNode *node, const char *name, const ch
 		if (strcmp(value, names[i]) == 0)
 			return i;
 
-	wanted = list_of_names(names);
-	domain_parse_wrong_value(walk, node, name, value, wanted);
+	if (g_strv_length((GStrv)names) == 2)
+		refuse_both(walk, node, name, value, names[0], names[1]);
+	else
+		refuse_all(walk, node, name, value, names);
 	return -1;
 }
 
@@ -113,6 +113,19 @@ static const MemoryUnit memory_units[] = {
 	{ "EiB", G_GUINT64_CONSTANT(1) << 60 },
 };
 
+/* @attribute: or NULL for the element's text */
+static void refuse_number(XmlWalk *walk, xmlNode *node, const char *attribute, const char *text)
+{
+	if (attribute)
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("attribute '%s' of element '%s' is '%s', not a number below 2^64"),
+			       attribute, xml_walk_path(walk, node), xml_walk_quote(walk, text));
+	else
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("element '%s' is '%s', not a number below 2^64"),
+			       xml_walk_path(walk, node), xml_walk_quote(walk, text));
+}
+
 guint64 domain_parse_kib(XmlWalk *walk, xmlNode *node, const char *attribute)
 {
 	const char *unit = xml_walk_attribute(walk, node, "unit");
@@ -130,15 +143,17 @@ guint64 domain_parse_kib(XmlWalk *walk, xmlNode *node, const char *attribute)
 			found = &memory_units[i];
 
 	if (!found) {
-		domain_parse_wrong_value(walk, node, "unit", unit, "a unit of memory");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("attribute '%s' of element '%s' is '%s', not a unit of memory"),
+			       "unit", xml_walk_path(walk, node), xml_walk_quote(walk, unit));
 		return 0;
 	}
 	if (!xml_walk_number(text, &number)) {
-		domain_parse_wrong_value(walk, node, attribute, text, "a number below 2^64");
+		refuse_number(walk, node, attribute, text);
 		return 0;
 	}
 	if (!g_uint64_checked_mul(&bytes, number, found->bytes) || bytes > G_MAXUINT64 - 1023) {
-		xml_walk_error(walk, VIR_ERR_OVERFLOW, "element '%s': '%s %s' is too large",
+		xml_walk_error(walk, VIR_ERR_OVERFLOW, _("element '%s': '%s %s' is too large"),
 			       xml_walk_path(walk, node), xml_walk_quote(walk, text), found->name);
 		return 0;
 	}

@@ -5,6 +5,8 @@
  * What stands directly below <domain> and needs no file of its own; see domain-parse.h for how
  * the files work together. The order is the one in which the formatter prints.
  */
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "driver/conf/domain-parse.h"
@@ -18,17 +20,20 @@ static void parse_identity(XmlWalk *walk, xmlNode *root, DomainParseFlags flags,
 	xmlNode *uuid = xml_walk_child(walk, root, "uuid");
 
 	if (type && strcmp(type, "kvm") != 0)
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "attribute 'type' of element 'domain' is '%s': only 'kvm' is "
-			       "supported",
-			       xml_walk_quote(walk, type));
+		xml_walk_error(
+			walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			_("attribute 'type' of element 'domain' is '%s': only 'kvm' is supported"),
+			xml_walk_quote(walk, type));
 
 	def->id = -1;
 	if (id && !(flags & DOMAIN_PARSE_INACTIVE)) {
 		guint64 number = 0;
 
 		if (!xml_walk_number(id, &number) || number > G_MAXINT)
-			domain_parse_wrong_value(walk, root, "id", id, "a domain's number");
+			xml_walk_error(
+				walk, VIR_ERR_XML_ERROR,
+				_("attribute '%s' of element '%s' is '%s', not a domain's number"),
+				"id", xml_walk_path(walk, root), xml_walk_quote(walk, id));
 		else
 			def->id = (int)number;
 	}
@@ -38,7 +43,9 @@ static void parse_identity(XmlWalk *walk, xmlNode *root, DomainParseFlags flags,
 		const char *text = xml_walk_text(walk, uuid);
 
 		if (text && !uuid_parse(text, def->uuid))
-			domain_parse_wrong_value(walk, uuid, NULL, text, "a UUID");
+			xml_walk_error(walk, VIR_ERR_XML_ERROR,
+				       _("element '%s' is '%s', not a UUID"),
+				       xml_walk_path(walk, uuid), xml_walk_quote(walk, text));
 	} else {
 		uuid_generate(def->uuid);
 	}
@@ -63,7 +70,7 @@ static void parse_metadata(XmlWalk *walk, xmlNode *root, DomainDef *def)
 	alone = xmlNewDoc((const xmlChar *)"1.0");
 	copy = xmlDocCopyNode(metadata, alone, 1);
 	if (!alone || !copy) {
-		xml_walk_error(walk, VIR_ERR_NO_MEMORY, "element 'metadata'");
+		xml_walk_error(walk, VIR_ERR_NO_MEMORY, _("element 'metadata'"));
 	} else {
 		GString *text = g_string_new(NULL);
 		xmlOutputBuffer *output = xml_output_to(text);
@@ -85,7 +92,7 @@ static void parse_memory_size(XmlWalk *walk, xmlNode *root, DomainDef *def)
 	xmlNode *current = xml_walk_child(walk, root, "currentMemory");
 
 	if (!memory)
-		xml_walk_error(walk, VIR_ERR_XML_ERROR, "element 'memory' is missing");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element 'memory' is missing"));
 
 	def->memory_kib = domain_parse_kib(walk, memory, NULL);
 	def->current_memory_kib = current ? domain_parse_kib(walk, current, NULL) : def->memory_kib;
@@ -106,22 +113,25 @@ static void parse_memory_backing(XmlWalk *walk, xmlNode *root, DomainDef *def)
 
 	if (xml_walk_child(walk, backing, "hugepages"))
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'memoryBacking/hugepages': private memory comes from "
-			       "guest_memfd, which has no huge pages");
+			       _("element 'memoryBacking/hugepages': private memory comes from "
+				 "guest_memfd, which has no huge pages"));
 
 	if (mode && strcmp(mode, "shared") == 0)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'memoryBacking/access' with mode 'shared': private memory "
-			       "is mapped by no process and cannot be shared with one");
+			       _("element 'memoryBacking/access' with mode 'shared': private "
+				 "memory is mapped by no process and cannot be shared with one"));
 	else if (mode && strcmp(mode, "private") != 0)
-		domain_parse_wrong_value(walk, access, "mode", mode, "'private' or 'shared'");
+		xml_walk_error(
+			walk, VIR_ERR_XML_ERROR,
+			_("attribute '%s' of element '%s' is '%s', not 'private' or 'shared'"),
+			"mode", xml_walk_path(walk, access), xml_walk_quote(walk, mode));
 	else if (mode)
 		def->says |= DOMAIN_SAYS_PRIVATE_ACCESS;
 
 	if (type)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'memoryBacking/source' with type '%s': private memory "
-			       "comes from guest_memfd",
+			       _("element 'memoryBacking/source' with type '%s': private memory "
+				 "comes from guest_memfd"),
 			       xml_walk_quote(walk, type));
 }
 
@@ -136,15 +146,19 @@ static void parse_vcpus(XmlWalk *walk, xmlNode *root, DomainDef *def)
 	domain_parse_only(walk, vcpu, "placement", "static");
 
 	if (text && (!xml_walk_number(text, &count) || count > G_MAXUINT))
-		domain_parse_wrong_value(walk, vcpu, NULL, text, "a number of vCPUs");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("element '%s' is '%s', not a number of vCPUs"),
+			       xml_walk_path(walk, vcpu), xml_walk_quote(walk, text));
 	def->vcpus = (guint)count;
 
 	if (current && (!xml_walk_number(current, &enabled) || enabled > G_MAXUINT))
-		domain_parse_wrong_value(walk, vcpu, "current", current, "a number of vCPUs");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("attribute '%s' of element '%s' is '%s', not a number of vCPUs"),
+			       "current", xml_walk_path(walk, vcpu), xml_walk_quote(walk, current));
 	else if (current && enabled != count)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "attribute 'current' of element 'vcpu' is %" G_GUINT64_FORMAT
-			       " of %" G_GUINT64_FORMAT ": vCPUs cannot be added later",
+			       _("attribute 'current' of element 'vcpu' is %" PRIu64 " of %" PRIu64
+				 ": vCPUs cannot be added later"),
 			       enabled, count);
 }
 
@@ -173,19 +187,19 @@ static void parse_features(XmlWalk *walk, xmlNode *root, DomainDef *def)
 
 	if (xml_walk_child(walk, features, "hyperv"))
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'features/hyperv': Hyper-V's enlightenments are pages that "
-			       "KVM writes, and guest memory is private");
+			       _("element 'features/hyperv': Hyper-V's enlightenments are pages "
+				 "that KVM writes, and guest memory is private"));
 
 	if (smm && domain_parse_switch(walk, smm, "state", "off", "on") != DOMAIN_SWITCH_NO)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'features/smm': a protected domain cannot have SMM, "
-			       "KVM gives it no second address space");
+			       _("element 'features/smm': a protected domain cannot have SMM, KVM "
+				 "gives it no second address space"));
 	else if (smm)
 		def->says |= DOMAIN_SAYS_NO_SMM;
 
 	if (vmport && domain_parse_switch(walk, vmport, "state", "off", "on") != DOMAIN_SWITCH_NO)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'features/vmport' is not supported yet");
+			       _("element 'features/vmport' is not supported yet"));
 	else if (vmport)
 		def->says |= DOMAIN_SAYS_NO_VMPORT;
 }
@@ -209,10 +223,11 @@ static DomainAction parse_action(XmlWalk *walk, xmlNode *root, const char *name,
 
 	if (g_strv_contains(others, text))
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element '%s' is '%s': not supported yet", name, text);
+			       _("element '%s' is '%s': not supported yet"), name, text);
 	else
-		domain_parse_wrong_value(walk, node, NULL, text,
-					 "'destroy', 'restart' or 'preserve'");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("element '%s' is '%s', not 'destroy', 'restart' or 'preserve'"),
+			       xml_walk_path(walk, node), xml_walk_quote(walk, text));
 	return default_action;
 }
 
@@ -230,7 +245,7 @@ static DomainSwitch parse_suspend(XmlWalk *walk, xmlNode *pm, const char *name)
 
 	if (enabled == DOMAIN_SWITCH_YES)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element '%s' with enabled='yes': the machine cannot sleep",
+			       _("element '%s' with enabled='yes': the machine cannot sleep"),
 			       xml_walk_path(walk, node));
 	return enabled;
 }
@@ -251,7 +266,7 @@ static void parse_seclabel(XmlWalk *walk, xmlNode *root, DomainDef *def)
 		return;
 	if (!domain_parse_only(walk, seclabel, "type", "none"))
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "element 'seclabel' is not supported yet");
+			       _("element 'seclabel' is not supported yet"));
 	def->says |= DOMAIN_SAYS_NO_SECLABEL;
 }
 
@@ -266,8 +281,8 @@ static void parse_launch_security(XmlWalk *walk, xmlNode *root, DomainDef *def)
 		return;
 	if (strcmp(type, "sw-protected") != 0) {
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "attribute 'type' of element 'launchSecurity' is '%s': only "
-			       "'sw-protected' is supported",
+			       _("attribute 'type' of element 'launchSecurity' is '%s': only "
+				 "'sw-protected' is supported"),
 			       xml_walk_quote(walk, type));
 		return;
 	}
@@ -282,8 +297,11 @@ static void parse_launch_security(XmlWalk *walk, xmlNode *root, DomainDef *def)
 	else if (strcmp(policy, "guest-only") == 0)
 		def->policy = DOMAIN_POLICY_GUEST_ONLY;
 	else
-		domain_parse_wrong_value(walk, conversion, "policy", policy,
-					 "'on-demand' or 'guest-only'");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("attribute '%s' of element '%s' is '%s', not 'on-demand' or "
+				 "'guest-only'"),
+			       "policy", xml_walk_path(walk, conversion),
+			       xml_walk_quote(walk, policy));
 }
 
 static void parse_root(XmlWalk *walk, DomainParseFlags flags, DomainDef *def)
@@ -291,8 +309,11 @@ static void parse_root(XmlWalk *walk, DomainParseFlags flags, DomainDef *def)
 	xmlNode *root = walk->root;
 
 	if (strcmp((const char *)root->name, "domain") != 0 || root->ns) {
-		xml_walk_error(walk, VIR_ERR_XML_ERROR, "the root element is '%s'%s, not 'domain'",
-			       xml_walk_path(walk, root), root->ns ? " in a namespace" : "");
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       root->ns ?
+				       _("the root element is '%s' in a namespace, not 'domain'") :
+				       _("the root element is '%s', not 'domain'"),
+			       xml_walk_path(walk, root));
 		return;
 	}
 

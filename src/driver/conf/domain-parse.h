@@ -20,10 +20,6 @@
 /* Reads an attribute that has one supported value. Return: TRUE when it was given. */
 gboolean domain_parse_only(XmlWalk *walk, xmlNode *node, const char *name, const char *only);
 
-/* The error for @value of @attribute, or of the element's text where that is NULL. */
-void domain_parse_wrong_value(XmlWalk *walk, xmlNode *node, const char *attribute,
-			      const char *value, const char *wanted);
-
 DomainSwitch domain_parse_switch(XmlWalk *walk, xmlNode *node, const char *name, const char *no,
 				 const char *yes);
 

@@ -15,7 +15,9 @@
  * more are added.
  */
 #include "driver/conf/domain-private.h"
+
 #include "driver/error.h"
+#include <glib/gi18n.h>
 
 #define FIRST_FREE_SLOT	   2
 #define LPC_SLOT	   0x1f
@@ -68,8 +70,8 @@ static gboolean number_controllers(DomainDef *def, GError **error)
 			continue;
 		if (is_used[index])
 			return driver_error(error, VIR_ERR_XML_ERROR,
-					    "two elements 'devices/controller' with type 'pci' "
-					    "have the index %u",
+					    _("two elements 'devices/controller' with type 'pci' "
+					      "have the index %u"),
 					    index);
 		is_used[index] = TRUE;
 		last = MAX(last, index);
@@ -82,8 +84,8 @@ static gboolean number_controllers(DomainDef *def, GError **error)
 			next++;
 		if (next > MAX_INDEX)
 			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-					    "more elements 'devices/controller' with type 'pci' "
-					    "than there are PCI buses");
+					    _("more elements 'devices/controller' with type 'pci' "
+					      "than there are PCI buses"));
 		nth(def, i)->index = next;
 		is_used[next] = TRUE;
 		last = MAX(last, next);
@@ -106,15 +108,18 @@ static gboolean place_given(DomainDef *def, Bus *bus, GError **error)
 		if (!address->is_set)
 			continue;
 		if (address->slot == 0 || address->slot == LPC_SLOT)
-			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-					    "PCI controller %u has the address 0000:00:%02x.%x: "
-					    "this slot is the %s's",
-					    controller->index, address->slot, address->function,
-					    address->slot == 0 ? "host bridge" : "LPC bridge");
+			return driver_error(
+				error, VIR_ERR_CONFIG_UNSUPPORTED,
+				address->slot == 0 ?
+					_("PCI controller %u has the address 0000:00:%02x.%x: this "
+					  "slot is the host bridge's") :
+					_("PCI controller %u has the address 0000:00:%02x.%x: this "
+					  "slot is the LPC bridge's"),
+				controller->index, address->slot, address->function);
 		if (*place)
 			return driver_error(error, VIR_ERR_XML_ERROR,
-					    "PCI controllers %u and %u both have the address "
-					    "0000:00:%02x.%x",
+					    _("PCI controllers %u and %u both have the address "
+					      "0000:00:%02x.%x"),
 					    (*place)->index, controller->index, address->slot,
 					    address->function);
 		*place = controller;
@@ -139,8 +144,8 @@ static gboolean place_rest(DomainDef *def, Bus *bus, GError **error)
 		}
 		if (slot == LPC_SLOT)
 			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-					    "PCI controller %u has no address: no more root ports "
-					    "fit on bus 0",
+					    _("PCI controller %u has no address: no more root "
+					      "ports fit on bus 0"),
 					    controller->index);
 
 		bus->at[slot][function] = controller;
@@ -164,13 +169,13 @@ static gboolean complete_slot(DomainPciController *const *at, guint slot, GError
 
 	if (!first)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "PCI controller %u has the address 0000:00:%02x.%x, where a "
-				    "guest finds it only when there is one at function 0",
+				    _("PCI controller %u has the address 0000:00:%02x.%x, where a "
+				      "guest finds it only when there is one at function 0"),
 				    other->index, slot, other->address.function);
 	if (first->address.multifunction == DOMAIN_SWITCH_NO)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "PCI controllers %u and %u share slot %02x, and the former "
-				    "has multifunction='off'",
+				    _("PCI controllers %u and %u share slot %02x, and the former "
+				      "has multifunction='off'"),
 				    first->index, other->index, slot);
 	first->address.multifunction = DOMAIN_SWITCH_YES;
 	return TRUE;
@@ -194,12 +199,12 @@ static gboolean complete_targets(DomainDef *def, GError **error)
 
 		if (chassis[controller->chassis])
 			return driver_error(error, VIR_ERR_XML_ERROR,
-					    "PCI controllers %u and %u both have the chassis %u",
+					    _("PCI controllers %u and %u both have the chassis %u"),
 					    chassis[controller->chassis]->index, controller->index,
 					    controller->chassis);
 		if (port[controller->port])
 			return driver_error(error, VIR_ERR_XML_ERROR,
-					    "PCI controllers %u and %u both have the port 0x%x",
+					    _("PCI controllers %u and %u both have the port 0x%x"),
 					    port[controller->port]->index, controller->index,
 					    controller->port);
 		chassis[controller->chassis] = controller;

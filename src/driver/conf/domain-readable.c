@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* domain-readable.c - whether what is written and shown of a domain can be read again */
+#include <glib/gi18n.h>
 #include <string.h>
 
 #include "driver/conf/domain-private.h"
@@ -18,10 +19,13 @@ static gboolean check_length(const DomainDef *def, GError **error)
 
 	return length <= DOMAIN_XML_MAX_PRINTED ||
 	       driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-			    "domain '%s' has %" G_GSIZE_FORMAT
-			    " bytes of XML where special characters are escaped, and %u are the "
-			    "most that can be shown: its title, description or metadata has to be "
-			    "shorter",
+			    ngettext("domain '%s' has %zu byte of XML where special characters are "
+				     "escaped, and %u are the most that can be shown: its title, "
+				     "description or metadata has to be shorter",
+				     "domain '%s' has %zu bytes of XML where special characters "
+				     "are escaped, and %u are the most that can be shown: its "
+				     "title, description or metadata has to be shorter",
+				     length),
 			    def->name, length, DOMAIN_XML_MAX_PRINTED);
 }
 
@@ -36,9 +40,15 @@ static gboolean check_reading(const DomainDef *def, GError **error)
 
 	if (written_again && strcmp(written, written_again) == 0)
 		return TRUE;
+	if (cause)
+		return driver_error(
+			error, VIR_ERR_CONFIG_UNSUPPORTED,
+			_("domain '%s' could not be read again as it would be written: %s"),
+			def->name, cause->message);
 	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-			    "domain '%s' could not be read again as it would be written: %s",
-			    def->name, cause ? cause->message : "it would be another");
+			    _("domain '%s' could not be read again as it would be written: it "
+			      "would be another"),
+			    def->name);
 }
 
 gboolean domain_def_check_readable(const DomainDef *def, GError **error)

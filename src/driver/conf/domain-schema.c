@@ -6,6 +6,7 @@
  * not say that a compiled schema may be used by two threads at once; one lock covers both.
  */
 #include <errno.h>
+#include <glib/gi18n.h>
 #include <glib/gstdio.h>
 #include <libxml/relaxng.h>
 #include <string.h>
@@ -28,16 +29,18 @@ typedef struct {
 
 static void collect(Report *report, const xmlError *problem)
 {
+	g_autofree char *message = NULL;
+
 	if (!problem || !problem->message || report->messages++ >= MAX_MESSAGES)
 		return;
 
+	message = g_strchomp(g_strndup(problem->message, 512));
 	if (report->text->len > 0)
 		g_string_append(report->text, "; ");
 	if (problem->line > 0)
-		g_string_append_printf(report->text, "line %d: ", problem->line);
-	g_string_append_len(report->text, problem->message, (gssize)strnlen(problem->message, 512));
-	while (report->text->len > 0 && g_ascii_isspace(report->text->str[report->text->len - 1]))
-		g_string_truncate(report->text, report->text->len - 1);
+		g_string_append_printf(report->text, _("line %d: %s"), problem->line, message);
+	else
+		g_string_append(report->text, message);
 }
 
 /* The const came with libxml2 2.12; this fits the type of the handler in each version. */
@@ -61,8 +64,8 @@ static xmlRelaxNG *compile_schema(GError **error)
 
 	/* libxml2 prints a file that it cannot open, and says less in the report. */
 	if (g_access(path, R_OK) < 0) {
-		driver_error(error, VIR_ERR_INTERNAL_ERROR, "cannot read the schema %s: %s", path,
-			     g_strerror(errno));
+		driver_error(error, VIR_ERR_INTERNAL_ERROR, _("cannot read the schema %s: %s"),
+			     path, g_strerror(errno));
 		return NULL;
 	}
 
@@ -74,8 +77,8 @@ static xmlRelaxNG *compile_schema(GError **error)
 	}
 	if (!schema)
 		driver_error(error, VIR_ERR_INTERNAL_ERROR,
-			     "cannot use the schema %s, which needs libvirt's own: %s", path,
-			     text->len > 0 ? text->str : "out of memory");
+			     _("cannot use the schema %s, which needs libvirt's own: %s"), path,
+			     text->len > 0 ? text->str : _("out of memory"));
 	return schema;
 }
 
@@ -93,7 +96,7 @@ static gboolean validate_locked(xmlDoc *document, GError **error)
 
 	validator = xmlRelaxNGNewValidCtxt(domain_schema);
 	if (!validator)
-		return driver_error(error, VIR_ERR_NO_MEMORY, "schema validation");
+		return driver_error(error, VIR_ERR_NO_MEMORY, _("schema validation"));
 
 	xmlRelaxNGSetValidStructuredErrors(validator, collect_error, &report);
 	result = xmlRelaxNGValidateDoc(validator, document);
@@ -102,7 +105,7 @@ static gboolean validate_locked(xmlDoc *document, GError **error)
 		return TRUE;
 
 	return driver_error(error, VIR_ERR_XML_INVALID_SCHEMA, "%s",
-			    text->len > 0 ? text->str : "no detail is known");
+			    text->len > 0 ? text->str : _("no detail is known"));
 }
 
 gboolean domain_schema_validate(xmlDoc *document, GError **error)

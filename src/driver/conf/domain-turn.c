@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* domain-turn.c - one costly document at a time */
 #include "driver/conf/domain-private.h"
+
 #include "driver/error.h"
+#include <glib/gi18n.h>
 
 /* What people write is far below. */
 #define LARGE_BYTES (64u * 1024)
@@ -21,7 +23,7 @@ gboolean domain_turn_take(DomainTurn *turn, gsize bytes, gboolean is_validated, 
 	g_mutex_lock(&busy);
 	turn->is_mine = TRUE;
 	return !g_atomic_int_get(&is_over) ||
-	       driver_error(error, VIR_ERR_OPERATION_ABORTED, "the daemon is ending");
+	       driver_error(error, VIR_ERR_OPERATION_ABORTED, _("the daemon is ending"));
 }
 
 void domain_turn_give(DomainTurn *turn)

@@ -5,6 +5,8 @@
  * The parser refuses what the model cannot say (another machine, hugepages); here is what
  * depends on a value, or on two elements together.
  */
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "driver/conf/domain-private.h"
@@ -23,23 +25,28 @@
 static gboolean check_name(const char *name, GError **error)
 {
 	if (!name)
-		return driver_error(error, VIR_ERR_XML_ERROR, "element 'name' is missing");
+		return driver_error(error, VIR_ERR_XML_ERROR, _("element 'name' is missing"));
 	if (!*name || strspn(name, " \t\r\n") == strlen(name))
-		return driver_error(error, VIR_ERR_XML_ERROR, "element 'name' is empty");
+		return driver_error(error, VIR_ERR_XML_ERROR, _("element 'name' is empty"));
 	if (strlen(name) > NAME_MAX_BYTES)
 		return driver_error(error, VIR_ERR_XML_ERROR,
-				    "element 'name' is longer than %d bytes", NAME_MAX_BYTES);
+				    ngettext("element 'name' is longer than %d byte",
+					     "element 'name' is longer than %d bytes",
+					     NAME_MAX_BYTES),
+				    NAME_MAX_BYTES);
 	if (strchr(name, '/'))
-		return driver_error(error, VIR_ERR_XML_ERROR, "name %s cannot contain '/'", name);
+		return driver_error(error, VIR_ERR_XML_ERROR, _("name %s cannot contain '/'"),
+				    name);
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return driver_error(error, VIR_ERR_XML_ERROR,
-				    "element 'name' is '%s', which names a folder", name);
+				    _("element 'name' is '%s', which names a folder"), name);
 
 	for (const char *at = name; *at; at = g_utf8_next_char(at))
 		if (g_unichar_iscntrl(g_utf8_get_char(at)))
-			return driver_error(error, VIR_ERR_XML_ERROR,
-					    "element 'name' contains the control character U+%04X",
-					    g_utf8_get_char(at));
+			return driver_error(
+				error, VIR_ERR_XML_ERROR,
+				_("element 'name' contains the control character U+%04X"),
+				g_utf8_get_char(at));
 
 	return TRUE;
 }
@@ -47,14 +54,14 @@ static gboolean check_name(const char *name, GError **error)
 static gboolean check_memory(const DomainDef *def, GError **error)
 {
 	if (def->memory_kib < DOMAIN_MIN_MEMORY_KIB || def->memory_kib > DOMAIN_MAX_MEMORY_KIB)
-		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "element 'memory' is %" G_GUINT64_FORMAT
-				    " KiB: a domain has 1 MiB to 64 GiB",
-				    def->memory_kib);
+		return driver_error(
+			error, VIR_ERR_CONFIG_UNSUPPORTED,
+			_("element 'memory' is %" PRIu64 " KiB: a domain has 1 MiB to 64 GiB"),
+			def->memory_kib);
 	if (def->memory_kib % KIB_PER_PAGE)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "element 'memory' is %" G_GUINT64_FORMAT
-				    " KiB: not a multiple of the page size, 4 KiB",
+				    _("element 'memory' is %" PRIu64
+				      " KiB: not a multiple of the page size, 4 KiB"),
 				    def->memory_kib);
 
 	return TRUE;
@@ -67,20 +74,20 @@ static gboolean check_protection(const DomainDef *def, GError **error)
 
 	if (def->memory_private)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "element 'memoryBacking/private' needs "
-				    "<launchSecurity type='sw-protected'/>");
+				    _("element 'memoryBacking/private' needs <launchSecurity "
+				      "type='sw-protected'/>"));
 
 	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-			    "element 'launchSecurity' is missing: this driver runs protected "
-			    "domains only, add <launchSecurity type='sw-protected'/>");
+			    _("element 'launchSecurity' is missing: this driver runs protected "
+			      "domains only, add <launchSecurity type='sw-protected'/>"));
 }
 
 static gboolean check_path(const char *element, const char *path, GError **error)
 {
 	if (!path || g_path_is_absolute(path))
 		return TRUE;
-	return driver_error(error, VIR_ERR_XML_ERROR, "element '%s': '%s' is not an absolute path",
-			    element, path);
+	return driver_error(error, VIR_ERR_XML_ERROR,
+			    _("element '%s': '%s' is not an absolute path"), element, path);
 }
 
 static gboolean check_firmware(const DomainDef *def, GError **error)
@@ -91,24 +98,24 @@ static gboolean check_firmware(const DomainDef *def, GError **error)
 
 	if (has_features && def->firmware != DOMAIN_FIRMWARE_EFI)
 		return driver_error(error, VIR_ERR_XML_ERROR,
-				    "element 'os/firmware' needs <os firmware='efi'>");
+				    _("element 'os/firmware' needs <os firmware='efi'>"));
 	if (def->firmware_enrolled_keys == DOMAIN_SWITCH_YES &&
 	    def->firmware_secure_boot == DOMAIN_SWITCH_NO)
 		return driver_error(error, VIR_ERR_XML_ERROR,
-				    "element 'os/firmware/feature': 'enrolled-keys' cannot be "
-				    "enabled while 'secure-boot' is not");
+				    _("element 'os/firmware/feature': 'enrolled-keys' cannot be "
+				      "enabled while 'secure-boot' is not"));
 	if (def->loader_type == DOMAIN_LOADER_PFLASH && def->firmware == DOMAIN_FIRMWARE_BIOS)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "element 'os/loader' with type 'pflash': a BIOS, which "
-				    "<os firmware='bios'> asks for, is of type 'rom'");
+				    _("element 'os/loader' with type 'pflash': a BIOS, which <os "
+				      "firmware='bios'> asks for, is of type 'rom'"));
 	if (!def->loader && !is_chosen &&
 	    (def->loader_type != DOMAIN_LOADER_NONE ||
 	     def->loader_readonly != DOMAIN_SWITCH_ABSENT ||
 	     def->loader_secure != DOMAIN_SWITCH_ABSENT ||
 	     def->loader_stateless != DOMAIN_SWITCH_ABSENT))
 		return driver_error(error, VIR_ERR_XML_ERROR,
-				    "element 'os/loader' names no file: name one or let it be "
-				    "chosen, with <os firmware='efi'>");
+				    _("element 'os/loader' names no file: name one or let it be "
+				      "chosen, with <os firmware='efi'>"));
 
 	return check_path("os/loader", def->loader, error);
 }
@@ -121,8 +128,8 @@ static gboolean check_nvram(const DomainDef *def, GError **error)
 	if (def->loader_type != DOMAIN_LOADER_PFLASH &&
 	    (def->loader_type == DOMAIN_LOADER_ROM || def->firmware != DOMAIN_FIRMWARE_EFI))
 		return driver_error(error, VIR_ERR_XML_ERROR,
-				    "element 'os/nvram' needs <loader type='pflash'> or "
-				    "<os firmware='efi'>");
+				    _("element 'os/nvram' needs <loader type='pflash'> or <os "
+				      "firmware='efi'>"));
 	return check_path("os/nvram", def->nvram, error) &&
 	       check_path("os/nvram/template", def->nvram_template, error);
 }
@@ -130,7 +137,8 @@ static gboolean check_nvram(const DomainDef *def, GError **error)
 static gboolean check_kernel(const DomainDef *def, GError **error)
 {
 	if (!def->kernel && (def->initrd || def->cmdline))
-		return driver_error(error, VIR_ERR_XML_ERROR, "element 'os/%s' without 'os/kernel'",
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    _("element 'os/%s' without 'os/kernel'"),
 				    def->initrd ? "initrd" : "cmdline");
 
 	return check_path("os/kernel", def->kernel, error) &&
@@ -154,16 +162,16 @@ static gboolean check_bios_entry(const DomainSysinfoEntry *entry, GError **error
 					     "([0-9]{2}|[0-9]{4})$",
 					     entry->value, G_REGEX_DOLLAR_ENDONLY, 0))
 		return driver_error(error, VIR_ERR_XML_ERROR,
-				    "element 'sysinfo/bios/entry' with name 'date' is '%.80s', "
-				    "not a date as 'mm/dd/yyyy'",
+				    _("element 'sysinfo/bios/entry' with name 'date' is '%.80s', "
+				      "not a date as 'mm/dd/yyyy'"),
 				    entry->value);
 	if (strcmp(entry->name, "release") == 0 &&
 	    !g_regex_match_simple("^(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\\."
 				  "(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])$",
 				  entry->value, G_REGEX_DOLLAR_ENDONLY, 0))
 		return driver_error(error, VIR_ERR_XML_ERROR,
-				    "element 'sysinfo/bios/entry' with name 'release' is '%.80s', "
-				    "not two numbers up to 255 as '4.2'",
+				    _("element 'sysinfo/bios/entry' with name 'release' is "
+				      "'%.80s', not two numbers up to 255 as '4.2'"),
 				    entry->value);
 	return TRUE;
 }
@@ -173,26 +181,29 @@ static gboolean check_sysinfo(const DomainDef *def, GError **error)
 	gsize total = 0;
 
 	if (def->smbios_sysinfo && !def->sysinfo)
-		return driver_error(error, VIR_ERR_XML_ERROR,
-				    "element 'os/smbios' with mode 'sysinfo' needs "
-				    "<sysinfo type='smbios'>");
+		return driver_error(
+			error, VIR_ERR_XML_ERROR,
+			_("element 'os/smbios' with mode 'sysinfo' needs <sysinfo type='smbios'>"));
 
 	for (guint i = 0; def->sysinfo && i < def->sysinfo->len; i++) {
 		const DomainSysinfoEntry *entry = def->sysinfo->pdata[i];
 
 		if (has_control_character(entry->value))
-			return driver_error(error, VIR_ERR_XML_ERROR,
-					    "element 'sysinfo/%s/entry' contains a control "
-					    "character",
-					    entry->block);
+			return driver_error(
+				error, VIR_ERR_XML_ERROR,
+				_("element 'sysinfo/%s/entry' contains a control character"),
+				entry->block);
 		if (strcmp(entry->block, "bios") == 0 && !check_bios_entry(entry, error))
 			return FALSE;
 		total += strlen(entry->value) + 1;
 	}
 	if (total > SYSINFO_MAX_BYTES)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "element 'sysinfo' has %" G_GSIZE_FORMAT
-				    " bytes of text: the guest's tables take %d",
+				    ngettext("element 'sysinfo' has %zu byte of text: the guest's "
+					     "tables take %d",
+					     "element 'sysinfo' has %zu bytes of text: the guest's "
+					     "tables take %d",
+					     total),
 				    total, SYSINFO_MAX_BYTES);
 	return TRUE;
 }
@@ -212,8 +223,8 @@ static gboolean check_topology(const DomainDef *def, GError **error)
 	if (product == def->vcpus)
 		return TRUE;
 	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-			    "element 'cpu/topology': sockets, dies, cores and threads make "
-			    "%u * %u * %u * %u vCPUs, and 'vcpu' is %u",
+			    _("element 'cpu/topology': sockets, dies, cores and threads make %u * "
+			      "%u * %u * %u vCPUs, and 'vcpu' is %u"),
 			    def->cpu_sockets, def->cpu_dies, def->cpu_cores, def->cpu_threads,
 			    def->vcpus);
 }
@@ -228,19 +239,19 @@ static gboolean check_numa_cpus(const DomainDef *def, GError **error)
 
 		if (cell->cpu_mask & seen)
 			return driver_error(error, VIR_ERR_XML_ERROR,
-					    "element 'cpu/numa/cell' with id '%u' has a vCPU that "
-					    "another has, too",
+					    _("element 'cpu/numa/cell' with id '%u' has a vCPU "
+					      "that another has, too"),
 					    i);
 		if (cell->cpu_mask & ~all)
 			return driver_error(error, VIR_ERR_XML_ERROR,
-					    "element 'cpu/numa/cell' with id '%u' has the vCPUs "
-					    "'%s', and 'vcpu' is %u",
+					    _("element 'cpu/numa/cell' with id '%u' has the vCPUs "
+					      "'%s', and 'vcpu' is %u"),
 					    i, cell->cpus, def->vcpus);
 		seen |= cell->cpu_mask;
 	}
 	if (seen != all)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "element 'cpu/numa': no cell has vCPU %d",
+				    _("element 'cpu/numa': no cell has vCPU %d"),
 				    g_bit_nth_lsf((gulong)(all & ~seen), -1));
 	return TRUE;
 }
@@ -257,17 +268,16 @@ static gboolean check_numa(const DomainDef *def, GError **error)
 
 		if (cell->memory_kib == 0 || cell->memory_kib % KIB_PER_PAGE)
 			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-					    "element 'cpu/numa/cell' with id '%u' has "
-					    "%" G_GUINT64_FORMAT
-					    " KiB: a cell has some memory, in pages of 4 KiB",
+					    _("element 'cpu/numa/cell' with id '%u' has %" PRIu64
+					      " KiB: a cell has some memory, in pages of 4 KiB"),
 					    i, cell->memory_kib);
 		if (!g_uint64_checked_add(&total, total, cell->memory_kib))
 			total = G_MAXUINT64;
 	}
 	if (total != def->memory_kib)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "element 'cpu/numa': the cells have %" G_GUINT64_FORMAT
-				    " KiB together and 'memory' is %" G_GUINT64_FORMAT " KiB",
+				    _("element 'cpu/numa': the cells have %" PRIu64
+				      " KiB together and 'memory' is %" PRIu64 " KiB"),
 				    total, def->memory_kib);
 	return check_numa_cpus(def, error);
 }
@@ -284,12 +294,12 @@ gboolean domain_def_validate(const DomainDef *def, GError **error)
 		return FALSE;
 	if (def->title && strpbrk(def->title, "\r\n"))
 		return driver_error(error, VIR_ERR_XML_ERROR,
-				    "element 'title' contains a line break");
+				    _("element 'title' contains a line break"));
 	if (!check_protection(def, error) || !check_memory(def, error))
 		return FALSE;
 	if (def->vcpus < 1 || def->vcpus > DOMAIN_MAX_VCPUS)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "element 'vcpu' is %u: a domain has 1 to %d", def->vcpus,
+				    _("element 'vcpu' is %u: a domain has 1 to %d"), def->vcpus,
 				    DOMAIN_MAX_VCPUS);
 	if (!check_topology(def, error) || !check_numa(def, error))
 		return FALSE;

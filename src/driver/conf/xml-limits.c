@@ -2,6 +2,7 @@
 /* xml-limits.c - what a document may have, looked at before libxml2 sees it */
 #include "driver/conf/xml-limits.h"
 
+#include <glib/gi18n.h>
 #include <libvirt/virterror.h>
 #include <string.h>
 
@@ -91,14 +92,15 @@ static gboolean check_characters(const char *xml, gsize length, const char *what
 	const char *wrong = NULL;
 
 	if (!g_utf8_validate(xml, (gssize)length, &wrong))
-		return driver_error(error, VIR_ERR_XML_DETAIL, "(%s):%u: the text is not UTF-8",
+		return driver_error(error, VIR_ERR_XML_DETAIL, _("(%s):%u: the text is not UTF-8"),
 				    what, line_of(xml, wrong));
 
 	for (const char *at = xml; *at; at++)
 		if ((guchar)*at < ' ' && !is_blank(*at))
-			return driver_error(error, VIR_ERR_XML_DETAIL,
-					    "(%s):%u: the control character U+%04X is not allowed",
-					    what, line_of(xml, at), (guint)*at);
+			return driver_error(
+				error, VIR_ERR_XML_DETAIL,
+				_("(%s):%u: the control character U+%04X is not allowed"), what,
+				line_of(xml, at), (guint)*at);
 	return TRUE;
 }
 
@@ -115,19 +117,11 @@ static gboolean check_declarations(const char *xml, const char *what, GError **e
 		return TRUE;
 	for (gsize i = 0; i < G_N_ELEMENTS(declarations); i++)
 		if (strstr(xml, declarations[i]))
-			return driver_error(error, VIR_ERR_XML_ERROR,
-					    "(%s): a document type declaration (DOCTYPE) is not "
-					    "allowed",
-					    what);
+			return driver_error(
+				error, VIR_ERR_XML_ERROR,
+				_("(%s): a document type declaration (DOCTYPE) is not allowed"),
+				what);
 	return TRUE;
-}
-
-static gboolean check_number(guint number, guint limit, const char *things, const char *what,
-			     GError **error)
-{
-	return number <= limit || driver_error(error, VIR_ERR_XML_ERROR,
-					       "(%s): %u %s, and %u are the most that are read",
-					       what, number, things, limit);
 }
 
 gboolean xml_limits_check(const char *xml, gsize length, const char *what, GError **error)
@@ -138,10 +132,36 @@ gboolean xml_limits_check(const char *xml, gsize length, const char *what, GErro
 		return FALSE;
 
 	xml_limits_count(xml, &counts);
-	return check_number(counts.most_attributes, XML_MAX_ATTRIBUTES, "attributes of one element",
-			    what, error) &&
-	       check_number(counts.namespaces, XML_MAX_NAMESPACES, "declarations of namespaces",
-			    what, error) &&
-	       check_number(counts.attributes, XML_MAX_ALL_ATTRIBUTES, "attributes", what, error) &&
-	       check_number(counts.nodes, XML_MAX_NODES, "elements and comments", what, error);
+	if (counts.most_attributes > XML_MAX_ATTRIBUTES)
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    ngettext("(%s): %u attribute of one element, and %u are the "
+					     "most that are read",
+					     "(%s): %u attributes of one element, and %u are the "
+					     "most that are read",
+					     counts.most_attributes),
+				    what, counts.most_attributes, XML_MAX_ATTRIBUTES);
+	if (counts.namespaces > XML_MAX_NAMESPACES)
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    ngettext("(%s): %u declaration of namespaces, and %u are the "
+					     "most that are read",
+					     "(%s): %u declarations of namespaces, and %u are the "
+					     "most that are read",
+					     counts.namespaces),
+				    what, counts.namespaces, XML_MAX_NAMESPACES);
+	if (counts.attributes > XML_MAX_ALL_ATTRIBUTES)
+		return driver_error(
+			error, VIR_ERR_XML_ERROR,
+			ngettext("(%s): %u attribute, and %u are the most that are read",
+				 "(%s): %u attributes, and %u are the most that are read",
+				 counts.attributes),
+			what, counts.attributes, XML_MAX_ALL_ATTRIBUTES);
+	if (counts.nodes > XML_MAX_NODES)
+		return driver_error(
+			error, VIR_ERR_XML_ERROR,
+			ngettext(
+				"(%s): %u element or comment, and %u are the most that are read",
+				"(%s): %u elements and comments, and %u are the most that are read",
+				counts.nodes),
+			what, counts.nodes, XML_MAX_NODES);
+	return TRUE;
 }

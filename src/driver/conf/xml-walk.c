@@ -7,6 +7,7 @@
  */
 #include "driver/conf/xml-walk.h"
 
+#include <glib/gi18n.h>
 #include <libxml/parser.h>
 #include <string.h>
 
@@ -46,7 +47,7 @@ static void report_parser_error(xmlParserCtxt *parser, const char *what, GError 
 	g_autofree char *message = NULL;
 
 	if (!cause || !cause->message) {
-		driver_error(error, VIR_ERR_XML_DETAIL, "(%s): not well-formed XML", what);
+		driver_error(error, VIR_ERR_XML_DETAIL, _("(%s): not well-formed XML"), what);
 		return;
 	}
 
@@ -66,10 +67,12 @@ xmlDoc *xml_document_read(const char *xml, const char *what, gsize max_bytes, GE
 	g_return_val_if_fail(max_bytes <= G_MAXINT, NULL);
 
 	if (length > max_bytes) {
-		driver_error(error, VIR_ERR_XML_ERROR,
-			     "(%s): longer than %" G_GSIZE_FORMAT
-			     " bytes, which is the longest that is read",
-			     what, max_bytes);
+		driver_error(
+			error, VIR_ERR_XML_ERROR,
+			ngettext("(%s): longer than %zu byte, which is the longest that is read",
+				 "(%s): longer than %zu bytes, which is the longest that is read",
+				 max_bytes),
+			what, max_bytes);
 		return NULL;
 	}
 	if (!xml_limits_check(xml, length, what, error))
@@ -78,7 +81,7 @@ xmlDoc *xml_document_read(const char *xml, const char *what, gsize max_bytes, GE
 	xmlInitParser();
 	parser = xmlNewParserCtxt();
 	if (!parser || !parser->sax) {
-		driver_error(error, VIR_ERR_NO_MEMORY, "XML parser");
+		driver_error(error, VIR_ERR_NO_MEMORY, _("XML parser"));
 		xmlFreeParserCtxt(parser);
 		return NULL;
 	}
@@ -88,7 +91,7 @@ xmlDoc *xml_document_read(const char *xml, const char *what, gsize max_bytes, GE
 
 	if (parser->_private) {
 		driver_error(error, VIR_ERR_XML_ERROR,
-			     "(%s): a document type declaration (DOCTYPE) is not allowed", what);
+			     _("(%s): a document type declaration (DOCTYPE) is not allowed"), what);
 		g_clear_pointer(&document, xmlFreeDoc);
 	} else if (!document || !xmlDocGetRootElement(document)) {
 		report_parser_error(parser, what, error);
@@ -201,7 +204,7 @@ xmlNode *xml_walk_child(XmlWalk *walk, xmlNode *parent, const char *name)
 	xmlNode *node = xml_walk_next(walk, parent, NULL, name);
 
 	if (node && xml_walk_next(walk, parent, node, name)) {
-		xml_walk_error(walk, VIR_ERR_XML_ERROR, "element '%s' appears more than once",
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element '%s' appears more than once"),
 			       xml_walk_path(walk, node));
 		return NULL;
 	}
@@ -236,8 +239,9 @@ const char *xml_walk_attribute_required(XmlWalk *walk, xmlNode *node, const char
 	const char *value = xml_walk_attribute(walk, node, name);
 
 	if (!value && node)
-		xml_walk_error(walk, VIR_ERR_XML_ERROR, "attribute '%s' of element '%s' is missing",
-			       name, xml_walk_path(walk, node));
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("attribute '%s' of element '%s' is missing"), name,
+			       xml_walk_path(walk, node));
 	return value;
 }
 
@@ -285,7 +289,7 @@ static void find_left_over(XmlWalk *walk, xmlNode *element)
 		name = g_string_new(NULL);
 		append_name(name, attribute->name, attribute->ns);
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       "attribute '%s' of element '%s' is not supported yet", name->str,
+			       _("attribute '%s' of element '%s' is not supported yet"), name->str,
 			       xml_walk_path(walk, element));
 		return;
 	}
@@ -294,7 +298,7 @@ static void find_left_over(XmlWalk *walk, xmlNode *element)
 		if (child->type == XML_ELEMENT_NODE) {
 			if (!is_marked(child->_private, MARK_ELEMENT | MARK_ALL)) {
 				xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-					       "element '%s' is not supported yet",
+					       _("element '%s' is not supported yet"),
 					       xml_walk_path(walk, child));
 				return;
 			}
@@ -302,7 +306,7 @@ static void find_left_over(XmlWalk *walk, xmlNode *element)
 			find_left_over(walk, child);
 		} else if (is_text(child) && !is_marked(element->_private, MARK_TEXT) &&
 			   !xmlIsBlankNode(child)) {
-			xml_walk_error(walk, VIR_ERR_XML_ERROR, "text '%s' in element '%s'",
+			xml_walk_error(walk, VIR_ERR_XML_ERROR, _("text '%s' in element '%s'"),
 				       xml_walk_quote(walk, (const char *)child->content),
 				       xml_walk_path(walk, element));
 		}

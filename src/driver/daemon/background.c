@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <glib/gi18n.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -42,7 +43,7 @@ int background_enter(GError **error)
 		return -1;
 	pid = fork();
 	if (pid < 0) {
-		driver_error(error, VIR_ERR_SYSTEM_ERROR, "going into the background: fork: %s",
+		driver_error(error, VIR_ERR_SYSTEM_ERROR, _("going into the background: fork: %s"),
 			     g_strerror(errno));
 		close(fds[0]);
 		close(fds[1]);
@@ -113,13 +114,13 @@ gboolean background_serving(int fd, const char *log_path, const VmmLogLimits *li
 	g_auto(SafeOutput) log = SAFE_OUTPUT_INIT;
 	gboolean done;
 
-	if (!safe_file_open_output("log", log_path, FALSE, geteuid(), &log, error)) {
+	if (!safe_file_open_output(_("log"), log_path, FALSE, geteuid(), &log, error)) {
 		close(fd);
 		return FALSE;
 	}
 	done = redirect(log.fd) && write(fd, "", 1) == 1;
 	if (!done)
-		driver_error(error, VIR_ERR_SYSTEM_ERROR, "going into the background: %s",
+		driver_error(error, VIR_ERR_SYSTEM_ERROR, _("going into the background: %s"),
 			     g_strerror(errno));
 	else if (log.place.name)
 		keep_log(&log, limits);

@@ -9,7 +9,9 @@
  */
 #include "driver/daemon/settings.h"
 
+#include <glib/gi18n.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/rotating-file.h"
@@ -47,7 +49,7 @@ static gboolean get_string(GKeyFile *file, const char *path, const char *name, c
 	/* The key file keeps what is behind a value. */
 	if (text && !unquote(g_strchomp(text)))
 		return driver_error(error, VIR_ERR_CONF_SYNTAX,
-				    "%s: '%s' must be a string in double quotes", path, name);
+				    _("%s: '%s' must be a string in double quotes"), path, name);
 	*value = g_steal_pointer(&text);
 	return TRUE;
 }
@@ -64,7 +66,7 @@ static gboolean get_mode(GKeyFile *file, const char *path, const char *name, mod
 		return TRUE;
 	if (!g_ascii_string_to_unsigned(value, 8, 0, 0777, &number, NULL))
 		return driver_error(error, VIR_ERR_CONF_SYNTAX,
-				    "%s: '%s' must be octal, such as \"0770\"", path, name);
+				    _("%s: '%s' must be octal, such as \"0770\""), path, name);
 	*mode = (mode_t)number;
 	return TRUE;
 }
@@ -82,7 +84,7 @@ static gboolean get_group(GKeyFile *file, const char *path, const char *name, gi
 	/* At the daemon's start there is one thread. */
 	entry = getgrnam(value);
 	if (!entry)
-		return driver_error(error, VIR_ERR_CONF_SYNTAX, "%s: '%s': no group '%s'", path,
+		return driver_error(error, VIR_ERR_CONF_SYNTAX, _("%s: '%s': no group '%s'"), path,
 				    name, value);
 	*group = entry->gr_gid;
 	return TRUE;
@@ -96,10 +98,10 @@ static gboolean get_number(GKeyFile *file, const char *path, const char *name, g
 
 	if (!text || g_ascii_string_to_unsigned(g_strchomp(text), 10, min, max, number, NULL))
 		return TRUE;
-	return driver_error(error, VIR_ERR_CONF_SYNTAX,
-			    "%s: '%s' must be a number from %" G_GUINT64_FORMAT
-			    " to %" G_GUINT64_FORMAT ", without quotes",
-			    path, name, min, max);
+	return driver_error(
+		error, VIR_ERR_CONF_SYNTAX,
+		_("%s: '%s' must be a number from %" PRIu64 " to %" PRIu64 ", without quotes"),
+		path, name, min, max);
 }
 
 static gboolean get_log_limits(GKeyFile *file, const char *path, Settings *settings, GError **error)
@@ -123,7 +125,7 @@ static gboolean check_groups(GKeyFile *file, const char *path, GError **error)
 
 	if (!groups[1])
 		return TRUE;
-	return driver_error(error, VIR_ERR_CONF_SYNTAX, "%s: '[%s]': there are no groups", path,
+	return driver_error(error, VIR_ERR_CONF_SYNTAX, _("%s: '[%s]': there are no groups"), path,
 			    groups[1]);
 }
 
@@ -138,7 +140,7 @@ static gboolean check_names(GKeyFile *file, const char *path, GError **error)
 			is_known |= strcmp(found[i], names[j]) == 0;
 		if (!is_known)
 			return driver_error(error, VIR_ERR_CONF_SYNTAX,
-					    "%s: there is no setting '%s'", path, found[i]);
+					    _("%s: there is no setting '%s'"), path, found[i]);
 	}
 	return TRUE;
 }
@@ -175,7 +177,7 @@ gboolean settings_load(Settings *settings, const char *path, gboolean must_exist
 		return driver_error(error, VIR_ERR_CONF_SYNTAX, "%s", cause->message);
 	}
 	if (strlen(text) < length)
-		return driver_error(error, VIR_ERR_CONF_SYNTAX, "%s: not a text file", path);
+		return driver_error(error, VIR_ERR_CONF_SYNTAX, _("%s: not a text file"), path);
 	grouped = g_strconcat("[" GROUP "]\n", text, NULL);
 	if (!g_key_file_load_from_data(file, grouped, -1, G_KEY_FILE_KEEP_TRANSLATIONS, &cause))
 		return driver_error(error, VIR_ERR_CONF_SYNTAX, "%s: %s", path, cause->message);

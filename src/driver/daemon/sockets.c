@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gunixsocketaddress.h>
+#include <glib/gi18n.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -40,15 +41,15 @@ static gboolean take_over(Sockets *sockets, int fd, GError **error)
 	GSocket **place;
 
 	if (!path)
-		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
-				    "descriptor %d from the service manager is no listening UNIX "
-				    "socket",
-				    fd);
+		return driver_error(
+			error, VIR_ERR_INTERNAL_ERROR,
+			_("descriptor %d from the service manager is no listening UNIX socket"),
+			fd);
 	place = g_str_has_suffix(path, READONLY_SUFFIX) ? &sockets->readonly_socket :
 							  &sockets->socket;
 	if (*place)
 		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
-				    "the service manager has handed over two sockets like '%s'",
+				    _("the service manager has handed over two sockets like '%s'"),
 				    path);
 	*place = g_socket_new_from_fd(fd, error);
 	return *place != NULL;
@@ -61,8 +62,9 @@ static gboolean take_over_all(Sockets *sockets, int count, GError **error)
 			return FALSE;
 	}
 	return sockets->socket ||
-	       driver_error(error, VIR_ERR_INTERNAL_ERROR,
-			    "the service manager has handed over no socket but the read-only one");
+	       driver_error(
+		       error, VIR_ERR_INTERNAL_ERROR,
+		       _("the service manager has handed over no socket but the read-only one"));
 }
 
 /* The lock stays with the file: a daemon that ends in any way gives it up. */
@@ -72,11 +74,12 @@ static gboolean take_lock(Sockets *sockets, const char *path, GError **error)
 
 	sockets->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (sockets->lock_fd < 0)
-		return driver_error(error, VIR_ERR_SYSTEM_ERROR, "opening '%s': %s", lock,
+		return driver_error(error, VIR_ERR_SYSTEM_ERROR, _("opening '%s': %s"), lock,
 				    g_strerror(errno));
 	if (flock(sockets->lock_fd, LOCK_EX | LOCK_NB) == 0)
 		return TRUE;
-	return driver_error(error, VIR_ERR_OPERATION_FAILED, "another virtgmemd serves '%s'", path);
+	return driver_error(error, VIR_ERR_OPERATION_FAILED, _("another virtgmemd serves '%s'"),
+			    path);
 }
 
 /*
@@ -100,7 +103,7 @@ static GSocket *listen_on(const char *path, gid_t group, mode_t mode, GError **e
 	if (!g_socket_listen(socket, error))
 		return NULL;
 	if ((group != (gid_t)-1 && lchown(path, (uid_t)-1, group) < 0) || chmod(path, mode) < 0) {
-		driver_error(error, VIR_ERR_SYSTEM_ERROR, "permissions of '%s': %s", path,
+		driver_error(error, VIR_ERR_SYSTEM_ERROR, _("permissions of '%s': %s"), path,
 			     g_strerror(errno));
 		return NULL;
 	}
@@ -128,7 +131,8 @@ gboolean sockets_open(Sockets *sockets, const char *path, const Settings *settin
 	if (take_lock(sockets, path, &cause) && (count > 0 ? take_over_all(sockets, count, &cause) :
 							     make(sockets, path, settings, &cause)))
 		return TRUE;
-	driver_error_from(error, VIR_ERR_SYSTEM_ERROR, cause, "listening on '%s'", path);
+	driver_error_from(error, VIR_ERR_SYSTEM_ERROR, cause, _("listening on '%s': %s"), path,
+			  driver_error_detail(cause));
 	sockets_close(sockets);
 	return FALSE;
 }

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -56,14 +57,14 @@ static const DomainSerial *serial_of(const Domain *domain, const char *device, G
 	const DomainSerial *serial = live ? find_serial(live, device) : NULL;
 
 	if (!live)
-		driver_error(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is not running",
+		driver_error(error, VIR_ERR_OPERATION_INVALID, _("domain '%s' is not running"),
 			     domain->name);
 	else if (!serial)
-		driver_error(error, VIR_ERR_INTERNAL_ERROR, "cannot find console device '%s'",
-			     device ? device : "default");
+		driver_error(error, VIR_ERR_INTERNAL_ERROR, _("cannot find console device '%s'"),
+			     device ? device : _("default"));
 	else if (serial->type != DOMAIN_CHARDEV_PTY || !serial->path)
 		driver_error(error, VIR_ERR_INTERNAL_ERROR,
-			     "console device '%s' is not using a PTY", serial->alias);
+			     _("console device '%s' is not using a PTY"), serial->alias);
 	else
 		return serial;
 	return NULL;
@@ -77,13 +78,13 @@ static int open_terminal(const Domain *domain, const DomainSerial *serial, gbool
 
 	if (domain->consoles[serial->port] && !is_forced) {
 		driver_error(error, VIR_ERR_OPERATION_FAILED,
-			     "Active console session exists for this domain");
+			     _("Active console session exists for this domain"));
 		return -1;
 	}
 	fd = open(serial->path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
-		driver_error(error, VIR_ERR_SYSTEM_ERROR, "opening terminal '%s': %s", serial->path,
-			     g_strerror(errno));
+		driver_error(error, VIR_ERR_SYSTEM_ERROR, _("opening terminal '%s': %s"),
+			     serial->path, g_strerror(errno));
 	return fd;
 }
 
@@ -109,7 +110,7 @@ static gboolean start_session(RpcCall *call, Domain *domain, const char *device,
 	}
 	g_mutex_unlock(&domain->lock);
 	if (previous) {
-		rpc_stream_close(previous, "another client has taken the console over");
+		rpc_stream_close(previous, _("another client has taken the console over"));
 		rpc_stream_unref(previous);
 	}
 	return fd >= 0;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* calls-define.c - procedures that define and undefine domains, and their autostart */
 #include "driver/domain/calls.h"
+
 #include "driver/domain/nvram.h"
 #include "driver/domain/store.h"
 #include "driver/error.h"
+#include <glib/gi18n.h>
 
 /* With the job. Takes over @def where it succeeds. */
 static gboolean set_config(Domain *domain, DomainDef *def, GError **error)
@@ -35,7 +37,7 @@ static Domain *define(Driver *driver, const char *xml, DomainParseFlags flags, G
 	if (!def || !driver_complete_definition(driver, def, error))
 		return NULL;
 	domain = domain_list_obtain(driver->domains, driver, def, error);
-	if (!domain || !domain_begin_job(domain, "define", error))
+	if (!domain || !domain_begin_job(domain, N_("define"), error))
 		return NULL;
 	defined = set_config(domain, def, error);
 	if (defined)
@@ -109,7 +111,7 @@ static gboolean drop_config(Domain *domain, guint flags, GError **error)
 	g_mutex_unlock(&domain->lock);
 	if (!is_defined)
 		return driver_error(error, VIR_ERR_OPERATION_INVALID,
-				    "cannot undefine transient domain '%s'", domain->name);
+				    _("cannot undefine transient domain '%s'"), domain->name);
 	if (!nvram_check_undefine(domain->config, flags, error))
 		return FALSE;
 	if ((flags & VIR_DOMAIN_UNDEFINE_NVRAM) && !remove_nvram(domain, error))
@@ -130,7 +132,7 @@ static gboolean undefine(const RpcCall *call, const RpcDomain *wire, guint flags
 	g_autoptr(Domain) domain = calls_domain(call, wire, error);
 	gboolean done;
 
-	if (!domain || !domain_begin_job(domain, "undefine", error))
+	if (!domain || !domain_begin_job(domain, N_("undefine"), error))
 		return FALSE;
 	done = drop_config(domain, flags, error);
 	domain_list_drop_invisible(driver->domains, domain);
@@ -186,7 +188,8 @@ static gboolean change_autostart(Domain *domain, gboolean autostart, GError **er
 	g_mutex_unlock(&domain->lock);
 	if (!is_defined)
 		return driver_error(error, VIR_ERR_OPERATION_INVALID,
-				    "cannot set autostart for transient domain '%s'", domain->name);
+				    _("cannot set autostart for transient domain '%s'"),
+				    domain->name);
 	if (!store_set_autostart(domain->driver, domain->name, autostart, error))
 		return FALSE;
 	g_mutex_lock(&domain->lock);
@@ -202,7 +205,7 @@ static gboolean set_autostart(RpcCall *call, const void *args, void *result, GEr
 	gboolean done;
 
 	(void)result;
-	if (!domain || !domain_begin_job(domain, "autostart", error))
+	if (!domain || !domain_begin_job(domain, N_("autostart"), error))
 		return FALSE;
 	done = change_autostart(domain, request->autostart != 0, error);
 	domain_end_job(domain);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* calls-find.c - procedures that list domains and look them up */
 #include "driver/domain/calls.h"
+
 #include "driver/error.h"
+#include <glib/gi18n.h>
 
 /* What the filters of virConnectListAllDomains ask about. */
 typedef struct {
@@ -149,7 +151,8 @@ static gboolean check_max(int max, GError **error)
 {
 	if (max >= 0 && max <= RPC_DOMAIN_LIST_MAX)
 		return TRUE;
-	return driver_error(error, VIR_ERR_INVALID_ARG, "a list of %d domains", max);
+	return driver_error(error, VIR_ERR_INVALID_ARG,
+			    ngettext("a list of %d domain", "a list of %d domains", max), max);
 }
 
 static gboolean list_domains(RpcCall *call, const void *args, void *result, GError **error)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* calls-host.c - procedures about the driver and the host */
+#include <glib/gi18n.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -73,7 +74,7 @@ static gboolean get_max_vcpus(RpcCall *call, const void *args, void *result, GEr
 	g_autoptr(HostSupport) support = driver_support(call->driver);
 
 	if (request->type && g_ascii_strcasecmp(*request->type, "kvm") != 0)
-		return driver_error(error, VIR_ERR_INVALID_ARG, "unknown type '%s'",
+		return driver_error(error, VIR_ERR_INVALID_ARG, _("unknown type '%s'"),
 				    *request->type);
 	ret->max_vcpus = (int)(support->max_vcpus ? support->max_vcpus : DOMAIN_MAX_VCPUS);
 	return TRUE;
@@ -160,7 +161,9 @@ static gboolean node_get_cells_free_memory(RpcCall *call, const void *args, void
 		return FALSE;
 	if (request->start_cell < 0 || request->max_cells < 1 ||
 	    request->max_cells > RPC_NODE_CELLS_MAX)
-		return driver_error(error, VIR_ERR_INVALID_ARG, "%d NUMA nodes from %d",
+		return driver_error(error, VIR_ERR_INVALID_ARG,
+				    ngettext("%d NUMA node from %d", "%d NUMA nodes from %d",
+					     request->max_cells),
 				    request->max_cells, request->start_cell);
 	ret->cells.cells_val = g_new0(guint64, request->max_cells);
 	for (guint i = 0; i < node->cells->len && count < (guint)request->max_cells; i++) {
@@ -170,8 +173,9 @@ static gboolean node_get_cells_free_memory(RpcCall *call, const void *args, void
 			ret->cells.cells_val[count++] = cell->free_kib * 1024;
 	}
 	ret->cells.cells_len = count;
-	return count > 0 || driver_error(error, VIR_ERR_INVALID_ARG,
-					 "there is no NUMA node from %d on", request->start_cell);
+	return count > 0 ||
+	       driver_error(error, VIR_ERR_INVALID_ARG, _("there is no NUMA node from %d on"),
+			    request->start_cell);
 }
 
 static gboolean node_get_cpu_map(RpcCall *call, const void *args, void *result, GError **error)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* calls-lifecycle.c - procedures that start, stop and steer domains */
 #include "driver/domain/calls.h"
+
 #include "driver/domain/lifecycle.h"
 #include "driver/error.h"
+#include <glib/gi18n.h>
 
 /* FORCE_BOOT and BYPASS_CACHE are about saved images; there are none, so they ask for nothing. */
 #define CREATE_FLAGS                                                                              \
@@ -16,10 +18,10 @@ static DomainDef *def_to_start(Domain *domain, GError **error)
 
 	g_mutex_lock(&domain->lock);
 	if (domain_is_active(domain))
-		driver_error(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is already running",
+		driver_error(error, VIR_ERR_OPERATION_INVALID, _("domain '%s' is already running"),
 			     domain->name);
 	else if (!domain->config)
-		driver_error(error, VIR_ERR_NO_DOMAIN, "domain '%s' is gone", domain->name);
+		driver_error(error, VIR_ERR_NO_DOMAIN, _("domain '%s' is gone"), domain->name);
 	else
 		def = domain_def_copy(domain->config);
 	g_mutex_unlock(&domain->lock);
@@ -32,7 +34,7 @@ static gboolean start(const RpcCall *call, Domain *domain, guint flags, GError *
 	gboolean started = FALSE;
 
 	if (!calls_check_flags("virDomainCreateWithFlags", flags, CREATE_FLAGS, error) ||
-	    !domain_begin_job(domain, "start", error))
+	    !domain_begin_job(domain, N_("start"), error))
 		return FALSE;
 	def = def_to_start(domain, error);
 	if (def)
@@ -71,7 +73,7 @@ static gboolean check_inactive(Domain *domain, GError **error)
 	is_active = domain_is_active(domain);
 	g_mutex_unlock(&domain->lock);
 	return !is_active || driver_error(error, VIR_ERR_OPERATION_INVALID,
-					  "domain '%s' is already running", domain->name);
+					  _("domain '%s' is already running"), domain->name);
 }
 
 static gboolean create_xml(RpcCall *call, const void *args, void *result, GError **error)
@@ -93,7 +95,7 @@ static gboolean create_xml(RpcCall *call, const void *args, void *result, GError
 	if (!def || !driver_complete_definition(driver, def, error))
 		return FALSE;
 	domain = domain_list_obtain(driver->domains, driver, def, error);
-	if (!domain || !domain_begin_job(domain, "start", error))
+	if (!domain || !domain_begin_job(domain, N_("start"), error))
 		return FALSE;
 	if (check_inactive(domain, error))
 		started = lifecycle_start(domain, g_steal_pointer(&def), request->flags,
@@ -120,12 +122,12 @@ static gboolean press_power_button(Domain *domain, gboolean only_by_agent, gbool
 	is_active = domain_is_active(domain);
 	g_mutex_unlock(&domain->lock);
 	if (!is_active)
-		return driver_error(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is not running",
-				    domain->name);
-	return driver_error(error, VIR_ERR_ARGUMENT_UNSUPPORTED,
-			    "domain '%s' has no guest agent: its guest can be asked by the power "
-			    "button",
-			    domain->name);
+		return driver_error(error, VIR_ERR_OPERATION_INVALID,
+				    _("domain '%s' is not running"), domain->name);
+	return driver_error(
+		error, VIR_ERR_ARGUMENT_UNSUPPORTED,
+		_("domain '%s' has no guest agent: its guest can be asked by the power button"),
+		domain->name);
 }
 
 static gboolean shut_down(RpcCall *call, const void *args, void *result, GError **error)

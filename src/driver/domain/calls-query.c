@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* calls-query.c - procedures that say what one domain is and does */
+#include <glib/gi18n.h>
 #include <unistd.h>
 
 #include "driver/domain/calls.h"
@@ -69,7 +70,7 @@ static gboolean get_control_info(RpcCall *call, const void *args, void *result, 
 		ret->state_time = (guint64)(g_get_monotonic_time() - domain->job_since) / 1000;
 	g_mutex_unlock(&domain->lock);
 	return is_active || driver_error(error, VIR_ERR_OPERATION_INVALID,
-					 "domain '%s' is not running", domain->name);
+					 _("domain '%s' is not running"), domain->name);
 }
 
 #define XML_FLAGS                                                                      \
@@ -105,7 +106,7 @@ static gboolean get_xml_desc(RpcCall *call, const void *args, void *result, GErr
 		return FALSE;
 	if ((request->flags & XML_SECRET_FLAGS) && rpc_client_is_readonly(call->client))
 		return driver_error(error, VIR_ERR_OPERATION_DENIED,
-				    "secret parts of the XML on a read-only connection");
+				    _("secret parts of the XML on a read-only connection"));
 
 	g_mutex_lock(&domain->lock);
 	def = choose_def(domain, request->flags, &format);
@@ -113,7 +114,7 @@ static gboolean get_xml_desc(RpcCall *call, const void *args, void *result, GErr
 		ret->xml = domain_def_format(def, format);
 	g_mutex_unlock(&domain->lock);
 	return ret->xml ||
-	       driver_error(error, VIR_ERR_NO_DOMAIN, "domain '%s' is gone", domain->name);
+	       driver_error(error, VIR_ERR_NO_DOMAIN, _("domain '%s' is gone"), domain->name);
 }
 
 static gboolean get_os_type(RpcCall *call, const void *args, void *result, GError **error)
@@ -161,9 +162,10 @@ static int count_vcpus(Domain *domain, guint flags, GError **error)
 		count = (int)def->vcpus;
 	g_mutex_unlock(&domain->lock);
 	if (count < 0)
-		driver_error(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is not %s",
-			     domain->name,
-			     flags & VIR_DOMAIN_AFFECT_LIVE ? "running" : "persistent");
+		driver_error(error, VIR_ERR_OPERATION_INVALID,
+			     flags & VIR_DOMAIN_AFFECT_LIVE ? _("domain '%s' is not running") :
+							      _("domain '%s' is not persistent"),
+			     domain->name);
 	return count;
 }
 
@@ -193,7 +195,7 @@ static gboolean get_vcpus_flags(RpcCall *call, const void *args, void *result, G
 	if ((request->flags & VIR_DOMAIN_AFFECT_LIVE) &&
 	    (request->flags & VIR_DOMAIN_AFFECT_CONFIG))
 		return driver_error(error, VIR_ERR_INVALID_ARG,
-				    "flags for live and for config exclude each other");
+				    _("flags for live and for config exclude each other"));
 	ret->num = count_vcpus(domain, request->flags, error);
 	return ret->num >= 0;
 }
@@ -211,8 +213,10 @@ static gboolean check_cpumaps(int count, int length, GError **error)
 {
 	if (count >= 0 && count <= RPC_VCPUINFO_MAX && length >= 0 && length <= RPC_CPUMAP_MAX)
 		return TRUE;
-	return driver_error(error, VIR_ERR_INVALID_ARG, "%d processor maps of %d bytes", count,
-			    length);
+	return driver_error(
+		error, VIR_ERR_INVALID_ARG,
+		ngettext("%d processor map of %d bytes", "%d processor maps of %d bytes", count),
+		count, length);
 }
 
 static char *new_cpumaps(guint count, guint length)

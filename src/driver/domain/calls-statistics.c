@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* calls-statistics.c - procedures that count what domains use */
 #include "driver/domain/calls.h"
+
 #include "driver/domain/statistics.h"
 #include "driver/error.h"
+#include <glib/gi18n.h>
 
 /* How long the VMMs may take to answer, in seconds; with NOWAIT, what answers at once. */
 #define ANSWER_SECONDS QMP_SHARED_SECONDS
@@ -95,7 +97,7 @@ static gboolean check_groups(const ConnectGetAllDomainStats_args *request, guint
 	    !(request->stats & ~(guint)STATISTICS_GROUPS))
 		return TRUE;
 	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-			    "statistics groups %#x do not exist here",
+			    _("statistics groups %#x do not exist here"),
 			    request->stats & ~(guint)STATISTICS_GROUPS);
 }
 

@@ -2,6 +2,7 @@
 /* calls.c - what the procedures have in common */
 #include "driver/domain/calls.h"
 
+#include <glib/gi18n.h>
 #include <string.h>
 
 #include "driver/error.h"
@@ -31,6 +32,6 @@ gboolean calls_check_flags(const char *procedure, guint flags, guint known, GErr
 {
 	if (!(flags & ~known))
 		return TRUE;
-	return driver_error(error, VIR_ERR_INVALID_ARG, "unsupported flags (%#x) in %s",
+	return driver_error(error, VIR_ERR_INVALID_ARG, _("unsupported flags (%#x) in %s"),
 			    flags & ~known, procedure);
 }

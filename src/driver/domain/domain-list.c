@@ -2,6 +2,7 @@
 /* domain-list.c - the domains of a driver, by name, UUID and id */
 #include "driver/domain/domain-list.h"
 
+#include <glib/gi18n.h>
 #include <string.h>
 
 #include "driver/error.h"
@@ -73,7 +74,8 @@ Domain *domain_list_find_name(DomainList *list, const char *name, GError **error
 	Domain *domain = find_visible(list, list->by_name, name);
 
 	if (!domain)
-		driver_error(error, VIR_ERR_NO_DOMAIN, "no domain with matching name '%s'", name);
+		driver_error(error, VIR_ERR_NO_DOMAIN, _("no domain with matching name '%s'"),
+			     name);
 	return domain;
 }
 
@@ -84,7 +86,8 @@ Domain *domain_list_find_uuid(DomainList *list, const guint8 *uuid, GError **err
 
 	if (!domain) {
 		uuid_format(uuid, text);
-		driver_error(error, VIR_ERR_NO_DOMAIN, "no domain with matching uuid '%s'", text);
+		driver_error(error, VIR_ERR_NO_DOMAIN, _("no domain with matching uuid '%s'"),
+			     text);
 	}
 	return domain;
 }
@@ -107,7 +110,7 @@ Domain *domain_list_find_id(DomainList *list, int id, GError **error)
 	}
 	g_mutex_unlock(&list->lock);
 	if (!found)
-		driver_error(error, VIR_ERR_NO_DOMAIN, "no domain with matching id %d", id);
+		driver_error(error, VIR_ERR_NO_DOMAIN, _("no domain with matching id %d"), id);
 	return found;
 }
 
@@ -122,12 +125,12 @@ static gboolean check_identity(const Domain *by_name, const Domain *by_uuid, con
 	if (by_uuid) {
 		uuid_format(def->uuid, text);
 		return driver_error(error, VIR_ERR_OPERATION_FAILED,
-				    "domain '%s' is already defined with uuid %s", by_uuid->name,
+				    _("domain '%s' is already defined with uuid %s"), by_uuid->name,
 				    text);
 	}
 	uuid_format(by_name->uuid, text);
 	return driver_error(error, VIR_ERR_OPERATION_FAILED,
-			    "domain '%s' already exists with uuid %s", by_name->name, text);
+			    _("domain '%s' already exists with uuid %s"), by_name->name, text);
 }
 
 Domain *domain_list_obtain(DomainList *list, Driver *driver, const DomainDef *def, GError **error)
@@ -194,7 +197,7 @@ gboolean domain_list_claim_nvram(DomainList *list, Domain *domain, const char *p
 	g_mutex_lock(&list->lock);
 	other = path ? find_nvram(list, domain, path) : NULL;
 	if (other) {
-		driver_error(error, VIR_ERR_RESOURCE_BUSY, "nvram '%s' is in use by domain '%s'",
+		driver_error(error, VIR_ERR_RESOURCE_BUSY, _("nvram '%s' is in use by domain '%s'"),
 			     path, other->name);
 	} else {
 		g_mutex_lock(&domain->lock);

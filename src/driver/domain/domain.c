@@ -2,6 +2,7 @@
 /* domain.c - one domain: what is known of it, and who may change that */
 #include "driver/domain/domain.h"
 
+#include <glib/gi18n.h>
 #include <string.h>
 
 #include "driver/domain/driver.h"
@@ -89,11 +90,11 @@ gboolean domain_begin_job(Domain *domain, const char *what, GError **error)
 	if (domain->job) {
 		driver_error(
 			error, VIR_ERR_OPERATION_TIMEOUT,
-			"domain '%s' is busy: '%s' has been under way for %d s", domain->name,
-			domain->job,
+			_("domain '%s' is busy: '%s' has been under way for %d s"), domain->name,
+			_(domain->job),
 			(int)((g_get_monotonic_time() - domain->job_since) / G_TIME_SPAN_SECOND));
 	} else if (domain->is_removed) {
-		driver_error(error, VIR_ERR_NO_DOMAIN, "domain '%s' is gone", domain->name);
+		driver_error(error, VIR_ERR_NO_DOMAIN, _("domain '%s' is gone"), domain->name);
 	} else {
 		take_job(domain, what);
 		taken = TRUE;
@@ -143,7 +144,8 @@ DomainVmm *domain_get_vmm(Domain *domain, GError **error)
 {
 	if (domain->vmm)
 		return domain_vmm_ref(domain->vmm);
-	driver_error(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is not running", domain->name);
+	driver_error(error, VIR_ERR_OPERATION_INVALID, _("domain '%s' is not running"),
+		     domain->name);
 	return NULL;
 }
 

@@ -3,6 +3,7 @@
 #include "driver/domain/driver.h"
 
 #include <errno.h>
+#include <glib/gi18n.h>
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
@@ -25,13 +26,6 @@
 
 /* Room for what is known of a user or a group: all its members. */
 #define ENTRY_SIZE (1 << 20)
-
-#define NO_USER                                                                                  \
-	"VMMs run as user '%s', which does not exist: make it ('systemd-sysusers', or 'useradd " \
-	"--system --user-group %s'), or name another one by 'user' in virtgmemd.conf"
-#define NO_GROUP                                                                                 \
-	"VMMs run as group '%s', which does not exist: make it, or name another one by 'group' " \
-	"in virtgmemd.conf"
 
 typedef struct {
 	void (*function)(gpointer data);
@@ -127,7 +121,7 @@ static void push_job(Driver *driver, Job *job)
 
 	if (g_thread_pool_push(driver->workers, job, &error))
 		return;
-	log_limit_warning(&log, "no thread can be made for a domain: %s", error->message);
+	log_limit_warning(&log, _("no thread can be made for a domain: %s"), error->message);
 	g_mutex_lock(&driver->later_lock);
 	arm_later(driver);
 	g_mutex_unlock(&driver->later_lock);
@@ -183,15 +177,21 @@ static gboolean find_vmm_user(Driver *driver, GError **error)
 
 	(void)getpwnam_r(driver->vmm_user, &user, buffer, ENTRY_SIZE, &found_user);
 	if (!found_user)
-		return driver_error(error, VIR_ERR_OPERATION_FAILED, NO_USER, driver->vmm_user,
-				    driver->vmm_user);
+		return driver_error(error, VIR_ERR_OPERATION_FAILED,
+				    _("VMMs run as user '%s', which does not exist: make it "
+				      "('systemd-sysusers', or 'useradd --system --user-group "
+				      "%s'), or name another one by 'user' in virtgmemd.conf"),
+				    driver->vmm_user, driver->vmm_user);
 	driver->vmm_uid = user.pw_uid;
 	driver->vmm_gid = user.pw_gid;
 	if (!driver->vmm_group)
 		return TRUE;
 	(void)getgrnam_r(driver->vmm_group, &group, buffer, ENTRY_SIZE, &found_group);
 	if (!found_group)
-		return driver_error(error, VIR_ERR_OPERATION_FAILED, NO_GROUP, driver->vmm_group);
+		return driver_error(error, VIR_ERR_OPERATION_FAILED,
+				    _("VMMs run as group '%s', which does not exist: make it, or "
+				      "name another one by 'group' in virtgmemd.conf"),
+				    driver->vmm_group);
 	driver->vmm_gid = group.gr_gid;
 	return TRUE;
 }
@@ -252,7 +252,7 @@ static gboolean make_folder(const char *path, mode_t mode, GError **error)
 {
 	if (g_mkdir_with_parents(path, mode) == 0)
 		return TRUE;
-	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "making folder '%s': %s", path,
+	return driver_error(error, VIR_ERR_SYSTEM_ERROR, _("making folder '%s': %s"), path,
 			    g_strerror(errno));
 }
 
@@ -347,7 +347,7 @@ static void autostart(gpointer data)
 	g_autoptr(GError) error = NULL;
 	DomainDef *def = NULL;
 
-	if (domain_begin_job(domain, "autostart", &error)) {
+	if (domain_begin_job(domain, N_("autostart"), &error)) {
 		g_mutex_lock(&domain->lock);
 		if (domain->config && !domain_is_active(domain))
 			def = domain_def_copy(domain->config);
@@ -357,7 +357,7 @@ static void autostart(gpointer data)
 		domain_end_job(domain);
 	}
 	if (error)
-		g_warning("domain '%s' does not start with the host: %s", domain->name,
+		g_warning(_("domain '%s' does not start with the host: %s"), domain->name,
 			  error->message);
 	domain_unref(domain);
 }
@@ -435,7 +435,7 @@ gboolean driver_check_support(Driver *driver, GError **error)
 	is_supported = host_support_protected(driver->support);
 	if (!is_supported)
 		driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-			     "launchSecurity type 'sw-protected' cannot run on this host: %s",
+			     _("launchSecurity type 'sw-protected' cannot run on this host: %s"),
 			     driver->support->reason);
 	g_mutex_unlock(&driver->support_lock);
 	return is_supported;

@@ -2,6 +2,8 @@
 /* follow.c - a domain's VMM is followed: what it says becomes the domain's state */
 #include "driver/domain/follow.h"
 
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "driver/domain/driver.h"
@@ -43,7 +45,7 @@ void follow_change_state(Domain *domain, int state, int reason, int event, int d
 
 	domain_set_state(domain, state, reason);
 	if (!follow_save_status(domain, &error))
-		log_limit_warning(&domain->vmm->log, "domain '%s': %s", domain->name,
+		log_limit_warning(&domain->vmm->log, _("domain '%s': %s"), domain->name,
 				  error->message);
 	domain_send_event(domain, event, detail);
 }
@@ -170,11 +172,14 @@ static gboolean on_host_touch(DomainVmm *vmm, JsonObject *data)
 
 	g_free(vmm->host_touch);
 	vmm->host_touch = g_strdup_printf(
-		"paused: %s %s guest address %#" G_GINT64_MODIFIER
-		"x, which policy guest-only keeps private (vCPU %d, thread %d)",
-		cause, boolean_of(data, "write") ? "wrote to" : "read", follow_number(data, "gpa"),
-		(int)follow_number(data, "vcpu"), (int)follow_number(data, "thread-id"));
-	log_limit_warning(&vmm->log, "domain '%s' is %s", domain->name, vmm->host_touch);
+		boolean_of(data, "write") ?
+			_("paused: %s wrote to guest address %#" PRIx64
+			  ", which policy guest-only keeps private (vCPU %d, thread %d)") :
+			_("paused: %s read guest address %#" PRIx64
+			  ", which policy guest-only keeps private (vCPU %d, thread %d)"),
+		cause, follow_number(data, "gpa"), (int)follow_number(data, "vcpu"),
+		(int)follow_number(data, "thread-id"));
+	log_limit_warning(&vmm->log, _("domain '%s': %s"), domain->name, vmm->host_touch);
 	if (domain->state != VIR_DOMAIN_RUNNING &&
 	    !(domain->state == VIR_DOMAIN_PAUSED && is_first))
 		return FALSE;
@@ -191,8 +196,8 @@ static gboolean on_internal_error(DomainVmm *vmm, JsonObject *data)
 	if (domain->state == VIR_DOMAIN_CRASHED)
 		return FALSE;
 	g_free(domain->crash);
-	domain->crash = g_strdup_printf("the machine has failed: %s", message);
-	log_limit_warning(&vmm->log, "domain '%s': %s", domain->name, domain->crash);
+	domain->crash = g_strdup_printf(_("the machine has failed: %s"), message);
+	log_limit_warning(&vmm->log, _("domain '%s': %s"), domain->name, domain->crash);
 	follow_change_state(domain, VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_PANICKED,
 			    VIR_DOMAIN_EVENT_CRASHED, VIR_DOMAIN_EVENT_CRASHED_PANICKED);
 	follow_ask(vmm, FOLLOW_FAILURE);
@@ -263,10 +268,10 @@ static void on_monitor_lost(const GError *why, gpointer opaque)
 	g_mutex_lock(&domain->lock);
 	if (domain->vmm == vmm && !vmm->is_ending) {
 		g_free(vmm->trouble);
-		vmm->trouble =
-			g_strdup_printf("the VMM (process %d) is there and cannot be reached: %s",
-					(int)vmm_process_pid(vmm->process), why->message);
-		log_limit_warning(&vmm->log, "domain '%s': %s", domain->name, vmm->trouble);
+		vmm->trouble = g_strdup_printf(
+			_("the VMM (process %d) is there and cannot be reached: %s"),
+			(int)vmm_process_pid(vmm->process), why->message);
+		log_limit_warning(&vmm->log, _("domain '%s': %s"), domain->name, vmm->trouble);
 	}
 	g_mutex_unlock(&domain->lock);
 }
@@ -313,12 +318,12 @@ gboolean follow_start(DomainVmm *vmm, GError **error)
 static const char *job_name(guint tasks)
 {
 	if (tasks & FOLLOW_END)
-		return "end of the VMM";
+		return N_("end of the VMM");
 	if (tasks & FOLLOW_REACHED)
-		return "reconnect";
+		return N_("reconnect");
 	if (tasks & FOLLOW_POWER_OFF)
-		return "power-off";
-	return tasks & FOLLOW_FAILURE ? "failure of the machine" : "restart";
+		return N_("power-off");
+	return tasks & FOLLOW_FAILURE ? N_("failure of the machine") : N_("restart");
 }
 
 /* The job, unless it has been kept for this. Return: what there is to do, once it is there. */

@@ -3,6 +3,8 @@
 #include "driver/domain/lifecycle.h"
 
 #include <errno.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -84,7 +86,7 @@ static void finish(Domain *domain, DomainVmm *vmm)
 		g_autofree char *log = store_log_path(domain->driver, domain->name);
 
 		domain->crash = vmm_failure(vmm->process, log, &vmm->log_mark);
-		g_warning("domain '%s': %s", domain->name, domain->crash);
+		g_warning(_("domain '%s': %s"), domain->name, domain->crash);
 	}
 	domain_set_state(domain, VIR_DOMAIN_SHUTOFF, reason);
 	domain_send_event(domain, VIR_DOMAIN_EVENT_STOPPED, stopped_detail(reason));
@@ -109,7 +111,7 @@ static gboolean end_process(DomainVmm *vmm, gboolean graceful)
 		return TRUE;
 	if (graceful)
 		return FALSE;
-	g_warning("the VMM of domain '%s' does not end; it is killed", vmm->domain->name);
+	g_warning(_("the VMM of domain '%s' does not end; it is killed"), vmm->domain->name);
 	vmm_process_signal(vmm->process, SIGKILL);
 	return vmm_process_wait(vmm->process, END_SECONDS);
 }
@@ -155,8 +157,8 @@ static void put_restart_off(DomainVmm *vmm, const GError *error)
 	g_mutex_lock(&domain->lock);
 	if (domain->vmm == vmm && domain->state == VIR_DOMAIN_PAUSED && !vmm->is_ending) {
 		g_free(vmm->trouble);
-		vmm->trouble = g_strdup_printf("paused: not restarted yet: %s", error->message);
-		log_limit_warning(&vmm->log, "domain '%s' is %s", domain->name, vmm->trouble);
+		vmm->trouble = g_strdup_printf(_("paused: not restarted yet: %s"), error->message);
+		log_limit_warning(&vmm->log, _("domain '%s': %s"), domain->name, vmm->trouble);
 		follow_change_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_UNKNOWN,
 				    VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
 	}
@@ -170,7 +172,7 @@ static void handle_failed_restart(DomainVmm *vmm, const GError *error)
 		return;
 	}
 	/* The VMM itself says that there will be no other guest in it. */
-	log_limit_warning(&vmm->log, "domain '%s' cannot be restarted: %s", vmm->domain->name,
+	log_limit_warning(&vmm->log, _("domain '%s' cannot be restarted: %s"), vmm->domain->name,
 			  error->message);
 	set_end_reason(vmm, VIR_DOMAIN_SHUTOFF_FAILED);
 	end_guest(vmm);
@@ -313,7 +315,7 @@ static gboolean query_status(DomainVmm *vmm, GError **error)
 		return FALSE;
 	if (!JSON_NODE_HOLDS_OBJECT(reply))
 		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
-				    "the VMM's answer to query-status is no object");
+				    _("the VMM's answer to query-status is no object"));
 	g_mutex_lock(&domain->lock);
 	if (domain->vmm == vmm)
 		take_status(vmm, follow_string(json_node_get_object(reply), "status"));
@@ -335,7 +337,7 @@ static gboolean read_vcpu_threads(DomainVmm *vmm, GError **error)
 		return FALSE;
 	if (!JSON_NODE_HOLDS_ARRAY(reply))
 		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
-				    "the VMM's answer to query-cpus-fast is no array");
+				    _("the VMM's answer to query-cpus-fast is no array"));
 	list = json_node_get_array(reply);
 	for (guint i = 0; i < json_array_get_length(list) && count < DOMAIN_MAX_VCPUS; i++) {
 		JsonNode *element = json_array_get_element(list, i);
@@ -364,7 +366,7 @@ static void handle_reached(DomainVmm *vmm)
 		return;
 	}
 	/* As long as nobody knows its state, it has not been reached. */
-	log_limit_warning(&vmm->log, "domain '%s': %s", domain->name, error->message);
+	log_limit_warning(&vmm->log, _("domain '%s': %s"), domain->name, error->message);
 	qmp_client_disconnect(vmm->monitor);
 }
 
@@ -394,7 +396,7 @@ gboolean lifecycle_destroy(Domain *domain, gboolean graceful, GError **error)
 	g_mutex_lock(&domain->lock);
 	if (!domain->vmm && domain->job) {
 		g_mutex_unlock(&domain->lock);
-		if (!domain_begin_job(domain, "destroy", error))
+		if (!domain_begin_job(domain, N_("destroy"), error))
 			return FALSE;
 		domain_end_job(domain);
 		g_mutex_lock(&domain->lock);
@@ -411,12 +413,12 @@ gboolean lifecycle_destroy(Domain *domain, gboolean graceful, GError **error)
 	/* Without the job: whoever holds it waits for this VMM and sees its end now. */
 	ended = end_process(vmm, graceful);
 	if (ended) {
-		domain_begin_job_always(domain, "destroy");
+		domain_begin_job_always(domain, N_("destroy"));
 		finish_if_current(vmm);
 		domain_end_job(domain);
 	} else {
 		driver_error(error, VIR_ERR_OPERATION_FAILED,
-			     "the VMM of domain '%s' (process %d) does not end", domain->name,
+			     _("the VMM of domain '%s' (process %d) does not end"), domain->name,
 			     (int)vmm_process_pid(vmm->process));
 	}
 	domain_vmm_unref(vmm);
@@ -434,10 +436,10 @@ static gboolean check_host_memory(const DomainDef *def, GError **error)
 	if (!node)
 		return FALSE;
 	if (def->memory_kib > node->memory_kib)
-		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "element 'memory' is %" G_GUINT64_FORMAT
-				    " KiB: the host has %" G_GUINT64_FORMAT " KiB",
-				    def->memory_kib, node->memory_kib);
+		return driver_error(
+			error, VIR_ERR_CONFIG_UNSUPPORTED,
+			_("element 'memory' is %" PRIu64 " KiB: the host has %" PRIu64 " KiB"),
+			def->memory_kib, node->memory_kib);
 	return TRUE;
 }
 
@@ -641,45 +643,45 @@ static int state_of(Domain *domain)
 	return state;
 }
 
-static gboolean check_state(Domain *domain, int wanted, const char *what, GError **error)
-{
-	if (state_of(domain) == wanted)
-		return TRUE;
-	return driver_error(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is not %s", domain->name,
-			    what);
-}
-
 /* The VMM's events come before its replies, so that the state has changed when it has. */
 gboolean lifecycle_suspend(Domain *domain, GError **error)
 {
-	DomainVmm *vmm = begin_vmm_job(domain, "suspend", error);
+	DomainVmm *vmm = begin_vmm_job(domain, N_("suspend"), error);
 	gboolean done;
+	int state;
 
 	if (!vmm)
 		return FALSE;
-	done = state_of(domain) == VIR_DOMAIN_PAUSED ||
-	       (check_state(domain, VIR_DOMAIN_RUNNING, "running", error) &&
-		qmp_client_tell(vmm->monitor, "stop", error));
+	state = state_of(domain);
+	if (state == VIR_DOMAIN_RUNNING)
+		done = qmp_client_tell(vmm->monitor, "stop", error);
+	else
+		done = state == VIR_DOMAIN_PAUSED ||
+		       driver_error(error, VIR_ERR_OPERATION_INVALID,
+				    _("domain '%s' is not running"), domain->name);
 	end_vmm_job(vmm);
 	return done;
 }
 
 gboolean lifecycle_resume(Domain *domain, GError **error)
 {
-	DomainVmm *vmm = begin_vmm_job(domain, "resume", error);
+	DomainVmm *vmm = begin_vmm_job(domain, N_("resume"), error);
 	gboolean done;
 
 	if (!vmm)
 		return FALSE;
-	done = check_state(domain, VIR_DOMAIN_PAUSED, "paused", error) &&
-	       qmp_client_tell(vmm->monitor, "cont", error);
+	if (state_of(domain) == VIR_DOMAIN_PAUSED)
+		done = qmp_client_tell(vmm->monitor, "cont", error);
+	else
+		done = driver_error(error, VIR_ERR_OPERATION_INVALID,
+				    _("domain '%s' is not paused"), domain->name);
 	end_vmm_job(vmm);
 	return done;
 }
 
 gboolean lifecycle_reset(Domain *domain, GError **error)
 {
-	DomainVmm *vmm = begin_vmm_job(domain, "reset", error);
+	DomainVmm *vmm = begin_vmm_job(domain, N_("reset"), error);
 	gboolean done;
 
 	if (!vmm)
@@ -698,7 +700,7 @@ static void set_is_reboot(DomainVmm *vmm, gboolean is_reboot)
 
 gboolean lifecycle_shutdown(Domain *domain, gboolean is_reboot, GError **error)
 {
-	DomainVmm *vmm = begin_vmm_job(domain, is_reboot ? "reboot" : "shutdown", error);
+	DomainVmm *vmm = begin_vmm_job(domain, is_reboot ? N_("reboot") : N_("shutdown"), error);
 	gboolean done;
 
 	if (!vmm)
@@ -744,7 +746,7 @@ static void follow_found(gpointer data)
 	g_mutex_unlock(&domain->lock);
 	if (!is_current || follow_start(vmm, &error))
 		return;
-	log_limit_warning(&vmm->log, "domain '%s': %s", domain->name, error->message);
+	log_limit_warning(&vmm->log, _("domain '%s': %s"), domain->name, error->message);
 	domain_vmm_ref(vmm);
 	if (!driver_run_later(domain->driver, follow_found, vmm))
 		domain_vmm_unref(vmm);
@@ -795,12 +797,12 @@ static void reconnect(gpointer data)
 	if (process) {
 		take_found(reconnection, process);
 	} else if (g_error_matches(error, DRIVER_ERROR, VIR_ERR_SYSTEM_ERROR)) {
-		log_limit_warning(&reconnection->log, "domain '%s': %s", domain->name,
+		log_limit_warning(&reconnection->log, _("domain '%s': %s"), domain->name,
 				  error->message);
 		if (driver_run_later(domain->driver, reconnect, reconnection))
 			return;
 	} else {
-		g_warning("domain '%s' is given up: %s", domain->name, error->message);
+		g_warning(_("domain '%s' is given up: %s"), domain->name, error->message);
 		put_away(domain);
 		domain_end_job(domain);
 	}
@@ -811,7 +813,7 @@ void lifecycle_reconnect(Domain *domain, StoreStatus *status)
 {
 	Reconnection *reconnection = g_new0(Reconnection, 1);
 
-	domain_begin_job_always(domain, "reconnect");
+	domain_begin_job_always(domain, N_("reconnect"));
 	g_mutex_lock(&domain->lock);
 	domain->live = g_steal_pointer(&status->def);
 	domain->nvram = nvram_identity(domain->live);

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,10 +19,10 @@
 /* All flash together lies in the 16 MiB below 4 GiB, so no variables need more. */
 #define TEMPLATE_SIZE_MAX (16 << 20)
 
-static gboolean system_error(const char *action, const char *path, GError **error)
+/* @format: with places for the path and what the system says */
+static gboolean system_error(const char *format, const char *path, GError **error)
 {
-	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "%s '%s': %s", action, path,
-			    g_strerror(errno));
+	return driver_error(error, VIR_ERR_SYSTEM_ERROR, format, path, g_strerror(errno));
 }
 
 static gboolean read_all(int fd, char *data, gsize size)
@@ -44,22 +46,24 @@ static char *read_template(const char *path, gsize *size, GError **error)
 {
 	g_autofree char *data = NULL;
 	struct stat status;
-	int fd = safe_file_open_input("nvram template", path, error);
+	int fd = safe_file_open_input(_("nvram template"), path, error);
 
 	if (fd < 0)
 		return NULL;
 	if (fstat(fd, &status) < 0) {
-		system_error("cannot open nvram template", path, error);
+		system_error(_("cannot open nvram template '%s': %s"), path, error);
 	} else if (status.st_size == 0 || status.st_size > TEMPLATE_SIZE_MAX) {
-		driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-			     "nvram template '%s' has %" G_GINT64_FORMAT
-			     " bytes: it can have 1 to %d",
-			     path, (gint64)status.st_size, TEMPLATE_SIZE_MAX);
+		driver_error(
+			error, VIR_ERR_CONFIG_UNSUPPORTED,
+			ngettext("nvram template '%s' has %" PRId64 " byte: it can have 1 to %d",
+				 "nvram template '%s' has %" PRId64 " bytes: it can have 1 to %d",
+				 (gulong)status.st_size),
+			path, (gint64)status.st_size, TEMPLATE_SIZE_MAX);
 	} else {
 		*size = (gsize)status.st_size;
 		data = g_malloc(*size);
 		if (!read_all(fd, data, *size)) {
-			system_error("cannot read nvram template", path, error);
+			system_error(_("cannot read nvram template '%s': %s"), path, error);
 			g_clear_pointer(&data, g_free);
 		}
 	}
@@ -102,14 +106,14 @@ static gboolean write_file(const char *path, const SafePlace *place, const char 
 	gboolean done;
 
 	if (fd < 0)
-		return system_error("cannot make nvram", path, error);
+		return system_error(_("cannot make nvram '%s': %s"), path, error);
 	done = fill_file(fd, data, size, uid, gid) &&
 	       renameat(place->folder, temporary, place->folder, place->name) == 0;
 	if (!done) {
-		system_error("cannot write nvram", path, error);
+		system_error(_("cannot write nvram '%s': %s"), path, error);
 		(void)unlinkat(place->folder, temporary, 0);
 	} else if (!replace_file_sync_folder(place->folder, ".")) {
-		done = system_error("cannot bring to the disk nvram", path, error);
+		done = system_error(_("cannot bring to the disk nvram '%s': %s"), path, error);
 	}
 	close(fd);
 	return done;
@@ -127,20 +131,25 @@ gboolean nvram_prepare(const DomainDef *def, gboolean is_reset, uid_t uid, gid_t
 
 	if (!path)
 		return TRUE;
-	if (!safe_place_find("nvram", path, &place, error))
+	if (!safe_place_find(_("nvram"), path, &place, error))
 		return FALSE;
 	exists = fstatat(place.folder, place.name, &status, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!exists && errno != ENOENT)
-		return system_error("cannot look at nvram", path, error);
-	if (exists && !safe_file_check_update("nvram", path, &place, uid, error))
+		return system_error(_("cannot look at nvram '%s': %s"), path, error);
+	if (exists && !safe_file_check_update(_("nvram"), path, &place, uid, error))
 		return FALSE;
 	if (exists && !is_reset)
 		return TRUE;
+	if (!def->nvram_template && exists)
+		return driver_error(error, VIR_ERR_OPERATION_FAILED,
+				    _("nvram '%s' is to be reset and there is no template to make "
+				      "it from: name one by <nvram template='...'>"),
+				    path);
 	if (!def->nvram_template)
 		return driver_error(error, VIR_ERR_OPERATION_FAILED,
-				    "nvram '%s' %s and there is no template to make it from: name "
-				    "one by <nvram template='...'>",
-				    path, exists ? "is to be reset" : "does not exist");
+				    _("nvram '%s' does not exist and there is no template to make "
+				      "it from: name one by <nvram template='...'>"),
+				    path);
 	data = read_template(def->nvram_template, &size, error);
 	return data && write_file(path, &place, data, size, uid, gid, error);
 }
@@ -151,10 +160,10 @@ gboolean nvram_check_undefine(const DomainDef *def, guint flags, GError **error)
 
 	if ((flags & fates) == fates)
 		return driver_error(error, VIR_ERR_OPERATION_INVALID,
-				    "cannot both keep and delete nvram");
+				    _("cannot both keep and delete nvram"));
 	if (def->nvram && !(flags & fates) && g_file_test(def->nvram, G_FILE_TEST_EXISTS))
 		return driver_error(error, VIR_ERR_OPERATION_INVALID,
-				    "cannot undefine domain with nvram");
+				    _("cannot undefine domain with nvram"));
 	return TRUE;
 }
 
@@ -164,10 +173,10 @@ gboolean nvram_remove(const DomainDef *def, GError **error)
 
 	if (!def->nvram || !g_file_test(def->nvram, G_FILE_TEST_EXISTS))
 		return TRUE;
-	if (!safe_place_find("nvram", def->nvram, &place, error))
+	if (!safe_place_find(_("nvram"), def->nvram, &place, error))
 		return FALSE;
 	return unlinkat(place.folder, place.name, 0) == 0 || errno == ENOENT ||
-	       system_error("cannot remove nvram", def->nvram, error);
+	       system_error(_("cannot remove nvram '%s': %s"), def->nvram, error);
 }
 
 char *nvram_identity(const DomainDef *def)

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -44,7 +45,7 @@ gboolean replace_file_sync_folder(int at, const char *folder)
 
 static gboolean write_error(const char *path, GError **error)
 {
-	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "writing '%s': %s", path,
+	return driver_error(error, VIR_ERR_SYSTEM_ERROR, _("writing '%s': %s"), path,
 			    g_strerror(errno));
 }
 
@@ -102,8 +103,9 @@ void replace_file_clean_up(const char *folder, uid_t uid)
 		    (status.st_uid != geteuid() && status.st_uid != uid))
 			continue;
 		if (unlinkat(dirfd(directory), entry->d_name, 0) < 0)
-			g_warning("removing '%s/%s', which a daemon that was killed has left: %s",
-				  folder, entry->d_name, g_strerror(errno));
+			g_warning(
+				_("removing '%s/%s', which a daemon that was killed has left: %s"),
+				folder, entry->d_name, g_strerror(errno));
 	}
 	if (directory)
 		closedir(directory);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,7 +48,7 @@ static gboolean remove_file(const char *path, GError **error)
 {
 	if (unlink(path) == 0 || errno == ENOENT)
 		return TRUE;
-	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "removing '%s': %s", path,
+	return driver_error(error, VIR_ERR_SYSTEM_ERROR, _("removing '%s': %s"), path,
 			    g_strerror(errno));
 }
 
@@ -78,7 +79,7 @@ gboolean store_set_autostart(const Driver *driver, const char *name, gboolean au
 		return FALSE;
 	if (!autostart || symlink(path, link) == 0)
 		return TRUE;
-	return driver_error(error, VIR_ERR_SYSTEM_ERROR, "linking '%s' to '%s': %s", link, path,
+	return driver_error(error, VIR_ERR_SYSTEM_ERROR, _("linking '%s' to '%s': %s"), link, path,
 			    g_strerror(errno));
 }
 
@@ -89,9 +90,9 @@ static char *read_file(const char *path, gint64 size_max)
 	GStatBuf status;
 
 	if (g_stat(path, &status) == 0 && status.st_size > size_max)
-		g_warning("'%s' is too large to be a domain's", path);
+		g_warning(_("'%s' is too large to be a domain's"), path);
 	else if (!g_file_get_contents(path, &text, NULL, &error))
-		g_warning("reading a domain: %s", error->message);
+		g_warning(_("reading a domain: %s"), error->message);
 	return text;
 }
 
@@ -135,11 +136,11 @@ static DomainDef *parse_def(const char *path, const char *name, const char *text
 	g_autoptr(DomainDef) def = domain_def_parse(text, flags, &error);
 
 	if (!def) {
-		g_warning("'%s' is left alone: %s", path, error->message);
+		g_warning(_("'%s' is left alone: %s"), path, error->message);
 		return NULL;
 	}
 	if (strcmp(def->name, name) != 0) {
-		g_warning("'%s' is left alone: it holds domain '%s'", path, def->name);
+		g_warning(_("'%s' is left alone: it holds domain '%s'"), path, def->name);
 		return NULL;
 	}
 	return g_steal_pointer(&def);
@@ -215,7 +216,7 @@ static void load_status(const char *path, const char *name, gpointer data)
 		return;
 	if (!g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, &error) ||
 	    !(xml = g_key_file_get_string(file, STATUS_GROUP, "xml", &error))) {
-		g_warning("'%s' is left alone: %s", path, error->message);
+		g_warning(_("'%s' is left alone: %s"), path, error->message);
 		return;
 	}
 	status.pid = (pid_t)g_key_file_get_int64(file, STATUS_GROUP, "pid", NULL);

@@ -4,6 +4,7 @@
  */
 #include "driver/host/capabilities.h"
 
+#include <glib/gi18n.h>
 #include <string.h>
 
 #include "driver/conf/uuid.h"
@@ -42,8 +43,9 @@ gboolean host_uuid(const char *root, guint8 uuid[HOST_UUID_SIZE], GError **error
 		return TRUE;
 
 	if (!g_file_get_contents(id_path, &id, NULL, NULL) || !*g_strstrip(id))
-		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
-				    "the host has neither a product UUID nor an /etc/machine-id");
+		return driver_error(
+			error, VIR_ERR_INTERNAL_ERROR,
+			_("the host has neither a product UUID nor an /etc/machine-id"));
 
 	hmac = g_hmac_new(G_CHECKSUM_SHA256, (const guchar *)id, strlen(id));
 	g_hmac_update(hmac, (const guchar *)HOST_UUID_SALT, -1);
@@ -334,13 +336,13 @@ static void write_domain_features(XmlWriter *writer, const HostSupport *support)
 	xml_writer_end(writer);
 }
 
-static gboolean check_question(const char *what, const char *asked, const char *only,
+/* @format: with places for what was asked for and what there is */
+static gboolean check_question(const char *format, const char *asked, const char *only,
 			       GError **error)
 {
 	if (!asked || strcmp(asked, only) == 0)
 		return TRUE;
-	return driver_error(error, VIR_ERR_INVALID_ARG, "%s '%.80s' is not supported, only '%s' is",
-			    what, asked, only);
+	return driver_error(error, VIR_ERR_INVALID_ARG, format, asked, only);
 }
 
 char *host_domain_capabilities_xml(const HostSupport *support, const GPtrArray *descriptors,
@@ -350,10 +352,14 @@ char *host_domain_capabilities_xml(const HostSupport *support, const GPtrArray *
 {
 	XmlWriter writer = { 0 };
 
-	if (!check_question("emulator", emulator, default_emulator, error) ||
-	    !check_question("architecture", arch, ARCH, error) ||
-	    !check_question("machine", machine, MACHINE, error) ||
-	    !check_question("virtualization type", virttype, VIRTTYPE, error))
+	if (!check_question(_("emulator '%.80s' is not supported, only '%s' is"), emulator,
+			    default_emulator, error) ||
+	    !check_question(_("architecture '%.80s' is not supported, only '%s' is"), arch, ARCH,
+			    error) ||
+	    !check_question(_("machine '%.80s' is not supported, only '%s' is"), machine, MACHINE,
+			    error) ||
+	    !check_question(_("virtualization type '%.80s' is not supported, only '%s' is"),
+			    virttype, VIRTTYPE, error))
 		return NULL;
 
 	xml_writer_init(&writer);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <glib/gi18n.h>
 #include <json-glib/json-glib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -46,9 +47,10 @@ GStrv firmware_descriptor_folders(gboolean is_system)
  * The members of a descriptor. Each is looked for by the type that it has to have.
  */
 
-static gboolean bad_member(const char *name, const char *wanted, GError **error)
+/* @format: with a place for the name */
+static gboolean bad_member(const char *name, const char *format, GError **error)
 {
-	return driver_error(error, VIR_ERR_PARSE_FAILED, "'%s' is not %s", name, wanted);
+	return driver_error(error, VIR_ERR_PARSE_FAILED, format, name);
 }
 
 static JsonObject *object_of(JsonObject *parent, const char *name, GError **error)
@@ -57,7 +59,7 @@ static JsonObject *object_of(JsonObject *parent, const char *name, GError **erro
 
 	if (node && JSON_NODE_HOLDS_OBJECT(node))
 		return json_node_get_object(node);
-	bad_member(name, "an object", error);
+	bad_member(name, _("'%s' is not an object"), error);
 	return NULL;
 }
 
@@ -67,7 +69,7 @@ static JsonArray *array_of(JsonObject *parent, const char *name, GError **error)
 
 	if (node && JSON_NODE_HOLDS_ARRAY(node))
 		return json_node_get_array(node);
-	bad_member(name, "an array", error);
+	bad_member(name, _("'%s' is not an array"), error);
 	return NULL;
 }
 
@@ -85,7 +87,7 @@ static const char *string_of(JsonObject *parent, const char *name, GError **erro
 	const char *string = node_string(json_object_get_member(parent, name));
 
 	if (!string)
-		bad_member(name, "a string", error);
+		bad_member(name, _("'%s' is not a string"), error);
 	return string;
 }
 
@@ -100,7 +102,7 @@ static gboolean for_each_string(JsonObject *parent, const char *name,
 		const char *string = node_string(json_array_get_element(array, i));
 
 		if (!string)
-			return bad_member(name, "an array of strings", error);
+			return bad_member(name, _("'%s' is not an array of strings"), error);
 		each(string, data);
 	}
 	return array != NULL;
@@ -151,7 +153,7 @@ static gboolean read_targets(FirmwareDescriptor *descriptor, JsonObject *root, G
 		const char *architecture;
 
 		if (!JSON_NODE_HOLDS_OBJECT(node))
-			return bad_member("targets", "an array of objects", error);
+			return bad_member("targets", _("'%s' is not an array of objects"), error);
 		architecture = string_of(json_node_get_object(node), "architecture", error);
 		if (!architecture ||
 		    !for_each_string(json_node_get_object(node), "machines",
@@ -184,7 +186,7 @@ static char *path_of(JsonObject *parent, GError **error)
 		return NULL;
 	if (is_path(path))
 		return g_strdup(path);
-	bad_member("filename", "an absolute path of printable characters", error);
+	bad_member("filename", _("'%s' is not an absolute path of printable characters"), error);
 	return NULL;
 }
 
@@ -265,17 +267,19 @@ static gboolean check_shape(const char *text, gsize length, GError **error)
 		break;
 	case QMP_SPLITTER_TOO_LARGE:
 		return driver_error(error, VIR_ERR_PARSE_FAILED,
-				    "it is larger than %u bytes or deeper than %u levels",
+				    ngettext("it is larger than %u byte or deeper than %u levels",
+					     "it is larger than %u bytes or deeper than %u levels",
+					     QMP_OBJECT_MAX),
 				    QMP_OBJECT_MAX, QMP_DEPTH_MAX);
 	case QMP_SPLITTER_MORE:
-		return driver_error(error, VIR_ERR_PARSE_FAILED, "it ends within its object");
+		return driver_error(error, VIR_ERR_PARSE_FAILED, _("it ends within its object"));
 	case QMP_SPLITTER_STRAY:
-		return driver_error(error, VIR_ERR_PARSE_FAILED, "it is no JSON object");
+		return driver_error(error, VIR_ERR_PARSE_FAILED, _("it is no JSON object"));
 	}
 	while (used < length && g_ascii_isspace(text[used]))
 		used++;
 	return used == length ||
-	       driver_error(error, VIR_ERR_PARSE_FAILED, "there is more than one JSON object");
+	       driver_error(error, VIR_ERR_PARSE_FAILED, _("there is more than one JSON object"));
 }
 
 static FirmwareDescriptor *parse_descriptor(const char *text, gsize length, GError **error)
@@ -284,7 +288,7 @@ static FirmwareDescriptor *parse_descriptor(const char *text, gsize length, GErr
 	g_autoptr(GError) cause = NULL;
 
 	if (!g_utf8_validate(text, (gssize)length, NULL)) {
-		driver_error(error, VIR_ERR_PARSE_FAILED, "it is not UTF-8");
+		driver_error(error, VIR_ERR_PARSE_FAILED, _("it is not UTF-8"));
 		return NULL;
 	}
 	/* json-glib has no bounds of its own. */
@@ -307,7 +311,7 @@ static char *read_file(const char *path, gsize *length, GError **error)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd >= 0 && fstat(fd, &status) == 0 && !S_ISREG(status.st_mode)) {
-		driver_error(error, VIR_ERR_PARSE_FAILED, "it is not a regular file");
+		driver_error(error, VIR_ERR_PARSE_FAILED, _("it is not a regular file"));
 		close(fd);
 		return NULL;
 	}
@@ -336,8 +340,9 @@ static FirmwareDescriptor *load_descriptor(const char *path)
 	if (!descriptor) {
 		g_autoptr(GError) named = NULL;
 
-		driver_error_from(&named, VIR_ERR_PARSE_FAILED, error, "'%s'", path);
-		g_warning("firmware descriptor skipped: %s", named->message);
+		driver_error_from(&named, VIR_ERR_PARSE_FAILED, error, _("'%s': %s"), path,
+				  driver_error_detail(error));
+		g_warning(_("firmware descriptor skipped: %s"), named->message);
 		return NULL;
 	}
 	descriptor->path = g_strdup(path);
@@ -365,7 +370,7 @@ static void scan_folder(const char *folder, GTree *paths)
 	const char *file;
 
 	if (!directory && !g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-		g_warning("firmware descriptors skipped: %s", error->message);
+		g_warning(_("firmware descriptors skipped: %s"), error->message);
 	while (directory && (file = g_dir_read_name(directory))) {
 		g_autofree char *path = g_build_filename(folder, file, NULL);
 

@@ -2,6 +2,7 @@
 /* firmware.c - which of the host's firmware a domain gets */
 #include "driver/host/firmware.h"
 
+#include <glib/gi18n.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,75 +45,132 @@ static gboolean is_feature_met(DomainSwitch wanted, gboolean has)
 	return wanted == DOMAIN_SWITCH_ABSENT || (wanted == DOMAIN_SWITCH_YES) == has;
 }
 
-/* Return: why no domain can have this firmware here, or NULL. */
-static const char *why_unusable(const FirmwareDescriptor *descriptor)
+/* Why a descriptor's firmware is not taken. */
+typedef enum {
+	REASON_NONE,
+	REASON_SMM,
+	REASON_NO_FLASH,
+	REASON_NOT_RAW,
+	REASON_SECURE_BOOT,
+	REASON_NO_SECURE_BOOT,
+	REASON_ENROLLED_KEYS,
+	REASON_NO_ENROLLED_KEYS,
+	REASON_FLASH,
+	REASON_ROM,
+	REASON_LOADER,
+	REASON_TEMPLATE,
+} Reason;
+
+/* With a place for the descriptor. */
+static const char *const reasons[] = {
+	[REASON_SMM] = N_("'%s' requires SMM, which a software-protected VM does not have"),
+	[REASON_NO_FLASH] = N_("'%s' has no flash unit for variables and is no ROM"),
+	[REASON_NOT_RAW] = N_("'%s' has files that are not in raw format"),
+	[REASON_SECURE_BOOT] = N_("'%s' has feature secure-boot"),
+	[REASON_NO_SECURE_BOOT] = N_("'%s' lacks feature secure-boot"),
+	[REASON_ENROLLED_KEYS] = N_("'%s' has feature enrolled-keys"),
+	[REASON_NO_ENROLLED_KEYS] = N_("'%s' lacks feature enrolled-keys"),
+	[REASON_FLASH] = N_("'%s' is for flash (loader type 'pflash')"),
+	[REASON_ROM] = N_("'%s' is a ROM (loader type 'rom')"),
+	[REASON_LOADER] = N_("'%s' has another loader"),
+	[REASON_TEMPLATE] = N_("'%s' has another nvram template"),
+};
+
+/* The same of why_unusable(), with places for the loader that a domain names, and the descriptor.
+ */
+static const char *const loader_reasons[] = {
+	[REASON_SMM] = N_("loader '%s' requires SMM, which a software-protected VM does not have, "
+			  "says its firmware descriptor '%s'"),
+	[REASON_NO_FLASH] = N_("loader '%s' has no flash unit for variables and is no ROM, says "
+			       "its firmware descriptor '%s'"),
+	[REASON_NOT_RAW] = N_("loader '%s' has files that are not in raw format, says its firmware "
+			      "descriptor '%s'"),
+};
+
+/* Return: why no domain can have this firmware here, or REASON_NONE. */
+static Reason why_unusable(const FirmwareDescriptor *descriptor)
 {
 	if (descriptor->requires_smm)
-		return "requires SMM, which a software-protected VM does not have";
+		return REASON_SMM;
 	if (descriptor->mapping == FIRMWARE_OTHER)
-		return "has no flash unit for variables and is no ROM";
-	if (!descriptor->is_raw)
-		return "has files that are not in raw format";
-	return NULL;
+		return REASON_NO_FLASH;
+	return descriptor->is_raw ? REASON_NONE : REASON_NOT_RAW;
 }
 
-/* Return: why a candidate does not serve a domain, or NULL. */
-static const char *why_not(const FirmwareDescriptor *descriptor, const DomainDef *def)
+/* Return: why a candidate does not serve a domain, or REASON_NONE. */
+static Reason why_not(const FirmwareDescriptor *descriptor, const DomainDef *def)
 {
-	const char *reason = why_unusable(descriptor);
+	const Reason reason = why_unusable(descriptor);
 
 	if (reason)
 		return reason;
 	if (!is_feature_met(def->firmware_secure_boot, descriptor->has_secure_boot))
-		return descriptor->has_secure_boot ? "has feature secure-boot" :
-						     "lacks feature secure-boot";
+		return descriptor->has_secure_boot ? REASON_SECURE_BOOT : REASON_NO_SECURE_BOOT;
 	if (!is_feature_met(def->firmware_enrolled_keys, descriptor->has_enrolled_keys))
-		return descriptor->has_enrolled_keys ? "has feature enrolled-keys" :
-						       "lacks feature enrolled-keys";
+		return descriptor->has_enrolled_keys ? REASON_ENROLLED_KEYS :
+						       REASON_NO_ENROLLED_KEYS;
 	if (descriptor->mapping != wanted_mapping(def))
-		return descriptor->mapping == FIRMWARE_FLASH ?
-			       "is for flash (loader type 'pflash')" :
-			       "is a ROM (loader type 'rom')";
+		return descriptor->mapping == FIRMWARE_FLASH ? REASON_FLASH : REASON_ROM;
 	if (def->loader && !is_same_file(def->loader, descriptor->executable))
-		return "has another loader";
+		return REASON_LOADER;
 	if (def->nvram_template && descriptor->mapping == FIRMWARE_FLASH &&
 	    !is_same_file(def->nvram_template, descriptor->nvram_template))
-		return "has another nvram template";
-	return NULL;
+		return REASON_TEMPLATE;
+	return REASON_NONE;
 }
 
 static void say_feature(GString *text, const char *name, DomainSwitch wanted)
 {
 	if (wanted != DOMAIN_SWITCH_ABSENT)
-		g_string_append_printf(text, ", %s feature '%s'",
-				       wanted == DOMAIN_SWITCH_YES ? "with" : "without", name);
+		g_string_append_printf(text, ", <feature enabled='%s' name='%s'/>",
+				       wanted == DOMAIN_SWITCH_YES ? "yes" : "no", name);
 }
 
-static gboolean refuse(const DomainDef *def, const GPtrArray *descriptors, GError **error)
+/* Return: what a domain says of its firmware, in pieces of XML, for g_free(). */
+static char *describe_wish(const DomainDef *def)
 {
-	g_autoptr(GString) text = g_string_new(NULL);
-	guint n = 0;
+	GString *text = g_string_new(NULL);
 
-	g_string_append_printf(text, "the host has no firmware for os firmware='%s'",
+	g_string_append_printf(text, "<os firmware='%s'>",
 			       def->firmware == DOMAIN_FIRMWARE_EFI ? "efi" : "bios");
 	say_feature(text, "secure-boot", def->firmware_secure_boot);
 	say_feature(text, "enrolled-keys", def->firmware_enrolled_keys);
 	if (def->loader)
-		g_string_append_printf(text, ", with loader '%s'", def->loader);
+		g_string_append_printf(text, ", <loader>%s</loader>", def->loader);
 	if (def->nvram_template)
-		g_string_append_printf(text, ", with nvram template '%s'", def->nvram_template);
+		g_string_append_printf(text, ", <nvram template='%s'>", def->nvram_template);
+	return g_string_free(text, FALSE);
+}
+
+static gboolean refuse(const DomainDef *def, const GPtrArray *descriptors, GError **error)
+{
+	g_autofree char *wish = describe_wish(def);
+	g_autoptr(GString) text = g_string_new(NULL);
+	guint n = 0;
+
 	for (guint i = 0; i < descriptors->len; i++) {
 		const FirmwareDescriptor *descriptor = g_ptr_array_index(descriptors, i);
 
-		if (is_candidate(descriptor, def->firmware) && n++ < REASONS_MAX)
-			g_string_append_printf(text, "%s '%s' %s", n == 1 ? ":" : ";",
-					       descriptor->path, why_not(descriptor, def));
+		if (!is_candidate(descriptor, def->firmware) || n++ >= REASONS_MAX)
+			continue;
+		if (n > 1)
+			g_string_append(text, "; ");
+		g_string_append_printf(text, _(reasons[why_not(descriptor, def)]),
+				       descriptor->path);
 	}
 	if (n == 0)
-		g_string_append(text, ": no descriptor is for this on machine q35");
-	else if (n > REASONS_MAX)
-		g_string_append_printf(text, "; and %u more", n - REASONS_MAX);
-	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", text->str);
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    _("the host has no firmware for %s: no descriptor is for this "
+				      "on machine q35"),
+				    wish);
+	if (n <= REASONS_MAX)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    _("the host has no firmware for %s: %s"), wish, text->str);
+	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			    ngettext("the host has no firmware for %s: %s; and %u more",
+				     "the host has no firmware for %s: %s; and %u more",
+				     n - REASONS_MAX),
+			    wish, text->str, n - REASONS_MAX);
 }
 
 /* Takes a descriptor's files where the domain names none. */
@@ -185,8 +243,8 @@ static gboolean look_up(DomainDef *def, const GPtrArray *descriptors, GError **e
 	}
 	if (refused && !found)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "loader '%s' %s, says its firmware descriptor '%s'",
-				    def->loader, why_unusable(refused), refused->path);
+				    _(loader_reasons[why_unusable(refused)]), def->loader,
+				    refused->path);
 	if (def->loader_type == DOMAIN_LOADER_NONE && found) {
 		take_files(def, found);
 	} else if (def->loader_type == DOMAIN_LOADER_NONE) {
@@ -208,8 +266,8 @@ static gboolean complete_flash(DomainDef *def, const char *nvram_folder, GError 
 	def->loader_readonly = DOMAIN_SWITCH_YES;
 	if (!def->nvram && !def->nvram_template)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "no firmware descriptor says which variable store template "
-				    "goes with loader '%s': name it by <nvram template='...'/>",
+				    _("no firmware descriptor says which variable store template "
+				      "goes with loader '%s': name it by <nvram template='...'/>"),
 				    def->loader);
 	if (!def->nvram)
 		def->nvram = g_strdup_printf("%s/%s_VARS.fd", nvram_folder, def->name);

@@ -7,6 +7,7 @@
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -38,16 +39,16 @@ static int check_extension(int kvm, unsigned long extension)
 static char *missing_part(const HostSupport *support)
 {
 	if (!support->sw_protected_vm)
-		return g_strdup("this kernel has no software-protected VMs (KVM_CAP_VM_TYPES): "
-				"it takes Linux 6.8 or newer with CONFIG_KVM_SW_PROTECTED_VM, "
-				"and KVM's TDP MMU");
+		return g_strdup(
+			_("this kernel has no software-protected VMs (KVM_CAP_VM_TYPES): it takes "
+			  "Linux 6.8 or newer with CONFIG_KVM_SW_PROTECTED_VM, and KVM's TDP MMU"));
 	if (!support->user_memory2)
-		return g_strdup("this kernel's KVM has no KVM_CAP_USER_MEMORY2");
+		return g_strdup(_("this kernel's KVM has no KVM_CAP_USER_MEMORY2"));
 	if (!support->private_attribute)
-		return g_strdup("this kernel's KVM has no private memory "
-				"(KVM_CAP_MEMORY_ATTRIBUTES)");
+		return g_strdup(
+			_("this kernel's KVM has no private memory (KVM_CAP_MEMORY_ATTRIBUTES)"));
 	if (!support->guest_memfd)
-		return g_strdup("this kernel's KVM has no KVM_CAP_GUEST_MEMFD");
+		return g_strdup(_("this kernel's KVM has no KVM_CAP_GUEST_MEMFD"));
 	return NULL;
 }
 
@@ -57,7 +58,7 @@ static void ask_kvm(int kvm, const char *kvm_path, HostSupport *support)
 	int vcpus = 0;
 
 	if (version != KVM_API_VERSION) {
-		support->reason = g_strdup_printf("%s: not KVM, or not its API version %d",
+		support->reason = g_strdup_printf(_("%s: not KVM, or not its API version %d"),
 						  kvm_path, KVM_API_VERSION);
 		return;
 	}
@@ -88,7 +89,7 @@ HostSupport *host_support_probe(const char *kvm_path)
 	support->physical_address_bits = physical_address_bits();
 	support->kvm_present = kvm >= 0 || errno != ENOENT;
 	if (kvm < 0) {
-		support->reason = g_strdup_printf("cannot open %s: %s", kvm_path,
+		support->reason = g_strdup_printf(_("cannot open %s: %s"), kvm_path,
 						  g_strerror(errno));
 		return support;
 	}

@@ -5,6 +5,7 @@
 #include "driver/host/node.h"
 
 #include <errno.h>
+#include <glib/gi18n.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,7 +97,7 @@ static gboolean meminfo_value(const char *text, const char *name, guint64 *kib)
 
 static gboolean missing(GError **error, const char *what)
 {
-	return driver_error(error, VIR_ERR_INTERNAL_ERROR, "cannot read %s", what);
+	return driver_error(error, VIR_ERR_INTERNAL_ERROR, _("cannot read %s"), what);
 }
 
 static void free_cell(gpointer data)
@@ -418,14 +419,14 @@ gboolean node_memory_stats(const char *root, int cell, guint64 *total, guint64 *
 	};
 
 	if (!text && cell >= 0)
-		return driver_error(error, VIR_ERR_INVALID_ARG, "the host has no NUMA node %d",
+		return driver_error(error, VIR_ERR_INVALID_ARG, _("the host has no NUMA node %d"),
 				    cell);
 	if (!text)
 		return missing(error, "/proc/meminfo");
 
 	for (gsize i = 0; i < G_N_ELEMENTS(wanted); i++)
 		if (wanted[i].value && !meminfo_value(text, wanted[i].name, wanted[i].value))
-			return driver_error(error, VIR_ERR_INTERNAL_ERROR, "no %s in meminfo",
+			return driver_error(error, VIR_ERR_INTERNAL_ERROR, _("no %s in meminfo"),
 					    wanted[i].name);
 
 	return TRUE;

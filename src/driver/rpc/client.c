@@ -2,6 +2,7 @@
 /* client.c - one connection of the RPC server: bytes in, bytes out, and its end */
 #include "driver/rpc/client.h"
 
+#include <glib/gi18n.h>
 #include <string.h>
 
 #include "driver/rpc/private.h"
@@ -294,18 +295,28 @@ static gboolean check_length(RpcClient *client, gsize *size)
 	RpcServer *server = client->server;
 
 	if (!wire_parse_length(client->input->data + client->input_offset, size))
+		log_limit_warning(&server->log.length,
+				  ngettext("client %d sent a message of an impossible length (%zu "
+					   "byte); it is disconnected",
+					   "client %d sent a message of an impossible length (%zu "
+					   "bytes); it is disconnected",
+					   *size),
+				  (int)client->pid, *size);
+	else if (*size > rpc_limits_message_max(client))
 		log_limit_warning(
 			&server->log.length,
-			"client %d sent a message of an impossible length (%" G_GSIZE_FORMAT
-			" bytes); it is disconnected",
-			(int)client->pid, *size);
-	else if (*size > rpc_limits_message_max(client))
-		log_limit_warning(&server->log.length,
-				  "client %d of user %u sends a message of %" G_GSIZE_FORMAT
-				  " bytes %s; it is disconnected",
-				  (int)client->pid, client->uid, *size,
-				  client->is_open ? "on a read-only connection" :
-						    "before the connection is opened");
+			client->is_open ?
+				ngettext("client %d of user %u sends a message of %zu byte on a "
+					 "read-only connection; it is disconnected",
+					 "client %d of user %u sends a message of %zu bytes on a "
+					 "read-only connection; it is disconnected",
+					 *size) :
+				ngettext("client %d of user %u sends a message of %zu byte before "
+					 "the connection is opened; it is disconnected",
+					 "client %d of user %u sends a message of %zu bytes before "
+					 "the connection is opened; it is disconnected",
+					 *size),
+			(int)client->pid, client->uid, *size);
 	else
 		return TRUE;
 	rpc_client_close(client);
@@ -397,8 +408,11 @@ static gboolean on_open_time_over(gpointer data)
 	if (client->is_open)
 		return G_SOURCE_REMOVE;
 	log_limit_warning(&client->server->log.not_opened,
-			  "client %d of user %u has not opened its connection for %u seconds; it "
-			  "is disconnected",
+			  ngettext("client %d of user %u has not opened its connection for %u "
+				   "second; it is disconnected",
+				   "client %d of user %u has not opened its connection for %u "
+				   "seconds; it is disconnected",
+				   RPC_OPEN_SECONDS),
 			  (int)client->pid, client->uid, RPC_OPEN_SECONDS);
 	rpc_client_close(client);
 	return G_SOURCE_REMOVE;
@@ -611,7 +625,7 @@ void rpc_client_send_event(RpcClient *client, RpcEvent *event)
 	if (client->n_events >= RPC_EVENTS_MAX) {
 		log_limit_warning(
 			&client->server->log.not_read,
-			"client %d of user %u does not read its events; it is disconnected",
+			_("client %d of user %u does not read its events; it is disconnected"),
 			(int)client->pid, client->uid);
 		rpc_client_close(client);
 		return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* connection.c - the procedures of the connection itself: authentication, features, opening */
+#include <glib/gi18n.h>
 #include <libvirt/libvirt.h>
 #include <string.h>
 
@@ -63,7 +64,7 @@ static gboolean connect_open(RpcCall *call, const void *args, void *result, GErr
 
 	(void)result;
 	if (request->name && (*request->name)[0] && strcmp(*request->name, uri) != 0)
-		return driver_error(error, VIR_ERR_NO_CONNECT, "%s: this daemon serves %s",
+		return driver_error(error, VIR_ERR_NO_CONNECT, _("%s: this daemon serves %s"),
 				    *request->name, uri);
 	/* Other bits say how the client came here: they are its own, not virConnectFlags. */
 	rpc_client_set_open(client, TRUE, request->flags & VIR_CONNECT_RO);

@@ -2,6 +2,7 @@
 /* events.c - telling clients what happens to domains */
 #include "driver/rpc/events.h"
 
+#include <glib/gi18n.h>
 #include <libvirt/libvirt.h>
 #include <string.h>
 
@@ -255,15 +256,18 @@ static gboolean add_registration(RpcCall *call, Registration *registration, GErr
 	gboolean added = FALSE;
 
 	if (registration->event < 0)
-		return driver_error(error, VIR_ERR_INVALID_ARG, "unknown kind of event %d",
+		return driver_error(error, VIR_ERR_INVALID_ARG, _("unknown kind of event %d"),
 				    registration->event);
 	g_mutex_lock(&server->events_lock);
 	if (registration->is_old && find_old(call->client, registration->event) >= 0)
 		driver_error(error, VIR_ERR_OPERATION_INVALID,
-			     "events of kind %d are registered for already", registration->event);
+			     _("events of kind %d are registered for already"),
+			     registration->event);
 	else if (call->client->registrations->len >= REGISTRATIONS_PER_CLIENT_MAX)
 		driver_error(error, VIR_ERR_OPERATION_INVALID,
-			     "a client may register %d times at most",
+			     ngettext("a client may register %d time at most",
+				      "a client may register %d times at most",
+				      REGISTRATIONS_PER_CLIENT_MAX),
 			     REGISTRATIONS_PER_CLIENT_MAX);
 	else
 		added = TRUE;
@@ -291,7 +295,7 @@ static gboolean remove_old(RpcCall *call, int event, GError **error)
 		g_array_remove_index(call->client->registrations, index);
 	g_mutex_unlock(&server->events_lock);
 	return index >= 0 || driver_error(error, VIR_ERR_OPERATION_INVALID,
-					  "events of kind %d are not registered for", event);
+					  _("events of kind %d are not registered for"), event);
 }
 
 static gboolean event_register(RpcCall *call, const void *args, void *result, GError **error)
@@ -365,8 +369,8 @@ static gboolean event_callback_deregister(RpcCall *call, const void *args, void 
 			g_array_remove_index(registrations, i);
 	}
 	g_mutex_unlock(&server->events_lock);
-	return removed || driver_error(error, VIR_ERR_INVALID_ARG, "callback %d is not registered",
-				       request->callback);
+	return removed || driver_error(error, VIR_ERR_INVALID_ARG,
+				       _("callback %d is not registered"), request->callback);
 }
 
 const RpcProcedure rpc_event_procedures[] = {

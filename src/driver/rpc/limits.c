@@ -17,6 +17,7 @@
  * Memory that is free again is given back to the system, some seconds after much of it was
  * released and no oftener than that.
  */
+#include <glib/gi18n.h>
 #include <malloc.h>
 #include <unistd.h>
 
@@ -63,9 +64,17 @@ gboolean rpc_limits_admit(RpcServer *server, uid_t uid, pid_t pid, gboolean is_r
 	if (full == 0)
 		return TRUE;
 	log_limit_warning(&server->log.turned_away,
-			  "%u clients are connected; one more is turned away (process %d of user "
-			  "%u%s)",
-			  full, (int)pid, uid, is_readonly ? ", read-only" : "");
+			  is_readonly ? ngettext("%u client is connected; one more is turned away "
+						 "(process %d of user %u, read-only)",
+						 "%u clients are connected; one more is turned "
+						 "away (process %d of user %u, read-only)",
+						 full) :
+					ngettext("%u client is connected; one more is turned away "
+						 "(process %d of user %u)",
+						 "%u clients are connected; one more is turned "
+						 "away (process %d of user %u)",
+						 full),
+			  full, (int)pid, uid);
 	return FALSE;
 }
 
@@ -198,12 +207,12 @@ static gboolean end_costliest(RpcServer *server, gboolean is_limited)
 
 	if (!client)
 		return FALSE;
-	log_limit_warning(
-		&server->log.too_much,
-		"too much is held for %s; client %d of user %u has most of it (%" G_GSIZE_FORMAT
-		" KiB) and is disconnected",
-		is_limited ? "read-only clients" : "clients", (int)client->pid, client->uid,
-		client->held >> 10);
+	log_limit_warning(&server->log.too_much,
+			  is_limited ? _("too much is held for read-only clients; client %d of "
+					 "user %u has most of it (%zu KiB) and is disconnected") :
+				       _("too much is held for clients; client %d of user %u has "
+					 "most of it (%zu KiB) and is disconnected"),
+			  (int)client->pid, client->uid, client->held >> 10);
 	rpc_client_close(client);
 	return TRUE;
 }

@@ -2,6 +2,8 @@
 /* server.c - the RPC server: sockets, clients, worker threads */
 #include "driver/rpc/server.h"
 
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <sys/socket.h>
 
 #include "driver/error.h"
@@ -92,7 +94,7 @@ void rpc_server_run_in_worker(RpcServer *server, void (*function)(gpointer data)
 {
 	Job *job = g_new0(Job, 1);
 	const RpcJob worker_job = {
-		.name = "the end of a client",
+		.name = _("the end of a client"),
 		.function = run_job,
 		.data = job,
 	};
@@ -174,13 +176,30 @@ static void clear_source(GSource **source)
 /* What was left out of the log because there was too much of it. */
 static void flush_log(RpcServer *server)
 {
-	log_limit_flush(&server->log.length, "messages of impossible lengths");
-	log_limit_flush(&server->log.turned_away, "clients that were turned away");
-	log_limit_flush(&server->log.accept, "clients that could not be accepted");
-	log_limit_flush(&server->log.not_opened, "connections that were not opened");
-	log_limit_flush(&server->log.not_read, "events that were not read");
-	log_limit_flush(&server->log.too_much, "clients for which too much was held");
-	log_limit_flush(&server->log.silent, "clients that did not answer");
+	log_limit_flush(&server->log.length,
+			"%" PRIu64 " message about messages of impossible lengths was left out",
+			"%" PRIu64 " messages about messages of impossible lengths were left out");
+	log_limit_flush(&server->log.turned_away,
+			"%" PRIu64 " message about clients that were turned away was left out",
+			"%" PRIu64 " messages about clients that were turned away were left out");
+	log_limit_flush(&server->log.accept,
+			"%" PRIu64 " message about clients that could not be accepted was left out",
+			"%" PRIu64
+			" messages about clients that could not be accepted were left out");
+	log_limit_flush(&server->log.not_opened,
+			"%" PRIu64 " message about connections that were not opened was left out",
+			"%" PRIu64
+			" messages about connections that were not opened were left out");
+	log_limit_flush(&server->log.not_read,
+			"%" PRIu64 " message about events that were not read was left out",
+			"%" PRIu64 " messages about events that were not read were left out");
+	log_limit_flush(
+		&server->log.too_much,
+		"%" PRIu64 " message about clients for which too much was held was left out",
+		"%" PRIu64 " messages about clients for which too much was held were left out");
+	log_limit_flush(&server->log.silent,
+			"%" PRIu64 " message about clients that did not answer was left out",
+			"%" PRIu64 " messages about clients that did not answer were left out");
 }
 
 gboolean rpc_server_stop(RpcServer *server)
@@ -281,7 +300,7 @@ static gboolean on_connection(GSocket *socket, GIOCondition condition, gpointer 
 	if (connection) {
 		rpc_server_add_connection(listener->server, connection, listener->is_readonly);
 	} else if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK)) {
-		log_limit_warning(&listener->server->log.accept, "accepting a client: %s",
+		log_limit_warning(&listener->server->log.accept, _("accepting a client: %s"),
 				  error->message);
 		pause_listening(listener);
 	}
@@ -352,7 +371,7 @@ static gboolean on_keepalive(gpointer data)
 			continue;
 		if (client->silent_turns > RPC_KEEPALIVE_COUNT) {
 			log_limit_warning(&server->log.silent,
-					  "client %d does not answer; it is disconnected",
+					  _("client %d does not answer; it is disconnected"),
 					  (int)client->pid);
 			rpc_client_close(client);
 			continue;
@@ -433,9 +452,10 @@ static gboolean call_handler(Work *work, const void *args, GError **error)
 	if (work->succeeded) {
 		work->reply = wire_encode(&work->header, procedure->result_filter, result);
 		if (!work->reply)
-			work->succeeded = driver_error(
-				error, VIR_ERR_RPC,
-				"the result of %s exceeds the protocol's limits", procedure->name);
+			work->succeeded =
+				driver_error(error, VIR_ERR_RPC,
+					     _("the result of %s exceeds the protocol's limits"),
+					     procedure->name);
 	}
 	if (procedure->result_filter)
 		xdr_free(procedure->result_filter, result);
@@ -453,7 +473,7 @@ static void do_call(Work *work)
 	const gsize start = WIRE_LENGTH_SIZE + WIRE_HEADER_SIZE;
 
 	if (args && !wire_decode(message + start, size - start, procedure->args_filter, args))
-		driver_error(&error, VIR_ERR_RPC, "the arguments of %s cannot be decoded",
+		driver_error(&error, VIR_ERR_RPC, _("the arguments of %s cannot be decoded"),
 			     procedure->name);
 	else
 		call_handler(work, args, &error);
@@ -479,7 +499,7 @@ static gboolean refuse_procedure(gint32 number, GError **error)
 
 	if (name)
 		return driver_error(error, VIR_ERR_NO_SUPPORT, "%s", name);
-	return driver_error(error, VIR_ERR_NO_SUPPORT, "procedure %d", number);
+	return driver_error(error, VIR_ERR_NO_SUPPORT, _("procedure %d"), number);
 }
 
 /* Whether a client may call a procedure now. */
@@ -492,10 +512,10 @@ static gboolean check_access(RpcClient *client, const RpcProcedure *procedure, g
 		return TRUE;
 	if (!client->is_open)
 		return driver_error(error, VIR_ERR_OPERATION_INVALID,
-				    "%s before the connection is opened", procedure->name);
+				    _("%s before the connection is opened"), procedure->name);
 	if (procedure->access == RPC_ACCESS_WRITE && rpc_client_is_readonly(client))
-		return driver_error(error, VIR_ERR_OPERATION_DENIED, "%s on a read-only connection",
-				    procedure->name);
+		return driver_error(error, VIR_ERR_OPERATION_DENIED,
+				    _("%s on a read-only connection"), procedure->name);
 	return TRUE;
 }
 
@@ -574,11 +594,11 @@ static void refuse_message(RpcClient *client, const WireHeader *header)
 
 	reply.type = WIRE_REPLY;
 	if (header->program != WIRE_PROGRAM_REMOTE || header->version != WIRE_PROGRAM_VERSION)
-		driver_error(&error, VIR_ERR_NO_SUPPORT, "program %#x, version %u", header->program,
-			     header->version);
+		driver_error(&error, VIR_ERR_NO_SUPPORT, _("program %#x, version %u"),
+			     header->program, header->version);
 	else
-		driver_error(&error, VIR_ERR_RPC, "a message of type %u is not a client's to send",
-			     header->type);
+		driver_error(&error, VIR_ERR_RPC,
+			     _("a message of type %u is not a client's to send"), header->type);
 	rpc_client_begin_call(client);
 	reply_error(client, &reply, error);
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <glib-unix.h>
+#include <glib/gi18n.h>
 #include <libvirt/virterror.h>
 #include <unistd.h>
 
@@ -187,7 +188,7 @@ static gboolean on_writable(int fd, GIOCondition condition, gpointer data)
 	(void)fd;
 	(void)condition;
 	if (!write_input(stream)) {
-		fail(stream, "the other end of the stream is gone");
+		fail(stream, _("the other end of the stream is gone"));
 		return G_SOURCE_REMOVE;
 	}
 	if (stream->input->len <= WIRE_STREAM_DATA_MAX)
@@ -202,7 +203,7 @@ static void take_input(RpcStream *stream, const guint8 *data, gsize size)
 {
 	g_byte_array_append(stream->input, data, size);
 	if (!stream->write_source && !write_input(stream)) {
-		fail(stream, "the other end of the stream is gone");
+		fail(stream, _("the other end of the stream is gone"));
 		return;
 	}
 	if (stream->input->len > 0 && !stream->write_source)
@@ -245,7 +246,7 @@ void rpc_stream_handle_message(RpcClient *client, const WireHeader *header, cons
 	else if (header->status == WIRE_OK || header->status == WIRE_ERROR)
 		end(stream);
 	else
-		fail(stream, "a stream message has an unknown status");
+		fail(stream, _("a stream message has an unknown status"));
 	rpc_stream_unref(stream);
 }
 

@@ -2,6 +2,7 @@
 /* workers.c - the threads that carry calls out, and who gets one next */
 #include "driver/rpc/workers.h"
 
+#include <glib/gi18n.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -190,7 +191,7 @@ static gboolean send_token(Lane *lane, GError **error)
 	/* A thread leaves its pool when no token is left, and not before. */
 	if (g_thread_pool_get_num_threads(lane->pool) > 0)
 		return TRUE;
-	return driver_error(error, VIR_ERR_OPERATION_FAILED, "no thread for a call: %s",
+	return driver_error(error, VIR_ERR_OPERATION_FAILED, _("no thread for a call: %s"),
 			    cause->message);
 }
 
@@ -320,8 +321,13 @@ static void name_running(const Lane *lane)
 
 		g_string_append_printf(names, "%s%s", i ? ", " : "", job->name);
 	}
-	g_warning("%u calls do not end and are left (%s); %u have not begun", lane->running->len,
-		  names->str, lane->n_waiting);
+	g_warning(ngettext("%u call does not end and is left (%s)",
+			   "%u calls do not end and are left (%s)", lane->running->len),
+		  lane->running->len, names->str);
+	if (lane->n_waiting > 0)
+		g_warning(ngettext("%u call has not begun", "%u calls have not begun",
+				   lane->n_waiting),
+			  lane->n_waiting);
 }
 
 gboolean rpc_workers_stop(RpcWorkers *workers, guint readonly_seconds, guint writable_seconds)

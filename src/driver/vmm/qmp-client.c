@@ -3,6 +3,7 @@
 #include "driver/vmm/qmp-client.h"
 
 #include <errno.h>
+#include <glib/gi18n.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -108,19 +109,20 @@ static gboolean wait_readable(QmpClient *client, gint64 deadline, GError **error
 
 		if (n < 0 && errno != EINTR)
 			return driver_error(error, VIR_ERR_SYSTEM_ERROR,
-					    "waiting for the VMM's monitor: %s", g_strerror(errno));
+					    _("waiting for the VMM's monitor: %s"),
+					    g_strerror(errno));
 		if (n <= 0 && poll_timeout(deadline) == 0)
 			return driver_error(error, VIR_ERR_OPERATION_TIMEOUT,
-					    "the VMM's monitor does not answer");
+					    _("the VMM's monitor does not answer"));
 		if (n <= 0)
 			continue;
 		if (fds[1].revents)
 			return driver_error(error, VIR_ERR_INTERNAL_ERROR,
-					    "the VMM's monitor is being left");
+					    _("the VMM's monitor is being left"));
 		/* The last words of a VMM that has ended are read before its end is seen. */
 		if (fds[0].revents)
 			return TRUE;
-		return driver_error(error, VIR_ERR_INTERNAL_ERROR, "the VMM has ended");
+		return driver_error(error, VIR_ERR_INTERNAL_ERROR, _("the VMM has ended"));
 	}
 }
 
@@ -133,10 +135,12 @@ static gboolean fill_chunk(QmpClient *client, gint64 deadline, GError **error)
 			return FALSE;
 		n = recv(client->socket, client->chunk, sizeof(client->chunk), MSG_DONTWAIT);
 	} while (n < 0 && (errno == EINTR || errno == EAGAIN));
-	if (n <= 0)
+	if (n < 0)
 		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
-				    "the VMM has closed its monitor%s%s", n < 0 ? ": " : "",
-				    n < 0 ? g_strerror(errno) : "");
+				    _("the VMM has closed its monitor: %s"), g_strerror(errno));
+	if (n == 0)
+		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
+				    _("the VMM has closed its monitor"));
 	client->chunk_used = 0;
 	client->chunk_size = n;
 	return TRUE;
@@ -149,13 +153,14 @@ static JsonObject *parse_object(const char *text, GError **error)
 	JsonNode *root;
 
 	if (!json_parser_load_from_data(parser, text, -1, &cause)) {
-		driver_error_from(error, VIR_ERR_INTERNAL_ERROR, cause, "the VMM's monitor");
+		driver_error_from(error, VIR_ERR_INTERNAL_ERROR, cause, _("the VMM's monitor: %s"),
+				  driver_error_detail(cause));
 		return NULL;
 	}
 	root = json_parser_get_root(parser);
 	if (!root || !JSON_NODE_HOLDS_OBJECT(root)) {
 		driver_error(error, VIR_ERR_INTERNAL_ERROR,
-			     "the VMM's monitor has sent something that is no object");
+			     _("the VMM's monitor has sent something that is no object"));
 		return NULL;
 	}
 	return json_object_ref(json_node_get_object(root));
@@ -179,7 +184,7 @@ static JsonObject *read_object(QmpClient *client, gint64 deadline, GError **erro
 			return parse_object(text, error);
 		if (result != QMP_SPLITTER_MORE) {
 			driver_error(error, VIR_ERR_INTERNAL_ERROR,
-				     "the VMM's monitor does not speak QMP");
+				     _("the VMM's monitor does not speak QMP"));
 			return NULL;
 		}
 	}
@@ -243,7 +248,8 @@ static void handle_reply(QmpClient *client, JsonObject *reply)
 		if (json_object_has_member(reply, "return"))
 			ticket->result = json_node_ref(json_object_get_member(reply, "return"));
 		else
-			ticket->failure = g_strdup(description ? description : "no reason given");
+			ticket->failure = g_strdup(description ? description :
+								 _("no reason given"));
 		finish_ticket(client, ticket);
 	}
 	g_mutex_unlock(&client->lock);
@@ -275,12 +281,12 @@ static gboolean send_text(QmpClient *client, const char *text, GError **error)
 		return TRUE;
 	if (n < 0 && errno != EAGAIN)
 		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
-				    "writing to the VMM's monitor: %s", g_strerror(errno));
+				    _("writing to the VMM's monitor: %s"), g_strerror(errno));
 	/* What was written in part cannot be taken back. */
 	if (n > 0)
 		(void)shutdown(client->socket, SHUT_RDWR);
 	return driver_error(error, VIR_ERR_OPERATION_TIMEOUT,
-			    "the VMM's monitor takes no commands");
+			    _("the VMM's monitor takes no commands"));
 }
 
 static char *command_text(const char *command, guint64 id, JsonObject *arguments)
@@ -304,15 +310,16 @@ static int connect_socket(const char *path, GError **error)
 	int fd;
 
 	if (strlen(path) >= sizeof(address.sun_path)) {
-		driver_error(error, VIR_ERR_INTERNAL_ERROR, "monitor path '%s' is too long", path);
+		driver_error(error, VIR_ERR_INTERNAL_ERROR, _("monitor path '%s' is too long"),
+			     path);
 		return -1;
 	}
 	strcpy(address.sun_path, path);
 	/* Where its queue is full, the VMM does not accept; that is no reason to wait. */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-		driver_error(error, VIR_ERR_INTERNAL_ERROR, "connecting to monitor '%s': %s", path,
-			     g_strerror(errno));
+		driver_error(error, VIR_ERR_INTERNAL_ERROR, _("connecting to monitor '%s': %s"),
+			     path, g_strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return -1;
@@ -330,7 +337,7 @@ static gboolean shake_hands(QmpClient *client, gint64 deadline, GError **error)
 		return FALSE;
 	if (!json_object_has_member(greeting, "QMP"))
 		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
-				    "the VMM's monitor does not greet");
+				    _("the VMM's monitor does not greet"));
 	if (!send_text(client, text, error))
 		return FALSE;
 	for (;;) {
@@ -342,7 +349,7 @@ static gboolean shake_hands(QmpClient *client, gint64 deadline, GError **error)
 			return TRUE;
 		if (!json_object_has_member(reply, "event"))
 			return driver_error(error, VIR_ERR_INTERNAL_ERROR,
-					    "the VMM's monitor refuses the handshake");
+					    _("the VMM's monitor refuses the handshake"));
 	}
 }
 
@@ -473,7 +480,7 @@ gboolean qmp_client_start(QmpClient *client, int process, const QmpCallbacks *ca
 		client->wake = eventfd(0, EFD_CLOEXEC);
 	if (client->wake < 0)
 		return driver_error(error, VIR_ERR_SYSTEM_ERROR,
-				    "cannot make an eventfd for the VMM's monitor: %s",
+				    _("cannot make an eventfd for the VMM's monitor: %s"),
 				    g_strerror(errno));
 	client->process = process;
 	client->callbacks = callbacks;
@@ -482,7 +489,8 @@ gboolean qmp_client_start(QmpClient *client, int process, const QmpCallbacks *ca
 	if (client->thread)
 		return TRUE;
 	driver_error_from(error, VIR_ERR_SYSTEM_ERROR, cause,
-			  "cannot make the thread of the VMM's monitor");
+			  _("cannot make the thread of the VMM's monitor: %s"),
+			  driver_error_detail(cause));
 	return FALSE;
 }
 
@@ -534,12 +542,12 @@ static QmpCommandTicket *send_command(QmpClient *client, const char *command, Js
 	QmpCommandTicket *ticket;
 
 	if (client->is_closed) {
-		driver_error(error, VIR_ERR_INTERNAL_ERROR, "the VMM has closed its monitor");
+		driver_error(error, VIR_ERR_INTERNAL_ERROR, _("the VMM has closed its monitor"));
 		return NULL;
 	}
 	if (!client->is_connected) {
 		driver_error(error, VIR_ERR_OPERATION_TIMEOUT,
-			     "the VMM's monitor cannot be reached");
+			     _("the VMM's monitor cannot be reached"));
 		return NULL;
 	}
 	if (!send_text(client, text, error))
@@ -563,7 +571,10 @@ QmpCommandTicket *qmp_client_send(QmpClient *client, const char *command, JsonOb
 		ticket = send_command(client, command, arguments, error);
 	else
 		driver_error(error, VIR_ERR_OPERATION_TIMEOUT,
-			     "the VMM's monitor has not answered %u commands", TICKETS_MAX);
+			     ngettext("the VMM's monitor has not answered %u command",
+				      "the VMM's monitor has not answered %u commands",
+				      TICKETS_MAX),
+			     TICKETS_MAX);
 	g_mutex_unlock(&client->lock);
 	return ticket;
 }
@@ -615,11 +626,11 @@ JsonNode *qmp_client_wait(QmpClient *client, QmpCommandTicket *ticket, gint64 de
 			     ticket->failure);
 	else if (ticket->is_done)
 		driver_error(error, VIR_ERR_INTERNAL_ERROR,
-			     "the VMM has closed its monitor before it answered %s",
+			     _("the VMM has closed its monitor before it answered %s"),
 			     ticket->command);
 	else
 		driver_error(error, VIR_ERR_OPERATION_TIMEOUT,
-			     "the VMM's monitor does not answer %s", ticket->command);
+			     _("the VMM's monitor does not answer %s"), ticket->command);
 	/* One that is under way stays in the list, so that its reply is known when it comes. */
 	ticket->waiters--;
 	if (ticket->waiters == 0 && ticket->is_done)

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -69,7 +71,7 @@ gboolean vmm_command_add_device(VmmCommand *command, const char *option, const c
 	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0)
-		return driver_error(error, VIR_ERR_SYSTEM_ERROR, "cannot open device '%s': %s",
+		return driver_error(error, VIR_ERR_SYSTEM_ERROR, _("cannot open device '%s': %s"),
 				    path, g_strerror(errno));
 	vmm_command_add_descriptor(command, option, fd);
 	return TRUE;
@@ -115,7 +117,7 @@ static gboolean add_clock(VmmCommand *command, const DomainDef *def, GError **er
 		zone = g_time_zone_new_identifier(def->clock_timezone);
 		if (!zone)
 			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-					    "clock timezone '%s' is not known to this host",
+					    _("clock timezone '%s' is not known to this host"),
 					    def->clock_timezone);
 		add_rtc_offset(command, ahead_of_utc(zone));
 		break;
@@ -123,7 +125,7 @@ static gboolean add_clock(VmmCommand *command, const DomainDef *def, GError **er
 		offset = def->clock_basis_localtime ? local_offset() : 0;
 		if (__builtin_add_overflow(offset, def->clock_adjustment, &offset))
 			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-					    "clock adjustment %" G_GINT64_FORMAT " is out of range",
+					    _("clock adjustment %" PRId64 " is out of range"),
 					    def->clock_adjustment);
 		add_rtc_offset(command, offset);
 		break;
@@ -291,7 +293,8 @@ static gboolean add_smbios(VmmCommand *command, const GPtrArray *entries, GError
 
 		if (type < 0)
 			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-					    "element 'sysinfo/%s' is not supported", entry->block);
+					    _("element 'sysinfo/%s' is not supported"),
+					    entry->block);
 		for (end = first; end < entries->len; end++) {
 			const DomainSysinfoEntry *member = g_ptr_array_index(entries, end);
 
@@ -359,7 +362,7 @@ static gboolean add_input_file(VmmCommand *command, const char *option, const ch
 
 static gboolean add_variables(VmmCommand *command, const char *path, GError **error)
 {
-	const int fd = safe_file_open_update("nvram", path, command->vmm_uid, error);
+	const int fd = safe_file_open_update(_("nvram"), path, command->vmm_uid, error);
 
 	if (fd < 0)
 		return FALSE;
@@ -371,20 +374,20 @@ static gboolean add_flash(VmmCommand *command, const DomainDef *def, GError **er
 {
 	if (!def->nvram)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    "loader '%s' of type 'pflash' has no nvram", def->loader);
-	return add_input_file(command, "pflash-code-fd", "loader", def->loader, error) &&
+				    _("loader '%s' of type 'pflash' has no nvram"), def->loader);
+	return add_input_file(command, "pflash-code-fd", _("loader"), def->loader, error) &&
 	       add_variables(command, def->nvram, error);
 }
 
 static gboolean add_bios(VmmCommand *command, const DomainDef *def, const char *bios,
 			 const char *linuxboot_rom, GError **error)
 {
-	if (!add_input_file(command, "bios-fd", def->loader ? "loader" : "default BIOS",
+	if (!add_input_file(command, "bios-fd", def->loader ? _("loader") : _("default BIOS"),
 			    def->loader ? def->loader : bios, error))
 		return FALSE;
 	/* A BIOS knows nothing of kernels; an option ROM does. */
-	return !def->kernel || add_input_file(command, "linuxboot-rom-fd", "linuxboot option ROM",
-					      linuxboot_rom, error);
+	return !def->kernel || add_input_file(command, "linuxboot-rom-fd",
+					      _("linuxboot option ROM"), linuxboot_rom, error);
 }
 
 /* A kernel without a word about firmware is entered directly. */
@@ -403,9 +406,9 @@ gboolean vmm_command_add_boot(VmmCommand *command, const DomainDef *def, const c
 {
 	if (!add_firmware(command, def, bios, linuxboot_rom, error))
 		return FALSE;
-	if (def->kernel && !add_input_file(command, "kernel-fd", "kernel", def->kernel, error))
+	if (def->kernel && !add_input_file(command, "kernel-fd", _("kernel"), def->kernel, error))
 		return FALSE;
-	if (def->initrd && !add_input_file(command, "initrd-fd", "initrd", def->initrd, error))
+	if (def->initrd && !add_input_file(command, "initrd-fd", _("initrd"), def->initrd, error))
 		return FALSE;
 	if (def->cmdline)
 		vmm_command_add(command, "--append=%s", def->cmdline);
@@ -422,15 +425,15 @@ typedef struct {
 } PortOptions;
 
 static const PortOptions port_options[] = {
-	{ "console-fd", "console-log-fd", "serial port's file", "serial port's log" },
-	{ "serial2-fd", "serial2-log-fd", "serial port's file", "serial port's log" },
+	{ "console-fd", "console-log-fd", N_("serial port's file"), N_("serial port's log") },
+	{ "serial2-fd", "serial2-log-fd", N_("serial port's file"), N_("serial port's log") },
 };
 
 static const PortOptions debug_console_options = {
 	"debug-console-fd",
 	"debug-console-log-fd",
-	"debug console's file",
-	"debug console's log",
+	N_("debug console's file"),
+	N_("debug console's log"),
 };
 
 /* A new terminal that passes every byte as it is. Return: its master, or -1 with @error. */
@@ -445,7 +448,7 @@ static int open_terminal(char **path, GError **error)
 	    ptsname_r(master, name, sizeof(name)) == 0)
 		slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (slave < 0 || tcgetattr(slave, &terminal) < 0) {
-		driver_error(error, VIR_ERR_SYSTEM_ERROR, "cannot make a terminal: %s",
+		driver_error(error, VIR_ERR_SYSTEM_ERROR, _("cannot make a terminal: %s"),
 			     g_strerror(errno));
 		if (slave >= 0)
 			close(slave);
@@ -484,7 +487,7 @@ static gboolean add_output_file(VmmCommand *command, const char *option, const c
 static gboolean add_serial_log(VmmCommand *command, const PortOptions *options,
 			       const DomainSerial *serial, GError **error)
 {
-	return !serial->log_path || add_output_file(command, options->log_fd, options->log,
+	return !serial->log_path || add_output_file(command, options->log_fd, _(options->log),
 						    serial->log_path, serial->log_append, error);
 }
 
@@ -504,7 +507,7 @@ static gboolean add_serial(VmmCommand *command, const PortOptions *options, Doma
 		vmm_command_add_descriptor(command, options->fd, master);
 		break;
 	case DOMAIN_CHARDEV_FILE:
-		if (!add_output_file(command, options->fd, options->file, serial->path,
+		if (!add_output_file(command, options->fd, _(options->file), serial->path,
 				     serial->append, error))
 			return FALSE;
 		break;
@@ -541,7 +544,7 @@ gboolean vmm_command_add_serials(VmmCommand *command, DomainDef *def, GError **e
 
 		if (serial->port >= G_N_ELEMENTS(port_options))
 			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-					    "serial port %u: the machine has ports 0 and 1",
+					    _("serial port %u: the machine has ports 0 and 1"),
 					    serial->port);
 		if (!add_serial(command, &port_options[serial->port], serial, error))
 			return FALSE;

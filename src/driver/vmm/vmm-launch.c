@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -37,7 +38,8 @@ static gboolean add_devices(VmmCommand *command, GError **error)
 		vmm_command_add_descriptor(command, "userfaultfd-fd", fd);
 	else if (errno != ENOENT)
 		return driver_error(error, VIR_ERR_SYSTEM_ERROR,
-				    "cannot open device '/dev/userfaultfd': %s", g_strerror(errno));
+				    _("cannot open device '/dev/userfaultfd': %s"),
+				    g_strerror(errno));
 	return TRUE;
 }
 
@@ -48,7 +50,8 @@ static int listen_on(const char *path, GError **error)
 	int fd;
 
 	if (strlen(path) >= sizeof(address.sun_path)) {
-		driver_error(error, VIR_ERR_INTERNAL_ERROR, "monitor path '%s' is too long", path);
+		driver_error(error, VIR_ERR_INTERNAL_ERROR, _("monitor path '%s' is too long"),
+			     path);
 		return -1;
 	}
 	strcpy(address.sun_path, path);
@@ -56,8 +59,8 @@ static int listen_on(const char *path, GError **error)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    chmod(path, 0600) < 0 || listen(fd, 1) < 0) {
-		driver_error(error, VIR_ERR_SYSTEM_ERROR, "cannot listen on monitor '%s': %s", path,
-			     g_strerror(errno));
+		driver_error(error, VIR_ERR_SYSTEM_ERROR, _("cannot listen on monitor '%s': %s"),
+			     path, g_strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return -1;
@@ -93,8 +96,11 @@ char *vmm_failure(VmmProcess *process, const char *log_path, const VmmLogMark *m
 	g_autofree char *outcome = vmm_process_outcome(process);
 	g_autofree char *tail = vmm_log_tail(log_path, mark);
 
-	return g_strdup_printf("the VMM has ended (%s)%s%s", outcome ? outcome : "unknown outcome",
-			       tail ? ": " : "; its log says nothing", tail ? tail : "");
+	if (!outcome)
+		outcome = g_strdup(_("unknown outcome"));
+	if (tail)
+		return g_strdup_printf(_("the VMM has ended (%s): %s"), outcome, tail);
+	return g_strdup_printf(_("the VMM has ended (%s); its log says nothing"), outcome);
 }
 
 /* Why no monitor could be reached: the VMM's own words where it has ended. */
@@ -111,7 +117,8 @@ static void explain_failure(const VmmLaunch *launch, Vmm *vmm, const GError *cau
 	}
 	vmm_process_signal(vmm->process, SIGKILL);
 	(void)vmm_process_wait(vmm->process, END_SECONDS);
-	driver_error_from(error, VIR_ERR_INTERNAL_ERROR, cause, "the VMM was started but");
+	driver_error_from(error, VIR_ERR_INTERNAL_ERROR, cause, _("the VMM was started but: %s"),
+			  driver_error_detail(cause));
 }
 
 /* Opens the log. Return: the VMM's end of it, or -1 with @error. */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,7 +22,7 @@ static void write_header(RotatingFile *file, const char *const *argv)
 	g_autofree char *time = g_date_time_format(now, "%F %T+0000");
 	g_autoptr(GString) text = g_string_new(NULL);
 
-	g_string_printf(text, "%s: starting up libvirt-gmem %s:", time, PACKAGE_VERSION);
+	g_string_printf(text, _("%s: starting up libvirt-gmem %s:"), time, PACKAGE_VERSION);
 	for (; *argv; argv++) {
 		g_autofree char *quoted = g_shell_quote(*argv);
 
@@ -30,7 +31,7 @@ static void write_header(RotatingFile *file, const char *const *argv)
 	g_string_append_c(text, '\n');
 	/* A log that cannot be written is no reason not to run the domain. */
 	if (rotating_file_write(file, text->str, text->len) < text->len)
-		g_warning("writing log '%s': %s", file->name, g_strerror(errno));
+		g_warning(_("writing log '%s': %s"), file->name, g_strerror(errno));
 }
 
 gboolean vmm_log_open(const char *path, const VmmLogLimits *limits, const char *const *argv,
@@ -39,7 +40,7 @@ gboolean vmm_log_open(const char *path, const VmmLogLimits *limits, const char *
 	RotatingFile file;
 	struct stat status;
 
-	if (!safe_file_open_output("log", path, FALSE, geteuid(), log, error))
+	if (!safe_file_open_output(_("log"), path, FALSE, geteuid(), log, error))
 		return FALSE;
 	file = (RotatingFile){
 		.fd = log->fd,

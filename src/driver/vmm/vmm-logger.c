@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <glib/gi18n.h>
 #include <unistd.h>
 
 #include "driver/error.h"
@@ -51,7 +52,7 @@ int vmm_logger_add(VmmLoggerStreams *streams, SafeOutput *output, gboolean is_fi
 	*output = (SafeOutput)SAFE_OUTPUT_INIT;
 	/* A VMM must not stand still because a disk does. */
 	if (!g_unix_open_pipe(fds, FD_CLOEXEC, NULL) || fcntl(fds[1], F_SETFL, O_NONBLOCK) < 0) {
-		driver_error(error, VIR_ERR_SYSTEM_ERROR, "cannot make a pipe: %s",
+		driver_error(error, VIR_ERR_SYSTEM_ERROR, _("cannot make a pipe: %s"),
 			     g_strerror(errno));
 		clear_stream(&stream);
 		return -1;
@@ -101,7 +102,7 @@ static VmmProcess *spawn(const GPtrArray *argv, const GArray *descriptors, GErro
 	VmmProcess *process;
 
 	if (null < 0) {
-		driver_error(error, VIR_ERR_SYSTEM_ERROR, "cannot open device '/dev/null': %s",
+		driver_error(error, VIR_ERR_SYSTEM_ERROR, _("cannot open device '/dev/null': %s"),
 			     g_strerror(errno));
 		return NULL;
 	}
@@ -128,6 +129,6 @@ VmmProcess *vmm_logger_spawn(const char *program, const VmmLogLimits *limits,
 void vmm_logger_wait(VmmProcess *logger)
 {
 	if (logger && !vmm_process_wait(logger, END_SECONDS))
-		g_warning("the logger with process id %d is not done: a log may lack its end",
+		g_warning(_("the logger with process id %d is not done: a log may lack its end"),
 			  (int)vmm_process_pid(logger));
 }

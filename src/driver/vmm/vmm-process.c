@@ -3,6 +3,7 @@
 #include "driver/vmm/vmm-process.h"
 
 #include <errno.h>
+#include <glib/gi18n.h>
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
@@ -133,14 +134,14 @@ VmmProcess *vmm_process_spawn(const VmmSpawn *spawn, GError **error)
 					      set_up_child, &setup, -1, spawn->log_fd,
 					      spawn->log_fd, sources, targets, spawn->n_descriptors,
 					      &pid, NULL, NULL, NULL, &cause)) {
-		driver_error(error, VIR_ERR_INTERNAL_ERROR, "starting '%s': %s", spawn->argv[0],
+		driver_error(error, VIR_ERR_INTERNAL_ERROR, _("starting '%s': %s"), spawn->argv[0],
 			     cause->message);
 		return NULL;
 	}
 	/* Nobody has reaped it, so that the number is still its own. */
 	pidfd = open_pidfd(pid);
 	if (pidfd < 0 || !read_start_time(pid, &start_time)) {
-		driver_error(error, VIR_ERR_INTERNAL_ERROR, "following process %d: %s", (int)pid,
+		driver_error(error, VIR_ERR_INTERNAL_ERROR, _("following process %d: %s"), (int)pid,
 			     g_strerror(errno));
 		(void)kill(pid, SIGKILL);
 		(void)waitpid(pid, NULL, 0);
@@ -166,10 +167,10 @@ static VmmProcess *adopt_pidfd(pid_t pid, int pidfd, guint64 start_time, GError 
 	if (read_start_time(pid, &found) && found == start_time)
 		return process_new(pid, pidfd, start_time, FALSE);
 	if (found || has_ended(pidfd))
-		driver_error(error, VIR_ERR_INTERNAL_ERROR, "process %d has ended", (int)pid);
+		driver_error(error, VIR_ERR_INTERNAL_ERROR, _("process %d has ended"), (int)pid);
 	else
 		driver_error(error, VIR_ERR_SYSTEM_ERROR,
-			     "the start time of process %d cannot be read", (int)pid);
+			     _("the start time of process %d cannot be read"), (int)pid);
 	close(pidfd);
 	return NULL;
 }
@@ -182,9 +183,9 @@ VmmProcess *vmm_process_adopt(pid_t pid, guint64 start_time, GError **error)
 		return adopt_pidfd(pid, pidfd, start_time, error);
 	/* The last two: the number is a thread's now. */
 	if (pid <= 0 || errno == ESRCH || errno == EINVAL || errno == ENOENT)
-		driver_error(error, VIR_ERR_INTERNAL_ERROR, "process %d has ended", (int)pid);
+		driver_error(error, VIR_ERR_INTERNAL_ERROR, _("process %d has ended"), (int)pid);
 	else
-		driver_error(error, VIR_ERR_SYSTEM_ERROR, "following process %d: %s", (int)pid,
+		driver_error(error, VIR_ERR_SYSTEM_ERROR, _("following process %d: %s"), (int)pid,
 			     g_strerror(errno));
 	return NULL;
 }
@@ -250,9 +251,9 @@ char *vmm_process_outcome(VmmProcess *process)
 
 	g_mutex_lock(&process->lock);
 	if (process->has_status && process->status.si_code == CLD_EXITED)
-		outcome = g_strdup_printf("exit status %d", process->status.si_status);
+		outcome = g_strdup_printf(_("exit status %d"), process->status.si_status);
 	else if (process->has_status)
-		outcome = g_strdup_printf("signal %d (%s)", process->status.si_status,
+		outcome = g_strdup_printf(_("signal %d (%s)"), process->status.si_status,
 					  g_strsignal(process->status.si_status));
 	g_mutex_unlock(&process->lock);
 	return outcome;
