@@ -11,7 +11,7 @@ BUILD_PACKAGES=(gcc libc6-dev pkg-config meson ninja-build gettext
 	libglib2.0-dev libjson-glib-dev libxml2-dev libtirpc-dev rpcsvc-proto
 	python3-docutils groff-base
 	libvirt-dev libsystemd-dev systemtap-sdt-dev acpica-tools
-	libvirt-clients libxml2-utils)
+	libvirt-clients libxml2-utils locales)
 
 # Sets up the build folder $1 with the further options of meson's, and builds.
 build() {

@@ -86,10 +86,14 @@ def domain_xml(name="test", memory=256, vcpus=1, kernel=KERNEL, initrd=INITRD,
 
 
 class Daemon:
-    """The daemon; a context manager that leaves no domain, process or file behind."""
+    """
+    The daemon, with more in its environment where it is given; a context manager that leaves no domain, process or
+    file behind.
+    """
 
-    def __init__(self, program=PROGRAM):
+    def __init__(self, program=PROGRAM, **environment):
         self._program = program
+        self._environment = environment
         self._folder = tempfile.TemporaryDirectory(prefix="gmem-test.")
         self._clients = []
         self._pid = None
@@ -130,7 +134,7 @@ class Daemon:
         """Returns when it serves."""
         path = os.path.join(self._folder.name, "pid")
         environment = dict(os.environ, GMEM_VMM=EMULATOR, GMEM_LOGGER=LOGGER,
-                           LIBVIRT_GMEM_SCHEMADIR=os.path.join(BUILD, "schemas"))
+                           LIBVIRT_GMEM_SCHEMADIR=os.path.join(BUILD, "schemas"), **self._environment)
         # Of a build with AddressSanitizer: what is freed is to be seen as free, not kept aside.
         environment.setdefault("ASAN_OPTIONS", "quarantine_size_mb=4")
         config = ["--config", self.config] if self.config else []
