@@ -4,24 +4,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n.h>
 #include <unistd.h>
 
 #include "vmm/option-values.h"
 
-gboolean option_wrong_fd(GError **error, const char *option, int fd, const char *wanted)
+gboolean option_bad_fd(GError **error, const char *option, int fd, const char *reason)
 {
-	g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-		    "--%s=%d: the descriptor is not %s", option, fd, wanted);
+	g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s=%d: %s", option, fd,
+		    reason);
 	return FALSE;
 }
 
 gboolean option_adopt_fd(const char *option, int fd, struct stat *status, GError **error)
 {
-	if (fstat(fd, status) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
-		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-			    "--%s=%d: no open descriptor has that number", option, fd);
-		return FALSE;
-	}
+	if (fstat(fd, status) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return option_bad_fd(error, option, fd, _("no open descriptor has that number"));
 	return TRUE;
 }
 
@@ -36,7 +34,7 @@ static int open_regular_file(const char *option, const char *path, int mode, GEr
 		return -1;
 	}
 	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
-		option_bad_value(error, option, path, "not a regular file");
+		option_bad_value(error, option, path, _("not a regular file"));
 		close(fd);
 		return -1;
 	}
@@ -51,7 +49,7 @@ gboolean option_open_file(const char *option, const char *path, int fd, int mode
 
 	if (path && fd >= 0)
 		return option_bad_value(error, option, path,
-					"given both as a path and as a descriptor");
+					_("given both as a path and as a descriptor"));
 	if (path) {
 		*result = open_regular_file(option, path, mode, error);
 		return *result >= 0;
@@ -61,9 +59,11 @@ gboolean option_open_file(const char *option, const char *path, int fd, int mode
 	if (!option_adopt_fd(fd_option, fd, &status, error))
 		return FALSE;
 	if (!S_ISREG(status.st_mode))
-		return option_wrong_fd(error, fd_option, fd, "a regular file");
+		return option_bad_fd(error, fd_option, fd,
+				     _("the descriptor is not a regular file"));
 	if (mode == O_RDWR && (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
-		return option_wrong_fd(error, fd_option, fd, "open for reading and writing");
+		return option_bad_fd(error, fd_option, fd,
+				     _("the descriptor is not open for reading and writing"));
 	*result = fd;
 	return TRUE;
 }
@@ -90,7 +90,8 @@ gboolean option_open_device(const char *option, int fd, const char *path, gboole
 	if (!option_adopt_fd(option, fd, &status, error))
 		return FALSE;
 	if (!S_ISCHR(status.st_mode))
-		return option_wrong_fd(error, option, fd, "a character device");
+		return option_bad_fd(error, option, fd,
+				     _("the descriptor is not a character device"));
 	*result = fd;
 	return TRUE;
 }

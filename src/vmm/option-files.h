@@ -9,8 +9,8 @@
 #include <glib.h>
 #include <sys/stat.h>
 
-/* Sets @error to "--option=fd: the descriptor is not @wanted". Return: FALSE. */
-gboolean option_wrong_fd(GError **error, const char *option, int fd, const char *wanted);
+/* Sets @error to "--option=fd: reason". Return: FALSE. */
+gboolean option_bad_fd(GError **error, const char *option, int fd, const char *reason);
 
 /* Takes over a descriptor that was handed in, once it has turned out to be open. */
 gboolean option_adopt_fd(const char *option, int fd, struct stat *status, GError **error);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -29,7 +30,7 @@ static gboolean open_pty(const char *option, MachineSerial *serial, GError **err
 	tcsetattr(fd, TCSANOW, &attributes);
 	serial->fd = fd;
 	serial->input_fd = fd;
-	log_info(option, "redirected to %s", ptsname(fd));
+	log_info(option, _("redirected to %s"), ptsname(fd));
 	return TRUE;
 }
 
@@ -53,7 +54,7 @@ static gboolean open_where(const char *option, const char *where, MachineSerial 
 	if (g_str_has_prefix(where, "file:"))
 		return option_open_output(option, where + strlen("file:"), &serial->fd, error);
 	return option_bad_value(error, option, where,
-				"'stdio', 'null', 'pty' or 'file:PATH' is wanted");
+				_("'stdio', 'null', 'pty' or 'file:PATH' is wanted"));
 }
 
 static gboolean adopt(const char *option, int fd, MachineSerial *serial, GError **error)
@@ -86,7 +87,8 @@ gboolean option_open_serial(const SerialOptions *options, MachineSerial *serial,
 	gboolean is_open;
 
 	if (options->where && options->fd >= 0) {
-		g_autofree char *together = g_strdup_printf("given together with --%s-fd", option);
+		g_autofree char *together = g_strdup_printf(_("given together with --%s-fd"),
+							    option);
 
 		return option_bad_value(error, option, options->where, together);
 	}

@@ -2,6 +2,7 @@
 /* option-values.c - what the texts of gmem-vmm's options mean */
 #include "vmm/option-values.h"
 
+#include <glib/gi18n.h>
 #include <string.h>
 #include <time.h>
 
@@ -35,7 +36,7 @@ gboolean option_parse_uuid(const char *option, const char *text, guint8 uuid[16]
 	guint digits = 0;
 
 	if (!g_uuid_string_is_valid(text))
-		return option_bad_value(error, option, text, "not a UUID");
+		return option_bad_value(error, option, text, _("not a UUID"));
 	for (const char *c = text; *c; c++) {
 		if (*c == '-')
 			continue;
@@ -77,10 +78,10 @@ gboolean option_parse_rtc_base(const char *text, gint64 now, gint64 *offset, GEr
 	if (!parse_rtc_offset(text, now, offset))
 		return option_bad_value(
 			error, "rtc-base", text,
-			"'utc', 'localtime', +SECONDS, -SECONDS or @EPOCH is wanted");
+			_("'utc', 'localtime', +SECONDS, -SECONDS or @EPOCH is wanted"));
 	if (now + *offset < 0 || now + *offset > RTC_LAST_SECOND)
 		return option_bad_value(error, "rtc-base", text,
-					"the clock can show the years 1970 to 9999");
+					_("the clock can show the years 1970 to 9999"));
 	return TRUE;
 }
 
@@ -91,7 +92,7 @@ guint option_parse_tsc_frequency(const char *text, GError **error)
 	/* KVM gives frequencies back as an int. */
 	if (!option_parse_number(text, (guint64)G_MAXINT * 1000, &hz) || hz < 1000) {
 		option_bad_value(error, "tsc-frequency", text,
-				 "a frequency in Hz is wanted, 1000 or more");
+				 _("a frequency in Hz is wanted, 1000 or more"));
 		return 0;
 	}
 	return hz / 1000;
@@ -123,7 +124,7 @@ static char **split_list(const char *text)
 static gboolean bad_field(GError **error, const char *option, const char *text, const char *field,
 			  const char *reason)
 {
-	g_autofree char *whole = g_strdup_printf("'%s': %s", field, reason);
+	g_autofree char *whole = g_strdup_printf(_("'%s': %s"), field, reason);
 
 	return option_bad_value(error, option, text, whole);
 }
@@ -146,14 +147,14 @@ static gboolean find_fields(const char *option, const char *text, char **parts, 
 		Field *field = fields;
 
 		if (!equals)
-			return bad_field(error, option, text, *part, "FIELD=VALUE is wanted");
+			return bad_field(error, option, text, *part, _("FIELD=VALUE is wanted"));
 		*equals = '\0';
 		while (field->name && strcmp(field->name, *part) != 0)
 			field++;
 		if (!field->name)
-			return bad_field(error, option, text, *part, "no such field");
+			return bad_field(error, option, text, *part, _("no such field"));
 		if (field->value)
-			return bad_field(error, option, text, *part, "given twice");
+			return bad_field(error, option, text, *part, _("given twice"));
 		field->value = equals + 1;
 	}
 	return TRUE;
@@ -178,15 +179,15 @@ GPtrArray *option_new_smbios(void)
 /* Only the field of type 11 may come more than once. */
 static const struct {
 	guint8 type;
-	const char *fields;
+	const char *fields; /* with commas between */
 } smbios_types[] = {
-	{ 0, "vendor version date release" },
-	{ 1, "manufacturer product version serial uuid sku family" },
-	{ 2, "manufacturer product version serial asset location" },
-	{ 3, "manufacturer version serial asset sku" },
-	{ 4, "manufacturer version serial asset part" },
+	{ 0, "vendor,version,date,release" },
+	{ 1, "manufacturer,product,version,serial,uuid,sku,family" },
+	{ 2, "manufacturer,product,version,serial,asset,location" },
+	{ 3, "manufacturer,version,serial,asset,sku" },
+	{ 4, "manufacturer,version,serial,asset,part" },
 	{ 11, "value" },
-	{ 17, "manufacturer serial asset part" },
+	{ 17, "manufacturer,serial,asset,part" },
 };
 
 #define SMBIOS_OEM_STRINGS 11
@@ -219,17 +220,17 @@ static gboolean add_smbios_string(const char *text, guint8 type, char **fields, 
 	SmbiosString *string;
 
 	if (!equals)
-		return bad_field(error, "smbios", text, part, "FIELD=VALUE is wanted");
+		return bad_field(error, "smbios", text, part, _("FIELD=VALUE is wanted"));
 	*equals = '\0';
 	if (!g_strv_contains((const char *const *)fields, part))
-		return bad_field(error, "smbios", text, part, "this type has no such field");
+		return bad_field(error, "smbios", text, part, _("this type has no such field"));
 	if (type != SMBIOS_OEM_STRINGS && has_smbios_field(strings, type, part))
-		return bad_field(error, "smbios", text, part, "given twice");
+		return bad_field(error, "smbios", text, part, _("given twice"));
 	if (strcmp(part, "uuid") == 0 && !g_uuid_string_is_valid(equals + 1))
-		return bad_field(error, "smbios", text, equals + 1, "not a UUID");
+		return bad_field(error, "smbios", text, equals + 1, _("not a UUID"));
 	if (strcmp(part, "release") == 0 && !is_release(equals + 1))
 		return bad_field(error, "smbios", text, equals + 1,
-				 "a release such as 4.2 is wanted");
+				 _("a release such as 4.2 is wanted"));
 	string = g_new0(SmbiosString, 1);
 	string->type = type;
 	string->field = g_strdup(part);
@@ -247,15 +248,15 @@ gboolean option_parse_smbios(const char *text, GPtrArray *strings, GError **erro
 	if (option_parse_number(parts[0], G_MAXUINT8, &type)) {
 		for (gsize i = 0; i < G_N_ELEMENTS(smbios_types) && !fields; i++) {
 			if (smbios_types[i].type == type)
-				fields = g_strsplit(smbios_types[i].fields, " ", -1);
+				fields = g_strsplit(smbios_types[i].fields, ",", -1);
 		}
 	}
 	if (!fields)
 		return option_bad_value(error, "smbios", text,
-					"a type is wanted first: 0 to 4, 11 or 17");
+					_("a type is wanted first: 0 to 4, 11 or 17"));
 	if (!parts[1])
 		return option_bad_value(error, "smbios", text,
-					"at least one FIELD=VALUE is wanted");
+					_("at least one FIELD=VALUE is wanted"));
 	for (char **part = parts + 1; *part; part++) {
 		if (!add_smbios_string(text, type, fields, *part, strings, error))
 			return FALSE;
@@ -280,16 +281,16 @@ static gboolean add_choice(const char *text, const char *part, GArray *choices, 
 	const char *name = part + 1;
 
 	if (part[0] != '+' && part[0] != '-')
-		return bad_field(error, "cpu", text, part, "+FEATURE or -FEATURE is wanted");
+		return bad_field(error, "cpu", text, part, _("+FEATURE or -FEATURE is wanted"));
 	if (!cpu_feature_find(name, &choice.feature))
 		return bad_field(error, "cpu", text, name,
-				 "no CPU feature of that name can be chosen");
+				 _("no CPU feature of that name can be chosen"));
 	if (choice.is_required && (strcmp(name, "vmx") == 0 || strcmp(name, "svm") == 0))
 		return bad_field(error, "cpu", text, name,
-				 "never offered: KVM does not support nested virtualization in "
-				 "software-protected VMs");
+				 _("never offered: KVM does not support nested virtualization in "
+				   "software-protected VMs"));
 	if (has_choice(choices, name))
-		return bad_field(error, "cpu", text, name, "given twice");
+		return bad_field(error, "cpu", text, name, _("given twice"));
 	g_array_append_val(choices, choice);
 	return TRUE;
 }
@@ -300,7 +301,7 @@ gboolean option_parse_cpu(const char *text, GArray *choices, GError **error)
 
 	/* An empty text has no parts. */
 	if (g_strcmp0(parts[0], "host") != 0)
-		return option_bad_value(error, "cpu", text, "the only model is 'host'");
+		return option_bad_value(error, "cpu", text, _("the only model is 'host'"));
 	for (char **part = parts + 1; *part; part++) {
 		if (!add_choice(text, *part, choices, error))
 			return FALSE;
@@ -311,6 +312,7 @@ gboolean option_parse_cpu(const char *text, GArray *choices, GError **error)
 gboolean option_parse_topology(const char *text, guint vcpus, CpuTopology *topology, GError **error)
 {
 	g_auto(GStrv) parts = g_strsplit(text, ",", -1);
+	g_autoptr(GError) wrong = NULL;
 	guint *const numbers[] = { &topology->sockets, &topology->dies, &topology->cores,
 				   &topology->threads };
 	Field fields[] = { { .name = "sockets" },
@@ -327,13 +329,11 @@ gboolean option_parse_topology(const char *text, guint vcpus, CpuTopology *topol
 		if (fields[i].value &&
 		    (!option_parse_number(fields[i].value, VCPU_MAX, &number) || number == 0))
 			return bad_field(error, "cpu-topology", text, fields[i].name,
-					 "a number from 1 to 16 is wanted");
+					 _("a number from 1 to 16 is wanted"));
 		*numbers[i] = number;
 	}
-	if (!cpuid_check_topology(topology, vcpus, error)) {
-		g_prefix_error(error, "--cpu-topology=%s: ", text);
-		return FALSE;
-	}
+	if (!cpuid_check_topology(topology, vcpus, &wrong))
+		return option_bad_value(error, "cpu-topology", text, wrong->message);
 	return TRUE;
 }
 
@@ -404,10 +404,10 @@ static gboolean parse_numa_cell(const char *text, guint own, guint count, guint 
 		return FALSE;
 	if (fields[0].value && !parse_cpus(fields[0].value, vcpus, &cell->cpus))
 		return bad_field(error, "numa-cell", text, "cpus",
-				 "processors such as 0-1:3 are wanted, below --vcpus");
+				 _("processors such as 0-1:3 are wanted, below --vcpus"));
 	if (!parse_cell_memory(fields[1].value, &cell->memory_size))
 		return bad_field(error, "numa-cell", text, "memory",
-				 "a number of KiB is wanted, in whole pages of 4");
+				 _("a number of KiB is wanted, in whole pages of 4"));
 	for (guint i = 0; i < count; i++)
 		cell->distances[i] = i == own ? DISTANCE_LOCAL : DISTANCE_REMOTE;
 	if (!fields[2].value)
@@ -415,7 +415,7 @@ static gboolean parse_numa_cell(const char *text, guint own, guint count, guint 
 	*has_distances = TRUE;
 	return parse_distances(fields[2].value, own, count, cell->distances) ||
 	       bad_field(error, "numa-cell", text, "distances",
-			 "one from 10 to 255 for each cell is wanted, 10 for the cell itself");
+			 _("one from 10 to 255 for each cell is wanted, 10 for the cell itself"));
 }
 
 gboolean option_parse_numa_cells(char **texts, guint vcpus, guint64 memory_size, GArray *cells,
@@ -429,7 +429,7 @@ gboolean option_parse_numa_cells(char **texts, guint vcpus, guint64 memory_size,
 		return TRUE;
 	if (count > VCPU_MAX)
 		return option_bad_value(error, "numa-cell", texts[VCPU_MAX],
-					"16 cells are the most");
+					_("16 cells are the most"));
 	for (guint i = 0; i < count; i++) {
 		MachineNumaCell cell = { 0 };
 
@@ -437,7 +437,7 @@ gboolean option_parse_numa_cells(char **texts, guint vcpus, guint64 memory_size,
 			return FALSE;
 		if (cpus & cell.cpus)
 			return option_bad_value(error, "numa-cell", texts[i],
-						"a processor is in another cell already");
+						_("a processor is in another cell already"));
 		cpus |= cell.cpus;
 		/* 16 times 64 GiB is the most. */
 		memory += cell.memory_size;
@@ -445,10 +445,10 @@ gboolean option_parse_numa_cells(char **texts, guint vcpus, guint64 memory_size,
 	}
 	if (cpus != (1ull << vcpus) - 1)
 		return option_bad_value(error, "numa-cell", texts[count - 1],
-					"not every processor is in a cell");
+					_("not every processor is in a cell"));
 	if (memory != memory_size)
 		return option_bad_value(error, "numa-cell", texts[count - 1],
-					"all cells' memory together is not --memory");
+					_("all cells' memory together is not --memory"));
 	return TRUE;
 }
 
@@ -485,21 +485,21 @@ static gboolean parse_root_port(const char *text, MachineRootPort *port, GError 
 	/* An empty text has no parts. */
 	if (!parts[0] || !parse_root_port_address(parts[0], port))
 		return option_bad_value(error, "pcie-root-port", text,
-					"SLOT.FUNCTION is wanted first, from 0x1.0 to 0x1e.7");
+					_("SLOT.FUNCTION is wanted first, from 0x1.0 to 0x1e.7"));
 	if (!find_fields("pcie-root-port", text, parts + 1, fields, error))
 		return FALSE;
 	if (!fields[0].value || !option_parse_number(fields[0].value, G_MAXUINT8, &chassis))
 		return bad_field(error, "pcie-root-port", text, "chassis",
-				 "a number from 0 to 255 is wanted");
+				 _("a number from 0 to 255 is wanted"));
 	if (!fields[1].value || !option_parse_number(fields[1].value, G_MAXUINT8, &number))
 		return bad_field(error, "pcie-root-port", text, "port",
-				 "a number from 0 to 255 is wanted");
+				 _("a number from 0 to 255 is wanted"));
 	port->chassis = chassis;
 	port->port = number;
 	port->multifunction = g_strcmp0(fields[2].value, "on") == 0;
 	if (fields[2].value && !port->multifunction && strcmp(fields[2].value, "off") != 0)
 		return bad_field(error, "pcie-root-port", text, "multifunction",
-				 "'on' or 'off' is wanted");
+				 _("'on' or 'off' is wanted"));
 	return TRUE;
 }
 
@@ -534,8 +534,8 @@ static gboolean check_functions(char **texts, const GArray *ports, GError **erro
 
 		if (port->function > 0 && (!first || !first->multifunction))
 			return option_bad_value(error, "pcie-root-port", texts[i],
-						"its slot needs a root port at function 0 with "
-						"multifunction=on");
+						_("its slot needs a root port at function 0 with "
+						  "multifunction=on"));
 	}
 	return TRUE;
 }
@@ -549,10 +549,10 @@ gboolean option_parse_root_ports(char **texts, GArray *ports, GError **error)
 			return FALSE;
 		if (find_root_port(ports, port.slot, port.function))
 			return option_bad_value(error, "pcie-root-port", *text,
-						"another root port has this address");
+						_("another root port has this address"));
 		if (has_chassis_and_port(ports, &port))
 			return option_bad_value(error, "pcie-root-port", *text,
-						"another root port has this chassis and port");
+						_("another root port has this chassis and port"));
 		g_array_append_val(ports, port);
 	}
 	return check_functions(texts, ports, error);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,16 +112,16 @@ gboolean options_parse_size(const char *text, guint64 *bytes, GError **error)
 	number = g_ascii_strtoull(text, &end, 10);
 	if (errno || !g_ascii_isdigit(text[0]))
 		return option_bad_value(error, "memory", text,
-					"a size such as 512M or 4G is wanted");
+					_("a size such as 512M or 4G is wanted"));
 	for (gsize i = 0; i < G_N_ELEMENTS(units); i++) {
 		if (strcmp(end, units[i].suffix) != 0)
 			continue;
 		if (number > MEMORY_MAX_SIZE >> units[i].shift)
-			return option_bad_value(error, "memory", text, "64G is the most");
+			return option_bad_value(error, "memory", text, _("64G is the most"));
 		*bytes = number << units[i].shift;
 		return TRUE;
 	}
-	return option_bad_value(error, "memory", text, "the unit must be K, M or G");
+	return option_bad_value(error, "memory", text, _("the unit must be K, M or G"));
 }
 
 static gboolean parse_numbers(Options *options, const RawOptions *raw, GError **error)
@@ -133,10 +134,10 @@ static gboolean parse_numbers(Options *options, const RawOptions *raw, GError **
 		return FALSE;
 	if (machine->memory_size < 1 << 20 || machine->memory_size % GUEST_PAGE_SIZE)
 		return option_bad_value(error, "memory", raw->memory,
-					"1M is the least, in whole pages");
+					_("1M is the least, in whole pages"));
 	if (raw->vcpus < 1 || raw->vcpus > VCPU_MAX) {
 		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-			    "--vcpus=%d: from 1 to %d are possible", raw->vcpus, VCPU_MAX);
+			    _("--vcpus=%d: from 1 to %d are possible"), raw->vcpus, VCPU_MAX);
 		return FALSE;
 	}
 	machine->vcpus = raw->vcpus;
@@ -145,7 +146,7 @@ static gboolean parse_numbers(Options *options, const RawOptions *raw, GError **
 		return TRUE;
 	if (!option_parse_number(raw->debug_exit, G_MAXUINT16, &port))
 		return option_bad_value(error, "debug-exit", raw->debug_exit,
-					"a port from 0 to 0xffff is wanted");
+					_("a port from 0 to 0xffff is wanted"));
 	machine->debug_exit_port = port;
 	return TRUE;
 }
@@ -160,18 +161,18 @@ static gboolean parse_choices(Options *options, const RawOptions *raw, GError **
 		machine->vm_type = KVM_VM_ORDINARY;
 	else
 		return option_bad_value(error, "vm-type", raw->vm_type,
-					"'sw-protected' or 'ordinary' is wanted");
+					_("'sw-protected' or 'ordinary' is wanted"));
 	if (!raw->policy || strcmp(raw->policy, "on-demand") == 0)
 		machine->policy = MEMORY_POLICY_ON_DEMAND;
 	else if (strcmp(raw->policy, "guest-only") == 0)
 		machine->policy = MEMORY_POLICY_GUEST_ONLY;
 	else
 		return option_bad_value(error, "policy", raw->policy,
-					"'on-demand' or 'guest-only' is wanted");
+					_("'on-demand' or 'guest-only' is wanted"));
 	if (raw->policy && machine->vm_type == KVM_VM_ORDINARY)
 		return option_bad_value(
 			error, "policy", raw->policy,
-			"an ordinary VM has no private memory to have a policy for");
+			_("an ordinary VM has no private memory to have a policy for"));
 	machine->on_reboot = raw->no_reboot ? MACHINE_ACTION_SHUTDOWN : MACHINE_ACTION_RESET;
 	machine->keep_after_shutdown = raw->no_shutdown;
 	options->is_paused = raw->is_paused;
@@ -188,8 +189,9 @@ static gboolean parse_traces(Options *options, const RawOptions *raw, GError **e
 		else if (strcmp(*name, "conversion") == 0)
 			options->traces |= LOG_TRACE_CONVERSION;
 		else
-			return option_bad_value(error, "trace", raw->trace,
-						"a list of 'memslot' and 'conversion' is wanted");
+			return option_bad_value(
+				error, "trace", raw->trace,
+				_("a list of 'memslot' and 'conversion' is wanted"));
 	}
 	return TRUE;
 }
@@ -208,12 +210,12 @@ static gboolean parse_clocks(MachineConfig *machine, const RawOptions *raw, GErr
 		machine->rtc_tick_policy = RTC_TICK_CATCHUP;
 	else
 		return option_bad_value(error, "rtc-tick-policy", raw->rtc_tick_policy,
-					"'delay' or 'catchup' is wanted");
+					_("'delay' or 'catchup' is wanted"));
 	machine->discard_pit_ticks = g_strcmp0(raw->pit_tick_policy, "discard") == 0;
 	if (raw->pit_tick_policy && !machine->discard_pit_ticks &&
 	    strcmp(raw->pit_tick_policy, "delay") != 0)
 		return option_bad_value(error, "pit-tick-policy", raw->pit_tick_policy,
-					"'delay' or 'discard' is wanted");
+					_("'delay' or 'discard' is wanted"));
 	if (raw->tsc_frequency)
 		machine->tsc_khz = option_parse_tsc_frequency(raw->tsc_frequency, error);
 	machine->cpu.no_kvmclock = raw->no_kvmclock;
@@ -262,29 +264,32 @@ static gboolean check_guest_files(const MachineConfig *machine, const RawOptions
 	gboolean has_rom = machine->linuxboot_rom_fd >= 0;
 
 	if (!has_kernel && !has_pflash && !has_bios && machine->payload_fd < 0)
-		return misplaced(error, "nothing to run: give firmware with --pflash-code=FILE or "
-					"--bios=FILE, a kernel with --kernel=FILE, or a payload "
-					"with --payload=FILE");
+		return misplaced(
+			error,
+			_("nothing to run: give firmware with --pflash-code=FILE or --bios=FILE, a "
+			  "kernel with --kernel=FILE, or a payload with --payload=FILE"));
 	if (machine->payload_fd >= 0 &&
 	    (has_kernel || machine->initrd_fd >= 0 || has_pflash || has_bios))
-		return option_bad_value(error, "payload", raw->payload,
-					"a payload takes the place of firmware, kernel and initrd");
+		return option_bad_value(
+			error, "payload", raw->payload,
+			_("a payload takes the place of firmware, kernel and initrd"));
 	if (has_pflash && has_bios)
-		return misplaced(error, "--bios: given together with --pflash-code");
+		return misplaced(error, _("--bios: given together with --pflash-code"));
 	if (machine->pflash_vars_fd >= 0 && !has_pflash)
-		return misplaced(error, "--pflash-vars: firmware in flash, which has its variables "
-					"there, needs --pflash-code too");
+		return misplaced(error, _("--pflash-vars: firmware in flash, which has its "
+					  "variables there, needs --pflash-code too"));
 	if (machine->initrd_fd >= 0 && !has_kernel)
-		return misplaced(error, "--initrd: there is no kernel, which needs --kernel");
+		return misplaced(error, _("--initrd: there is no kernel, which needs --kernel"));
 	if (raw->append && machine->payload_fd < 0 && !has_kernel)
-		return misplaced(error, "--append: there is no kernel, which needs --kernel");
+		return misplaced(error, _("--append: there is no kernel, which needs --kernel"));
 	if (has_rom && !(has_bios && has_kernel))
-		return misplaced(error, "--linuxboot-rom: it serves a BIOS to boot a kernel, and "
-					"needs --bios and --kernel");
+		return misplaced(error, _("--linuxboot-rom: it serves a BIOS to boot a kernel, and "
+					  "needs --bios and --kernel"));
 	if (has_bios && has_kernel && !has_rom)
-		return misplaced(error, "--bios: to boot the kernel it needs --linuxboot-rom too");
+		return misplaced(error,
+				 _("--bios: to boot the kernel it needs --linuxboot-rom too"));
 	if (raw->sercon && !has_bios)
-		return misplaced(error, "--sercon: it is for a BIOS, and needs --bios");
+		return misplaced(error, _("--sercon: it is for a BIOS, and needs --bios"));
 	return TRUE;
 }
 
@@ -330,7 +335,8 @@ static gboolean open_devices(Options *options, const RawOptions *raw, GError **e
 	if (!option_open_device("kvm-fd", raw->kvm_fd, "/dev/kvm", TRUE, &machine->kvm_fd, error))
 		return FALSE;
 	if (ioctl(machine->kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
-		return option_wrong_fd(error, "kvm-fd", machine->kvm_fd, "/dev/kvm");
+		return option_bad_fd(error, "kvm-fd", machine->kvm_fd,
+				     _("the descriptor is not /dev/kvm"));
 	/* One that is not needed is taken too, or it would stay open. */
 	if (machine->vm_type == KVM_VM_ORDINARY && raw->userfaultfd_fd < 0)
 		return TRUE;
@@ -358,15 +364,15 @@ static gboolean open_serials(Options *options, const RawOptions *raw, GError **e
 
 	if (is_stdio && is_stdio2)
 		return option_bad_value(error, "serial2", "stdio",
-					"that is the console's: give --console another place");
+					_("that is the console's: give --console another place"));
 	if (!option_open_serial(&console, &options->machine.serials[0], error))
 		return FALSE;
 	options->console_is_terminal = (is_stdio || is_stdio2) && isatty(STDIN_FILENO);
 	if (serial2.where || serial2.fd >= 0)
 		return option_open_serial(&serial2, &options->machine.serials[1], error);
 	if (serial2.log_fd >= 0)
-		return misplaced(error, "--serial2-log-fd: there is no second serial port, which "
-					"needs --serial2 or --serial2-fd");
+		return misplaced(error, _("--serial2-log-fd: there is no second serial port, which "
+					  "needs --serial2 or --serial2-fd"));
 	return TRUE;
 }
 
@@ -383,7 +389,7 @@ static gboolean open_debug_console(Options *options, const RawOptions *raw, GErr
 	}
 	if (raw->debug_console && raw->debug_console_fd >= 0)
 		return option_bad_value(error, "debug-console", raw->debug_console,
-					"given together with --debug-console-fd");
+					_("given together with --debug-console-fd"));
 	if (raw->debug_console)
 		return option_open_output("debug-console", raw->debug_console, result, error);
 	if (raw->debug_console_fd < 0)
@@ -400,7 +406,8 @@ static gboolean listen_at(Options *options, const char *path, GError **error)
 	int fd;
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		return option_bad_value(error, "monitor", path, "too long for a socket's address");
+		return option_bad_value(error, "monitor", path,
+					_("too long for a socket's address"));
 	strcpy(address.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -424,7 +431,7 @@ static gboolean open_monitor(Options *options, const RawOptions *raw, GError **e
 
 	if (raw->monitor && raw->monitor_fd >= 0)
 		return option_bad_value(error, "monitor", raw->monitor,
-					"given together with --monitor-fd");
+					_("given together with --monitor-fd"));
 	if (raw->monitor)
 		return listen_at(options, raw->monitor, error);
 	if (raw->monitor_fd < 0)
@@ -433,12 +440,13 @@ static gboolean open_monitor(Options *options, const RawOptions *raw, GError **e
 		return FALSE;
 	if (getsockopt(raw->monitor_fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &length) < 0 ||
 	    !is_listening)
-		return option_wrong_fd(error, "monitor-fd", raw->monitor_fd, "a listening socket");
+		return option_bad_fd(error, "monitor-fd", raw->monitor_fd,
+				     _("the descriptor is not a listening socket"));
 	options->monitor_fd = raw->monitor_fd;
 	return TRUE;
 }
 
-static const char description[] =
+static const char *const description = N_(
 	"Runs one virtual machine. Its memory is private: it comes from guest_memfd, which the\n"
 	"host cannot map, and a page becomes shared only when somebody needs it shared.\n"
 	"\n"
@@ -448,7 +456,7 @@ static const char description[] =
 	"\n"
 	"This host's KVM has to offer KVM_X86_SW_PROTECTED_VM: Linux 6.8 or newer with\n"
 	"CONFIG_KVM_SW_PROTECTED_VM. With --vm-type=ordinary any KVM will do, and nothing is\n"
-	"private. See gmem-vmm(8).";
+	"private. See gmem-vmm(8).");
 
 /* A GOptionArgFunc for each of the options with "-fd"; what is not given stays -1. */
 static gboolean parse_fd(const char *option, const char *value, gpointer data, GError **error)
@@ -482,7 +490,7 @@ static gboolean parse_fd(const char *option, const char *value, gpointer data, G
 	g_assert(i < G_N_ELEMENTS(fds));
 	if (!g_ascii_string_to_unsigned(value, 10, 0, G_MAXINT, &number, NULL))
 		return option_bad_value(error, name, value,
-					"the number of an open descriptor is wanted");
+					_("the number of an open descriptor is wanted"));
 	*fds[i].fd = (int)number;
 	return TRUE;
 }
@@ -494,118 +502,126 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 	g_auto(GStrv) left = g_strdupv(arguments);
 	const GOptionEntry entries[] = {
 		{ "vm-type", 0, 0, G_OPTION_ARG_STRING, &raw->vm_type,
-		  "'sw-protected' (default) or 'ordinary'", "TYPE" },
+		  N_("'sw-protected' (default) or 'ordinary'"), N_("TYPE") },
 		{ "memory", 'm', 0, G_OPTION_ARG_STRING, &raw->memory,
-		  "Guest RAM, 1M to 64G; 512M by default", "SIZE" },
-		{ "vcpus", 0, 0, G_OPTION_ARG_INT, &raw->vcpus, "1 to 16; 1 by default", "N" },
+		  N_("Guest RAM, 1M to 64G; 512M by default"), N_("SIZE") },
+		{ "vcpus", 0, 0, G_OPTION_ARG_INT, &raw->vcpus, N_("1 to 16; 1 by default"),
+		  N_("N") },
 		{ "policy", 0, 0, G_OPTION_ARG_STRING, &raw->policy,
-		  "Who converts pages: 'on-demand' (default) or 'guest-only'", "POLICY" },
-		{ "kernel", 0, 0, G_OPTION_ARG_FILENAME, &raw->kernel, "A bzImage to boot",
-		  "FILE" },
+		  N_("Who converts pages: 'on-demand' (default) or 'guest-only'"), N_("POLICY") },
+		{ "kernel", 0, 0, G_OPTION_ARG_FILENAME, &raw->kernel, N_("A bzImage to boot"),
+		  N_("FILE") },
 		{ "kernel-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
-		  "The same as an open descriptor", "N" },
-		{ "initrd", 0, 0, G_OPTION_ARG_FILENAME, &raw->initrd, "Its initial RAM disk",
-		  "FILE" },
+		  N_("The same as an open descriptor"), N_("N") },
+		{ "initrd", 0, 0, G_OPTION_ARG_FILENAME, &raw->initrd, N_("Its initial RAM disk"),
+		  N_("FILE") },
 		{ "initrd-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
-		  "The same as an open descriptor", "N" },
-		{ "append", 0, 0, G_OPTION_ARG_STRING, &raw->append, "The kernel's command line",
-		  "TEXT" },
+		  N_("The same as an open descriptor"), N_("N") },
+		{ "append", 0, 0, G_OPTION_ARG_STRING, &raw->append,
+		  N_("The kernel's command line"), N_("TEXT") },
 		{ "payload", 0, 0, G_OPTION_ARG_FILENAME, &raw->payload,
-		  "A flat binary to run instead of a kernel, for tests", "FILE" },
+		  N_("A flat binary to run instead of a kernel, for tests"), N_("FILE") },
 		{ "pflash-code", 0, 0, G_OPTION_ARG_FILENAME, &raw->pflash_code,
-		  "Firmware in read-only flash", "FILE" },
+		  N_("Firmware in read-only flash"), N_("FILE") },
 		{ "pflash-code-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
-		  "The same as an open descriptor", "N" },
+		  N_("The same as an open descriptor"), N_("N") },
 		{ "pflash-vars", 0, 0, G_OPTION_ARG_FILENAME, &raw->pflash_vars,
-		  "Its variables, in flash that is written to", "FILE" },
+		  N_("Its variables, in flash that is written to"), N_("FILE") },
 		{ "pflash-vars-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
-		  "The same as an open descriptor", "N" },
-		{ "bios", 0, 0, G_OPTION_ARG_FILENAME, &raw->bios, "A BIOS ROM, instead of flash",
-		  "FILE" },
+		  N_("The same as an open descriptor"), N_("N") },
+		{ "bios", 0, 0, G_OPTION_ARG_FILENAME, &raw->bios,
+		  N_("A BIOS ROM, instead of flash"), N_("FILE") },
 		{ "bios-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
-		  "The same as an open descriptor", "N" },
+		  N_("The same as an open descriptor"), N_("N") },
 		{ "linuxboot-rom", 0, 0, G_OPTION_ARG_FILENAME, &raw->linuxboot_rom,
-		  "Option ROM with which a BIOS boots the kernel", "FILE" },
+		  N_("Option ROM with which a BIOS boots the kernel"), N_("FILE") },
 		{ "linuxboot-rom-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
-		  "The same as an open descriptor", "N" },
+		  N_("The same as an open descriptor"), N_("N") },
 		{ "sercon", 0, 0, G_OPTION_ARG_NONE, &raw->sercon,
-		  "The BIOS shows itself on the first serial port", NULL },
+		  N_("The BIOS shows itself on the first serial port"), NULL },
 		{ "cpu", 0, 0, G_OPTION_ARG_STRING, &raw->cpu,
-		  "host, then ,+FEATURE to require and ,-FEATURE to hide one", "MODEL" },
+		  N_("host, then ,+FEATURE to require and ,-FEATURE to hide one"), N_("MODEL") },
 		{ "cpu-topology", 0, 0, G_OPTION_ARG_STRING, &raw->cpu_topology,
-		  "sockets=S,dies=D,cores=C,threads=T; cores of one socket by default",
-		  "TOPOLOGY" },
+		  N_("sockets=S,dies=D,cores=C,threads=T; cores of one socket by default"),
+		  N_("TOPOLOGY") },
 		{ "numa-cell", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw->numa_cells,
-		  "cpus=0-1:3,memory=KIB,distances=10:20; once for each cell", "CELL" },
+		  N_("cpus=0-1:3,memory=KIB,distances=10:20; once for each cell"), N_("CELL") },
 		{ "pcie-root-port", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw->pcie_root_ports,
-		  "SLOT.FUNCTION,chassis=N,port=N,multifunction=on|off; once for each", "PORT" },
-		{ "uuid", 0, 0, G_OPTION_ARG_STRING, &raw->uuid, "The guest's UUID", "UUID" },
+		  N_("SLOT.FUNCTION,chassis=N,port=N,multifunction=on|off; once for each"),
+		  N_("PORT") },
+		{ "uuid", 0, 0, G_OPTION_ARG_STRING, &raw->uuid, N_("The guest's UUID"),
+		  N_("UUID") },
 		{ "smbios", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->smbios,
-		  "TYPE,FIELD=VALUE,... with commas of a value doubled; repeated", "STRINGS" },
+		  N_("TYPE,FIELD=VALUE,... with commas of a value doubled; repeated"),
+		  N_("STRINGS") },
 		{ "rtc-base", 0, 0, G_OPTION_ARG_STRING, &raw->rtc_base,
-		  "'utc' (default), 'localtime', +SECONDS, -SECONDS or @EPOCH", "BASE" },
+		  N_("'utc' (default), 'localtime', +SECONDS, -SECONDS or @EPOCH"), N_("BASE") },
 		{ "rtc-tick-policy", 0, 0, G_OPTION_ARG_STRING, &raw->rtc_tick_policy,
-		  "Periodic interrupts of the clock that come too late: 'delay' (default) or "
-		  "'catchup'",
-		  "POLICY" },
+		  N_("Periodic interrupts of the clock that come too late: 'delay' (default) or "
+		     "'catchup'"),
+		  N_("POLICY") },
 		{ "pit-tick-policy", 0, 0, G_OPTION_ARG_STRING, &raw->pit_tick_policy,
-		  "Those of the timer: 'delay' (default) or 'discard'", "POLICY" },
+		  N_("Those of the timer: 'delay' (default) or 'discard'"), N_("POLICY") },
 		{ "tsc-frequency", 0, 0, G_OPTION_ARG_STRING, &raw->tsc_frequency,
-		  "Of the guest's TSC; the host's by default", "HZ" },
-		{ "hpet", 0, 0, G_OPTION_ARG_NONE, &raw->hpet, "The guest has an HPET", NULL },
+		  N_("Of the guest's TSC; the host's by default"), N_("HZ") },
+		{ "hpet", 0, 0, G_OPTION_ARG_NONE, &raw->hpet, N_("The guest has an HPET"), NULL },
 		{ "no-kvmclock", 0, 0, G_OPTION_ARG_NONE, &raw->no_kvmclock,
-		  "Do not offer kvmclock", NULL },
+		  N_("Do not offer kvmclock"), NULL },
 		{ "no-pmu", 0, 0, G_OPTION_ARG_NONE, &raw->no_pmu,
-		  "Do not offer performance counters", NULL },
+		  N_("Do not offer performance counters"), NULL },
 		{ "console", 0, 0, G_OPTION_ARG_STRING, &raw->console,
-		  "First serial port: 'stdio' (default), 'pty', 'null' or 'file:PATH'", "WHERE" },
+		  N_("First serial port: 'stdio' (default), 'pty', 'null' or 'file:PATH'"),
+		  N_("WHERE") },
 		{ "console-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
-		  "The same as an open descriptor", "N" },
+		  N_("The same as an open descriptor"), N_("N") },
 		{ "console-log-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
-		  "What the first serial port writes goes there too: an open file", "N" },
+		  N_("What the first serial port writes goes there too: an open file"), N_("N") },
 		{ "serial2", 0, 0, G_OPTION_ARG_STRING, &raw->serial2,
-		  "Second serial port, as --console; none by default", "WHERE" },
+		  N_("Second serial port, as --console; none by default"), N_("WHERE") },
 		{ "serial2-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
-		  "The same as an open descriptor", "N" },
+		  N_("The same as an open descriptor"), N_("N") },
 		{ "serial2-log-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
-		  "What the second serial port writes goes there too: an open file", "N" },
+		  N_("What the second serial port writes goes there too: an open file"), N_("N") },
 		{ "debug-console", 0, 0, G_OPTION_ARG_FILENAME, &raw->debug_console,
-		  "What firmware writes to port 0x402 goes there", "FILE" },
+		  N_("What firmware writes to port 0x402 goes there"), N_("FILE") },
 		{ "debug-console-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
-		  "The same as an open descriptor", "N" },
+		  N_("The same as an open descriptor"), N_("N") },
 		{ "debug-console-log-fd", 0, 0, G_OPTION_ARG_INT, &raw->debug_console_log_fd,
-		  "It goes there too: an open file", "N" },
+		  N_("It goes there too: an open file"), N_("N") },
 		{ "monitor", 0, 0, G_OPTION_ARG_FILENAME, &raw->monitor,
-		  "Listen for QMP at a UNIX socket", "PATH" },
+		  N_("Listen for QMP at a UNIX socket"), N_("PATH") },
 		{ "monitor-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
-		  "The same as a listening socket", "N" },
-		{ "kvm-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd, "An open /dev/kvm", "N" },
+		  N_("The same as a listening socket"), N_("N") },
+		{ "kvm-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd, N_("An open /dev/kvm"),
+		  N_("N") },
 		{ "userfaultfd-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
-		  "An open /dev/userfaultfd", "N" },
+		  N_("An open /dev/userfaultfd"), N_("N") },
 		{ "paused", 0, 0, G_OPTION_ARG_NONE, &raw->is_paused,
-		  "Wait for 'cont' on the monitor", NULL },
+		  N_("Wait for 'cont' on the monitor"), NULL },
 		{ "no-reboot", 0, 0, G_OPTION_ARG_NONE, &raw->no_reboot,
-		  "End when the guest resets", NULL },
+		  N_("End when the guest resets"), NULL },
 		{ "no-shutdown", 0, 0, G_OPTION_ARG_NONE, &raw->no_shutdown,
-		  "Stay when the guest powers off", NULL },
-		{ "name", 0, 0, G_OPTION_ARG_STRING, &raw->name, "Name of the guest, for the log",
-		  "NAME" },
+		  N_("Stay when the guest powers off"), NULL },
+		{ "name", 0, 0, G_OPTION_ARG_STRING, &raw->name,
+		  N_("Name of the guest, for the log"), N_("NAME") },
 		{ "trace", 0, 0, G_OPTION_ARG_STRING, &raw->trace,
-		  "Log what happens: 'memslot', 'conversion'", "LIST" },
+		  N_("Log what happens: 'memslot', 'conversion'"), N_("LIST") },
 		{ "debug-exit", 0, 0, G_OPTION_ARG_STRING, &raw->debug_exit,
-		  "Port by which a test guest ends the process", "PORT" },
-		{ "version", 0, 0, G_OPTION_ARG_NONE, &raw->version, "Print the version", NULL },
+		  N_("Port by which a test guest ends the process"), N_("PORT") },
+		{ "version", 0, 0, G_OPTION_ARG_NONE, &raw->version, N_("Print the version"),
+		  NULL },
 		G_OPTION_ENTRY_NULL,
 	};
 
-	g_option_context_set_summary(context, description);
+	g_option_context_set_summary(context, _(description));
 	g_option_group_add_entries(group, entries);
+	g_option_group_set_translation_domain(group, GETTEXT_PACKAGE);
 	g_option_context_set_main_group(context, group);
 	if (!g_option_context_parse_strv(context, &left, error))
 		return FALSE;
 	if (g_strv_length(left) > 1) {
 		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION,
-			    "unexpected argument '%s'", left[1]);
+			    _("unexpected argument '%s'"), left[1]);
 		return FALSE;
 	}
 	return TRUE;
