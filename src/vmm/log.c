@@ -2,6 +2,8 @@
 /* log.c - the log on standard error */
 #include "vmm/log.h"
 
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,23 +29,25 @@ static void replace_control_characters(char *text)
 	}
 }
 
-static void write_text(const char *area, const char *level, char *message)
+static void write_text(const char *area, char *message)
 {
 	g_autofree char *line = NULL;
 	gssize written;
 
 	replace_control_characters(message);
-	line = g_strdup_printf("gmem-vmm: %s: %s%s\n", area, level, message);
+	line = g_strdup_printf("gmem-vmm: %s: %s\n", area, message);
 	/* Nobody is left to tell that the log cannot be written. */
 	written = write(STDERR_FILENO, line, strlen(line));
 	(void)written;
 }
 
+/* @level has a place for the message. */
 static void write_line(const char *area, const char *level, const char *format, va_list arguments)
 {
 	g_autofree char *message = g_strdup_vprintf(format, arguments);
+	g_autofree char *text = g_strdup_printf(level, message);
 
-	write_text(area, level, message);
+	write_text(area, text);
 }
 
 void log_error(const char *area, const char *format, ...)
@@ -51,7 +55,7 @@ void log_error(const char *area, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	write_line(area, "error: ", format, arguments);
+	write_line(area, _("error: %s"), format, arguments);
 	va_end(arguments);
 }
 
@@ -60,7 +64,7 @@ void log_warning(const char *area, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	write_line(area, "warning: ", format, arguments);
+	write_line(area, _("warning: %s"), format, arguments);
 	va_end(arguments);
 }
 
@@ -69,7 +73,7 @@ void log_info(const char *area, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	write_line(area, "", format, arguments);
+	write_line(area, "%s", format, arguments);
 	va_end(arguments);
 }
 
@@ -78,7 +82,7 @@ void log_trace(const char *area, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	write_line(area, "", format, arguments);
+	write_line(area, "%s", format, arguments);
 	va_end(arguments);
 }
 
@@ -94,9 +98,11 @@ void log_limited(LogLimit *limit, const char *area, const char *format, ...)
 	message = g_strdup_vprintf(format, arguments);
 	va_end(arguments);
 	if (left_out > 0)
-		counted = g_strdup_printf("%s (%" G_GUINT64_FORMAT " more like it left out)",
+		counted = g_strdup_printf(ngettext("%s (%" PRIu64 " more like it left out)",
+						   "%s (%" PRIu64 " more like it left out)",
+						   left_out),
 					  message, left_out);
-	write_text(area, "", counted ? counted : message);
+	write_text(area, counted ? counted : message);
 }
 
 static void write_glib_line(const char *domain, GLogLevelFlags level, const char *message,

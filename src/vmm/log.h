@@ -2,6 +2,7 @@
 /*
  * log.h - the log on standard error: one line an entry, "gmem-vmm: area: message"
  *
+ * The area is a name, the same in each language; messages are translated by who writes them.
  * Each line leaves in one write(2), so that lines of several threads do not mix. May be
  * called from any thread, with any lock held.
  */

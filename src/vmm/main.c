@@ -2,10 +2,14 @@
 /*
  * main.c - gmem-vmm: from the command line to a running machine, and to its end
  */
+#include <errno.h>
 #include <glib-unix.h>
 #include <glib.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -32,8 +36,8 @@ static void on_machine_event(const MachineEvent *event, void *opaque)
 	/* Of an internal error the machine has said so itself. */
 	if (event->type == MACHINE_EVENT_HOST_TOUCH)
 		log_limited(&touches, "memory",
-			    "warning: paused: %s touched gpa %#" G_GINT64_MODIFIER
-			    "x, which policy guest-only does not convert (thread %d, vCPU %d)",
+			    _("warning: paused: %s touched gpa %#" PRIx64
+			      ", which policy guest-only does not convert (thread %d, vCPU %d)"),
 			    conversion_cause_name(event->touch->cause), event->touch->gpa,
 			    (int)event->touch->thread_id, event->touch->vcpu);
 	if (program->monitor) {
@@ -128,7 +132,12 @@ int main(int argc, char **argv)
 	int status;
 
 	(void)argc;
+	/*
+	 * First, as long as files can be opened. The C library has a catalogue of its own, with the
+	 * words of errno, and reads it when it is first asked.
+	 */
 	words_init();
+	(void)strerror(EPERM);
 	log_take_over_glib();
 	if (!isolation_hide_process(&error)) {
 		log_error("isolation", "%s", error->message);
