@@ -10,6 +10,7 @@
  */
 #include "vmm/kvm/cpu-features.h"
 
+#include <glib/gi18n.h>
 #include <string.h>
 
 #include "vmm/kvm/cpuid.h"
@@ -396,8 +397,8 @@ gboolean cpu_features_apply(struct kvm_cpuid2 *cpuid, const GArray *choices, GEr
 		if (!choice->is_required || cpu_feature_is_set(cpuid, &choice->feature))
 			continue;
 		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    "CPU feature '%s' is required, and is not there: this host's KVM does "
-			    "not offer it, or it went with another feature or the PMU",
+			    _("CPU feature '%s' is required, and is not there: this host's KVM "
+			      "does not offer it, or it went with another feature or the PMU"),
 			    choice->feature.name);
 		return FALSE;
 	}

@@ -9,6 +9,8 @@
 #include "vmm/kvm/cpuid.h"
 
 #include <errno.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -172,21 +174,25 @@ gboolean cpuid_check_topology(const CpuTopology *topology, guint count, GError *
 		/* None takes more than 8 bits then, so that nothing below can wrap. */
 		if (numbers[i] < 1 || numbers[i] > CPUID_MAX_APIC_ID + 1) {
 			g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-				    "a topology's numbers are from 1 to %u", CPUID_MAX_APIC_ID + 1);
+				    _("a topology's numbers are from 1 to %u"),
+				    CPUID_MAX_APIC_ID + 1);
 			return FALSE;
 		}
 		product *= numbers[i];
 	}
 	if (product != count) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    "sockets, dies, cores and threads make %" G_GUINT64_FORMAT
-			    " processors, and the machine has %u",
+			    ngettext("sockets, dies, cores and threads make %" PRIu64
+				     " processor, and the machine has %u",
+				     "sockets, dies, cores and threads make %" PRIu64
+				     " processors, and the machine has %u",
+				     product),
 			    product, count);
 		return FALSE;
 	}
 	if (cpuid_apic_id(topology, count - 1) > CPUID_MAX_APIC_ID) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    "the last processor would have APIC id %u: %u is the most",
+			    _("the last processor would have APIC id %u: %u is the most"),
 			    cpuid_apic_id(topology, count - 1), CPUID_MAX_APIC_ID);
 		return FALSE;
 	}

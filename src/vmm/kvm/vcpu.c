@@ -3,6 +3,8 @@
 #include "vmm/kvm/vcpu.h"
 
 #include <errno.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -144,21 +146,21 @@ static void fail_exit(Vcpu *vcpu)
 	switch (run->exit_reason) {
 	case KVM_EXIT_FAIL_ENTRY:
 		g_set_error(&error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    "vCPU %u: KVM_EXIT_FAIL_ENTRY, hardware reason %#" G_GINT64_MODIFIER
-			    "x: the processor refused the guest's state",
+			    _("vCPU %u: KVM_EXIT_FAIL_ENTRY, hardware reason %#" PRIx64
+			      ": the processor refused the guest's state"),
 			    vcpu->index, (guint64)run->fail_entry.hardware_entry_failure_reason);
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
 		g_set_error(&error, KVM_ERROR, KVM_ERROR_GUEST,
-			    "vCPU %u: KVM_EXIT_INTERNAL_ERROR, suberror %u%s", vcpu->index,
-			    run->internal.suberror,
 			    run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION ?
-				    ": KVM cannot emulate an instruction of the guest" :
-				    "");
+				    _("vCPU %u: KVM_EXIT_INTERNAL_ERROR, suberror %u: KVM cannot "
+				      "emulate an instruction of the guest") :
+				    _("vCPU %u: KVM_EXIT_INTERNAL_ERROR, suberror %u"),
+			    vcpu->index, run->internal.suberror);
 		break;
 	default:
-		g_set_error(&error, KVM_ERROR, KVM_ERROR_SYSTEM, "vCPU %u: unknown exit reason %u",
-			    vcpu->index, run->exit_reason);
+		g_set_error(&error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    _("vCPU %u: unknown exit reason %u"), vcpu->index, run->exit_reason);
 		break;
 	}
 	fail(vcpu, error);
@@ -268,10 +270,10 @@ static void handle_run_error(Vcpu *vcpu, int run_errno)
 	}
 	if (vcpu->run->exit_reason == KVM_EXIT_MEMORY_FAULT) {
 		g_set_error(&error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    "vCPU %u: KVM_EXIT_MEMORY_FAULT at gpa %#" G_GINT64_MODIFIER "x: %s",
+			    _("vCPU %u: KVM_EXIT_MEMORY_FAULT at gpa %#" PRIx64 ": %s"),
 			    vcpu->index, (guint64)fault->gpa, g_strerror(run_errno));
 	} else {
-		g_set_error(&error, KVM_ERROR, KVM_ERROR_SYSTEM, "vCPU %u: KVM_RUN: %s",
+		g_set_error(&error, KVM_ERROR, KVM_ERROR_SYSTEM, _("vCPU %u: KVM_RUN: %s"),
 			    vcpu->index, g_strerror(run_errno));
 	}
 	fail(vcpu, error);
@@ -303,7 +305,7 @@ static gpointer run_vcpu(gpointer data)
 
 static gboolean set_vcpu_error(GError **error, guint index, const char *what)
 {
-	g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "vCPU %u: %s: %s", index, what,
+	g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, _("vCPU %u: %s: %s"), index, what,
 		    g_strerror(errno));
 	return FALSE;
 }
@@ -324,7 +326,7 @@ static gboolean create_vcpu(Vcpu *vcpu, const CpuModel *cpu, GError **error)
 		return set_vcpu_error(error, vcpu->index, "KVM_CREATE_VCPU");
 	run = mmap(NULL, set->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
 	if (run == MAP_FAILED)
-		return set_vcpu_error(error, vcpu->index, "mapping struct kvm_run");
+		return set_vcpu_error(error, vcpu->index, "mmap(struct kvm_run)");
 	vcpu->run = run;
 	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) < 0)
 		return set_vcpu_error(error, vcpu->index, "KVM_SET_CPUID2");
@@ -448,9 +450,11 @@ gboolean vcpu_set_reset(VcpuSet *set, GError **error)
 		finish_instruction(&set->vcpus[i]);
 	for (guint i = 0; i < set->count; i++) {
 		Vcpu *vcpu = &set->vcpus[i];
+		g_autoptr(GError) cause = NULL;
 
-		if (!vcpu_state_restore(vcpu->reset_state, vcpu->fd, error)) {
-			g_prefix_error(error, "vCPU %u: ", i);
+		if (!vcpu_state_restore(vcpu->reset_state, vcpu->fd, &cause)) {
+			g_set_error(error, cause->domain, cause->code, _("vCPU %u: %s"), i,
+				    cause->message);
 			return FALSE;
 		}
 		open_gate(vcpu, GATE_FAILED | GATE_RESET);

@@ -3,6 +3,8 @@
 #include "vmm/kvm/vm.h"
 
 #include <errno.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -49,16 +51,16 @@ typedef struct {
 } NeededCapability;
 
 static const NeededCapability protected_capabilities[] = {
-	{ KVM_CAP_VM_TYPES, "KVM_CAP_VM_TYPES bit 1 (KVM_X86_SW_PROTECTED_VM)",
+	{ KVM_CAP_VM_TYPES, "KVM_CAP_VM_TYPES(KVM_X86_SW_PROTECTED_VM)",
 	  1 << KVM_X86_SW_PROTECTED_VM },
 	{ KVM_CAP_USER_MEMORY2, "KVM_CAP_USER_MEMORY2", 0 },
-	{ KVM_CAP_EXIT_HYPERCALL, "KVM_CAP_EXIT_HYPERCALL of KVM_HC_MAP_GPA_RANGE",
+	{ KVM_CAP_EXIT_HYPERCALL, "KVM_CAP_EXIT_HYPERCALL(KVM_HC_MAP_GPA_RANGE)",
 	  1 << KVM_HC_MAP_GPA_RANGE },
 };
 
 /* Asked of the VM, because their answer depends on its type. */
 static const NeededCapability protected_vm_capabilities[] = {
-	{ KVM_CAP_MEMORY_ATTRIBUTES, "KVM_CAP_MEMORY_ATTRIBUTES with the private attribute",
+	{ KVM_CAP_MEMORY_ATTRIBUTES, "KVM_CAP_MEMORY_ATTRIBUTES(KVM_MEMORY_ATTRIBUTE_PRIVATE)",
 	  KVM_MEMORY_ATTRIBUTE_PRIVATE },
 	{ KVM_CAP_GUEST_MEMFD, "KVM_CAP_GUEST_MEMFD", 0 },
 };
@@ -72,11 +74,11 @@ static gboolean check_capabilities(int fd, const NeededCapability *needed, gsize
 
 		if (answer > 0 && (answer & wanted) == wanted)
 			continue;
-		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    "this host's KVM cannot run software-protected VMs: it lacks %s; "
-			    "Linux 6.8 or newer with CONFIG_KVM_SW_PROTECTED_VM and the TDP MMU "
-			    "is needed",
-			    needed[i].name);
+		g_set_error(
+			error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+			_("this host's KVM cannot run software-protected VMs: it lacks %s; Linux "
+			  "6.8 or newer with CONFIG_KVM_SW_PROTECTED_VM and the TDP MMU is needed"),
+			needed[i].name);
 		return FALSE;
 	}
 	return TRUE;
@@ -221,14 +223,14 @@ gboolean kvm_vm_set_tsc_frequency(KvmVm *vm, guint khz, GError **error)
 		return set_ioctl_error(error, "KVM_GET_TSC_KHZ");
 	if (!can_scale && !is_host_frequency(khz, host_khz)) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    "a TSC of %u kHz: this host's runs at %d kHz, and its KVM cannot "
-			    "scale it",
+			    _("a TSC of %u kHz: this host's runs at %d kHz, and its KVM cannot "
+			      "scale it"),
 			    khz, host_khz);
 		return FALSE;
 	}
 	if (ioctl(vm->fd, KVM_SET_TSC_KHZ, khz) < 0) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    "KVM_SET_TSC_KHZ(%u), where this host's TSC runs at %d kHz: %s", khz,
+			    _("KVM_SET_TSC_KHZ(%u), where this host's TSC runs at %d kHz: %s"), khz,
 			    host_khz, g_strerror(errno));
 		return FALSE;
 	}
@@ -297,8 +299,8 @@ gboolean kvm_vm_set_memslot(KvmVm *vm, guint slot, const KvmMemslot *memslot, GE
 		      region.guest_memfd_offset, result);
 	if (result < 0) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    "KVM_SET_USER_MEMORY_REGION2(slot %u, gpa %#" G_GINT64_MODIFIER
-			    "x, size %#" G_GINT64_MODIFIER "x): %s",
+			    _("KVM_SET_USER_MEMORY_REGION2(slot %u, gpa %#" PRIx64
+			      ", size %#" PRIx64 "): %s"),
 			    slot, memslot->gpa, memslot->size, g_strerror(-result));
 		return FALSE;
 	}
