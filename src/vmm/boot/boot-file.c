@@ -3,6 +3,8 @@
 #include "vmm/boot/boot-file.h"
 
 #include <errno.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,7 +21,8 @@ gboolean boot_file_open(BootFile *file, int fd, const char *name, GError **error
 		return FALSE;
 	}
 	if (!S_ISREG(status.st_mode)) {
-		g_set_error(error, BOOT_ERROR, BOOT_ERROR_FILE, "%s is not a regular file", name);
+		g_set_error(error, BOOT_ERROR, BOOT_ERROR_FILE, _("%s is not a regular file"),
+			    name);
 		return FALSE;
 	}
 	file->size = status.st_size;
@@ -38,15 +41,18 @@ gboolean boot_file_read(const BootFile *file, guint64 offset, guint8 *data, gsiz
 			continue;
 		if (n < 0) {
 			g_set_error(error, BOOT_ERROR, BOOT_ERROR_FILE,
-				    "%s cannot be read at %" G_GUINT64_FORMAT ": %s", file->name,
+				    _("%s cannot be read at %" PRIu64 ": %s"), file->name,
 				    offset + done, g_strerror(errno));
 			return FALSE;
 		}
 		if (n == 0) {
 			g_set_error(
 				error, BOOT_ERROR, BOOT_ERROR_FILE,
-				"%s became shorter while it was read: it ends at %" G_GUINT64_FORMAT
-				" of %" G_GUINT64_FORMAT " bytes",
+				ngettext("%s became shorter while it was read: it ends at %" PRIu64
+					 " of %" PRIu64 " byte",
+					 "%s became shorter while it was read: it ends at %" PRIu64
+					 " of %" PRIu64 " bytes",
+					 file->size),
 				file->name, offset + done, file->size);
 			return FALSE;
 		}

@@ -12,7 +12,7 @@
 
 typedef struct {
 	int fd;
-	const char *name; /* what messages call it */
+	const char *name; /* what messages call it: a name, the same in each language */
 	guint64 size;	  /* bytes */
 } BootFile;
 

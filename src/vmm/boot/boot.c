@@ -9,6 +9,8 @@
  */
 #include "vmm/boot/boot.h"
 
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "vmm/boot/boot-file.h"
@@ -27,11 +29,13 @@ static gboolean load_file(Memory *memory, const BootFile *file, guint64 offset, 
 
 	for (guint64 done = 0; done < size;) {
 		gsize part = MIN(size - done, PIECE_SIZE);
+		g_autoptr(GError) cause = NULL;
 
 		if (!boot_file_read(file, offset + done, piece, part, error))
 			return FALSE;
-		if (!memory_populate(memory, gpa + done, piece, part, error)) {
-			g_prefix_error(error, "%s: ", file->name);
+		if (!memory_populate(memory, gpa + done, piece, part, &cause)) {
+			g_set_error(error, cause->domain, cause->code, "%s: %s", file->name,
+				    cause->message);
 			return FALSE;
 		}
 		done += part;
@@ -50,9 +54,8 @@ static gboolean parse_kernel(const BootFile *file, guint64 ram_low_end, BzImage 
 	/* Neither can wrap: the address is below 4 GiB, the size a 32-bit number. */
 	if (image->load_gpa + image->memory_size > ram_low_end) {
 		g_set_error(error, BOOT_ERROR, BOOT_ERROR_FIT,
-			    "kernel needs memory from %" G_GUINT64_FORMAT
-			    " MiB (pref_address) to %" G_GUINT64_FORMAT
-			    " MiB (init_size more): RAM ends at %" G_GUINT64_FORMAT " MiB",
+			    _("kernel needs memory from %" PRIu64 " MiB (pref_address) to %" PRIu64
+			      " MiB (init_size more): RAM ends at %" PRIu64 " MiB"),
 			    image->load_gpa / MIB,
 			    (image->load_gpa + image->memory_size + MIB - 1) / MIB,
 			    ram_low_end / MIB);
@@ -118,10 +121,16 @@ static gboolean populate_payload(Memory *memory, const BootConfig *config, VcpuB
 		return FALSE;
 	if (payload.size == 0 || ram_low_end < BOOT_PAYLOAD_GPA ||
 	    payload.size > ram_low_end - BOOT_PAYLOAD_GPA) {
-		g_set_error(error, BOOT_ERROR, BOOT_ERROR_FIT,
-			    "payload of %" G_GUINT64_FORMAT " bytes does not fit between 1 MiB "
-			    "and the end of RAM at %" G_GUINT64_FORMAT " MiB",
-			    payload.size, ram_low_end / MIB);
+		g_set_error(
+			error, BOOT_ERROR, BOOT_ERROR_FIT,
+			ngettext("payload of %" PRIu64
+				 " byte does not fit between 1 MiB and the end of RAM at %" PRIu64
+				 " MiB",
+				 "payload of %" PRIu64
+				 " bytes does not fit between 1 MiB and the end of RAM at %" PRIu64
+				 " MiB",
+				 payload.size),
+			payload.size, ram_low_end / MIB);
 		return FALSE;
 	}
 	if (!load_file(memory, &payload, 0, payload.size, BOOT_PAYLOAD_GPA, error))

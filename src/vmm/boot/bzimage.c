@@ -2,6 +2,8 @@
 /* bzimage.c - the header of a Linux kernel image for x86 */
 #include "vmm/boot/bzimage.h"
 
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "vmm/boot/layout.h"
@@ -28,7 +30,7 @@ static gboolean G_GNUC_PRINTF(2, 3) refuse(GError **error, const char *format, .
 	va_start(arguments, format);
 	message = g_strdup_vprintf(format, arguments);
 	va_end(arguments);
-	g_set_error(error, BOOT_ERROR, BOOT_ERROR_FORMAT, "kernel %s", message);
+	g_set_error_literal(error, BOOT_ERROR, BOOT_ERROR_FORMAT, message);
 	return FALSE;
 }
 
@@ -42,36 +44,37 @@ static gboolean read_header(const guint8 *data, guint64 file_size, struct setup_
 	memset(header, 0, sizeof(*header));
 	if (file_size < HEADER_OFFSET + offsetof(struct setup_header, jump))
 		return refuse(error,
-			      "is not a bzImage: the file ends at %" G_GUINT64_FORMAT
-			      ", before the boot signature at 0x1fe",
+			      _("kernel is not a bzImage: the file ends at %" PRIu64
+				", before the boot signature at 0x1fe"),
 			      file_size);
 	memcpy(header, data + HEADER_OFFSET, offsetof(struct setup_header, jump));
 	if (header->boot_flag != BOOT_FLAG)
-		return refuse(error, "is not a bzImage: no boot signature at 0x1fe");
+		return refuse(error, _("kernel is not a bzImage: no boot signature at 0x1fe"));
 	if (file_size < needed)
 		return refuse(error,
-			      "is not a bzImage: the file ends at %" G_GUINT64_FORMAT
-			      ", inside the setup header",
+			      _("kernel is not a bzImage: the file ends at %" PRIu64
+				", inside the setup header"),
 			      file_size);
 	memcpy(header, data + HEADER_OFFSET, needed - HEADER_OFFSET);
 	if (header->header != MAGIC)
-		return refuse(error, "is not a bzImage: no \"HdrS\" at 0x202");
+		return refuse(error, _("kernel is not a bzImage: no \"HdrS\" at 0x202"));
 	if (header->version < MIN_VERSION)
 		return refuse(error,
-			      "has boot protocol %u.%02u (version, at 0x206): "
-			      "2.12 or newer is needed",
+			      _("kernel has boot protocol %u.%02u (version, at 0x206): 2.12 or "
+				"newer is needed"),
 			      header->version >> 8, header->version & 0xff);
 
 	end = HEADER_END_BASE + data[HEADER_END_BASE - 1];
 	if (end < needed)
 		return refuse(error,
-			      "has a setup header that ends at %#zx, before init_size ends at %#zx",
+			      _("kernel has a setup header that ends at %#zx, before init_size "
+				"ends at %#zx"),
 			      end, needed);
 	end = MIN(end, HEADER_OFFSET + sizeof(*header));
 	if (file_size < end)
 		return refuse(error,
-			      "is not a bzImage: the file ends at %" G_GUINT64_FORMAT
-			      ", inside the setup header",
+			      _("kernel is not a bzImage: the file ends at %" PRIu64
+				", inside the setup header"),
 			      file_size);
 	memcpy(header, data + HEADER_OFFSET, end - HEADER_OFFSET);
 	return TRUE;
@@ -80,11 +83,11 @@ static gboolean read_header(const guint8 *data, guint64 file_size, struct setup_
 static gboolean check_entry(const struct setup_header *header, GError **error)
 {
 	if (!(header->loadflags & LOADED_HIGH))
-		return refuse(error, "is a zImage (LOADED_HIGH is clear in loadflags, at 0x211): "
-				     "a bzImage is needed");
+		return refuse(error, _("kernel is a zImage (LOADED_HIGH is clear in loadflags, at "
+				       "0x211): a bzImage is needed"));
 	if (!(header->xloadflags & XLF_KERNEL_64))
-		return refuse(error, "has no 64-bit entry point (XLF_KERNEL_64 is clear in "
-				     "xloadflags, at 0x236)");
+		return refuse(error, _("kernel has no 64-bit entry point (XLF_KERNEL_64 is clear "
+				       "in xloadflags, at 0x236)"));
 	return TRUE;
 }
 
@@ -98,22 +101,32 @@ static gboolean find_payload(guint64 file_size, BzImage *image, GError **error)
 	image->payload_offset = (sectors + 1) * SECTOR;
 	if (file_size <= image->payload_offset)
 		return refuse(error,
-			      "is truncated: %" G_GUINT64_FORMAT
-			      " bytes, of which the first %" G_GUINT64_FORMAT
-			      " are setup code (setup_sects, at 0x1f1)",
+			      ngettext("kernel is truncated: %" PRIu64
+				       " byte, of which the first %" PRIu64
+				       " are setup code (setup_sects, at 0x1f1)",
+				       "kernel is truncated: %" PRIu64
+				       " bytes, of which the first %" PRIu64
+				       " are setup code (setup_sects, at 0x1f1)",
+				       file_size),
 			      file_size, image->payload_offset);
 	present = file_size - image->payload_offset;
 	/* It counts paragraphs, the last of which may be short. */
 	if (stated > present && stated - present >= PARAGRAPH_SIZE)
 		return refuse(error,
-			      "is truncated: %" G_GUINT64_FORMAT " bytes, with %" G_GUINT64_FORMAT
-			      " (syssize, at 0x1f4) wanted behind the first %" G_GUINT64_FORMAT,
+			      ngettext("kernel is truncated: %" PRIu64 " byte, with %" PRIu64
+				       " (syssize, at 0x1f4) wanted behind the first %" PRIu64,
+				       "kernel is truncated: %" PRIu64 " bytes, with %" PRIu64
+				       " (syssize, at 0x1f4) wanted behind the first %" PRIu64,
+				       file_size),
 			      file_size, stated, image->payload_offset);
 	image->payload_size = MIN(stated, present);
 	if (image->payload_size <= BZIMAGE_ENTRY_64)
 		return refuse(error,
-			      "has %" G_GUINT64_FORMAT " bytes of code (syssize, at 0x1f4): its "
-			      "64-bit entry point is at 0x200",
+			      ngettext("kernel has %" PRIu64 " byte of code (syssize, at 0x1f4): "
+				       "its 64-bit entry point is at 0x200",
+				       "kernel has %" PRIu64 " bytes of code (syssize, at 0x1f4): "
+				       "its 64-bit entry point is at 0x200",
+				       image->payload_size),
 			      image->payload_size);
 	return TRUE;
 }
@@ -129,19 +142,22 @@ static gboolean find_place(BzImage *image, GError **error)
 
 	if (alignment < MIN_ALIGNMENT || (alignment & (alignment - 1)))
 		return refuse(error,
-			      "has kernel_alignment %#" G_GINT64_MODIFIER
-			      "x (at 0x230): not a power of two of at least 4096",
+			      _("kernel has kernel_alignment %#" PRIx64
+				" (at 0x230): not a power of two of at least 4096"),
 			      alignment);
 	if (load < BOOT_HIGH_RAM_START || load > G_MAXUINT32 || load % alignment)
-		return refuse(error,
-			      "has pref_address %#" G_GINT64_MODIFIER
-			      "x (at 0x258): not between 1 MiB and 4 GiB and aligned to "
-			      "%#" G_GINT64_MODIFIER "x",
-			      load, alignment);
+		return refuse(
+			error,
+			_("kernel has pref_address %#" PRIx64
+			  " (at 0x258): not between 1 MiB and 4 GiB and aligned to %#" PRIx64),
+			load, alignment);
 	if (header->init_size < image->payload_size)
 		return refuse(error,
-			      "has init_size %#x (at 0x260): less than its %" G_GUINT64_FORMAT
-			      " bytes of code",
+			      ngettext("kernel has init_size %#x (at 0x260): less than its %" PRIu64
+				       " byte of code",
+				       "kernel has init_size %#x (at 0x260): less than its %" PRIu64
+				       " bytes of code",
+				       image->payload_size),
 			      header->init_size, image->payload_size);
 	image->load_gpa = load;
 	image->memory_size = header->init_size;
@@ -161,8 +177,11 @@ gboolean bzimage_check_command_line(const BzImage *image, gsize length, gsize ro
 
 	if (length <= limit)
 		return TRUE;
-	g_set_error(error, BOOT_ERROR, BOOT_ERROR_FIT,
-		    "kernel command line of %zu bytes: this kernel takes %zu (cmdline_size)",
-		    length, limit);
+	g_set_error(
+		error, BOOT_ERROR, BOOT_ERROR_FIT,
+		ngettext("kernel command line of %zu byte: this kernel takes %zu (cmdline_size)",
+			 "kernel command line of %zu bytes: this kernel takes %zu (cmdline_size)",
+			 length),
+		length, limit);
 	return FALSE;
 }

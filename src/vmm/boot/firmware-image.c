@@ -15,6 +15,8 @@
  */
 #include "vmm/boot/firmware-image.h"
 
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "vmm/boot/bzimage.h"
@@ -70,8 +72,7 @@ typedef struct {
 	gsize size;
 } Image;
 
-static gboolean G_GNUC_PRINTF(3, 4)
-	refuse(const Image *image, GError **error, const char *format, ...)
+static gboolean G_GNUC_PRINTF(2, 3) refuse(GError **error, const char *format, ...)
 {
 	g_autofree char *message = NULL;
 	va_list arguments;
@@ -79,8 +80,7 @@ static gboolean G_GNUC_PRINTF(3, 4)
 	va_start(arguments, format);
 	message = g_strdup_vprintf(format, arguments);
 	va_end(arguments);
-	g_set_error(error, BOOT_ERROR, BOOT_ERROR_FORMAT, "firmware file %s %s", image->name,
-		    message);
+	g_set_error_literal(error, BOOT_ERROR, BOOT_ERROR_FORMAT, message);
 	return FALSE;
 }
 
@@ -109,22 +109,30 @@ static gboolean check_volume(const Image *image, GError **error)
 	guint16 header_length;
 
 	if (!has_volume_signature(image))
-		return refuse(image, error, "is not a firmware volume: no \"_FVH\" at 0x28");
+		return refuse(error,
+			      _("firmware file %s is not a firmware volume: no \"_FVH\" at 0x28"),
+			      image->name);
 	memcpy(&header, image->content, sizeof(header));
 	length = GUINT64_FROM_LE(header.length);
 	header_length = GUINT16_FROM_LE(header.header_length);
 	if (header_length < sizeof(header) || header_length % 2 || header_length > length)
-		return refuse(image, error,
-			      "is not a firmware volume: its header's length is %u (at 0x30)",
-			      header_length);
+		return refuse(error,
+			      _("firmware file %s is not a firmware volume: its header's length is "
+				"%u (at 0x30)"),
+			      image->name, header_length);
 	if (length > image->size)
-		return refuse(image, error,
-			      "is truncated: its header says %" G_GUINT64_FORMAT
-			      " bytes, the file has %zu",
-			      length, image->size);
+		return refuse(error,
+			      ngettext("firmware file %s is truncated: its header says %" PRIu64
+				       " byte, the file has %zu",
+				       "firmware file %s is truncated: its header says %" PRIu64
+				       " bytes, the file has %zu",
+				       length),
+			      image->name, length, image->size);
 	if (sum_words(image->content, header_length) != 0)
-		return refuse(image, error,
-			      "is not a firmware volume: its header's checksum is wrong");
+		return refuse(error,
+			      _("firmware file %s is not a firmware volume: its header's checksum "
+				"is wrong"),
+			      image->name);
 	return TRUE;
 }
 
@@ -150,11 +158,14 @@ static gboolean check_code(const Image *image, GError **error)
 	if (has_reset_vector(image))
 		return TRUE;
 	if (is_volume)
-		return refuse(image, error,
-			      "has no code to begin with: no jump in its last 16 bytes");
-	return refuse(image, error,
-		      "is not a firmware volume: no \"_FVH\" at 0x28, no jump in its last 16 "
-		      "bytes");
+		return refuse(error,
+			      _("firmware file %s has no code to begin with: no jump in its last "
+				"16 bytes"),
+			      image->name);
+	return refuse(error,
+		      _("firmware file %s is not a firmware volume: no \"_FVH\" at 0x28, no jump "
+			"in its last 16 bytes"),
+		      image->name);
 }
 
 static gboolean is_erased(const guint8 *data, gsize size)
@@ -179,20 +190,24 @@ static gboolean check_variable_store(const Image *image, GError **error)
 	guint32 size;
 
 	if (image->size - offset < sizeof(store))
-		return refuse(image, error, "is truncated: it ends in its header");
+		return refuse(error, _("firmware file %s is truncated: it ends in its header"),
+			      image->name);
 	memcpy(&store, image->content + offset, sizeof(store));
 	size = GUINT32_FROM_LE(store.size);
 	if (memcmp(store.signature_guid, authenticated_variable_guid, 16) != 0 &&
 	    memcmp(store.signature_guid, variable_guid, 16) != 0)
-		return refuse(image, error,
-			      "is not a variable store: its volume holds something else (GUID at "
-			      "%#zx)",
-			      offset);
+		return refuse(error,
+			      _("firmware file %s is not a variable store: its volume holds "
+				"something else (GUID at %#zx)"),
+			      image->name, offset);
 	if (size < sizeof(store) || size > GUINT64_FROM_LE(volume->length) - offset)
-		return refuse(image, error,
-			      "is not a variable store: %u bytes of variables do not fit in its "
-			      "volume",
-			      size);
+		return refuse(error,
+			      ngettext("firmware file %s is not a variable store: %u byte of "
+				       "variables does not fit in its volume",
+				       "firmware file %s is not a variable store: %u bytes of "
+				       "variables do not fit in its volume",
+				       size),
+			      image->name, size);
 	return TRUE;
 }
 
@@ -205,20 +220,27 @@ static gboolean check_variables(const Image *image, GError **error)
 	if (!check_volume(image, error))
 		return FALSE;
 	if (memcmp(volume->file_system_guid, system_nv_data_guid, 16) != 0)
-		return refuse(image, error,
-			      "is not a variable store: a firmware volume of another kind (GUID at "
-			      "0x10)");
+		return refuse(error,
+			      _("firmware file %s is not a variable store: a firmware volume of "
+				"another kind (GUID at 0x10)"),
+			      image->name);
 	return check_variable_store(image, error);
 }
 
 static gboolean check_bios(const Image *image, GError **error)
 {
 	if (image->size % KIB64 || image->size > FIRMWARE_BIOS_MAX_SIZE)
-		return refuse(image, error,
-			      "is not a BIOS: %zu bytes, not a multiple of 64 KiB up to %u MiB",
-			      image->size, FIRMWARE_BIOS_MAX_SIZE >> 20);
+		return refuse(error,
+			      ngettext("firmware file %s is not a BIOS: %zu byte, not a multiple "
+				       "of 64 KiB up to %u MiB",
+				       "firmware file %s is not a BIOS: %zu bytes, not a multiple "
+				       "of 64 KiB up to %u MiB",
+				       image->size),
+			      image->name, image->size, FIRMWARE_BIOS_MAX_SIZE >> 20);
 	if (!has_reset_vector(image))
-		return refuse(image, error, "is not a BIOS: no jump in its last 16 bytes");
+		return refuse(error,
+			      _("firmware file %s is not a BIOS: no jump in its last 16 bytes"),
+			      image->name);
 	return TRUE;
 }
 
@@ -228,7 +250,7 @@ gboolean firmware_image_check(FirmwareKind kind, const char *name, const guint8 
 	const Image image = { .name = name, .content = content, .size = size };
 
 	if (size == 0)
-		return refuse(&image, error, "is empty");
+		return refuse(error, _("firmware file %s is empty"), image.name);
 	switch (kind) {
 	case FIRMWARE_UEFI_CODE:
 		return check_code(&image, error);

@@ -17,6 +17,8 @@
  */
 #include "vmm/boot/fw-cfg-content.h"
 
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "vmm/boot/boot-file.h"
@@ -187,11 +189,13 @@ static gboolean add_option_rom(FwCfg *fw, int fd, GError **error)
 	g_autofree guint8 *data = NULL;
 	BootFile file;
 
-	if (!boot_file_open(&file, fd, "option ROM " OPTION_ROM_FILE, error))
+	if (!boot_file_open(&file, fd, OPTION_ROM_FILE, error))
 		return FALSE;
 	if (file.size == 0 || file.size > MAX_OPTION_ROM_SIZE) {
 		g_set_error(error, BOOT_ERROR, BOOT_ERROR_FORMAT,
-			    "%s has %" G_GUINT64_FORMAT " bytes: it is none", file.name, file.size);
+			    ngettext("option ROM %s has %" PRIu64 " byte: it is none",
+				     "option ROM %s has %" PRIu64 " bytes: it is none", file.size),
+			    file.name, file.size);
 		return FALSE;
 	}
 	data = g_malloc(file.size);
@@ -269,8 +273,9 @@ static gboolean add_protected_mode_code(FwCfg *fw, const BootFile *kernel, const
 
 	if (ram_low_end < KERNEL_GPA || size > ram_low_end - KERNEL_GPA) {
 		g_set_error(error, BOOT_ERROR, BOOT_ERROR_FIT,
-			    "kernel (%" G_GUINT64_FORMAT " MiB) does not fit between 1 MiB and the "
-			    "end of RAM at %" G_GUINT64_FORMAT " MiB",
+			    _("kernel (%" PRIu64
+			      " MiB) does not fit between 1 MiB and the end of RAM at %" PRIu64
+			      " MiB"),
 			    (size + MIB - 1) / MIB, ram_low_end / MIB);
 		return FALSE;
 	}
@@ -288,10 +293,15 @@ static gboolean read_kernel_header(const BootFile *kernel, BzImage *image, GErro
 	    !bzimage_parse(header, kernel->size, image, error))
 		return FALSE;
 	if (image->payload_offset > COMMAND_LINE_GPA - SETUP_GPA) {
-		g_set_error(error, BOOT_ERROR, BOOT_ERROR_FIT,
-			    "kernel has %" G_GUINT64_FORMAT
-			    " bytes of setup code (setup_sects, at 0x1f1): there is room for %u",
-			    image->payload_offset, COMMAND_LINE_GPA - SETUP_GPA);
+		g_set_error(
+			error, BOOT_ERROR, BOOT_ERROR_FIT,
+			ngettext(
+				"kernel has %" PRIu64
+				" byte of setup code (setup_sects, at 0x1f1): there is room for %u",
+				"kernel has %" PRIu64 " bytes of setup code (setup_sects, at "
+				"0x1f1): there is room for %u",
+				image->payload_offset),
+			image->payload_offset, COMMAND_LINE_GPA - SETUP_GPA);
 		return FALSE;
 	}
 	return TRUE;

@@ -10,6 +10,7 @@
  */
 #include "vmm/boot/smbios.h"
 
+#include <glib/gi18n.h>
 #include <string.h>
 
 #define KIB	       G_GUINT64_CONSTANT(0x400)
@@ -607,35 +608,37 @@ static gboolean is_known(const SmbiosString *field)
 
 static gboolean check_field(const SmbiosString *field, GError **error)
 {
-	const char *wanted = NULL;
+	const char *wrong = NULL;
 	guint8 major, minor;
 
 	if (!is_known(field)) {
 		g_set_error(error, SMBIOS_ERROR, SMBIOS_ERROR_FIELD,
-			    "SMBIOS type %u has no field '%s' that could be set", field->type,
+			    _("SMBIOS type %u has no field '%s' that could be set"), field->type,
 			    field->field);
 		return FALSE;
 	}
 	if (strlen(field->value) > SMBIOS_MAX_STRING) {
 		g_set_error(error, SMBIOS_ERROR, SMBIOS_ERROR_FIELD,
-			    "SMBIOS type %u, %s: %zu bytes, of which there may be %u", field->type,
-			    field->field, strlen(field->value), SMBIOS_MAX_STRING);
+			    ngettext("SMBIOS type %u, %s: %zu byte, of which there may be %u",
+				     "SMBIOS type %u, %s: %zu bytes, of which there may be %u",
+				     strlen(field->value)),
+			    field->type, field->field, strlen(field->value), SMBIOS_MAX_STRING);
 		return FALSE;
 	}
 	if (strcmp(field->field, "uuid") == 0 && !g_uuid_string_is_valid(field->value))
-		wanted = "a UUID";
+		wrong = _("SMBIOS type %u, %s: '%s' is not a UUID");
 	else if (strcmp(field->field, "date") == 0 && !is_date(field->value))
-		wanted = "a date such as 12/31/2026";
+		wrong = _("SMBIOS type %u, %s: '%s' is not a date such as 12/31/2026");
 	else if (strcmp(field->field, "release") == 0 &&
 		 !parse_release(field->value, &major, &minor))
-		wanted = "a release such as 1.16, of two numbers up to 255";
+		wrong = _("SMBIOS type %u, %s: '%s' is not a release such as 1.16, of two numbers "
+			  "up to 255");
 	else if (field->type == TYPE_OEM_STRINGS && !*field->value)
-		wanted = "a string that is not empty";
-	if (wanted)
-		g_set_error(error, SMBIOS_ERROR, SMBIOS_ERROR_FIELD,
-			    "SMBIOS type %u, %s: '%s' is not %s", field->type, field->field,
-			    field->value, wanted);
-	return wanted == NULL;
+		wrong = _("SMBIOS type %u, %s: '%s' is not a string that is not empty");
+	if (wrong)
+		g_set_error(error, SMBIOS_ERROR, SMBIOS_ERROR_FIELD, wrong, field->type,
+			    field->field, field->value);
+	return wrong == NULL;
 }
 
 static gboolean check_fields(const SmbiosConfig *config, GError **error)
@@ -649,8 +652,10 @@ static gboolean check_fields(const SmbiosConfig *config, GError **error)
 	}
 	if (oem_strings > G_MAXUINT8) {
 		g_set_error(error, SMBIOS_ERROR, SMBIOS_ERROR_SIZE,
-			    "SMBIOS type 11: %u strings, of which there may be %u", oem_strings,
-			    G_MAXUINT8);
+			    ngettext("SMBIOS type 11: %u string, of which there may be %u",
+				     "SMBIOS type 11: %u strings, of which there may be %u",
+				     oem_strings),
+			    oem_strings, G_MAXUINT8);
 		return FALSE;
 	}
 	return TRUE;
@@ -712,8 +717,11 @@ gboolean smbios_tables_init(SmbiosTables *smbios, const SmbiosConfig *config, GE
 	append_end(&writer);
 	if (tables->len > G_MAXUINT16) {
 		g_set_error(error, SMBIOS_ERROR, SMBIOS_ERROR_SIZE,
-			    "the SMBIOS tables have %u bytes, of which there may be %u: shorter or "
-			    "fewer strings are needed",
+			    ngettext("the SMBIOS tables have %u byte, of which there may be %u: "
+				     "shorter or fewer strings are needed",
+				     "the SMBIOS tables have %u bytes, of which there may be %u: "
+				     "shorter or fewer strings are needed",
+				     tables->len),
 			    tables->len, G_MAXUINT16);
 		return FALSE;
 	}

@@ -2,6 +2,8 @@
 /* zero-page.c - what a Linux kernel is told at its entry: struct boot_params */
 #include "vmm/boot/zero-page.h"
 
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "vmm/boot/layout.h"
@@ -62,12 +64,14 @@ gboolean zero_page_place_initrd(const BzImage *image, guint64 ram_low_end, guint
 
 	if (end < start || size > end - start || (end - size) / PAGE_SIZE * PAGE_SIZE < start) {
 		g_set_error(error, BOOT_ERROR, BOOT_ERROR_FIT,
-			    "initrd (%" G_GUINT64_FORMAT " MiB) does not fit between the kernel, "
-			    "which needs memory up to %" G_GUINT64_FORMAT
-			    " MiB, and %s at %" G_GUINT64_FORMAT " MiB",
-			    (size + MIB - 1) / MIB, (start + MIB - 1) / MIB,
-			    limit < ram_low_end ? "its initrd_addr_max" : "the end of RAM",
-			    end / MIB);
+			    limit < ram_low_end ?
+				    _("initrd (%" PRIu64 " MiB) does not fit between the kernel, "
+				      "which needs memory up to %" PRIu64
+				      " MiB, and its initrd_addr_max at %" PRIu64 " MiB") :
+				    _("initrd (%" PRIu64 " MiB) does not fit between the kernel, "
+				      "which needs memory up to %" PRIu64
+				      " MiB, and the end of RAM at %" PRIu64 " MiB"),
+			    (size + MIB - 1) / MIB, (start + MIB - 1) / MIB, end / MIB);
 		return FALSE;
 	}
 	*gpa = (end - size) / PAGE_SIZE * PAGE_SIZE;
