@@ -3,6 +3,7 @@
 #include "vmm/chipset/chipset.h"
 
 #include <gio/gio.h>
+#include <glib/gi18n.h>
 
 #include "vmm/chipset/acpi-pm.h"
 #include "vmm/chipset/debug-console.h"
@@ -145,7 +146,7 @@ static gboolean add_root_ports(Chipset *chipset, const ChipsetConfig *config, GE
 
 		if (pci_bus_get(root, port->slot, port->number)) {
 			g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-				    "root port at %02x.%x: another device is there", port->slot,
+				    _("root port at %02x.%x: another device is there"), port->slot,
 				    port->number);
 			return FALSE;
 		}
@@ -246,16 +247,14 @@ static void add_debug_console(Chipset *chipset, const ChipsetConfig *config)
 
 static gboolean add_debug_exit(Chipset *chipset, guint port, GError **error)
 {
-	const char *other = bus_overlap(chipset->ports, port, DEBUG_EXIT_SIZE);
-
 	if (port > G_MAXUINT16 + 1 - DEBUG_EXIT_SIZE) {
 		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-			    "debug-exit port %#x: there are no four ports there", port);
+			    _("debug-exit port %#x: there are no four ports there"), port);
 		return FALSE;
 	}
-	if (other) {
+	if (bus_overlap(chipset->ports, port, DEBUG_EXIT_SIZE)) {
 		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-			    "debug-exit port %#x: taken by the %s", port, other);
+			    _("debug-exit port %#x: another device is there"), port);
 		return FALSE;
 	}
 	bus_add(chipset->ports, port, DEBUG_EXIT_SIZE, "debug exit", &debug_exit_operations,

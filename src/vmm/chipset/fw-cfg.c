@@ -17,6 +17,8 @@
 #include "vmm/chipset/fw-cfg.h"
 
 #include <errno.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -133,8 +135,7 @@ static void select_item(FwCfg *fw, guint16 key)
 static void warn(FwCfg *fw, guint64 offset, const char *reason)
 {
 	log_limited(&fw->warnings, "fw_cfg",
-		    "warning: a file cannot be read at %" G_GUINT64_FORMAT
-		    ": the guest gets zeroes (%s)",
+		    _("warning: a file cannot be read at %" PRIu64 ": the guest gets zeroes (%s)"),
 		    offset, reason);
 }
 
@@ -151,7 +152,7 @@ static void read_piece(FwCfg *fw)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			warn(fw, offset, n < 0 ? g_strerror(errno) : "it has become shorter");
+			warn(fw, offset, n < 0 ? g_strerror(errno) : _("it has become shorter"));
 			memset(fw->piece + done, 0, size - done);
 			break;
 		}

@@ -28,6 +28,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,8 +45,7 @@ struct PflashFile {
 	gsize size;
 };
 
-static gboolean G_GNUC_PRINTF(4, 5)
-	fail(const PflashFile *file, GIOErrorEnum code, GError **error, const char *format, ...)
+static gboolean G_GNUC_PRINTF(3, 4) fail(GIOErrorEnum code, GError **error, const char *format, ...)
 {
 	g_autofree char *message = NULL;
 	va_list arguments;
@@ -52,15 +53,18 @@ static gboolean G_GNUC_PRINTF(4, 5)
 	va_start(arguments, format);
 	message = g_strdup_vprintf(format, arguments);
 	va_end(arguments);
-	g_set_error(error, G_IO_ERROR, code, "flash file %s %s", file->name, message);
+	g_set_error_literal(error, G_IO_ERROR, code, message);
 	return FALSE;
 }
 
-static gboolean fail_errno(const PflashFile *file, const char *what, GError **error)
+/* @format has places for the file's name and for what errno says. */
+static gboolean fail_errno(const PflashFile *file, const char *format, GError **error)
 {
 	int code = errno;
 
-	return fail(file, g_io_error_from_errno(code), error, "%s: %s", what, g_strerror(code));
+	g_set_error(error, G_IO_ERROR, g_io_error_from_errno(code), format, file->name,
+		    g_strerror(code));
+	return FALSE;
 }
 
 static gboolean check_access(const PflashFile *file, gboolean is_readonly, GError **error)
@@ -68,13 +72,15 @@ static gboolean check_access(const PflashFile *file, gboolean is_readonly, GErro
 	int flags = fcntl(file->fd, F_GETFL);
 
 	if (flags < 0)
-		return fail_errno(file, "cannot be used", error);
+		return fail_errno(file, _("flash file %s cannot be used: %s"), error);
 	if ((flags & O_ACCMODE) == O_RDONLY && !is_readonly)
-		return fail(file, G_IO_ERROR_PERMISSION_DENIED, error,
-			    "was opened for reading only: a writable unit writes to it");
+		return fail(G_IO_ERROR_PERMISSION_DENIED, error,
+			    _("flash file %s was opened for reading only: a writable unit writes "
+			      "to it"),
+			    file->name);
 	if ((flags & O_ACCMODE) == O_WRONLY || flags & O_PATH)
-		return fail(file, G_IO_ERROR_PERMISSION_DENIED, error,
-			    "was not opened for reading");
+		return fail(G_IO_ERROR_PERMISSION_DENIED, error,
+			    _("flash file %s was not opened for reading"), file->name);
 	return TRUE;
 }
 
@@ -83,9 +89,10 @@ static gboolean check_kind(const PflashFile *file, GError **error)
 	struct stat status;
 
 	if (fstat(file->fd, &status) < 0)
-		return fail_errno(file, "cannot be looked at (fstat)", error);
+		return fail_errno(file, _("flash file %s cannot be looked at (fstat): %s"), error);
 	if (!S_ISREG(status.st_mode))
-		return fail(file, G_IO_ERROR_NOT_REGULAR_FILE, error, "is not a regular file");
+		return fail(G_IO_ERROR_NOT_REGULAR_FILE, error,
+			    _("flash file %s is not a regular file"), file->name);
 	return TRUE;
 }
 
@@ -100,8 +107,9 @@ static gboolean lock(const PflashFile *file, gboolean is_readonly, GError **erro
 	if (fcntl(file->fd, F_OFD_SETLK, &range) == 0)
 		return TRUE;
 	if (errno == EAGAIN || errno == EACCES)
-		return fail(file, G_IO_ERROR_BUSY, error, "is in use by another domain");
-	return fail_errno(file, "cannot be locked", error);
+		return fail(G_IO_ERROR_BUSY, error, _("flash file %s is in use by another domain"),
+			    file->name);
+	return fail_errno(file, _("flash file %s cannot be locked: %s"), error);
 }
 
 /* With the lock held, so that no other domain changes it. */
@@ -110,18 +118,26 @@ static gboolean take_size(PflashFile *file, gsize max_size, GError **error)
 	struct stat status;
 
 	if (fstat(file->fd, &status) < 0)
-		return fail_errno(file, "cannot be looked at (fstat)", error);
+		return fail_errno(file, _("flash file %s cannot be looked at (fstat): %s"), error);
 	if (status.st_size == 0)
-		return fail(file, G_IO_ERROR_INVALID_DATA, error, "is empty");
+		return fail(G_IO_ERROR_INVALID_DATA, error, _("flash file %s is empty"),
+			    file->name);
 	if (status.st_size % PFLASH_BLOCK_SIZE)
-		return fail(file, G_IO_ERROR_INVALID_DATA, error,
-			    "has %" G_GINT64_FORMAT " bytes: not a multiple of %u",
-			    (gint64)status.st_size, PFLASH_BLOCK_SIZE);
+		return fail(G_IO_ERROR_INVALID_DATA, error,
+			    ngettext("flash file %s has %" PRId64 " byte: not a multiple of %u",
+				     "flash file %s has %" PRId64 " bytes: not a multiple of %u",
+				     status.st_size),
+			    file->name, (gint64)status.st_size, PFLASH_BLOCK_SIZE);
 	if ((guint64)status.st_size > max_size)
-		return fail(file, G_IO_ERROR_INVALID_DATA, error,
-			    "has %" G_GINT64_FORMAT " bytes: all flash together has room for %u "
-			    "MiB, of which %zu bytes are left",
-			    (gint64)status.st_size, PFLASH_TOTAL_SIZE / MIB, max_size);
+		return fail(G_IO_ERROR_INVALID_DATA, error,
+			    ngettext("flash file %s has %" PRId64
+				     " byte: all flash together has room for %u MiB, of which %zu "
+				     "bytes are left",
+				     "flash file %s has %" PRId64
+				     " bytes: all flash together has room for %u MiB, of which %zu "
+				     "bytes are left",
+				     status.st_size),
+			    file->name, (gint64)status.st_size, PFLASH_TOTAL_SIZE / MIB, max_size);
 	file->size = status.st_size;
 	return TRUE;
 }
@@ -133,7 +149,7 @@ static gboolean load(PflashFile *file, GError **error)
 	gsize done = 0;
 
 	if (content == MAP_FAILED)
-		return fail_errno(file, "cannot be loaded (mmap)", error);
+		return fail_errno(file, _("flash file %s cannot be loaded (mmap): %s"), error);
 	file->content = content;
 	while (done < file->size) {
 		gssize n = pread(file->fd, file->content + done, file->size - done, done);
@@ -141,10 +157,11 @@ static gboolean load(PflashFile *file, GError **error)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return fail_errno(file, "cannot be read", error);
+			return fail_errno(file, _("flash file %s cannot be read: %s"), error);
 		if (n == 0)
-			return fail(file, G_IO_ERROR_PARTIAL_INPUT, error,
-				    "became shorter while it was read");
+			return fail(G_IO_ERROR_PARTIAL_INPUT, error,
+				    _("flash file %s became shorter while it was read"),
+				    file->name);
 		done += n;
 	}
 	return TRUE;
@@ -201,10 +218,11 @@ gboolean pflash_file_store(PflashFile *file, guint64 offset, gsize size, GError 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return fail_errno(file, "cannot be written", error);
+			return fail_errno(file, _("flash file %s cannot be written: %s"), error);
 		offset += n;
 	}
 	if (fdatasync(file->fd) < 0)
-		return fail_errno(file, "cannot be written (fdatasync)", error);
+		return fail_errno(file, _("flash file %s cannot be written (fdatasync): %s"),
+				  error);
 	return TRUE;
 }
