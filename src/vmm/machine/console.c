@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <glib-unix.h>
+#include <glib/gi18n.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -81,7 +82,8 @@ static int reopen(int fd, int flags)
 	return open(path, (flags & O_ACCMODE) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 }
 
-static gboolean open_channel(Channel *channel, int fd, const char *name, GError **error)
+/* @wrong: the error where @fd is of no use, with a place for what errno says */
+static gboolean open_channel(Channel *channel, int fd, const char *wrong, GError **error)
 {
 	struct stat status;
 	int flags;
@@ -92,7 +94,7 @@ static gboolean open_channel(Channel *channel, int fd, const char *name, GError 
 		return TRUE;
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fstat(fd, &status) < 0) {
-		g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "console %s: %s", name,
+		g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), wrong,
 			    g_strerror(errno));
 		return FALSE;
 	}
@@ -147,7 +149,7 @@ static void watch_writable(Sink *sink);
 static void give_up(Sink *sink)
 {
 	if (sink->is_log)
-		log_warning("console", "the log is given up: %s", g_strerror(errno));
+		log_warning("console", _("the log is given up: %s"), g_strerror(errno));
 	sink->dropped += sink->used;
 	sink->used = 0;
 	close_channel(&sink->channel);
@@ -335,11 +337,11 @@ const SerialBackend console_serial_backend = {
 	.receive_room = on_receive_room,
 };
 
-static gboolean open_sink(Console *console, Sink *sink, int fd, const char *name, GError **error)
+static gboolean open_sink(Console *console, Sink *sink, int fd, const char *wrong, GError **error)
 {
 	sink->console = console;
 	sink->is_given = fd >= 0;
-	return open_channel(&sink->channel, fd, name, error);
+	return open_channel(&sink->channel, fd, wrong, error);
 }
 
 static void close_sink(Sink *sink)
@@ -361,9 +363,9 @@ Console *console_new(int output_fd, int input_fd, int log_fd, GMainContext *cont
 	console->log.channel.fd = -1;
 	console->log.is_log = TRUE;
 	console->input.fd = -1;
-	if (!open_sink(console, &console->output, output_fd, "output", error) ||
-	    !open_channel(&console->input, input_fd, "input", error) ||
-	    !open_sink(console, &console->log, log_fd, "log", error))
+	if (!open_sink(console, &console->output, output_fd, _("console output: %s"), error) ||
+	    !open_channel(&console->input, input_fd, _("console input: %s"), error) ||
+	    !open_sink(console, &console->log, log_fd, _("console log: %s"), error))
 		return NULL;
 	console->gather_timer = host_timer_new(CLOCK_MONOTONIC, context, device_lock, on_gathered,
 					       console, error);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
+#include <glib/gi18n.h>
 #include <unistd.h>
 
 #include "vmm/boot/firmware-image.h"
@@ -46,7 +47,7 @@ static char *name_of_fd(int fd)
 	g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", fd);
 	char *name = g_file_read_link(link, NULL);
 
-	return name ? name : g_strdup_printf("descriptor %d", fd);
+	return name ? name : g_steal_pointer(&link);
 }
 
 static PflashFile *open_file(int fd, FirmwareKind kind, gboolean is_readonly, gsize max_size,
@@ -92,7 +93,7 @@ static gboolean store(void *opaque, guint64 offset, gsize size)
 	gboolean is_stored = pflash_file_store(unit->file, offset, size, &error);
 
 	if (!is_stored)
-		log_limited(&unit->warnings, "pflash", "warning: %s", error->message);
+		log_limited(&unit->warnings, "pflash", _("warning: %s"), error->message);
 	return is_stored;
 }
 

@@ -3,6 +3,8 @@
 #include "vmm/machine/machine.h"
 
 #include <gio/gio.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "vmm/boot/boot.h"
@@ -209,8 +211,8 @@ static void on_vcpu_shutdown(void *opaque, guint index)
 {
 	Machine *machine = opaque;
 
-	log_limited(&machine->triple_faults, "machine", "vCPU %u shut down (triple fault): reset",
-		    index);
+	log_limited(&machine->triple_faults, "machine",
+		    _("vCPU %u shut down (triple fault): reset"), index);
 	on_guest_reset(machine);
 }
 
@@ -584,7 +586,9 @@ Machine *machine_new(const MachineConfig *config, MachineListener listener, void
 
 	if (config->vcpus < 1 || config->vcpus > VCPU_MAX) {
 		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-			    "%u vCPUs: from 1 to %u are possible", config->vcpus, VCPU_MAX);
+			    ngettext("%u vCPU: from 1 to %u are possible",
+				     "%u vCPUs: from 1 to %u are possible", config->vcpus),
+			    config->vcpus, VCPU_MAX);
 		return NULL;
 	}
 	if (!make_core(machine, config, error) || !make_devices(machine, config, error) ||
@@ -608,7 +612,8 @@ Machine *machine_new(const MachineConfig *config, MachineListener listener, void
 	return g_steal_pointer(&machine);
 }
 
-static void free_console(Machine *machine, Console **console, const char *name)
+/* @area: of the log, as the option that says where the console is */
+static void free_console(Machine *machine, Console **console, const char *area)
 {
 	guint64 dropped;
 
@@ -618,7 +623,9 @@ static void free_console(Machine *machine, Console **console, const char *name)
 	dropped = console_dropped(*console);
 	g_mutex_unlock(&machine->device_lock);
 	if (dropped > 0)
-		log_warning(name, "%" G_GUINT64_FORMAT " bytes were dropped: nobody read them",
+		log_warning(area,
+			    ngettext("%" PRIu64 " byte was dropped: nobody read it",
+				     "%" PRIu64 " bytes were dropped: nobody read them", dropped),
 			    dropped);
 	g_clear_pointer(console, console_free);
 }
@@ -630,8 +637,8 @@ void machine_free(Machine *machine)
 	/* First those who call into the rest, and who do so until they have ended. */
 	vcpu_set_free(machine->vcpus);
 	free_console(machine, &machine->consoles[0], "console");
-	free_console(machine, &machine->consoles[1], "second console");
-	free_console(machine, &machine->debug_console, "debug console");
+	free_console(machine, &machine->consoles[1], "serial2");
+	free_console(machine, &machine->debug_console, "debug-console");
 	g_clear_pointer(&machine->chipset, chipset_free);
 	g_clear_pointer(&machine->firmware, firmware_free);
 	acpi_description_clear(&machine->acpi);
@@ -687,7 +694,7 @@ gboolean machine_resume(Machine *machine, GError **error)
 	case RUN_STATE_SHUTDOWN:
 	case RUN_STATE_INTERNAL_ERROR:
 		g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED,
-			    "a machine in state %s has to be reset before it can run",
+			    _("a machine in state %s has to be reset before it can run"),
 			    run_state_name(machine->state));
 		return FALSE;
 	}
@@ -729,13 +736,14 @@ gboolean machine_reset(Machine *machine, gboolean guest, GError **error)
 		.guest = guest,
 		.reason = guest ? "guest-reset" : "host-qmp-system-reset",
 	};
-	GError *reset_error = NULL;
+	g_autoptr(GError) cause = NULL;
 
 	vcpu_set_pause(machine->vcpus);
-	if (!reset_everything(machine, &reset_error)) {
-		g_prefix_error(&reset_error, "reset: ");
-		fail(machine, reset_error->message);
-		g_propagate_error(error, reset_error);
+	if (!reset_everything(machine, &cause)) {
+		g_autofree char *message = g_strdup_printf(_("reset: %s"), cause->message);
+
+		fail(machine, message);
+		g_set_error_literal(error, cause->domain, cause->code, message);
 		return FALSE;
 	}
 	machine->exit_status = 0;
