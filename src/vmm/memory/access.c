@@ -12,6 +12,8 @@
  * No vCPU has to be held. The guest may use the memory meanwhile, as with any DMA; what must
  * not change is the state of a page, and Memory.lock is held.
  */
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "vmm/memory/engine.h"
@@ -103,7 +105,7 @@ gboolean engine_access(Memory *memory, MemoryAccess access, guint64 gpa, guint8 
 
 		if (!next_piece(memory, gpa + done, size - done, &piece)) {
 			g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-				    "gpa %#" G_GINT64_MODIFIER "x is not guest RAM", gpa + done);
+				    _("gpa %#" PRIx64 " is not guest RAM"), gpa + done);
 			return FALSE;
 		}
 		accessed = access == MEMORY_ACCESS_READ ?

@@ -17,6 +17,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
@@ -46,9 +48,11 @@ gboolean engine_set_attribute(Memory *memory, guint64 gpa, guint64 size, gboolea
 
 	if (ioctl(kvm_vm_fd(memory->vm), KVM_SET_MEMORY_ATTRIBUTES, &attributes) < 0) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    "KVM_SET_MEMORY_ATTRIBUTES(gpa %#" G_GINT64_MODIFIER
-			    "x, size %#" G_GINT64_MODIFIER "x, %s): %s",
-			    gpa, size, is_private ? "private" : "shared", g_strerror(errno));
+			    is_private ? _("KVM_SET_MEMORY_ATTRIBUTES(gpa %#" PRIx64
+					   ", size %#" PRIx64 ", private): %s") :
+					 _("KVM_SET_MEMORY_ATTRIBUTES(gpa %#" PRIx64
+					   ", size %#" PRIx64 ", shared): %s"),
+			    gpa, size, g_strerror(errno));
 		return FALSE;
 	}
 	return TRUE;
@@ -59,8 +63,7 @@ gboolean engine_free_private(const RamRun *run, GError **error)
 	if (fallocate(run->block->guest_memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		      run->first << PAGE_SHIFT, ram_run_size(run)) < 0) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    "FALLOC_FL_PUNCH_HOLE of guest_memfd at gpa %#" G_GINT64_MODIFIER
-			    "x: %s",
+			    _("FALLOC_FL_PUNCH_HOLE of guest_memfd at gpa %#" PRIx64 ": %s"),
 			    ram_run_gpa(run), g_strerror(errno));
 		return FALSE;
 	}
@@ -79,8 +82,8 @@ gboolean engine_free_shared(Memory *memory, const RamRun *run, GError **error)
 			continue;
 		if (madvise(ram_run_userspace(&part), ram_run_size(&part), MADV_DONTNEED) < 0) {
 			g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-				    "MADV_DONTNEED at gpa %#" G_GINT64_MODIFIER "x: %s",
-				    ram_run_gpa(&part), g_strerror(errno));
+				    _("MADV_DONTNEED at gpa %#" PRIx64 ": %s"), ram_run_gpa(&part),
+				    g_strerror(errno));
 			return FALSE;
 		}
 		engine_mark_populated(memory, &part, FALSE);
@@ -247,9 +250,8 @@ gboolean memory_fault(Memory *memory, guint64 gpa, guint64 size, guint64 flags, 
 		can_retry = withdraw_private(memory, page, error);
 	else
 		g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,
-			    "KVM_EXIT_MEMORY_FAULT at gpa %#" G_GINT64_MODIFIER
-			    "x (size %#" G_GINT64_MODIFIER "x, flags %#" G_GINT64_MODIFIER
-			    "x) has no remedy",
+			    _("KVM_EXIT_MEMORY_FAULT at gpa %#" PRIx64 " (size %#" PRIx64
+			      ", flags %#" PRIx64 ") has no remedy"),
 			    gpa, size, flags);
 	fair_lock_unlock(&memory->lock);
 	return can_retry;

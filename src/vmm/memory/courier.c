@@ -3,6 +3,8 @@
 #include "vmm/memory/courier.h"
 
 #include <errno.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -114,7 +116,8 @@ typedef struct {
 
 static gboolean set_errno_error(GError **error, const char *what)
 {
-	g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "courier: %s: %s", what, g_strerror(errno));
+	g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, _("courier: %s: %s"), what,
+		    g_strerror(errno));
 	return FALSE;
 }
 
@@ -281,8 +284,8 @@ static gboolean check_processor(struct kvm_cpuid2 *cpuid, GError **error)
 	if (entry && entry->edx & AMD_FEATURES_EDX_PAGE1GB)
 		return TRUE;
 	g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-		    "this host's processor has no 1 GiB pages (CPUID 0x80000001 EDX bit 26), "
-		    "which software-protected domains need");
+		    _("this host's processor has no 1 GiB pages (CPUID 0x80000001 EDX bit 26), "
+		      "which software-protected domains need"));
 	return FALSE;
 }
 
@@ -300,7 +303,7 @@ static gboolean create_vcpu(Courier *courier, guint vcpu_id, GError **error)
 		return set_errno_error(error, "KVM_GET_VCPU_MMAP_SIZE");
 	if (synced < 0 || (synced & SYNCED_REGISTERS) != SYNCED_REGISTERS) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    "this host's KVM lacks KVM_CAP_SYNC_REGS");
+			    _("this host's KVM lacks KVM_CAP_SYNC_REGS"));
 		return FALSE;
 	}
 	courier->fd = ioctl(kvm_vm_fd(courier->vm), KVM_CREATE_VCPU, vcpu_id);
@@ -308,7 +311,7 @@ static gboolean create_vcpu(Courier *courier, guint vcpu_id, GError **error)
 		return set_errno_error(error, "KVM_CREATE_VCPU");
 	run = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, courier->fd, 0);
 	if (run == MAP_FAILED)
-		return set_errno_error(error, "mapping struct kvm_run");
+		return set_errno_error(error, "mmap(struct kvm_run)");
 	courier->run = run;
 	courier->run_size = run_size;
 	if (ioctl(courier->fd, KVM_SET_CPUID2, cpuid) < 0)
@@ -346,7 +349,8 @@ Courier *courier_new(KvmVm *vm, guint64 base, guint vcpu_id, CourierStuck stuck,
 	window = mmap(NULL, COURIER_WINDOW_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
 	if (window == MAP_FAILED) {
-		set_errno_error(error, "mapping the window");
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    _("courier: mapping the window: %s"), g_strerror(errno));
 		return NULL;
 	}
 	courier->window = window;
@@ -477,11 +481,9 @@ static gboolean check_mappings(const Courier *courier, const Load *load, GError 
 	for (guint i = 0; i < G_N_ELEMENTS(places); i++) {
 		if (is_mapping_intact(courier, places[i]))
 			continue;
-		g_set_error(
-			error, KVM_ERROR, KVM_ERROR_GUEST,
-			"the guest wrote to the courier's page tables at gpa %#" G_GINT64_MODIFIER
-			"x",
-			courier->base);
+		g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,
+			    _("the guest wrote to the courier's page tables at gpa %#" PRIx64),
+			    courier->base);
 		return FALSE;
 	}
 	return TRUE;
@@ -509,10 +511,11 @@ static gboolean attempt(Courier *courier, const Load *load, guint64 *copied, GEr
 	     (has_copied(courier, load, LOOP_OUT, copied) && *copied == load->size)))
 		return TRUE;
 	g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,
-		    "KVM_RUN: %s, exit reason %u, at %#" G_GINT64_MODIFIER "x%s",
-		    result < 0 ? g_strerror(-result) : "success", courier->run->exit_reason,
-		    (guint64)courier->run->s.regs.regs.rip,
-		    is_stuck ? ", after too long a time" : "");
+		    is_stuck ? _("KVM_RUN: %s, exit reason %u, at %#" PRIx64
+				 ", after too long a time") :
+			       _("KVM_RUN: %s, exit reason %u, at %#" PRIx64),
+		    g_strerror(-result), courier->run->exit_reason,
+		    (guint64)courier->run->s.regs.regs.rip);
 	return FALSE;
 }
 
@@ -528,7 +531,9 @@ static gboolean carry(Courier *courier, Load load, GError **error)
 			return FALSE;
 		if (copied < MIN(load.size, PAGE_SIZE) && ++useless > USELESS_ATTEMPTS_MAX) {
 			g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,
-				    "%u attempts copied less than a page each", useless);
+				    ngettext("%u attempt copied less than a page",
+					     "%u attempts copied less than a page each", useless),
+				    useless);
 			return FALSE;
 		}
 		load.destination += copied;
@@ -542,18 +547,22 @@ static gboolean make_trip(Courier *courier, guint64 gpa, guint64 destination, gu
 			  guint64 size, GError **error)
 {
 	const Load load = { destination, source, size };
+	g_autoptr(GError) cause = NULL;
 	gboolean is_done;
 
 	if (!courier->thread_id && !create_timers(courier, error))
 		return FALSE;
 	set_watchdog(courier, 1);
-	is_done = carry(courier, load, error);
+	is_done = carry(courier, load, &cause);
 	set_watchdog(courier, 0);
 	if (!is_done) {
-		g_prefix_error(error,
-			       "the courier did not come back from gpa %#" G_GINT64_MODIFIER
-			       "x (%" G_GUINT64_FORMAT " bytes): ",
-			       gpa, size);
+		g_set_error(error, cause->domain, cause->code,
+			    ngettext("the courier did not come back from gpa %#" PRIx64 " (%" PRIu64
+				     " byte): %s",
+				     "the courier did not come back from gpa %#" PRIx64 " (%" PRIu64
+				     " bytes): %s",
+				     size),
+			    gpa, size, cause->message);
 		return FALSE;
 	}
 	courier->trips++;

@@ -25,6 +25,8 @@
  * So it waits for every vCPU to be outside KVM_RUN, serving the touches that keep it in.
  */
 #include <errno.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -306,8 +308,7 @@ static gboolean serve_touch(Memory *memory, const PendingTouch *touch, GError **
 
 	if (!ram_find_userspace(&memory->ram, touch->event.address, &page)) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    "a userfaultfd event names %#" G_GINT64_MODIFIER
-			    "x, which is no guest RAM",
+			    _("a userfaultfd event names %#" PRIx64 ", which is no guest RAM"),
 			    touch->event.address);
 		return FALSE;
 	}
@@ -372,8 +373,8 @@ static gboolean hold_vcpus_outside(Memory *memory, GError **error)
 		serve_pending(memory);
 		if (memory->has_failed || memory->stalled->len > 0) {
 			g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,
-				    "a host touch is waiting; before it is served nothing can be "
-				    "reclaimed, and no memslot can change");
+				    _("a host touch is waiting; before it is served nothing can be "
+				      "reclaimed, and no memslot can change"));
 			return FALSE;
 		}
 		if (!memory->vcpus || vcpu_set_is_outside(memory->vcpus, NULL))
@@ -549,7 +550,7 @@ static gboolean carry_out_locked(Memory *memory, MemoryRequest *request, GError 
 {
 	if (memory->has_failed) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    "the memory engine has failed before");
+			    _("the memory engine has failed before"));
 		return FALSE;
 	}
 	switch (request->type) {
@@ -613,7 +614,7 @@ gboolean engine_request(Memory *memory, MemoryRequest *request, GError **error)
 	if (memory->is_ending) {
 		request->done = TRUE;
 		g_set_error(&request->error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    "the memory engine has ended");
+			    _("the memory engine has ended"));
 	} else {
 		g_queue_push_tail(&memory->requests, request);
 		eventfd_write(memory->request_fd, 1);

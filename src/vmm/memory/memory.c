@@ -3,6 +3,8 @@
 #include "vmm/memory/memory.h"
 
 #include <errno.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -137,8 +139,11 @@ Memory *memory_new(KvmVm *vm, const MemoryConfig *config, GError **error)
 	if (config->size < 1 << 20 || config->size > MEMORY_MAX_SIZE ||
 	    config->size % GUEST_PAGE_SIZE) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    "%" G_GUINT64_FORMAT " bytes of guest RAM: from 1 MiB to %llu GiB in "
-			    "whole pages are possible",
+			    ngettext("%" PRIu64 " byte of guest RAM: from 1 MiB to %llu GiB in "
+				     "whole pages are possible",
+				     "%" PRIu64 " bytes of guest RAM: from 1 MiB to %llu GiB in "
+				     "whole pages are possible",
+				     config->size),
 			    config->size, MEMORY_MAX_SIZE >> 30);
 		return NULL;
 	}
@@ -234,7 +239,9 @@ static gboolean access_range(Memory *memory, MemoryAccess access, guint64 gpa, g
 
 	if (gpa + size < gpa) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    "gpa %#" G_GINT64_MODIFIER "x, %zu bytes: the range wraps", gpa, size);
+			    ngettext("gpa %#" PRIx64 ", %zu byte: the range wraps",
+				     "gpa %#" PRIx64 ", %zu bytes: the range wraps", size),
+			    gpa, size);
 		return FALSE;
 	}
 	if (memory->is_protected)
@@ -361,8 +368,7 @@ gboolean memory_reclaim(Memory *memory, guint64 gpa, guint64 size, guint64 *recl
 	*reclaimed = 0;
 	if (gpa % GUEST_PAGE_SIZE || size % GUEST_PAGE_SIZE || gpa + size < gpa) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    "gpa %#" G_GINT64_MODIFIER "x, size %#" G_GINT64_MODIFIER
-			    "x: not a range of whole pages",
+			    _("gpa %#" PRIx64 ", size %#" PRIx64 ": not a range of whole pages"),
 			    gpa, size);
 		return FALSE;
 	}
@@ -380,9 +386,7 @@ gboolean memory_touch(Memory *memory, guint64 gpa, guint64 size, GError **error)
 
 	if (gpa + size < gpa) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    "gpa %#" G_GINT64_MODIFIER "x, size %#" G_GINT64_MODIFIER
-			    "x: the range wraps",
-			    gpa, size);
+			    _("gpa %#" PRIx64 ", size %#" PRIx64 ": the range wraps"), gpa, size);
 		return FALSE;
 	}
 	RAM_FOR_EACH_RUN(&memory->ram, gpa, size, run)
@@ -393,9 +397,8 @@ gboolean memory_touch(Memory *memory, guint64 gpa, guint64 size, GError **error)
 	}
 	if (!is_ram) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    "gpa %#" G_GINT64_MODIFIER "x, size %#" G_GINT64_MODIFIER
-			    "x: no guest RAM there",
-			    gpa, size);
+			    _("gpa %#" PRIx64 ", size %#" PRIx64 ": no guest RAM there"), gpa,
+			    size);
 	}
 	return is_ram;
 }
@@ -531,7 +534,7 @@ gboolean memory_discard(Memory *memory, GError **error)
 	memory->is_discarding = FALSE;
 	if (memory->has_failed) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    "the memory engine has failed before");
+			    _("the memory engine has failed before"));
 		discarded = FALSE;
 	} else {
 		discarded = discard_protected(memory, error);

@@ -3,6 +3,8 @@
 #include "vmm/memory/ram.h"
 
 #include <errno.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -17,8 +19,9 @@ static gboolean create_guest_memfd(RamBlock *block, KvmVm *vm, GError **error)
 	block->guest_memfd = ioctl(kvm_vm_fd(vm), KVM_CREATE_GUEST_MEMFD, &create);
 	if (block->guest_memfd < 0) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    "KVM_CREATE_GUEST_MEMFD(%" G_GUINT64_FORMAT " bytes): %s", block->size,
-			    g_strerror(errno));
+			    ngettext("KVM_CREATE_GUEST_MEMFD(%" PRIu64 " byte): %s",
+				     "KVM_CREATE_GUEST_MEMFD(%" PRIu64 " bytes): %s", block->size),
+			    block->size, g_strerror(errno));
 		return FALSE;
 	}
 	block->shared = bitmap_new(block->size >> PAGE_SHIFT);
@@ -34,8 +37,9 @@ static gboolean map_userspace(RamBlock *block, gboolean is_protected, GError **e
 
 	if (mapping == MAP_FAILED) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    "mapping %" G_GUINT64_FORMAT " bytes of guest RAM: %s", block->size,
-			    g_strerror(errno));
+			    ngettext("mapping %" PRIu64 " byte of guest RAM: %s",
+				     "mapping %" PRIu64 " bytes of guest RAM: %s", block->size),
+			    block->size, g_strerror(errno));
 		return FALSE;
 	}
 	block->userspace = mapping;
@@ -118,7 +122,9 @@ static gboolean map_ones(Ram *ram, GError **error)
 	void *ones = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (ones == MAP_FAILED) {
-		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "mapping %zu bytes of ones: %s",
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    ngettext("mapping %zu byte of ones: %s",
+				     "mapping %zu bytes of ones: %s", size),
 			    size, g_strerror(errno));
 		return FALSE;
 	}

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -29,8 +30,8 @@ int userfault_open(int device, GError **error)
 		fd = syscall(SYS_userfaultfd, flags);
 	if (fd < 0) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    "%s: %s; touches by KVM have to be seen: that needs access to "
-			    "/dev/userfaultfd, CAP_SYS_PTRACE or vm.unprivileged_userfaultfd=1",
+			    _("%s: %s; touches by KVM have to be seen: that needs access to "
+			      "/dev/userfaultfd, CAP_SYS_PTRACE or vm.unprivileged_userfaultfd=1"),
 			    device >= 0 ? "USERFAULTFD_IOC_NEW" : "userfaultfd(2)",
 			    g_strerror(errno));
 		return -1;
