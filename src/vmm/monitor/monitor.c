@@ -2,6 +2,8 @@
 /* monitor.c - the machine's monitor: its commands and events */
 #include "vmm/monitor/monitor.h"
 
+#include <glib/gi18n.h>
+
 #include "vmm/monitor/qmp-server.h"
 
 struct Monitor {
@@ -203,7 +205,7 @@ static gboolean get_unsigned(JsonObject *arguments, const char *name, guint64 de
 	number = json_object_get_int_member(arguments, name);
 	if (number < 0) {
 		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-			    "argument '%s' must not be negative", name);
+			    _("argument '%s' must not be negative"), name);
 		return FALSE;
 	}
 	*value = number;

@@ -2,6 +2,7 @@
 /* qmp-server.c - a QMP monitor on a listening socket */
 #include "vmm/monitor/qmp-server.h"
 
+#include <glib/gi18n.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -155,7 +156,7 @@ static void send_message(QmpClient *client, JsonObject *message)
 	g_clear_pointer(&client->last_event, g_free);
 	if (client->output->len + strlen(text) + 2 > OUTPUT_MAX) {
 		log_limited(&client->server->warnings, "monitor",
-			    "warning: the client does not read; it is disconnected");
+			    _("warning: the client does not read; it is disconnected"));
 		close_client(client);
 		return;
 	}
@@ -261,11 +262,11 @@ static const QmpArgument *find_argument(const QmpArgument *table, const char *na
 /* Return: what is wrong with the arguments, for g_free(), or NULL. */
 static char *check_arguments(const QmpArgument *table, JsonObject *arguments)
 {
-	static const char *const type_names[] = {
-		[QMP_TYPE_INT] = "an integer",
-		[QMP_TYPE_STRING] = "a string",
-		[QMP_TYPE_BOOL] = "a boolean",
-		[QMP_TYPE_ARRAY] = "an array",
+	static const char *const wrong_type[] = {
+		[QMP_TYPE_INT] = N_("argument '%s' must be an integer"),
+		[QMP_TYPE_STRING] = N_("argument '%s' must be a string"),
+		[QMP_TYPE_BOOL] = N_("argument '%s' must be a boolean"),
+		[QMP_TYPE_ARRAY] = N_("argument '%s' must be an array"),
 	};
 	g_autoptr(GList) names = json_object_get_members(arguments);
 
@@ -273,15 +274,14 @@ static char *check_arguments(const QmpArgument *table, JsonObject *arguments)
 		const QmpArgument *argument = find_argument(table, name->data);
 
 		if (!argument)
-			return g_strdup_printf("argument '%s' is unexpected",
+			return g_strdup_printf(_("argument '%s' is unexpected"),
 					       (const char *)name->data);
 		if (!has_type(json_object_get_member(arguments, name->data), argument->type))
-			return g_strdup_printf("argument '%s' must be %s", argument->name,
-					       type_names[argument->type]);
+			return g_strdup_printf(_(wrong_type[argument->type]), argument->name);
 	}
 	for (; table && table->name; table++) {
 		if (!table->is_optional && !json_object_has_member(arguments, table->name))
-			return g_strdup_printf("argument '%s' is missing", table->name);
+			return g_strdup_printf(_("argument '%s' is missing"), table->name);
 	}
 	return NULL;
 }
@@ -307,12 +307,12 @@ static void negotiate(QmpClient *client, JsonObject *arguments, JsonNode *id)
 {
 	if (client->has_negotiated) {
 		send_error(client, id, "CommandNotFound",
-			   "capabilities have been negotiated already");
+			   _("capabilities have been negotiated already"));
 		return;
 	}
 	if (json_object_has_member(arguments, "enable") &&
 	    json_array_get_length(json_object_get_array_member(arguments, "enable")) > 0) {
-		send_error(client, id, "GenericError", "no capability is offered");
+		send_error(client, id, "GenericError", _("no capability is offered"));
 		return;
 	}
 	client->has_negotiated = TRUE;
@@ -460,11 +460,11 @@ static void dispatch(QmpClient *client, const char *name, JsonObject *arguments,
 	}
 	if (!client->has_negotiated && builtin != negotiate) {
 		send_error(client, id, "CommandNotFound",
-			   "capabilities have to be negotiated first, with qmp_capabilities");
+			   _("capabilities have to be negotiated first, with qmp_capabilities"));
 		return;
 	}
 	if (!command && !builtin) {
-		complaint = g_strdup_printf("there is no command '%s'", name);
+		complaint = g_strdup_printf(_("there is no command '%s'"), name);
 		send_error(client, id, "CommandNotFound", complaint);
 		return;
 	}
@@ -485,16 +485,16 @@ static char *check_request(JsonObject *request)
 	for (const GList *name = names; name; name = name->next) {
 		if (strcmp(name->data, "execute") != 0 && strcmp(name->data, "arguments") != 0 &&
 		    strcmp(name->data, "id") != 0)
-			return g_strdup_printf("member '%s' of the request is unexpected",
+			return g_strdup_printf(_("member '%s' of the request is unexpected"),
 					       (const char *)name->data);
 	}
 	if (!json_object_has_member(request, "execute"))
-		return g_strdup("the request has no member 'execute'");
+		return g_strdup(_("the request has no member 'execute'"));
 	if (!has_type(json_object_get_member(request, "execute"), QMP_TYPE_STRING))
-		return g_strdup("member 'execute' of the request must be a string");
+		return g_strdup(_("member 'execute' of the request must be a string"));
 	if (json_object_has_member(request, "arguments") &&
 	    !JSON_NODE_HOLDS_OBJECT(json_object_get_member(request, "arguments")))
-		return g_strdup("member 'arguments' of the request must be an object");
+		return g_strdup(_("member 'arguments' of the request must be an object"));
 	return NULL;
 }
 
@@ -508,13 +508,14 @@ static void process_object(QmpClient *client, const char *text)
 	JsonNode *id;
 
 	if (!g_utf8_validate(text, -1, NULL)) {
-		send_error(client, NULL, "GenericError", "the request is not UTF-8");
+		send_error(client, NULL, "GenericError", _("the request is not UTF-8"));
 		return;
 	}
 	if (!json_parser_load_from_data(parser, text, -1, &error) ||
 	    !JSON_NODE_HOLDS_OBJECT(json_parser_get_root(parser))) {
-		complaint = g_strdup_printf("the request is not JSON: %s",
-					    error ? error->message : "no object");
+		complaint = error ? g_strdup_printf(_("the request is not JSON: %s"),
+						    error->message) :
+				    g_strdup(_("the request is not JSON: no object"));
 		send_error(client, NULL, "GenericError", complaint);
 		return;
 	}
@@ -548,10 +549,10 @@ static void process_input(QmpClient *client)
 			process_object(client, object);
 		else if (result == QMP_SPLITTER_STRAY)
 			send_error(client, NULL, "GenericError",
-				   "the request is not a JSON object");
+				   _("the request is not a JSON object"));
 		else if (result == QMP_SPLITTER_TOO_LARGE)
 			send_error(client, NULL, "GenericError",
-				   "the request is too large or nested too deeply");
+				   _("the request is too large or nested too deeply"));
 	}
 	client_unref(client);
 }
@@ -586,8 +587,8 @@ static gboolean on_connection(GSocket *listener, GIOCondition condition, gpointe
 	(void)condition;
 	if (!socket) {
 		if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
-			log_limited(&server->warnings, "monitor", "warning: accepting a client: %s",
-				    error->message);
+			log_limited(&server->warnings, "monitor",
+				    _("warning: accepting a client: %s"), error->message);
 		return G_SOURCE_CONTINUE;
 	}
 	g_socket_set_blocking(socket, FALSE);
