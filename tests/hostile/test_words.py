@@ -9,7 +9,7 @@ import unittest
 from support.adopted import wait_adopted
 from support.daemon import CONFIG_FOLDER, PROGRAM, STDIN, Daemon, domain_xml, run_virsh, virsh
 from support.fake_vmm import FakeVmm
-from support.vmm import BUILD, LOGGER
+from support.vmm import BUILD, EMULATOR, LOGGER
 
 LANGUAGE = "de_DE"
 CHARSET = "UTF-8"
@@ -41,7 +41,8 @@ class Programs(German):
         for program, *wanted in [
                 (PROGRAM, "Der libvirt-Daemon für softwaregeschützte virtuelle Maschinen",
                  "--config=DATEI", "Die Prozessnummer dorthin schreiben"),
-                (LOGGER, "Schreibt, was ein VMM ausgibt", "--max-backups=ANZAHL", "Wie groß eine Datei werden darf")]:
+                (LOGGER, "Schreibt, was ein VMM ausgibt", "--max-backups=ANZAHL", "Wie groß eine Datei werden darf"),
+                (EMULATOR, "Führt eine virtuelle Maschine aus.", "--memory=GRÖSSE", "Dasselbe als offener Deskriptor")]:
             with self.subTest(program):
                 text = self.run_program(program, "--help")
                 for words in wanted:
@@ -52,7 +53,10 @@ class Programs(German):
                 (PROGRAM, "--timeout=-1", "virtgmemd: Ungültiges Argument: --timeout=-1: darf nicht negativ sein"),
                 (PROGRAM, "more", "virtgmemd: Ungültiges Argument: unerwartetes Argument »more«"),
                 (LOGGER, "--max-size=0", "gmem-logger: --max-size: nicht unter 1"),
-                (LOGGER, "more", "gmem-logger: unerwartetes Argument »more«")]:
+                (LOGGER, "more", "gmem-logger: unerwartetes Argument »more«"),
+                (EMULATOR, "more", "gmem-vmm: options: Fehler: unerwartetes Argument »more«"),
+                (EMULATOR, "--memory=3T", "--memory=3T: die Einheit muss K, M oder G sein"),
+                (EMULATOR, "--cpu=host,+vmx", "--cpu=host,+vmx: »vmx«: wird nie angeboten: KVM unterstützt keine")]:
             with self.subTest(option, program=program):
                 self.assertIn(wanted, self.run_program(program, option, status=1))
 
