@@ -500,6 +500,10 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
 	GOptionGroup *group = g_option_group_new(NULL, NULL, NULL, raw, NULL);
 	g_auto(GStrv) left = g_strdupv(arguments);
+	/*
+	 * What is not ASCII, text for the guest and names, is bytes to us: FILENAME. A STRING would
+	 * be taken for the language's encoding, which a daemon that hands over UTF-8 need not have.
+	 */
 	const GOptionEntry entries[] = {
 		{ "vm-type", 0, 0, G_OPTION_ARG_STRING, &raw->vm_type,
 		  N_("'sw-protected' (default) or 'ordinary'"), N_("TYPE") },
@@ -517,7 +521,7 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 		  N_("FILE") },
 		{ "initrd-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  N_("The same as an open descriptor"), N_("N") },
-		{ "append", 0, 0, G_OPTION_ARG_STRING, &raw->append,
+		{ "append", 0, 0, G_OPTION_ARG_FILENAME, &raw->append,
 		  N_("The kernel's command line"), N_("TEXT") },
 		{ "payload", 0, 0, G_OPTION_ARG_FILENAME, &raw->payload,
 		  N_("A flat binary to run instead of a kernel, for tests"), N_("FILE") },
@@ -569,14 +573,14 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 		  N_("Do not offer kvmclock"), NULL },
 		{ "no-pmu", 0, 0, G_OPTION_ARG_NONE, &raw->no_pmu,
 		  N_("Do not offer performance counters"), NULL },
-		{ "console", 0, 0, G_OPTION_ARG_STRING, &raw->console,
+		{ "console", 0, 0, G_OPTION_ARG_FILENAME, &raw->console,
 		  N_("First serial port: 'stdio' (default), 'pty', 'null' or 'file:PATH'"),
 		  N_("WHERE") },
 		{ "console-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  N_("The same as an open descriptor"), N_("N") },
 		{ "console-log-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  N_("What the first serial port writes goes there too: an open file"), N_("N") },
-		{ "serial2", 0, 0, G_OPTION_ARG_STRING, &raw->serial2,
+		{ "serial2", 0, 0, G_OPTION_ARG_FILENAME, &raw->serial2,
 		  N_("Second serial port, as --console; none by default"), N_("WHERE") },
 		{ "serial2-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
 		  N_("The same as an open descriptor"), N_("N") },
@@ -602,7 +606,7 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 		  N_("End when the guest resets"), NULL },
 		{ "no-shutdown", 0, 0, G_OPTION_ARG_NONE, &raw->no_shutdown,
 		  N_("Stay when the guest powers off"), NULL },
-		{ "name", 0, 0, G_OPTION_ARG_STRING, &raw->name,
+		{ "name", 0, 0, G_OPTION_ARG_FILENAME, &raw->name,
 		  N_("Name of the guest, for the log"), N_("NAME") },
 		{ "trace", 0, 0, G_OPTION_ARG_STRING, &raw->trace,
 		  N_("Log what happens: 'memslot', 'conversion'"), N_("LIST") },

@@ -362,6 +362,12 @@ static void test_firmware(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpstr(machine->command_line, ==, "quiet");
 	options_clear(&fixture->options);
 
+	/* UTF-8 in each language, of which this test has none. */
+	parse_but_for_kvm(fixture, "--kernel=@/kernel --append=gr\u00fc\u00df --name=g\u00e4ste");
+	g_assert_cmpstr(machine->command_line, ==, "gr\u00fc\u00df");
+	g_assert_cmpstr(fixture->options.name, ==, "g\u00e4ste");
+	options_clear(&fixture->options);
+
 	parse_but_for_kvm(fixture, "--bios=@/rom --sercon");
 	g_assert_cmpint(machine->bios_fd, >=, 0);
 	g_assert_true(machine->sercon);
