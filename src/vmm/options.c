@@ -21,7 +21,9 @@
 #include "vmm/option-serial.h"
 #include "vmm/option-values.h"
 
-#define DEFAULT_MEMORY (512ull << 20)
+#define RECLAIM_SECONDS_DEFAULT 2
+#define RECLAIM_SECONDS_MAX	86400
+#define DEFAULT_MEMORY		(512ull << 20)
 
 /* As the command line gives them; NULL and -1 where it does not. */
 typedef struct {
@@ -29,6 +31,7 @@ typedef struct {
 	char *memory;
 	int vcpus;
 	char *policy;
+	int reclaim_seconds;
 	char *kernel;
 	int kernel_fd;
 	char *initrd;
@@ -141,6 +144,13 @@ static gboolean parse_numbers(Options *options, const RawOptions *raw, GError **
 		return FALSE;
 	}
 	machine->vcpus = raw->vcpus;
+	if (raw->reclaim_seconds < 0 || raw->reclaim_seconds > RECLAIM_SECONDS_MAX) {
+		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+			    _("--reclaim-seconds=%d: from 0 to %d are possible"),
+			    raw->reclaim_seconds, RECLAIM_SECONDS_MAX);
+		return FALSE;
+	}
+	machine->reclaim_seconds = raw->reclaim_seconds;
 	machine->debug_exit_port = -1;
 	if (!raw->debug_exit)
 		return TRUE;
@@ -513,6 +523,8 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 		  N_("N") },
 		{ "policy", 0, 0, G_OPTION_ARG_STRING, &raw->policy,
 		  N_("Who converts pages: 'on-demand' (default) or 'guest-only'"), N_("POLICY") },
+		{ "reclaim-seconds", 0, 0, G_OPTION_ARG_INT, &raw->reclaim_seconds,
+		  N_("How long a touched page stays shared; 2 by default, 0: for ever"), N_("N") },
 		{ "kernel", 0, 0, G_OPTION_ARG_FILENAME, &raw->kernel, N_("A bzImage to boot"),
 		  N_("FILE") },
 		{ "kernel-fd", 0, 0, G_OPTION_ARG_CALLBACK, parse_fd,
@@ -635,6 +647,7 @@ gboolean options_parse(Options *options, char **arguments, GError **error)
 {
 	g_auto(RawOptions) raw = {
 		.vcpus = 1,
+		.reclaim_seconds = RECLAIM_SECONDS_DEFAULT,
 		.kernel_fd = -1,
 		.initrd_fd = -1,
 		.pflash_code_fd = -1,

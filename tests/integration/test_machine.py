@@ -14,7 +14,7 @@ import tempfile
 import time
 import unittest
 
-from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED
+from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED, STAYS_SHARED
 from support.vmm import INITRD, KERNEL, Vmm, payload
 from test_firmware import BIOS, LINUXBOOT_ROM, RELEASES, FirmwareTest, ovmf
 
@@ -53,7 +53,7 @@ class AgentTest(unittest.TestCase):
 class Broadcast(AgentTest):
     """Interrupts to everybody, which do not reach the courier."""
 
-    arguments = ("--memory=64M", "--vcpus=3")
+    arguments = ("--memory=64M", "--vcpus=3", STAYS_SHARED)
     processors = 4
     pages = 16
 
@@ -143,6 +143,8 @@ class OwnFirmwareTest(AgentTest):
 
 class Start(OwnFirmwareTest):
     """From a processor's first instruction on."""
+
+    arguments = (*OwnFirmwareTest.arguments, STAYS_SHARED)
 
     def carry(self):
         guest = self.guest
@@ -313,7 +315,7 @@ class Segments(OwnFirmwareTest):
         self.fill_all()
         guest.qmp.execute("x-gmem-touch", gpa=0xc8000, size=2 * PAGE)
         self.show_all(0)
-        # Longer than a page is lent: RECLAIM_SECONDS of src/vmm/machine/machine.c, twice.
+        # Longer than a page is lent: twice what --reclaim-seconds is by default.
         time.sleep(6)
         self.assertRuns()
         self.assertHidden()

@@ -6,7 +6,7 @@ import subprocess
 import time
 import unittest
 
-from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED
+from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED, STAYS_SHARED
 from support.vmm import EMULATOR, KERNEL, payload
 
 EINVAL = -22
@@ -54,6 +54,8 @@ class GuestTest(unittest.TestCase):
 
 class Hypercall(GuestTest):
     """Conversions that the guest asks for."""
+
+    arguments = (*GuestTest.arguments, STAYS_SHARED)
 
     def test_part_of_a_range_changes_and_its_neighbours_do_not(self):
         guest = self.guest
@@ -228,6 +230,8 @@ class MemoryFault(GuestTest):
 
 class HostTouch(GuestTest):
     """Pages that KVM or the VMM touch."""
+
+    arguments = (*GuestTest.arguments, STAYS_SHARED)
 
     def test_string_output_from_private_memory(self):
         guest = self.guest

@@ -295,6 +295,8 @@ static void test_bad_values(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 		{ "--vcpus=17", "--vcpus=17: from 1 to 16" },
 		{ "--vcpus=-1", "--vcpus=-1: from 1 to 16" },
 		{ "--vcpus=two", "two" },
+		{ "--reclaim-seconds=-1", "--reclaim-seconds=-1: from 0 to 86400" },
+		{ "--reclaim-seconds=86401", "--reclaim-seconds=86401: from 0 to 86400" },
 		{ "--vcpus=4294967297", "4294967297" },
 		{ "--debug-exit=0x10000", "--debug-exit=0x10000: a port from 0 to 0xffff" },
 		{ "--debug-exit=-1", "--debug-exit=-1: a port" },

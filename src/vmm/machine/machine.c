@@ -18,9 +18,6 @@
 #include "vmm/machine/requests.h"
 #include "vmm/pci/pci-host.h"
 
-/* How long a page that the host touched stays shared, at least. */
-#define RECLAIM_SECONDS 2
-
 struct Machine {
 	MachineListener listener;
 	void *opaque;
@@ -384,7 +381,7 @@ static gboolean make_core(Machine *machine, const MachineConfig *config, GError 
 		.size = config->memory_size,
 		.policy = config->policy,
 		.userfaultfd_device = config->userfaultfd_device,
-		.reclaim_seconds = RECLAIM_SECONDS,
+		.reclaim_seconds = config->reclaim_seconds,
 		.listener = &memory_listener,
 		.opaque = machine,
 	};

@@ -95,6 +95,7 @@ typedef struct {
 	MemoryPolicy policy;
 	guint64 memory_size;	/* bytes */
 	guint vcpus;		/* 1 to VCPU_MAX */
+	guint reclaim_seconds;	/* as MemoryConfig has it */
 	int kvm_fd;		/* open /dev/kvm; only lent to machine_new() */
 	int userfaultfd_device; /* open /dev/userfaultfd or -1; the same */
 

@@ -18,6 +18,9 @@ NO_DESTINATION = 0xfffffffe
 PRIVATE = 0x10
 SHARED = 0
 
+# An option: what the host has touched stays shared, however long a slow host takes to look at it.
+STAYS_SHARED = "--reclaim-seconds=0"
+
 # Where tests may do to memory what they like: the agent itself is below.
 GROUND = 4 << 20
 
