@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vcpu.c - the guest's processors: their threads, their exits, and how to hold them */
+/* vcpu.c - the guest's processors: their threads and their exits */
 #include "vmm/kvm/vcpu.h"
 
 #include <errno.h>
@@ -7,24 +7,14 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "vmm/kvm/gate.h"
 #include "vmm/kvm/kick.h"
 #include "vmm/kvm/kvm-uapi.h"
 #include "vmm/kvm/vcpu-state.h"
-
-/* Why a gate is closed; several reasons may hold at once. */
-typedef enum {
-	GATE_PAUSE = 1 << 0,	 /* the machine is paused */
-	GATE_HOLD = 1 << 1,	 /* a page's content is in flight */
-	GATE_FAILED = 1 << 2,	 /* this vCPU cannot go on until it is reset */
-	GATE_STOP = 1 << 3,	 /* the thread has to end */
-	GATE_RESET = 1 << 4,	 /* registers are about to be set */
-	GATE_ABANDONED = 1 << 5, /* memory is not what it was: never again */
-} GateReason;
 
 typedef struct {
 	VcpuSet *set;
@@ -34,23 +24,12 @@ typedef struct {
 	VcpuState *reset_state;
 	GThread *thread;
 	pthread_t pthread; /* of @thread, for kicks */
-	pid_t thread_id;
-
-	GMutex lock; /* guards what follows; the innermost lock, never held over a call out */
-	GCond opened;
-	GCond left;
-	guint closed;	/* GateReason bits */
-	guint64 entry;	/* odd: inside KVM_RUN; see vcpu_set_entry() */
-	guint64 resets; /* that have begun */
-	guint64 resets_at_exit;
-	gboolean is_converting; /* in a slice of a conversion of the guest's */
-	gboolean stalled;
-	int wake_fd; /* while GATE_HOLD is set */
 } Vcpu;
 
 struct VcpuSet {
 	KvmVm *vm;
 	Memory *memory;
+	GateSet *gates;
 	const VcpuHandlers *handlers;
 	void *opaque;
 	gsize run_size;
@@ -58,82 +37,19 @@ struct VcpuSet {
 	Vcpu vcpus[VCPU_MAX];
 };
 
-static gboolean is_inside(const Vcpu *vcpu)
+/* Catches a thread that is about to enter; the signal catches one that is in. */
+static void kick(gpointer opaque, guint index)
 {
-	return vcpu->entry % 2 == 1;
-}
+	VcpuSet *set = opaque;
+	Vcpu *vcpu = &set->vcpus[index];
 
-/*
- * Closes a gate and, where its vCPU is inside KVM_RUN, makes it leave. A stalled vCPU cannot
- * leave, and a signal would only make it retry its access in a loop; but for the end, when
- * nothing keeps it for long.
- */
-static void close_gate(Vcpu *vcpu, GateReason reason, int wake_fd)
-{
-	g_mutex_lock(&vcpu->lock);
-	vcpu->closed |= reason;
-	if (reason == GATE_HOLD)
-		vcpu->wake_fd = wake_fd;
-	if (reason == GATE_RESET)
-		vcpu->resets++;
-	if (reason == GATE_ABANDONED)
-		vcpu->stalled = FALSE;
-	if (reason & (GATE_STOP | GATE_RESET | GATE_ABANDONED))
-		g_cond_broadcast(&vcpu->opened);
-	if (is_inside(vcpu) && (!vcpu->stalled || reason == GATE_STOP)) {
-		/* Catches a thread that is about to enter; the signal catches one that is in. */
-		vcpu->run->immediate_exit = 1;
-		pthread_kill(vcpu->pthread, KICK_SIGNAL);
-	}
-	g_mutex_unlock(&vcpu->lock);
-}
-
-static void open_gate(Vcpu *vcpu, guint reasons)
-{
-	g_mutex_lock(&vcpu->lock);
-	vcpu->closed &= ~reasons;
-	if (!vcpu->closed)
-		g_cond_broadcast(&vcpu->opened);
-	g_mutex_unlock(&vcpu->lock);
-}
-
-/* Return: FALSE when the thread has to end. */
-static gboolean pass_gate(Vcpu *vcpu)
-{
-	gboolean go_on;
-
-	g_mutex_lock(&vcpu->lock);
-	while (vcpu->closed && !(vcpu->closed & GATE_STOP))
-		g_cond_wait(&vcpu->opened, &vcpu->lock);
-	go_on = !(vcpu->closed & GATE_STOP);
-	if (go_on) {
-		vcpu->entry++;
-		vcpu->run->immediate_exit = 0;
-	}
-	g_mutex_unlock(&vcpu->lock);
-	return go_on;
-}
-
-/* Return: FALSE where a reset or the end is about to come, so that this exit does not matter. */
-static gboolean leave_gate(Vcpu *vcpu)
-{
-	gboolean matters;
-
-	g_mutex_lock(&vcpu->lock);
-	vcpu->entry++;
-	if (vcpu->closed)
-		g_cond_broadcast(&vcpu->left);
-	if (vcpu->closed & GATE_HOLD)
-		eventfd_write(vcpu->wake_fd, 1);
-	vcpu->resets_at_exit = vcpu->resets;
-	matters = !(vcpu->closed & (GATE_RESET | GATE_ABANDONED));
-	g_mutex_unlock(&vcpu->lock);
-	return matters;
+	vcpu->run->immediate_exit = 1;
+	pthread_kill(vcpu->pthread, KICK_SIGNAL);
 }
 
 static void fail(Vcpu *vcpu, const GError *error)
 {
-	close_gate(vcpu, GATE_FAILED, -1);
+	gate_close(vcpu->set->gates, vcpu->index, GATE_FAILED);
 	vcpu->set->handlers->failed(vcpu->set->opaque, vcpu->index, error);
 }
 
@@ -166,49 +82,21 @@ static void fail_exit(Vcpu *vcpu)
 	fail(vcpu, error);
 }
 
-/*
- * A conversion of the guest's is carried out in slices, between which its vCPU is as if it were
- * about to enter KVM_RUN: it waits where its gate is closed for a pause. For a hold it need not,
- * since each slice waits for the memory engine's lock.
- *
- * Return: FALSE where nothing of it matters any more.
- */
-static gboolean begin_slice(Vcpu *vcpu)
-{
-	const guint ends = GATE_STOP | GATE_ABANDONED;
-	gboolean go_on;
-
-	g_mutex_lock(&vcpu->lock);
-	while (vcpu->closed & GATE_PAUSE && !(vcpu->closed & ends) &&
-	       vcpu->resets == vcpu->resets_at_exit)
-		g_cond_wait(&vcpu->opened, &vcpu->lock);
-	go_on = !(vcpu->closed & ends) && vcpu->resets == vcpu->resets_at_exit;
-	vcpu->is_converting = go_on;
-	g_mutex_unlock(&vcpu->lock);
-	return go_on;
-}
-
-static void end_slice(Vcpu *vcpu)
-{
-	g_mutex_lock(&vcpu->lock);
-	vcpu->is_converting = FALSE;
-	g_cond_broadcast(&vcpu->left);
-	g_mutex_unlock(&vcpu->lock);
-}
-
+/* A conversion is carried out in slices; a reset or the end makes it forget the rest. */
 static void map_gpa_range(Vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	Memory *memory = vcpu->set->memory;
+	GateSet *gates = vcpu->set->gates;
 	MapGpaRange range;
 
 	memory_map_gpa_range_begin(memory, run->hypercall.args[0], run->hypercall.args[1],
 				   run->hypercall.args[2], &range);
 	while (!range.is_done) {
-		if (!begin_slice(vcpu))
+		if (!gate_begin_slice(gates, vcpu->index))
 			return;
 		memory_map_gpa_range_slice(memory, &range);
-		end_slice(vcpu);
+		gate_end_slice(gates, vcpu->index);
 	}
 	run->hypercall.ret = (guint64)range.result;
 }
@@ -282,25 +170,27 @@ static void handle_run_error(Vcpu *vcpu, int run_errno)
 static gpointer run_vcpu(gpointer data)
 {
 	Vcpu *vcpu = data;
+	GateSet *gates = vcpu->set->gates;
 
-	g_mutex_lock(&vcpu->lock);
 	vcpu->pthread = pthread_self();
-	vcpu->thread_id = gettid();
-	g_cond_broadcast(&vcpu->left);
-	g_mutex_unlock(&vcpu->lock);
+	gate_attach(gates, vcpu->index);
 
-	while (pass_gate(vcpu)) {
-		int result = ioctl(vcpu->fd, KVM_RUN, 0);
-		int run_errno = errno;
+	for (;;) {
+		int result, run_errno;
 
-		if (!leave_gate(vcpu))
+		/* Of the last kick; the next can only come when it is inside. */
+		vcpu->run->immediate_exit = 0;
+		if (!gate_enter(gates, vcpu->index))
+			return NULL;
+		result = ioctl(vcpu->fd, KVM_RUN, 0);
+		run_errno = errno;
+		if (!gate_leave(gates, vcpu->index))
 			continue;
 		if (result < 0)
 			handle_run_error(vcpu, run_errno);
 		else
 			handle_exit(vcpu);
 	}
-	return NULL;
 }
 
 static gboolean set_vcpu_error(GError **error, guint index, const char *what)
@@ -341,10 +231,7 @@ static gboolean start_thread(Vcpu *vcpu, GError **error)
 	vcpu->thread = g_thread_try_new(name, run_vcpu, vcpu, error);
 	if (!vcpu->thread)
 		return FALSE;
-	g_mutex_lock(&vcpu->lock);
-	while (!vcpu->thread_id)
-		g_cond_wait(&vcpu->left, &vcpu->lock);
-	g_mutex_unlock(&vcpu->lock);
+	gate_await_attached(vcpu->set->gates, vcpu->index);
 	return TRUE;
 }
 
@@ -361,6 +248,7 @@ VcpuSet *vcpu_set_new(KvmVm *vm, Memory *memory, const VcpuConfig *config, GErro
 	set->handlers = config->handlers;
 	set->opaque = config->opaque;
 	set->count = config->count;
+	set->gates = gate_set_new(set->count, kick, set);
 	set->run_size = MAX(run_size, 0);
 	for (guint i = 0; i < set->count; i++) {
 		Vcpu *vcpu = &set->vcpus[i];
@@ -368,10 +256,6 @@ VcpuSet *vcpu_set_new(KvmVm *vm, Memory *memory, const VcpuConfig *config, GErro
 		vcpu->set = set;
 		vcpu->index = i;
 		vcpu->fd = -1;
-		vcpu->closed = GATE_PAUSE;
-		g_mutex_init(&vcpu->lock);
-		g_cond_init(&vcpu->opened);
-		g_cond_init(&vcpu->left);
 	}
 	if (run_size < (int)sizeof(struct kvm_run)) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "KVM_GET_VCPU_MMAP_SIZE: %s",
@@ -383,7 +267,7 @@ VcpuSet *vcpu_set_new(KvmVm *vm, Memory *memory, const VcpuConfig *config, GErro
 		    !start_thread(&set->vcpus[i], error))
 			return NULL;
 	}
-	memory_set_vcpus(memory, set);
+	memory_set_gates(memory, set->gates);
 	return g_steal_pointer(&set);
 }
 
@@ -391,10 +275,9 @@ void vcpu_set_free(VcpuSet *set)
 {
 	if (!set)
 		return;
-	for (guint i = 0; i < set->count; i++)
-		close_gate(&set->vcpus[i], GATE_STOP, -1);
+	gate_set_close(set->gates, GATE_STOP);
 	/* From here on nobody waits for a host touch to be served. */
-	memory_set_vcpus(set->memory, NULL);
+	memory_set_gates(set->memory, NULL);
 	for (guint i = 0; i < set->count; i++) {
 		Vcpu *vcpu = &set->vcpus[i];
 
@@ -405,10 +288,8 @@ void vcpu_set_free(VcpuSet *set)
 			munmap(vcpu->run, set->run_size);
 		if (vcpu->fd >= 0)
 			close(vcpu->fd);
-		g_cond_clear(&vcpu->left);
-		g_cond_clear(&vcpu->opened);
-		g_mutex_clear(&vcpu->lock);
 	}
+	gate_set_free(set->gates);
 	g_free(set);
 }
 
@@ -420,7 +301,7 @@ guint vcpu_set_count(const VcpuSet *set)
 pid_t vcpu_set_thread_id(const VcpuSet *set, guint index)
 {
 	g_return_val_if_fail(index < set->count, 0);
-	return set->vcpus[index].thread_id;
+	return gate_thread_id(set->gates, index);
 }
 
 gboolean vcpu_set_boot(VcpuSet *set, const VcpuBootState *state, GError **error)
@@ -436,12 +317,12 @@ static void finish_instruction(Vcpu *vcpu)
 {
 	vcpu->run->immediate_exit = 1;
 	(void)ioctl(vcpu->fd, KVM_RUN, 0);
+	vcpu->run->immediate_exit = 0;
 }
 
 void vcpu_set_begin_reset(VcpuSet *set)
 {
-	for (guint i = 0; i < set->count; i++)
-		close_gate(&set->vcpus[i], GATE_RESET, -1);
+	gate_set_close(set->gates, GATE_RESET);
 }
 
 gboolean vcpu_set_reset(VcpuSet *set, GError **error)
@@ -457,7 +338,7 @@ gboolean vcpu_set_reset(VcpuSet *set, GError **error)
 				    cause->message);
 			return FALSE;
 		}
-		open_gate(vcpu, GATE_FAILED | GATE_RESET);
+		gate_open(set->gates, i, GATE_FAILED | GATE_RESET);
 	}
 	return TRUE;
 }
@@ -467,86 +348,17 @@ void vcpu_set_resume(VcpuSet *set)
 	/* Touches that stall from here on have not been waiting for this. */
 	const guint n_stalled = memory_count_stalled_touches(set->memory);
 
-	for (guint i = 0; i < set->count; i++)
-		open_gate(&set->vcpus[i], GATE_PAUSE);
+	gate_set_open(set->gates, GATE_PAUSE);
 	memory_retry_host_touches(set->memory, n_stalled);
 }
 
 void vcpu_set_request_pause(VcpuSet *set)
 {
-	for (guint i = 0; i < set->count; i++)
-		close_gate(&set->vcpus[i], GATE_PAUSE, -1);
+	gate_set_close(set->gates, GATE_PAUSE);
 }
 
 void vcpu_set_pause(VcpuSet *set)
 {
-	vcpu_set_request_pause(set);
-	for (guint i = 0; i < set->count; i++) {
-		Vcpu *vcpu = &set->vcpus[i];
-
-		g_mutex_lock(&vcpu->lock);
-		while ((is_inside(vcpu) && !vcpu->stalled) || vcpu->is_converting)
-			g_cond_wait(&vcpu->left, &vcpu->lock);
-		g_mutex_unlock(&vcpu->lock);
-	}
+	gate_set_pause(set->gates);
 	memory_settle(set->memory);
-}
-
-void vcpu_set_abandon(VcpuSet *set)
-{
-	for (guint i = 0; i < set->count; i++)
-		close_gate(&set->vcpus[i], GATE_ABANDONED, -1);
-}
-
-void vcpu_set_hold(VcpuSet *set, int wake_fd)
-{
-	for (guint i = 0; i < set->count; i++)
-		close_gate(&set->vcpus[i], GATE_HOLD, wake_fd);
-}
-
-void vcpu_set_release(VcpuSet *set)
-{
-	for (guint i = 0; i < set->count; i++)
-		open_gate(&set->vcpus[i], GATE_HOLD);
-}
-
-guint64 vcpu_set_entry(VcpuSet *set, guint index)
-{
-	Vcpu *vcpu = &set->vcpus[index];
-	guint64 entry;
-
-	g_mutex_lock(&vcpu->lock);
-	entry = vcpu->entry;
-	g_mutex_unlock(&vcpu->lock);
-	return entry;
-}
-
-gboolean vcpu_set_is_outside(VcpuSet *set, const guint64 *excused)
-{
-	for (guint i = 0; i < set->count; i++) {
-		guint64 entry = vcpu_set_entry(set, i);
-
-		if (entry % 2 == 1 && !(excused && excused[i] == entry))
-			return FALSE;
-	}
-	return TRUE;
-}
-
-int vcpu_set_find_thread(const VcpuSet *set, pid_t thread_id)
-{
-	for (guint i = 0; i < set->count; i++) {
-		if (set->vcpus[i].thread_id == thread_id)
-			return i;
-	}
-	return -1;
-}
-
-void vcpu_set_mark_stalled(VcpuSet *set, guint index, gboolean stalled)
-{
-	Vcpu *vcpu = &set->vcpus[index];
-
-	g_mutex_lock(&vcpu->lock);
-	vcpu->stalled = stalled;
-	g_cond_broadcast(&vcpu->left);
-	g_mutex_unlock(&vcpu->lock);
 }

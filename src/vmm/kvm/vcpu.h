@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vcpu.h - the guest's processors: their threads, their exits, and how to hold them
+ * vcpu.h - the guest's processors: their threads and their exits
  *
  * Theory of operation
  *
@@ -8,12 +8,8 @@
  * hands each exit to the handlers of its owner (ports, MMIO) or to the memory engine
  * (hypercalls, memory faults).
  *
- * Each vCPU has a gate: a lock, the reasons for which it is closed, and whether the thread
- * is inside KVM_RUN. A closed gate keeps a vCPU from entering; a kick makes one that is
- * inside leave. The machine closes gates to pause, the memory engine while a page's content
- * is in flight. A vCPU that is inside KVM_RUN but blocked on a userfaultfd event cannot
- * leave before the event is served; the memory engine, which serves it, knows it by its
- * thread id. docs/memory-engine.md has the argument in full.
+ * Each passes a gate (gate.h) before KVM_RUN, which the machine closes to pause and the memory
+ * engine while a page's content is in flight. docs/memory-engine.md has the argument in full.
  */
 #pragma once
 
@@ -21,12 +17,13 @@
 #include <sys/types.h>
 
 #include "vmm/kvm/cpuid.h"
+#include "vmm/kvm/gate.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/memory/memory.h"
 
 typedef struct VcpuSet VcpuSet;
 
-#define VCPU_MAX 16
+#define VCPU_MAX GATE_MAX
 
 /*
  * What the owner of a VcpuSet does for it. Each is called on a vCPU's thread, outside
@@ -104,44 +101,3 @@ void vcpu_set_pause(VcpuSet *set);
 
 /* Closes the gates without waiting; may be called from a vCPU's thread or the memory thread. */
 void vcpu_set_request_pause(VcpuSet *set);
-
-/*
- * What follows is the memory engine's alone, called on the memory thread.
- *
- * vcpu_set_hold() closes the gates and kicks; each time that a vCPU leaves KVM_RUN while they
- * are closed, @wake_fd (an eventfd) is written to. vcpu_set_release() opens them.
- */
-void vcpu_set_hold(VcpuSet *set, int wake_fd);
-void vcpu_set_release(VcpuSet *set);
-
-/*
- * vcpu_set_abandon - close the gates for good: no vCPU enters the guest again, and nothing that
- * makes one leave matters
- *
- * Those are kicked too that were marked as stalled: what they wait for is to come right after.
- */
-void vcpu_set_abandon(VcpuSet *set);
-
-/*
- * vcpu_set_entry - a count that is odd while a vCPU is inside KVM_RUN and grows by one each
- * time that it enters or leaves
- *
- * Two equal odd values mean that it has been inside all the time between.
- */
-guint64 vcpu_set_entry(VcpuSet *set, guint index);
-
-/*
- * vcpu_set_is_outside - whether each vCPU is outside KVM_RUN
- * @excused: vcpu_set_count() entry counts; a vCPU that is still in the KVM_RUN that the count
- *           stands for is let off. NULL: none is.
- */
-gboolean vcpu_set_is_outside(VcpuSet *set, const guint64 *excused);
-
-/* Return: the index of the vCPU whose thread @thread_id is, or -1. */
-int vcpu_set_find_thread(const VcpuSet *set, pid_t thread_id);
-
-/*
- * vcpu_set_mark_stalled - whether a vCPU waits for a host touch that will not be served for
- * now; vcpu_set_pause() does not wait for such a vCPU, nor kick it
- */
-void vcpu_set_mark_stalled(VcpuSet *set, guint index, gboolean stalled);

@@ -2,14 +2,14 @@
 /*
  * engine.h - the memory engine's inside, for the files of this folder
  *
- * Lock order: Memory.lock before a vCPU's gate (kvm/vcpu.c), which is innermost. Nothing
+ * Lock order: Memory.lock before a vCPU's gate (kvm/gate.c), which is innermost. Nothing
  * under Memory.lock touches guest memory through the userspace mapping.
  */
 #pragma once
 
 #include <glib.h>
 
-#include "vmm/kvm/vcpu.h"
+#include "vmm/kvm/gate.h"
 #include "vmm/memory/courier.h"
 #include "vmm/memory/fair-lock.h"
 #include "vmm/memory/mapping.h"
@@ -23,7 +23,7 @@ typedef struct {
 	UserfaultEvent event;
 	gint64 start_ns;
 	int vcpu;      /* index, or -1 */
-	guint64 entry; /* of the vCPU, when the touch was read: see vcpu_set_entry() */
+	guint64 entry; /* of the vCPU, when the touch was read: see gate_entry() */
 } PendingTouch;
 
 /* What an access is for: populating is counted as a conversion. */
@@ -83,7 +83,7 @@ struct Memory {
 	FairLock lock;
 	MemoryStatistics statistics;
 	GArray *stalled; /* of PendingTouch: touches that the policy leaves waiting */
-	VcpuSet *vcpus;
+	GateSet *gates;
 	gboolean has_failed;	/* nothing is converted any more */
 	gboolean is_discarding; /* all content is about to go: no touch has to wait */
 

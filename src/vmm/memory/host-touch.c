@@ -44,17 +44,17 @@
 #define NS_PER_MS    1000000
 
 /* Finds out which vCPU touches, and in which KVM_RUN; FALSE where that is not certain. */
-static gboolean identify(Memory *memory, const guint64 entries_before[VCPU_MAX],
+static gboolean identify(Memory *memory, const guint64 entries_before[GATE_MAX],
 			 PendingTouch *touch)
 {
 	touch->vcpu = -1;
 	touch->entry = 0;
-	if (!memory->vcpus)
+	if (!memory->gates)
 		return TRUE;
-	touch->vcpu = vcpu_set_find_thread(memory->vcpus, touch->event.thread_id);
+	touch->vcpu = gate_set_find_thread(memory->gates, touch->event.thread_id);
 	if (touch->vcpu < 0)
 		return TRUE;
-	touch->entry = vcpu_set_entry(memory->vcpus, touch->vcpu);
+	touch->entry = gate_entry(memory->gates, touch->vcpu);
 	return touch->entry == entries_before[touch->vcpu];
 }
 
@@ -96,12 +96,12 @@ static void add_pending(Memory *memory, const PendingTouch *touch)
 static void read_touches(Memory *memory)
 {
 	for (;;) {
-		guint n_vcpus = memory->vcpus ? vcpu_set_count(memory->vcpus) : 0;
-		guint64 entries[VCPU_MAX];
+		guint n_vcpus = memory->gates ? gate_set_count(memory->gates) : 0;
+		guint64 entries[GATE_MAX];
 		PendingTouch touch;
 
 		for (guint i = 0; i < n_vcpus; i++)
-			entries[i] = vcpu_set_entry(memory->vcpus, i);
+			entries[i] = gate_entry(memory->gates, i);
 		if (!userfault_read(memory->userfault_fd, &touch.event))
 			return;
 		touch.start_ns = engine_now_ns();
@@ -130,11 +130,11 @@ static void wait_for_event(Memory *memory, int event_fd, int timeout_ms)
 }
 
 /* Fills @excused with the KVM_RUNs that wait for a touch to be served. */
-static void find_blocked(Memory *memory, guint64 excused[VCPU_MAX])
+static void find_blocked(Memory *memory, guint64 excused[GATE_MAX])
 {
 	const GArray *touches[] = { memory->pending, memory->stalled };
 
-	memset(excused, 0, VCPU_MAX * sizeof(excused[0]));
+	memset(excused, 0, GATE_MAX * sizeof(excused[0]));
 	for (guint i = 0; i < G_N_ELEMENTS(touches); i++) {
 		for (guint j = 0; j < touches[i]->len; j++) {
 			const PendingTouch *touch = &g_array_index(touches[i], PendingTouch, j);
@@ -148,15 +148,15 @@ static void find_blocked(Memory *memory, guint64 excused[VCPU_MAX])
 /* Steps 1 and 2 of the theory of operation; touches that come meanwhile are read too. */
 static void hold_vcpus(Memory *memory)
 {
-	guint64 excused[VCPU_MAX];
+	guint64 excused[GATE_MAX];
 
-	if (!memory->vcpus)
+	if (!memory->gates)
 		return;
-	vcpu_set_hold(memory->vcpus, memory->left_fd);
+	gate_set_hold(memory->gates, memory->left_fd);
 	for (;;) {
 		read_touches(memory);
 		find_blocked(memory, excused);
-		if (vcpu_set_is_outside(memory->vcpus, excused))
+		if (gate_set_is_outside(memory->gates, excused))
 			return;
 		wait_for_event(memory, memory->left_fd, -1);
 	}
@@ -164,8 +164,8 @@ static void hold_vcpus(Memory *memory)
 
 static void release_vcpus(Memory *memory)
 {
-	if (memory->vcpus)
-		vcpu_set_release(memory->vcpus);
+	if (memory->gates)
+		gate_set_release(memory->gates);
 }
 
 static ConversionCause touch_cause(const PendingTouch *touch)
@@ -241,7 +241,7 @@ static void stall(Memory *memory, const PendingTouch *touch)
 {
 	g_array_append_val(memory->stalled, *touch);
 	if (touch->vcpu >= 0)
-		vcpu_set_mark_stalled(memory->vcpus, touch->vcpu, TRUE);
+		gate_mark_stalled(memory->gates, touch->vcpu, TRUE);
 }
 
 static void report_stalled(Memory *memory, const PendingTouch *touch, const RamRun *page)
@@ -377,7 +377,7 @@ static gboolean hold_vcpus_outside(Memory *memory, GError **error)
 				      "reclaimed, and no memslot can change"));
 			return FALSE;
 		}
-		if (!memory->vcpus || vcpu_set_is_outside(memory->vcpus, NULL))
+		if (!memory->gates || gate_set_is_outside(memory->gates, NULL))
 			return TRUE;
 		wait_for_event(memory, memory->left_fd, -1);
 	}

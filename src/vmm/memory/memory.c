@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "vmm/kvm/cpuid.h"
 #include "vmm/memory/engine.h"
 
 /*
@@ -39,8 +40,8 @@ static void abandon_touches(Memory *memory)
  */
 static void abandon(Memory *memory)
 {
-	if (memory->vcpus)
-		vcpu_set_abandon(memory->vcpus);
+	if (memory->gates)
+		gate_set_abandon(memory->gates);
 	if (memory->is_protected)
 		abandon_touches(memory);
 }
@@ -188,12 +189,12 @@ void memory_free(Memory *memory)
 	g_free(memory);
 }
 
-void memory_set_vcpus(Memory *memory, VcpuSet *vcpus)
+void memory_set_gates(Memory *memory, GateSet *gates)
 {
-	if (!vcpus)
+	if (!gates)
 		end_memory_thread(memory);
 	fair_lock_lock(&memory->lock);
-	memory->vcpus = vcpus;
+	memory->gates = gates;
 	fair_lock_unlock(&memory->lock);
 }
 
@@ -429,8 +430,8 @@ static gboolean release_stalled(Memory *memory, guint count, gboolean serve, GEr
 
 		if (!ram_find_userspace(&memory->ram, touch->event.address, &page))
 			continue;
-		if (touch->vcpu >= 0 && memory->vcpus)
-			vcpu_set_mark_stalled(memory->vcpus, touch->vcpu, FALSE);
+		if (touch->vcpu >= 0 && memory->gates)
+			gate_mark_stalled(memory->gates, touch->vcpu, FALSE);
 		if (serve && !bitmap_get(page.block->populated, page.first)) {
 			released = userfault_zero(memory->userfault_fd, ram_run_userspace(&page),
 						  GUEST_PAGE_SIZE, error);
@@ -510,17 +511,19 @@ static gboolean discard_ordinary(Memory *memory, GError **error)
 gboolean memory_release_touches(Memory *memory, GError **error)
 {
 	gboolean released;
-	VcpuSet *vcpus;
+	GateSet *gates;
 
 	if (!memory->is_protected)
 		return TRUE;
 	fair_lock_lock(&memory->lock);
 	memory->is_discarding = TRUE;
 	released = release_stalled(memory, memory->stalled->len, TRUE, error);
-	vcpus = memory->vcpus;
+	gates = memory->gates;
 	fair_lock_unlock(&memory->lock);
-	if (released && vcpus)
-		vcpu_set_pause(vcpus);
+	if (released && gates) {
+		gate_set_pause(gates);
+		memory_settle(memory);
+	}
 	return released;
 }
 

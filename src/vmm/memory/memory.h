@@ -9,11 +9,11 @@
 
 #include <glib.h>
 
+#include "vmm/kvm/gate.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/memory/statistics.h"
 
 typedef struct Memory Memory;
-typedef struct VcpuSet VcpuSet;
 
 #define GUEST_PAGE_SIZE 4096ull
 
@@ -171,12 +171,12 @@ void memory_statistics(Memory *memory, MemoryStatistics *statistics);
 MemoryPolicy memory_policy(const Memory *memory);
 
 /*
- * What follows is for VcpuSet alone.
+ * What follows is for the owner of the guest's processors.
  *
- * memory_set_vcpus() with NULL says that the set is about to go: no touch is served from then
+ * memory_set_gates() with NULL says that they are about to go: no touch is served from then
  * on, and who waits for one goes on with zeroes.
  */
-void memory_set_vcpus(Memory *memory, VcpuSet *vcpus);
+void memory_set_gates(Memory *memory, GateSet *gates);
 
 /* Under MEMORY_POLICY_GUEST_ONLY: how many touches wait. */
 guint memory_count_stalled_touches(Memory *memory);
