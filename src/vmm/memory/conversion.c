@@ -5,9 +5,9 @@
  * Theory of operation
  *
  * Both entries run on the thread of the vCPU that exited, which is outside KVM_RUN then, and
- * under the engine's lock. The attribute changes first and the backing that it left is freed
- * after: from the moment that the attribute has changed no new access can reach it. The new
- * side reads as zeroes, since a page has backing on one side only.
+ * under the engine's lock, but where a kind leaves the work to the memory thread. The attribute
+ * changes first, where the kind has any, and the backing that it left is freed after: from the
+ * moment that the attribute has changed no new access can reach it. The page reads as zeroes.
  *
  * A hypercall may name all of RAM. It is carried out in slices, and the lock, which is fair, is
  * let go between them: so nobody who wants it waits for more than a slice of each vCPU.
@@ -15,12 +15,8 @@
  * The other vCPUs go on meanwhile. An access of theirs to the same pages hits one side or
  * the other, as when a guest changes a page table that another processor uses.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <glib/gi18n.h>
 #include <inttypes.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 
 #include "vmm/kvm/kvm-uapi.h"
 #include "vmm/log.h"
@@ -29,66 +25,19 @@
 /* A part of guest addresses, aligned to it: a few hundred microseconds of work. */
 #define SLICE_SIZE (2ull << 20)
 
+gboolean engine_set_attribute(Memory *memory, guint64 gpa, guint64 size, gboolean is_private,
+			      GError **error)
+{
+	return !memory->kind->set_attribute ||
+	       memory->kind->set_attribute(memory, gpa, size, is_private, error);
+}
+
 gint64 engine_now_ns(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * G_GINT64_CONSTANT(1000000000) + now.tv_nsec;
-}
-
-gboolean engine_set_attribute(Memory *memory, guint64 gpa, guint64 size, gboolean is_private,
-			      GError **error)
-{
-	struct kvm_memory_attributes attributes = {
-		.address = gpa,
-		.size = size,
-		.attributes = is_private ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0,
-	};
-
-	if (ioctl(kvm_vm_fd(memory->vm), KVM_SET_MEMORY_ATTRIBUTES, &attributes) < 0) {
-		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    is_private ? _("KVM_SET_MEMORY_ATTRIBUTES(gpa %#" PRIx64
-					   ", size %#" PRIx64 ", private): %s") :
-					 _("KVM_SET_MEMORY_ATTRIBUTES(gpa %#" PRIx64
-					   ", size %#" PRIx64 ", shared): %s"),
-			    gpa, size, g_strerror(errno));
-		return FALSE;
-	}
-	return TRUE;
-}
-
-gboolean engine_free_private(const RamRun *run, GError **error)
-{
-	if (fallocate(run->block->guest_memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		      run->first << PAGE_SHIFT, ram_run_size(run)) < 0) {
-		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    _("FALLOC_FL_PUNCH_HOLE of guest_memfd at gpa %#" PRIx64 ": %s"),
-			    ram_run_gpa(run), g_strerror(errno));
-		return FALSE;
-	}
-	return TRUE;
-}
-
-/* Only what is there: a call for nothing still costs an invalidation in KVM. */
-gboolean engine_free_shared(Memory *memory, const RamRun *run, GError **error)
-{
-	guint64 end = run->first + run->pages;
-	RamRun part = { .block = run->block, .first = run->first };
-
-	for (; part.first < end; part.first += part.pages) {
-		part.pages = bitmap_run(run->block->populated, part.first, end - part.first);
-		if (!bitmap_get(run->block->populated, part.first))
-			continue;
-		if (madvise(ram_run_userspace(&part), ram_run_size(&part), MADV_DONTNEED) < 0) {
-			g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-				    _("MADV_DONTNEED at gpa %#" PRIx64 ": %s"), ram_run_gpa(&part),
-				    g_strerror(errno));
-			return FALSE;
-		}
-		engine_mark_populated(memory, &part, FALSE);
-	}
-	return TRUE;
 }
 
 void engine_mark_populated(Memory *memory, const RamRun *run, gboolean is_populated)
@@ -147,10 +96,7 @@ static gboolean convert(Memory *memory, guint64 gpa, guint64 size, gboolean to_p
 		guint64 run_changed = engine_mark(memory, &run, !to_private);
 
 		*changed += run_changed;
-		if (!run_changed)
-			continue;
-		if (!(to_private ? engine_free_shared(memory, &run, error) :
-				   engine_free_private(&run, error)))
+		if (run_changed && !memory->kind->forget(memory, &run, to_private, error))
 			return FALSE;
 	}
 	return TRUE;
@@ -169,7 +115,7 @@ static gint64 check_range(const Memory *memory, guint64 gpa, guint64 pages, guin
 	guint64 limit = guest_address_limit(memory);
 	guint64 end;
 
-	if (!memory->is_protected)
+	if (!memory->kind->has_states)
 		return -KVM_ENOSYS;
 	if (gpa % GUEST_PAGE_SIZE || pages == 0 || attributes & ~known_attributes || gpa >= limit ||
 	    pages > (limit - gpa) >> PAGE_SHIFT)
@@ -196,27 +142,48 @@ void memory_map_gpa_range_begin(const Memory *memory, guint64 gpa, guint64 pages
 	};
 }
 
-void memory_map_gpa_range_slice(Memory *memory, MapGpaRange *range)
+gboolean engine_convert_slice(Memory *memory, MapGpaRange *range, GError **error)
 {
 	guint64 size = MIN(range->size, SLICE_SIZE - range->gpa % SLICE_SIZE);
+
+	if (!convert(memory, range->gpa, size, range->to_private, &range->changed, error)) {
+		engine_fail(memory, *error);
+		return FALSE;
+	}
+	range->gpa += size;
+	range->size -= size;
+	if (range->size > 0)
+		return TRUE;
+	range->is_done = TRUE;
+	range->result = 0;
+	engine_count(memory, range->to_private ? CONVERSION_TO_PRIVATE : CONVERSION_TO_SHARED,
+		     CONVERSION_GUEST_HYPERCALL, range->first_gpa, range->changed, range->start_ns);
+	return TRUE;
+}
+
+static gboolean convert_here(Memory *memory, MapGpaRange *range)
+{
 	g_autoptr(GError) error = NULL;
 	gboolean converted;
 
 	fair_lock_lock(&memory->lock);
-	converted = !memory->has_failed &&
-		    convert(memory, range->gpa, size, range->to_private, &range->changed, &error);
-	if (error)
-		engine_fail(memory, error);
-	range->gpa += size;
-	range->size -= size;
-	range->is_done = !converted || range->size == 0;
-	range->result = converted ? 0 : -KVM_EFAULT;
-	if (converted && range->is_done)
-		engine_count(memory,
-			     range->to_private ? CONVERSION_TO_PRIVATE : CONVERSION_TO_SHARED,
-			     CONVERSION_GUEST_HYPERCALL, range->first_gpa, range->changed,
-			     range->start_ns);
+	converted = !memory->has_failed && engine_convert_slice(memory, range, &error);
 	fair_lock_unlock(&memory->lock);
+	return converted;
+}
+
+void memory_map_gpa_range_slice(Memory *memory, MapGpaRange *range)
+{
+	MemoryRequest request = { .type = MEMORY_REQUEST_CONVERT, .range = range };
+	g_autoptr(GError) error = NULL;
+	gboolean converted = memory->kind->converts_on_thread ?
+				     engine_request(memory, &request, &error) :
+				     convert_here(memory, range);
+
+	if (!converted) {
+		range->is_done = TRUE;
+		range->result = -KVM_EFAULT;
+	}
 }
 
 /* The guest said private where nothing is: shared makes it MMIO, or a read-only memslot. */
@@ -244,9 +211,9 @@ gboolean memory_fault(Memory *memory, guint64 gpa, guint64 size, guint64 flags, 
 	RamRun run;
 
 	fair_lock_lock(&memory->lock);
-	if (memory->is_protected && ram_find(&memory->ram, page, GUEST_PAGE_SIZE, &run))
+	if (memory->kind->set_attribute && ram_find(&memory->ram, page, GUEST_PAGE_SIZE, &run))
 		can_retry = TRUE;
-	else if (memory->is_protected && was_private)
+	else if (memory->kind->set_attribute && was_private)
 		can_retry = withdraw_private(memory, page, error);
 	else
 		g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,

@@ -12,6 +12,7 @@
 #include "vmm/kvm/gate.h"
 #include "vmm/memory/courier.h"
 #include "vmm/memory/fair-lock.h"
+#include "vmm/memory/kind.h"
 #include "vmm/memory/mapping.h"
 #include "vmm/memory/memory.h"
 #include "vmm/memory/ram.h"
@@ -40,6 +41,8 @@ typedef struct {
 		MEMORY_REQUEST_RECLAIM,
 		MEMORY_REQUEST_SHOW_SEGMENTS,
 		MEMORY_REQUEST_SHOW_ROM,
+		MEMORY_REQUEST_CONVERT,
+		MEMORY_REQUEST_DISCARD,
 	} type;
 	guint64 gpa;
 	guint64 size;
@@ -49,6 +52,7 @@ typedef struct {
 	guint32 segments;  /* show segments: those of RAM */
 	guint rom;	   /* show ROM: which */
 	gboolean is_shown;
+	MapGpaRange *range; /* convert: a slice of it */
 	gboolean result;
 	GError *error;
 	gboolean done;
@@ -56,6 +60,7 @@ typedef struct {
 
 struct Memory {
 	KvmVm *vm;
+	const MemoryKind *kind;
 	guint64 size;
 	MemoryPolicy policy;
 	const MemoryListener *listener;
@@ -64,15 +69,14 @@ struct Memory {
 	GArray *roms; /* of Rom: the memory thread's once there is one */
 	guint image;  /* the ROM whose end hidden segments show; its index + 1, or 0 */
 
-	/* What follows exists in a software-protected VM only. */
-	gboolean is_protected;
+	/* What follows exists where pages have states. */
 	int userfault_fd;
 	int request_fd; /* eventfd: a request is queued, or the thread has to end */
 	int left_fd;	/* eventfd: a vCPU that is to be held has left KVM_RUN */
 	GThread *thread;
 
 	/* The memory thread's own. */
-	Courier *courier;
+	Courier *courier;	    /* of two-sided memory */
 	GArray *pending;	    /* of PendingTouch */
 	guint64 next_touch_gpa;	    /* where the last touch's run ended */
 	guint64 next_touch_pages;   /* how long a run the next touch there gets */
@@ -98,15 +102,9 @@ gint64 engine_now_ns(void);
 
 /* Each of these is called with Memory.lock held. */
 
-/* Sets KVM's attribute of a range, whatever it is made of. */
+/* Sets KVM's attribute of a range, whatever it is made of, where the kind has attributes. */
 gboolean engine_set_attribute(Memory *memory, guint64 gpa, guint64 size, gboolean is_private,
 			      GError **error);
-
-/* Frees the guest_memfd pages of a run. */
-gboolean engine_free_private(const RamRun *run, GError **error);
-
-/* Frees the userspace pages of a run. */
-gboolean engine_free_shared(Memory *memory, const RamRun *run, GError **error);
 
 /* Marks a run in the bitmap of states and in the statistics; returns bytes that changed. */
 guint64 engine_mark(Memory *memory, const RamRun *run, gboolean is_shared);
@@ -124,7 +122,25 @@ void engine_count(Memory *memory, ConversionDirection direction, ConversionCause
  */
 void engine_fail(Memory *memory, const GError *error);
 
-/* Copies between guest RAM and @data; on the memory thread, or in an ordinary VM. */
+/*
+ * Lets every thread that waits for a touch go on, on zeroes, with all gates closed. Under
+ * Memory.lock, or while its holder waits for what only this can end. @memory is a Memory.
+ */
+void engine_abandon(gpointer memory);
+
+/* Opens the userfaultfd, and registers all of RAM with it. */
+gboolean engine_watch_touches(Memory *memory, int device, UserfaultEvents events, GError **error);
+
+/* Carries out the next slice of a conversion; where it fails, so has the engine. */
+gboolean engine_convert_slice(Memory *memory, MapGpaRange *range, GError **error);
+
+/* What memory_discard() asks for. */
+gboolean engine_discard(Memory *memory, GError **error);
+
+/* Where a piece begins in the userspace mapping. */
+guint8 *engine_piece_userspace(const MemoryPiece *piece);
+
+/* Copies between guest RAM and @data; on the memory thread where the kind wants that. */
 gboolean engine_access(Memory *memory, MemoryAccess access, guint64 gpa, guint8 *data, guint64 size,
 		       GError **error);
 

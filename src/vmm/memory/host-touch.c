@@ -38,10 +38,10 @@
 /* The longest run that a touch is served with; a compromise of exposure and cost. */
 #define TOUCH_RUN_MAX 16ull
 
-/* What a touch of a shared page that is not there yet brings along: zeroes cost little. */
-#define ZERO_RUN_MAX 64
+/* What a touch of a shared page that is not there yet brings along. */
+#define POPULATE_RUN_MAX 64
 
-#define NS_PER_MS    1000000
+#define NS_PER_MS	 1000000
 
 /* Finds out which vCPU touches, and in which KVM_RUN; FALSE where that is not certain. */
 static gboolean identify(Memory *memory, const guint64 entries_before[GATE_MAX],
@@ -201,36 +201,26 @@ static guint64 choose_run(Memory *memory, const RamRun *shown)
 }
 
 /* Step 3: private to shared, content kept. */
-static gboolean convert_with_content(Memory *memory, const RamRun *run, GError **error)
+static gboolean show(Memory *memory, const RamRun *run, GError **error)
 {
-	guint64 gpa = ram_run_gpa(run);
-	guint64 size = ram_run_size(run);
-	gboolean converted;
-
-	converted = courier_fetch(memory->courier, gpa, size, error) &&
-		    engine_set_attribute(memory, gpa, size, FALSE, error) &&
-		    userfault_copy(memory->userfault_fd, ram_run_userspace(run),
-				   courier_staging(memory->courier), size, error);
-	courier_wipe(memory->courier, size);
-	if (!converted)
+	if (!memory->kind->show(memory, run, error))
 		return FALSE;
 	engine_mark_populated(memory, run, TRUE);
 	engine_mark(memory, run, TRUE);
 	lent_pages_add(run->block->lent, run->first, run->pages);
-	return engine_free_private(run, error);
+	return TRUE;
 }
 
-/* A shared page that is not there yet is zeroes; so are the absent ones behind it. */
-static gboolean fill_with_zeroes(Memory *memory, const RamRun *page, GError **error)
+/* A shared page that is not there yet comes with the absent ones behind it: it costs little. */
+static gboolean populate(Memory *memory, const RamRun *page, GError **error)
 {
 	guint64 in_block = (page->block->size >> PAGE_SHIFT) - page->first;
-	guint64 limit = MIN(in_block, ZERO_RUN_MAX);
+	guint64 limit = MIN(in_block, POPULATE_RUN_MAX);
 	RamRun run = *page;
 
 	limit = bitmap_run(run.block->shared, run.first, limit);
 	run.pages = bitmap_run(run.block->populated, run.first, limit);
-	if (!userfault_zero(memory->userfault_fd, ram_run_userspace(&run), ram_run_size(&run),
-			    error))
+	if (!memory->kind->populate(memory, &run, error))
 		return FALSE;
 	engine_mark_populated(memory, &run, TRUE);
 	return TRUE;
@@ -294,7 +284,7 @@ static gboolean serve_private(Memory *memory, const PendingTouch *touch, const R
 		return TRUE;
 	}
 	run.pages = choose_run(memory, &run);
-	if (!convert_with_content(memory, &run, error))
+	if (!show(memory, &run, error))
 		return FALSE;
 	engine_count(memory, CONVERSION_TO_SHARED, touch_cause(touch), ram_run_gpa(&run),
 		     ram_run_size(&run), touch->start_ns);
@@ -315,7 +305,7 @@ static gboolean serve_touch(Memory *memory, const PendingTouch *touch, GError **
 	if (!bitmap_get(page.block->shared, page.first))
 		return serve_private(memory, touch, &page, error);
 	if (!bitmap_get(page.block->populated, page.first))
-		return fill_with_zeroes(memory, &page, error);
+		return populate(memory, &page, error);
 	/* Another touch of the same page was served first. */
 	userfault_wake(memory->userfault_fd, ram_run_userspace(&page), GUEST_PAGE_SIZE);
 	return TRUE;
@@ -324,11 +314,13 @@ static gboolean serve_touch(Memory *memory, const PendingTouch *touch, GError **
 /* Serves what is pending; a failure lets all go that waits. */
 static void serve_pending(Memory *memory)
 {
-	for (guint i = 0; i < memory->pending->len && !memory->has_failed; i++) {
-		const PendingTouch *touch = &g_array_index(memory->pending, PendingTouch, i);
+	while (memory->pending->len > 0 && !memory->has_failed) {
+		const PendingTouch touch = g_array_index(memory->pending, PendingTouch, 0);
 		g_autoptr(GError) error = NULL;
 
-		if (!serve_touch(memory, touch, &error))
+		/* Before it is served: what its thread touches from then on is another touch. */
+		g_array_remove_index(memory->pending, 0);
+		if (!serve_touch(memory, &touch, &error))
 			engine_fail(memory, error);
 	}
 	g_array_set_size(memory->pending, 0);
@@ -336,7 +328,7 @@ static void serve_pending(Memory *memory)
 
 static gboolean is_hold_needed(Memory *memory)
 {
-	if (!may_convert(memory) || memory->has_failed)
+	if (!memory->kind->moves_content || !may_convert(memory) || memory->has_failed)
 		return FALSE;
 	for (guint i = 0; i < memory->pending->len; i++) {
 		const PendingTouch *touch = &g_array_index(memory->pending, PendingTouch, i);
@@ -383,31 +375,10 @@ static gboolean hold_vcpus_outside(Memory *memory, GError **error)
 	}
 }
 
-/* Shared to private, content kept; a run of populated pages that fits the staging area. */
-static gboolean reclaim_populated(Memory *memory, const RamRun *run, GError **error)
+/* Shared pages that are not there are zeroes, or the guest's own: their state is all there is. */
+static gboolean hide_absent(Memory *memory, const RamRun *run, GError **error)
 {
-	guint64 gpa = ram_run_gpa(run);
-	guint64 size = ram_run_size(run);
-	gboolean stored;
-
-	/* Populated, so that this access is served by the page tables and not by this thread. */
-	memcpy(courier_staging(memory->courier), ram_run_userspace(run), size);
-	stored = engine_set_attribute(memory, gpa, size, TRUE, error) &&
-		 courier_store(memory->courier, gpa, size, error);
-	courier_wipe(memory->courier, size);
-	if (!stored)
-		return FALSE;
-	engine_mark(memory, run, FALSE);
-	return engine_free_shared(memory, run, error);
-}
-
-/* Shared pages that were never there are zeroes on either side. */
-static gboolean reclaim_absent(Memory *memory, const RamRun *run, GError **error)
-{
-	if (!engine_set_attribute(memory, ram_run_gpa(run), ram_run_size(run), TRUE, error))
-		return FALSE;
-	engine_mark(memory, run, FALSE);
-	return TRUE;
+	return engine_set_attribute(memory, ram_run_gpa(run), ram_run_size(run), TRUE, error);
 }
 
 static gboolean reclaim_run(Memory *memory, const RamRun *run, guint64 *reclaimed, GError **error)
@@ -424,13 +395,14 @@ static gboolean reclaim_run(Memory *memory, const RamRun *run, guint64 *reclaime
 			continue;
 		part.pages = bitmap_run(run->block->populated, part.first, part.pages);
 		if (bitmap_get(run->block->populated, part.first)) {
-			part.pages = MIN(part.pages, COURIER_STAGING_SIZE >> PAGE_SHIFT);
-			done = reclaim_populated(memory, &part, error);
+			part.pages = MIN(part.pages, MEMORY_PIECE_PAGES);
+			done = memory->kind->hide(memory, &part, error);
 		} else {
-			done = reclaim_absent(memory, &part, error);
+			done = hide_absent(memory, &part, error);
 		}
 		if (!done)
 			return FALSE;
+		engine_mark(memory, &part, FALSE);
 		*reclaimed += ram_run_size(&part);
 		engine_count(memory, CONVERSION_TO_PRIVATE, CONVERSION_RECLAIM, ram_run_gpa(&part),
 			     ram_run_size(&part), start_ns);
@@ -559,6 +531,10 @@ static gboolean carry_out_locked(Memory *memory, MemoryRequest *request, GError 
 				     request->size, error);
 	case MEMORY_REQUEST_RECLAIM:
 		return reclaim(memory, request, error);
+	case MEMORY_REQUEST_CONVERT:
+		return engine_convert_slice(memory, request->range, error);
+	case MEMORY_REQUEST_DISCARD:
+		return engine_discard(memory, error);
 	case MEMORY_REQUEST_SHOW_SEGMENTS:
 	case MEMORY_REQUEST_SHOW_ROM:
 		return change_mapping(memory, request, error);

@@ -10,17 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vmm/kvm/cpuid.h"
 #include "vmm/memory/engine.h"
 
-/*
- * The courier's id: the first that no vCPU of the guest can have, whose ids are APIC ids.
- * It has to be one that AVIC can address, or KVM refuses the vCPU, or goes without AVIC: 254
- * is the last (AVIC_MAX_PHYSICAL_ID of arch/x86/include/asm/svm.h).
- */
-#define COURIER_VCPU_ID (CPUID_MAX_APIC_ID + 1)
-
-G_STATIC_ASSERT(MEMORY_WINDOW_END - MEMORY_WINDOW_START >= COURIER_WINDOW_SIZE);
 G_STATIC_ASSERT(MEMORY_SEGMENTS_ALL == (1u << RAM_SEGMENTS) - 1);
 
 /* Lets every thread that waits for a touch go on, on zeroes. */
@@ -38,11 +29,13 @@ static void abandon_touches(Memory *memory)
  * can, whoever waits for a touch need not. To leave them waiting would be dear: a signal makes
  * KVM's emulation touch again in a loop, at the cost of a processor and of an event each time.
  */
-static void abandon(Memory *memory)
+void engine_abandon(gpointer opaque)
 {
+	Memory *memory = opaque;
+
 	if (memory->gates)
 		gate_set_abandon(memory->gates);
-	if (memory->is_protected)
+	if (memory->kind->has_states)
 		abandon_touches(memory);
 }
 
@@ -51,23 +44,14 @@ void engine_fail(Memory *memory, const GError *error)
 	if (memory->has_failed)
 		return;
 	memory->has_failed = TRUE;
-	abandon(memory);
+	engine_abandon(memory);
 	g_array_set_size(memory->stalled, 0);
 	memory->listener->failed(memory->opaque, error);
 }
 
-/*
- * The memory thread is in KVM_RUN and may itself be waiting for a touch to be served, which
- * only it could. Memory.lock is its; what is read here does not change while it has it.
- */
-static void on_courier_stuck(gpointer opaque)
+gboolean engine_watch_touches(Memory *memory, int device, UserfaultEvents events, GError **error)
 {
-	abandon(opaque);
-}
-
-static gboolean init_userfault(Memory *memory, int device, GError **error)
-{
-	memory->userfault_fd = userfault_open(device, error);
+	memory->userfault_fd = userfault_open(device, events, error);
 	if (memory->userfault_fd < 0)
 		return FALSE;
 	for (guint i = 0; i < memory->ram.n_blocks; i++) {
@@ -75,18 +59,6 @@ static gboolean init_userfault(Memory *memory, int device, GError **error)
 
 		if (!userfault_register(memory->userfault_fd, block->userspace, block->size, error))
 			return FALSE;
-	}
-	return TRUE;
-}
-
-static gboolean make_all_private(Memory *memory, GError **error)
-{
-	for (guint i = 0; i < memory->ram.n_blocks; i++) {
-		RamBlock *block = &memory->ram.blocks[i];
-
-		if (!engine_set_attribute(memory, block->gpa, block->size, TRUE, error))
-			return FALSE;
-		memory->statistics.private_bytes += block->size;
 	}
 	return TRUE;
 }
@@ -100,19 +72,28 @@ static gboolean create_eventfd(int *fd, GError **error)
 	return FALSE;
 }
 
-static gboolean init_protected(Memory *memory, const MemoryConfig *config, GError **error)
+/* Each page is private; from here on touches are served. */
+static gboolean init_states(Memory *memory, const MemoryConfig *config, GError **error)
 {
 	if (!create_eventfd(&memory->request_fd, error) || !create_eventfd(&memory->left_fd, error))
 		return FALSE;
-	if (!init_userfault(memory, config->userfaultfd_device, error) ||
-	    !make_all_private(memory, error))
+	if (!memory->kind->init(memory, config, error))
 		return FALSE;
-	memory->courier = courier_new(memory->vm, MEMORY_WINDOW_START, COURIER_VCPU_ID,
-				      on_courier_stuck, memory, error);
-	if (!memory->courier)
-		return FALSE;
+	for (guint i = 0; i < memory->ram.n_blocks; i++)
+		memory->statistics.private_bytes += memory->ram.blocks[i].size;
 	memory->thread = g_thread_try_new("memory", engine_run_memory_thread, memory, error);
 	return memory->thread != NULL;
+}
+
+static const MemoryKind *choose_kind(KvmVm *vm)
+{
+	switch (kvm_vm_type(vm)) {
+	case KVM_VM_ORDINARY:
+		return &memory_kind_ordinary;
+	case KVM_VM_SW_PROTECTED:
+		return &memory_kind_two_sided;
+	}
+	g_return_val_if_reached(NULL);
 }
 
 Memory *memory_new(KvmVm *vm, const MemoryConfig *config, GError **error)
@@ -125,7 +106,9 @@ Memory *memory_new(KvmVm *vm, const MemoryConfig *config, GError **error)
 	memory->reclaim_interval_ns = config->reclaim_seconds * G_GINT64_CONSTANT(1000000000);
 	memory->listener = config->listener;
 	memory->opaque = config->opaque;
-	memory->is_protected = kvm_vm_type(vm) == KVM_VM_SW_PROTECTED;
+	memory->kind = choose_kind(vm);
+	memory->ram.has_guest_memfd = memory->kind->has_states;
+	memory->ram.guest_memfd_flags = memory->kind->guest_memfd_flags;
 	memory->userfault_fd = -1;
 	memory->request_fd = -1;
 	memory->left_fd = -1;
@@ -150,7 +133,7 @@ Memory *memory_new(KvmVm *vm, const MemoryConfig *config, GError **error)
 	}
 	if (!ram_init(&memory->ram, vm, config->size, error))
 		return NULL;
-	if (memory->is_protected && !init_protected(memory, config, error))
+	if (memory->kind->has_states && !init_states(memory, config, error))
 		return NULL;
 	return g_steal_pointer(&memory);
 }
@@ -172,7 +155,8 @@ void memory_free(Memory *memory)
 	if (!memory)
 		return;
 	end_memory_thread(memory);
-	g_clear_pointer(&memory->courier, courier_free);
+	if (memory->kind->clear)
+		memory->kind->clear(memory);
 	if (memory->userfault_fd >= 0)
 		close(memory->userfault_fd);
 	if (memory->left_fd >= 0)
@@ -200,7 +184,7 @@ void memory_set_gates(Memory *memory, GateSet *gates)
 
 void memory_settle(Memory *memory)
 {
-	if (!memory->is_protected)
+	if (!memory->kind->has_states)
 		return;
 	fair_lock_lock(&memory->lock);
 	fair_lock_unlock(&memory->lock);
@@ -245,7 +229,7 @@ static gboolean access_range(Memory *memory, MemoryAccess access, guint64 gpa, g
 			    gpa, size);
 		return FALSE;
 	}
-	if (memory->is_protected)
+	if (memory->kind->accesses_on_thread)
 		return engine_request(memory, &request, error);
 	fair_lock_lock(&memory->lock);
 	accessed = engine_access(memory, access, gpa, data, size, error);
@@ -296,7 +280,7 @@ gboolean engine_show_segments(Memory *memory, guint32 shown, GError **error)
 
 	if (!mapping_show_segments(memory->vm, &memory->ram, shown, image, error))
 		return FALSE;
-	for (guint i = 0; i < RAM_SEGMENTS && memory->is_protected; i++) {
+	for (guint i = 0; i < RAM_SEGMENTS && memory->kind->set_attribute; i++) {
 		if (!set_segment_attributes(memory, i, error))
 			return FALSE;
 	}
@@ -314,7 +298,7 @@ gboolean memory_show_segments(Memory *memory, guint32 shown, GError **error)
 	MemoryRequest request = { .type = MEMORY_REQUEST_SHOW_SEGMENTS, .segments = shown };
 	gboolean done;
 
-	if (memory->is_protected)
+	if (memory->kind->has_states)
 		return engine_request(memory, &request, error);
 	fair_lock_lock(&memory->lock);
 	done = engine_show_segments(memory, shown, error);
@@ -331,7 +315,7 @@ gboolean memory_show_rom(Memory *memory, guint rom, gboolean is_shown, GError **
 	};
 	gboolean done;
 
-	if (memory->is_protected)
+	if (memory->kind->has_states)
 		return engine_request(memory, &request, error);
 	fair_lock_lock(&memory->lock);
 	done = engine_show_rom(memory, rom, is_shown, error);
@@ -373,7 +357,7 @@ gboolean memory_reclaim(Memory *memory, guint64 gpa, guint64 size, guint64 *recl
 			    gpa, size);
 		return FALSE;
 	}
-	if (!memory->is_protected)
+	if (!memory->kind->has_states)
 		return TRUE;
 	done = engine_request(memory, &request, error);
 	*reclaimed = request.reclaimed;
@@ -408,16 +392,14 @@ void memory_statistics(Memory *memory, MemoryStatistics *statistics)
 {
 	fair_lock_lock(&memory->lock);
 	*statistics = memory->statistics;
-	if (memory->courier) {
-		statistics->courier_trips = courier_trips(memory->courier);
-		statistics->courier_bytes = courier_bytes(memory->courier);
-	}
+	if (memory->kind->count)
+		memory->kind->count(memory, statistics);
 	fair_lock_unlock(&memory->lock);
 	statistics->mapped_bytes = kvm_vm_mapped_bytes(memory->vm);
 }
 
 /*
- * Lets the threads of the first @count stalled touches go: by @serve with a page of zeroes,
+ * Lets the threads of the first @count stalled touches go: by @serve with a page,
  * else to touch again. With Memory.lock held.
  */
 static gboolean release_stalled(Memory *memory, guint count, gboolean serve, GError **error)
@@ -433,8 +415,7 @@ static gboolean release_stalled(Memory *memory, guint count, gboolean serve, GEr
 		if (touch->vcpu >= 0 && memory->gates)
 			gate_mark_stalled(memory->gates, touch->vcpu, FALSE);
 		if (serve && !bitmap_get(page.block->populated, page.first)) {
-			released = userfault_zero(memory->userfault_fd, ram_run_userspace(&page),
-						  GUEST_PAGE_SIZE, error);
+			released = memory->kind->populate(memory, &page, error);
 			/* Counted as populated, so that discarding the range frees it. */
 			engine_mark_populated(memory, &page, released);
 		} else {
@@ -450,7 +431,7 @@ guint memory_count_stalled_touches(Memory *memory)
 {
 	guint count;
 
-	if (!memory->is_protected)
+	if (!memory->kind->has_states)
 		return 0;
 	fair_lock_lock(&memory->lock);
 	count = memory->stalled->len;
@@ -460,7 +441,7 @@ guint memory_count_stalled_touches(Memory *memory)
 
 void memory_retry_host_touches(Memory *memory, guint count)
 {
-	if (!memory->is_protected)
+	if (!memory->kind->has_states)
 		return;
 	fair_lock_lock(&memory->lock);
 	if (!memory->has_failed)
@@ -474,8 +455,9 @@ static gboolean discard_hole(Memory *memory, guint64 start, guint64 end, GError 
 	return start >= end || engine_set_attribute(memory, start, end - start, FALSE, error);
 }
 
-static gboolean discard_protected(Memory *memory, GError **error)
+gboolean engine_discard(Memory *memory, GError **error)
 {
+	memory->is_discarding = FALSE;
 	if (!discard_hole(memory, MEMORY_VGA_HOLE_START, MEMORY_VGA_HOLE_END, error) ||
 	    !discard_hole(memory, memory->ram.low_end, MEMORY_HIGH_BASE, error))
 		return FALSE;
@@ -485,25 +467,12 @@ static gboolean discard_protected(Memory *memory, GError **error)
 		const RamRun all = { .block = block, .pages = block->size >> PAGE_SHIFT };
 
 		if (!engine_set_attribute(memory, block->gpa, block->size, TRUE, error) ||
-		    !engine_free_private(&all, error) || !engine_free_shared(memory, &all, error))
+		    !memory->kind->discard(memory, &all, error))
 			return FALSE;
+		if (!memory->kind->has_states)
+			continue;
 		engine_mark(memory, &all, FALSE);
 		lent_pages_forget(block->lent);
-	}
-	return TRUE;
-}
-
-/* Gives the pages of an ordinary VM's RAM back. */
-static gboolean discard_ordinary(Memory *memory, GError **error)
-{
-	for (guint i = 0; i < memory->ram.n_blocks; i++) {
-		RamBlock *block = &memory->ram.blocks[i];
-
-		if (madvise(block->userspace, block->size, MADV_DONTNEED) < 0) {
-			g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "MADV_DONTNEED: %s",
-				    g_strerror(errno));
-			return FALSE;
-		}
 	}
 	return TRUE;
 }
@@ -513,7 +482,7 @@ gboolean memory_release_touches(Memory *memory, GError **error)
 	gboolean released;
 	GateSet *gates;
 
-	if (!memory->is_protected)
+	if (!memory->kind->has_states)
 		return TRUE;
 	fair_lock_lock(&memory->lock);
 	memory->is_discarding = TRUE;
@@ -529,19 +498,9 @@ gboolean memory_release_touches(Memory *memory, GError **error)
 
 gboolean memory_discard(Memory *memory, GError **error)
 {
-	gboolean discarded;
+	MemoryRequest request = { .type = MEMORY_REQUEST_DISCARD };
 
-	if (!memory->is_protected)
-		return discard_ordinary(memory, error);
-	fair_lock_lock(&memory->lock);
-	memory->is_discarding = FALSE;
-	if (memory->has_failed) {
-		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    _("the memory engine has failed before"));
-		discarded = FALSE;
-	} else {
-		discarded = discard_protected(memory, error);
-	}
-	fair_lock_unlock(&memory->lock);
-	return discarded;
+	if (!memory->kind->has_states)
+		return engine_discard(memory, error);
+	return engine_request(memory, &request, error);
 }

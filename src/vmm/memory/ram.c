@@ -3,6 +3,7 @@
 #include "vmm/memory/ram.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gi18n.h>
 #include <inttypes.h>
 #include <sys/ioctl.h>
@@ -12,9 +13,9 @@
 #include "vmm/kvm/kvm-uapi.h"
 #include "vmm/memory/memory.h"
 
-static gboolean create_guest_memfd(RamBlock *block, KvmVm *vm, GError **error)
+static gboolean create_guest_memfd(RamBlock *block, KvmVm *vm, guint64 flags, GError **error)
 {
-	struct kvm_create_guest_memfd create = { .size = block->size };
+	struct kvm_create_guest_memfd create = { .size = block->size, .flags = flags };
 
 	block->guest_memfd = ioctl(kvm_vm_fd(vm), KVM_CREATE_GUEST_MEMFD, &create);
 	if (block->guest_memfd < 0) {
@@ -24,13 +25,15 @@ static gboolean create_guest_memfd(RamBlock *block, KvmVm *vm, GError **error)
 			    block->size, g_strerror(errno));
 		return FALSE;
 	}
+	/* KVM does not: a program that this process starts would inherit all guest memory. */
+	(void)fcntl(block->guest_memfd, F_SETFD, FD_CLOEXEC);
 	block->shared = bitmap_new(block->size >> PAGE_SHIFT);
 	block->populated = bitmap_new(block->size >> PAGE_SHIFT);
 	block->lent = lent_pages_new(block->size >> PAGE_SHIFT);
 	return TRUE;
 }
 
-static gboolean map_userspace(RamBlock *block, gboolean is_protected, GError **error)
+static gboolean map_userspace(RamBlock *block, gboolean has_guest_memfd, GError **error)
 {
 	void *mapping = mmap(NULL, block->size, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -46,11 +49,13 @@ static gboolean map_userspace(RamBlock *block, gboolean is_protected, GError **e
 
 	/*
 	 * Pages come and go one at a time here, and a huge page would bring neighbours along
-	 * that are private. What little is shared has no business in a core dump either.
+	 * that are private. What little is shared has no business in a core dump either, nor in
+	 * a child.
 	 */
-	if (is_protected) {
+	if (has_guest_memfd) {
 		madvise(mapping, block->size, MADV_NOHUGEPAGE);
 		madvise(mapping, block->size, MADV_DONTDUMP);
+		madvise(mapping, block->size, MADV_DONTFORK);
 	} else {
 		madvise(mapping, block->size, MADV_HUGEPAGE);
 	}
@@ -59,15 +64,14 @@ static gboolean map_userspace(RamBlock *block, gboolean is_protected, GError **e
 
 static gboolean add_block(Ram *ram, KvmVm *vm, guint64 gpa, guint64 end, GError **error)
 {
-	gboolean is_protected = kvm_vm_type(vm) == KVM_VM_SW_PROTECTED;
 	RamBlock *block = &ram->blocks[ram->n_blocks++];
 
 	block->gpa = gpa;
 	block->size = end - gpa;
 	block->guest_memfd = -1;
-	if (is_protected && !create_guest_memfd(block, vm, error))
+	if (ram->has_guest_memfd && !create_guest_memfd(block, vm, ram->guest_memfd_flags, error))
 		return FALSE;
-	return map_userspace(block, is_protected, error);
+	return map_userspace(block, ram->has_guest_memfd, error);
 }
 
 /* The memslot of [gpa, gpa + size), which lies in a block. */
@@ -149,6 +153,18 @@ gboolean ram_init(Ram *ram, KvmVm *vm, guint64 size, GError **error)
 	if (ram->high_end > MEMORY_HIGH_BASE)
 		return add_block(ram, vm, MEMORY_HIGH_BASE, ram->high_end, error) &&
 		       add_memslot(ram, vm, error);
+	return TRUE;
+}
+
+gboolean ram_free_private(const RamRun *run, GError **error)
+{
+	if (fallocate(run->block->guest_memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      run->first << PAGE_SHIFT, ram_run_size(run)) < 0) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    _("FALLOC_FL_PUNCH_HOLE of guest_memfd at gpa %#" PRIx64 ": %s"),
+			    ram_run_gpa(run), g_strerror(errno));
+		return FALSE;
+	}
 	return TRUE;
 }
 

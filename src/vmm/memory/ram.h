@@ -59,6 +59,8 @@ typedef struct {
 } RamSegment;
 
 typedef struct {
+	gboolean has_guest_memfd; /* before ram_init() */
+	guint64 guest_memfd_flags;
 	RamBlock blocks[4];
 	guint n_blocks;
 	RamSegment segments[RAM_SEGMENTS];
@@ -73,6 +75,9 @@ typedef struct {
 	guint64 first; /* page index in the block */
 	guint64 pages;
 } RamRun;
+
+/* Frees the guest_memfd pages of a run. */
+gboolean ram_free_private(const RamRun *run, GError **error);
 
 /* Fills @ram for @size bytes of RAM and makes its memslots; every segment shows its RAM. */
 gboolean ram_init(Ram *ram, KvmVm *vm, guint64 size, GError **error);

@@ -18,12 +18,14 @@ static gboolean set_ioctl_error(GError **error, const char *what, int error_numb
 	return FALSE;
 }
 
-int userfault_open(int device, GError **error)
+int userfault_open(int device, UserfaultEvents events, GError **error)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_THREAD_ID };
 	const int flags = O_CLOEXEC | O_NONBLOCK;
 	int fd;
 
+	if (events == USERFAULT_TOUCHES_AND_MOVES)
+		api.features |= UFFD_FEATURE_EVENT_REMAP;
 	if (device >= 0)
 		fd = ioctl(device, USERFAULTFD_IOC_NEW, flags);
 	else
@@ -37,7 +39,11 @@ int userfault_open(int device, GError **error)
 		return -1;
 	}
 	if (ioctl(fd, UFFDIO_API, &api) < 0) {
-		set_ioctl_error(error, "UFFDIO_API(UFFD_FEATURE_THREAD_ID)", errno);
+		set_ioctl_error(error,
+				api.features & UFFD_FEATURE_EVENT_REMAP ?
+					"UFFDIO_API(UFFD_FEATURE_EVENT_REMAP)" :
+					"UFFDIO_API(UFFD_FEATURE_THREAD_ID)",
+				errno);
 		close(fd);
 		return -1;
 	}
@@ -71,9 +77,9 @@ gboolean userfault_read(int fd, UserfaultEvent *event)
 
 	do {
 		length = read(fd, &message, sizeof(message));
-	} while (length < 0 && errno == EINTR);
-	/* No other kind of event was asked for with UFFDIO_API. */
-	if (length != sizeof(message) || message.event != UFFD_EVENT_PAGEFAULT)
+	} while ((length < 0 && errno == EINTR) ||
+		 (length == sizeof(message) && message.event != UFFD_EVENT_PAGEFAULT));
+	if (length != sizeof(message))
 		return FALSE;
 	event->address = message.arg.pagefault.address & ~0xfffull;
 	event->thread_id = message.arg.pagefault.feat.ptid;
