@@ -3,6 +3,7 @@
  * main.c - gmem-vmm: from the command line to a running machine, and to its end
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <glib.h>
 #include <glib/gi18n.h>
@@ -128,8 +129,8 @@ int main(int argc, char **argv)
 	g_auto(Options) options = { .monitor_fd = -1 };
 	g_autoptr(GError) error = NULL;
 	Program program = { 0 };
+	int pagemap_fd, status;
 	gboolean is_busy;
-	int status;
 
 	(void)argc;
 	/*
@@ -139,6 +140,8 @@ int main(int argc, char **argv)
 	words_init();
 	(void)strerror(EPERM);
 	log_take_over_glib();
+	/* A process that hides cannot open it any more, unless it is root's. */
+	pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (!isolation_hide_process(&error)) {
 		log_error("isolation", "%s", error->message);
 		return EXIT_FAILURE;
@@ -151,6 +154,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	log_set_traces(options.traces);
+	options.machine.pagemap_fd = pagemap_fd;
 	program.machine = machine_new(&options.machine, on_machine_event, &program, &error);
 	if (!program.machine) {
 		log_error("start", "%s", error->message);

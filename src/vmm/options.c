@@ -27,7 +27,7 @@
 
 /* As the command line gives them; NULL and -1 where it does not. */
 typedef struct {
-	char *vm_type;
+	char *memory_kind;
 	char *memory;
 	int vcpus;
 	char *policy;
@@ -84,7 +84,7 @@ typedef struct {
 
 static void raw_options_clear(RawOptions *raw)
 {
-	char *strings[] = { raw->vm_type,      raw->memory,	     raw->policy,
+	char *strings[] = { raw->memory_kind,  raw->memory,	     raw->policy,
 			    raw->kernel,       raw->initrd,	     raw->append,
 			    raw->payload,      raw->pflash_code,     raw->pflash_vars,
 			    raw->bios,	       raw->linuxboot_rom,   raw->console,
@@ -161,17 +161,33 @@ static gboolean parse_numbers(Options *options, const RawOptions *raw, GError **
 	return TRUE;
 }
 
+static gboolean parse_memory_kind(const RawOptions *raw, KvmMemoryKind *kind, GError **error)
+{
+	static const char *const names[] = {
+		[KVM_MEMORY_ORDINARY] = "ordinary",
+		[KVM_MEMORY_WINDOWS] = "windows",
+		[KVM_MEMORY_TWO_SIDED] = "two-sided",
+	};
+
+	*kind = KVM_MEMORY_TWO_SIDED;
+	if (!raw->memory_kind)
+		return TRUE;
+	for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+		if (strcmp(raw->memory_kind, names[i]) != 0)
+			continue;
+		*kind = i;
+		return TRUE;
+	}
+	return option_bad_value(error, "memory-kind", raw->memory_kind,
+				_("'two-sided', 'windows' or 'ordinary' is wanted"));
+}
+
 static gboolean parse_choices(Options *options, const RawOptions *raw, GError **error)
 {
 	MachineConfig *machine = &options->machine;
 
-	if (!raw->vm_type || strcmp(raw->vm_type, "sw-protected") == 0)
-		machine->vm_type = KVM_VM_SW_PROTECTED;
-	else if (strcmp(raw->vm_type, "ordinary") == 0)
-		machine->vm_type = KVM_VM_ORDINARY;
-	else
-		return option_bad_value(error, "vm-type", raw->vm_type,
-					_("'sw-protected' or 'ordinary' is wanted"));
+	if (!parse_memory_kind(raw, &machine->memory_kind, error))
+		return FALSE;
 	if (!raw->policy || strcmp(raw->policy, "on-demand") == 0)
 		machine->policy = MEMORY_POLICY_ON_DEMAND;
 	else if (strcmp(raw->policy, "guest-only") == 0)
@@ -179,10 +195,9 @@ static gboolean parse_choices(Options *options, const RawOptions *raw, GError **
 	else
 		return option_bad_value(error, "policy", raw->policy,
 					_("'on-demand' or 'guest-only' is wanted"));
-	if (raw->policy && machine->vm_type == KVM_VM_ORDINARY)
-		return option_bad_value(
-			error, "policy", raw->policy,
-			_("an ordinary VM has no private memory to have a policy for"));
+	if (raw->policy && machine->memory_kind == KVM_MEMORY_ORDINARY)
+		return option_bad_value(error, "policy", raw->policy,
+					_("ordinary memory is not private, and needs no policy"));
 	machine->on_reboot = raw->no_reboot ? MACHINE_ACTION_SHUTDOWN : MACHINE_ACTION_RESET;
 	machine->keep_after_shutdown = raw->no_shutdown;
 	options->is_paused = raw->is_paused;
@@ -348,7 +363,7 @@ static gboolean open_devices(Options *options, const RawOptions *raw, GError **e
 		return option_bad_fd(error, "kvm-fd", machine->kvm_fd,
 				     _("the descriptor is not /dev/kvm"));
 	/* One that is not needed is taken too, or it would stay open. */
-	if (machine->vm_type == KVM_VM_ORDINARY && raw->userfaultfd_fd < 0)
+	if (machine->memory_kind == KVM_MEMORY_ORDINARY && raw->userfaultfd_fd < 0)
 		return TRUE;
 	return option_open_device("userfaultfd-fd", raw->userfaultfd_fd, "/dev/userfaultfd", FALSE,
 				  &machine->userfaultfd_device, error);
@@ -457,16 +472,17 @@ static gboolean open_monitor(Options *options, const RawOptions *raw, GError **e
 }
 
 static const char *const description = N_(
-	"Runs one virtual machine. Its memory is private: it comes from guest_memfd, which the\n"
-	"host cannot map, and a page becomes shared only when somebody needs it shared.\n"
+	"Runs one virtual machine. Its memory is private: it comes from guest_memfd, which no\n"
+	"process has mapped, and a page becomes shared only when somebody needs it shared.\n"
 	"\n"
 	"Example:\n"
 	"  gmem-vmm --memory=1G --vcpus=2 --kernel=vmlinuz --initrd=initrd.img \\\n"
 	"           --append='console=ttyS0' --monitor=/run/guest.monitor\n"
 	"\n"
 	"This host's KVM has to offer KVM_X86_SW_PROTECTED_VM: Linux 6.8 or newer with\n"
-	"CONFIG_KVM_SW_PROTECTED_VM. With --vm-type=ordinary any KVM will do, and nothing is\n"
-	"private. See gmem-vmm(8).");
+	"CONFIG_KVM_SW_PROTECTED_VM. With --memory-kind=windows Linux 6.18 will do, as\n"
+	"distributions have it; with --memory-kind=ordinary any KVM, and nothing is private.\n"
+	"See gmem-vmm(8).");
 
 /* A GOptionArgFunc for each of the options with "-fd"; what is not given stays -1. */
 static gboolean parse_fd(const char *option, const char *value, gpointer data, GError **error)
@@ -515,8 +531,8 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 	 * be taken for the language's encoding, which a daemon that hands over UTF-8 need not have.
 	 */
 	const GOptionEntry entries[] = {
-		{ "vm-type", 0, 0, G_OPTION_ARG_STRING, &raw->vm_type,
-		  N_("'sw-protected' (default) or 'ordinary'"), N_("TYPE") },
+		{ "memory-kind", 0, 0, G_OPTION_ARG_STRING, &raw->memory_kind,
+		  N_("'two-sided' (default), 'windows' or 'ordinary'"), N_("KIND") },
 		{ "memory", 'm', 0, G_OPTION_ARG_STRING, &raw->memory,
 		  N_("Guest RAM, 1M to 64G; 512M by default"), N_("SIZE") },
 		{ "vcpus", 0, 0, G_OPTION_ARG_INT, &raw->vcpus, N_("1 to 16; 1 by default"),

@@ -423,7 +423,7 @@ class Lifecycle(DaemonTest):
         path = os.path.join(LOG_FOLDER, "test with a log.log")
         self.assertEqual(os.stat(path).st_mode & 0o7777, 0o600)
         with open(path, encoding="utf-8") as file:
-            self.assertRegex(file.read(), r"starting up libvirt-gmem .*'--vm-type=sw-protected'")
+            self.assertRegex(file.read(), r"starting up libvirt-gmem .*'--memory-kind=two-sided'")
 
 
 class Actions(DaemonTest):

@@ -382,4 +382,4 @@ class Neighbours(unittest.TestCase):
 class OrdinaryNeighbours(Neighbours):
     """The same of a VMM with an ordinary VM."""
 
-    arguments = ("--memory=64M", "--vm-type=ordinary")
+    arguments = ("--memory=64M", "--memory-kind=ordinary")

@@ -29,10 +29,11 @@ TO_SHARED_BY_VCPU = ("to-shared", "host-touch-vcpu")
 class GuestTest(unittest.TestCase):
     """A test with one guest."""
 
+    kind = "two-sided"
     arguments = ("--memory=64M", "--vcpus=2")
 
     def setUp(self):
-        self.guest = Agent(*self.arguments)
+        self.guest = Agent(f"--memory-kind={self.kind}", *self.arguments)
         self.addCleanup(self.guest.end)
 
     def assertGuestSees(self, gpa, size, byte):
@@ -232,6 +233,7 @@ class HostTouch(GuestTest):
     """Pages that KVM or the VMM touch."""
 
     arguments = (*GuestTest.arguments, STAYS_SHARED)
+    pages = 512
 
     def test_string_output_from_private_memory(self):
         guest = self.guest
@@ -258,18 +260,22 @@ class HostTouch(GuestTest):
 
     def test_pages_keep_their_content_there_and_back(self):
         guest = self.guest
-        pages = 512
-        for i in range(0, pages, 64):
-            guest.call("fill", GROUND + i * PAGE, 64 * PAGE, 1 + i // 64)
-        guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=pages * PAGE)
-        for i in range(0, pages, 64):
-            self.assertHostSees(GROUND + i * PAGE, 64 * PAGE, 1 + i // 64)
-            self.assertGuestSees(GROUND + i * PAGE, 64 * PAGE, 1 + i // 64)
-        reclaimed = guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=pages * PAGE)
-        self.assertEqual(reclaimed["bytes"], pages * PAGE)
-        self.assertNotOnHost(GROUND, pages)
-        for i in range(0, pages, 64):
-            self.assertGuestSees(GROUND + i * PAGE, 64 * PAGE, 1 + i // 64)
+        size = self.pages * PAGE
+        parts = [(GROUND + i * size // 8, size // 8, 1 + i) for i in range(8)]
+        for gpa, length, byte in parts:
+            guest.call("fill", gpa, length, byte)
+        guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=size)
+        # At once: what is left alone goes back by itself.
+        seen = guest.host_read(GROUND, size)
+        reclaimed = guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=size)
+        self.assertEqual(seen, b"".join(bytes([byte]) * length for _, length, byte in parts))
+        self.assertEqual(reclaimed["bytes"], size)
+        self.assertNotOnHost(GROUND, self.pages)
+        for gpa, length, byte in parts:
+            self.assertGuestSees(gpa, length, byte)
+        guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=size)
+        for gpa, length, byte in parts:
+            self.assertGuestSees(gpa, length, byte)
 
     def test_a_secret_in_private_memory_is_not_in_the_process(self):
         guest = self.guest
@@ -326,10 +332,11 @@ class MemoryInUse(GuestTest):
 class GuestOnly(unittest.TestCase):
     """The policy under which nobody but the guest converts."""
 
+    kind = "two-sided"
     arguments = ("--memory=64M", "--vcpus=2", "--policy=guest-only", "--paused")
 
     def test_a_host_touch_pauses_with_an_event_that_names_it(self):
-        with Agent(*self.arguments, is_ready=False) as guest:
+        with Agent(f"--memory-kind={self.kind}", *self.arguments, is_ready=False) as guest:
             # Where the processor does not tell KVM of the next instruction, KVM reads the
             # guest's code before it comes to this.
             for is_reset in (False, False, True):
@@ -353,17 +360,17 @@ class GuestOnly(unittest.TestCase):
 
     def test_without_a_monitor_it_ends_the_machine(self):
         result = subprocess.run(
-            [EMULATOR, "--console=null", "--memory=64M", "--policy=guest-only",
-             f"--payload={payload('agent')}"] if not NEXT_RIP else
-            [EMULATOR, "--console=null", "--memory=256M", "--policy=guest-only",
-             f"--kernel={KERNEL}", "--append=console=ttyS0"],
+            [EMULATOR, f"--memory-kind={self.kind}", "--console=null", "--memory=64M",
+             "--policy=guest-only", f"--payload={payload('agent')}"] if not NEXT_RIP else
+            [EMULATOR, f"--memory-kind={self.kind}", "--console=null", "--memory=256M",
+             "--policy=guest-only", f"--kernel={KERNEL}", "--append=console=ttyS0"],
             capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(result.returncode, 1, result.stderr)
         self.assertIn("which policy guest-only does not convert", result.stderr)
 
     @unittest.skipUnless(NEXT_RIP, "this processor makes KVM read the guest's code")
     def test_a_page_that_the_guest_shares_may_be_touched(self):
-        with Agent(*self.arguments, is_ready=False) as guest:
+        with Agent(f"--memory-kind={self.kind}", *self.arguments, is_ready=False) as guest:
             guest.qmp.execute("cont")
             guest.wait_ready()
             guest.map(GROUND, 1, SHARED)
@@ -447,7 +454,7 @@ class Sizes(unittest.TestCase):
             self.assertEqual(guest.map(high_end, 1, SHARED), EINVAL)
 
     def test_an_ordinary_machine_converts_nothing(self):
-        with Agent("--memory=64M", "--vm-type=ordinary") as guest:
+        with Agent("--memory=64M", "--memory-kind=ordinary") as guest:
             self.assertEqual(guest.map(GROUND, 1, SHARED), ENOSYS)
             guest.call("fill", GROUND, PAGE, 0x81)
             self.assertEqual(guest.host_read(GROUND, PAGE), b"\x81" * PAGE)

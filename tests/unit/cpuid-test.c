@@ -12,7 +12,7 @@
 #define INTEL "GenuineIntel"
 #define AMD   "AuthenticAMD"
 
-static const CpuidHost protected_host = { .vm_type = KVM_VM_SW_PROTECTED,
+static const CpuidHost protected_host = { .memory_kind = KVM_MEMORY_TWO_SIDED,
 					  .has_tsc_deadline = TRUE };
 
 static void offer(struct kvm_cpuid2 *cpuid, guint32 function, guint32 index, guint32 eax,
@@ -483,7 +483,7 @@ static void test_kvm_features(void)
 
 static void test_kvm_features_of_an_ordinary_vm(void)
 {
-	const CpuidHost host = { .vm_type = KVM_VM_ORDINARY };
+	const CpuidHost host = { .memory_kind = KVM_MEMORY_ORDINARY };
 	const CpuModel model = { .topology = { 1, 1, 1, 1 }, .no_kvmclock = TRUE };
 	g_autofree struct kvm_cpuid2 *cpuid = new_host(INTEL);
 

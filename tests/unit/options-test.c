@@ -197,7 +197,7 @@ static void test_defaults(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 	g_assert_cmpuint(options->machine.memory_size, ==, 512 * MIB);
 	g_assert_cmpuint(options->machine.vcpus, ==, 1);
-	g_assert_cmpint(options->machine.vm_type, ==, KVM_VM_SW_PROTECTED);
+	g_assert_cmpint(options->machine.memory_kind, ==, KVM_MEMORY_TWO_SIDED);
 	g_assert_cmpint(options->machine.policy, ==, MEMORY_POLICY_ON_DEMAND);
 	g_assert_cmpint(options->machine.on_reboot, ==, MACHINE_ACTION_RESET);
 	g_assert_false(options->machine.keep_after_shutdown);
@@ -266,8 +266,10 @@ static void test_limits_are_accepted(Fixture *fixture, gconstpointer data G_GNUC
 		"--debug-exit=0",
 		"--debug-exit=0xffff",
 		"--debug-exit=65535",
-		"--vm-type=ordinary",
-		"--vm-type=sw-protected",
+		"--memory-kind=ordinary",
+		"--memory-kind=two-sided",
+		"--memory-kind=windows",
+		"--memory-kind=windows --policy=guest-only",
 		"--policy=on-demand",
 		"--trace=memslot",
 	};
@@ -303,12 +305,12 @@ static void test_bad_values(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 		{ "--debug-exit=", "--debug-exit=: a port" },
 		{ "--debug-exit=0xf4h", "--debug-exit=0xf4h: a port" },
 		{ "--debug-exit=18446744073709551617", "a port" },
-		{ "--vm-type=tdx", "--vm-type=tdx: 'sw-protected' or 'ordinary'" },
-		{ "--vm-type=", "--vm-type=: 'sw-protected'" },
+		{ "--memory-kind=tdx", "--memory-kind=tdx: 'two-sided', 'windows' or 'ordinary'" },
+		{ "--memory-kind=", "--memory-kind=: 'two-sided'" },
 		{ "--policy=never", "--policy=never: 'on-demand' or 'guest-only'" },
 		{ "--trace=all", "--trace=all: a list of" },
 		{ "--trace=memslot,", "--trace=memslot,: a list of" },
-		{ "--vm-type=ordinary --policy=on-demand", "an ordinary VM has no private memory" },
+		{ "--memory-kind=ordinary --policy=on-demand", "ordinary memory is not private" },
 		{ "--frobnicate", "--frobnicate" },
 		{ "--memory", "Missing argument" },
 		{ "kernel", "unexpected argument 'kernel'" },
@@ -869,7 +871,7 @@ static gboolean skip_without_kvm(void)
 
 static void assert_accepted(Fixture *fixture, const char *arguments)
 {
-	g_autofree char *whole = g_strconcat("--vm-type=ordinary --kernel=@/kernel ", arguments,
+	g_autofree char *whole = g_strconcat("--memory-kind=ordinary --kernel=@/kernel ", arguments,
 					     NULL);
 
 	if (!parse(fixture, whole))

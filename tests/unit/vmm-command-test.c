@@ -132,8 +132,8 @@ static void assert_pipe(const Fixture *fixture, guint index, const char *path)
 
 /* The machine */
 
-#define PLAIN                                                                             \
-	"--name=guest --uuid=abababab-abab-abab-abab-abababababab --vm-type=sw-protected" \
+#define PLAIN                                                                              \
+	"--name=guest --uuid=abababab-abab-abab-abab-abababababab --memory-kind=two-sided" \
 	" --policy=on-demand --memory=65536K --vcpus=2 --paused --no-shutdown"
 
 static void test_plain(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)

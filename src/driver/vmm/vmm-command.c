@@ -326,7 +326,7 @@ gboolean vmm_command_add_machine(VmmCommand *command, const DomainDef *def, GErr
 	uuid_format(def->uuid, uuid);
 	vmm_command_add(command, "--name=%s", def->name);
 	vmm_command_add(command, "--uuid=%s", uuid);
-	vmm_command_add(command, "--vm-type=sw-protected");
+	vmm_command_add(command, "--memory-kind=two-sided");
 	vmm_command_add(command, "--policy=%s",
 			def->policy == DOMAIN_POLICY_GUEST_ONLY ? "guest-only" : "on-demand");
 	vmm_command_add(command, "--memory=%" G_GUINT64_FORMAT "K", def->memory_kib);

@@ -308,7 +308,7 @@ static void set_amd_features(struct kvm_cpuid_entry2 *entry, const CpuTopology *
 static void set_kvm_features(struct kvm_cpuid_entry2 *entry, const CpuidHost *host,
 			     gboolean no_kvmclock)
 {
-	if (host->vm_type == KVM_VM_SW_PROTECTED) {
+	if (host->memory_kind != KVM_MEMORY_ORDINARY) {
 		entry->eax &= PROTECTED_KVM_FEATURES;
 		entry->eax |= 1u << KVM_FEATURE_HC_MAP_GPA_RANGE;
 	}
@@ -378,7 +378,7 @@ struct kvm_cpuid2 *cpuid_new(KvmVm *vm, const CpuModel *model, guint index, GErr
 {
 	g_autofree struct kvm_cpuid2 *cpuid = cpuid_new_supported(vm, error);
 	const CpuidHost host = {
-		.vm_type = kvm_vm_type(vm),
+		.memory_kind = kvm_vm_memory_kind(vm),
 		.has_tsc_deadline = ioctl(kvm_vm_fd(vm), KVM_CHECK_EXTENSION,
 					  KVM_CAP_TSC_DEADLINE_TIMER) > 0,
 	};

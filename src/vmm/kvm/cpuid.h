@@ -78,7 +78,7 @@ struct kvm_cpuid2 *cpuid_new_empty(void);
 
 /* What cpuid_new() asks KVM for besides the leaves. */
 typedef struct {
-	KvmVmType vm_type;
+	KvmMemoryKind memory_kind;
 	gboolean has_tsc_deadline; /* KVM_CAP_TSC_DEADLINE_TIMER */
 } CpuidHost;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * kvm-uapi.h - <linux/kvm.h>, with what headers older than Linux 6.8 lack
+ * kvm-uapi.h - <linux/kvm.h>, with what headers older than Linux 6.18 lack
  *
  * Debian 12 ships the headers of Linux 6.1. The numbers and layouts below are KVM's ABI as
  * Documentation/virt/kvm/api.rst gives it; each stands back where the header has its own.
@@ -64,6 +64,16 @@ struct kvm_create_guest_memfd {
 	__u64 reserved[6];
 };
 #define KVM_CREATE_GUEST_MEMFD _IOWR(KVMIO, 0xd4, struct kvm_create_guest_memfd)
+#endif
+
+#ifndef KVM_CAP_GUEST_MEMFD_FLAGS
+#define KVM_CAP_GUEST_MEMFD_FLAGS 244
+#endif
+#ifndef GUEST_MEMFD_FLAG_MMAP
+#define GUEST_MEMFD_FLAG_MMAP (1ULL << 0)
+#endif
+#ifndef GUEST_MEMFD_FLAG_INIT_SHARED
+#define GUEST_MEMFD_FLAG_INIT_SHARED (1ULL << 1)
 #endif
 
 #ifndef KVM_EXIT_MEMORY_FAULT

@@ -24,7 +24,7 @@
 struct KvmVm {
 	int kvm_fd; /* the caller's; -1 when all is made */
 	int fd;
-	KvmVmType type;
+	KvmMemoryKind memory_kind;
 	guint n_memslots; /* slot numbers 0 to n_memslots - 1 are somebody's */
 
 	/* The in-kernel controllers right after they were made, for a reset. */
@@ -43,42 +43,66 @@ static gboolean set_ioctl_error(GError **error, const char *ioctl_name)
 	return FALSE;
 }
 
-/* A capability that the memory engine needs, and how the user knows it. */
+/* A capability that a kind of memory needs, and how the user knows it. */
 typedef struct {
 	long capability;
 	const char *name;
 	int needed_bits; /* 0: any positive answer will do */
 } NeededCapability;
 
-static const NeededCapability protected_capabilities[] = {
-	{ KVM_CAP_VM_TYPES, "KVM_CAP_VM_TYPES(KVM_X86_SW_PROTECTED_VM)",
-	  1 << KVM_X86_SW_PROTECTED_VM },
-	{ KVM_CAP_USER_MEMORY2, "KVM_CAP_USER_MEMORY2", 0 },
-	{ KVM_CAP_EXIT_HYPERCALL, "KVM_CAP_EXIT_HYPERCALL(KVM_HC_MAP_GPA_RANGE)",
-	  1 << KVM_HC_MAP_GPA_RANGE },
+/* Of each kind, what is asked of KVM and, because the answer depends on its type, of the VM. */
+#define NEEDED_MAX 3
+
+typedef struct {
+	const char *advice;
+	NeededCapability of_kvm[NEEDED_MAX + 1];
+	NeededCapability of_vm[NEEDED_MAX + 1];
+} KindNeeds;
+
+static const KindNeeds kind_needs[] = {
+	[KVM_MEMORY_WINDOWS] = {
+		.advice = N_("this host's KVM cannot keep memory in windows: it lacks %s; Linux 6.18 "
+			     "or newer with CONFIG_KVM_GUEST_MEMFD is needed"),
+		.of_kvm = {
+			{ KVM_CAP_USER_MEMORY2, "KVM_CAP_USER_MEMORY2", 0 },
+			{ KVM_CAP_EXIT_HYPERCALL, "KVM_CAP_EXIT_HYPERCALL(KVM_HC_MAP_GPA_RANGE)",
+			  1 << KVM_HC_MAP_GPA_RANGE },
+		},
+		.of_vm = {
+			{ KVM_CAP_GUEST_MEMFD, "KVM_CAP_GUEST_MEMFD", 0 },
+			{ KVM_CAP_GUEST_MEMFD_FLAGS,
+			  "KVM_CAP_GUEST_MEMFD_FLAGS(MMAP|INIT_SHARED)",
+			  GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED },
+		},
+	},
+	[KVM_MEMORY_TWO_SIDED] = {
+		.advice = N_("this host's KVM cannot run software-protected VMs: it lacks %s; Linux "
+			     "6.8 or newer with CONFIG_KVM_SW_PROTECTED_VM and the TDP MMU is needed"),
+		.of_kvm = {
+			{ KVM_CAP_VM_TYPES, "KVM_CAP_VM_TYPES(KVM_X86_SW_PROTECTED_VM)",
+			  1 << KVM_X86_SW_PROTECTED_VM },
+			{ KVM_CAP_USER_MEMORY2, "KVM_CAP_USER_MEMORY2", 0 },
+			{ KVM_CAP_EXIT_HYPERCALL, "KVM_CAP_EXIT_HYPERCALL(KVM_HC_MAP_GPA_RANGE)",
+			  1 << KVM_HC_MAP_GPA_RANGE },
+		},
+		.of_vm = {
+			{ KVM_CAP_MEMORY_ATTRIBUTES,
+			  "KVM_CAP_MEMORY_ATTRIBUTES(KVM_MEMORY_ATTRIBUTE_PRIVATE)",
+			  KVM_MEMORY_ATTRIBUTE_PRIVATE },
+			{ KVM_CAP_GUEST_MEMFD, "KVM_CAP_GUEST_MEMFD", 0 },
+		},
+	},
 };
 
-/* Asked of the VM, because their answer depends on its type. */
-static const NeededCapability protected_vm_capabilities[] = {
-	{ KVM_CAP_MEMORY_ATTRIBUTES, "KVM_CAP_MEMORY_ATTRIBUTES(KVM_MEMORY_ATTRIBUTE_PRIVATE)",
-	  KVM_MEMORY_ATTRIBUTE_PRIVATE },
-	{ KVM_CAP_GUEST_MEMFD, "KVM_CAP_GUEST_MEMFD", 0 },
-};
-
-static gboolean check_capabilities(int fd, const NeededCapability *needed, gsize n_needed,
+static gboolean check_capabilities(int fd, const NeededCapability *needed, const char *advice,
 				   GError **error)
 {
-	for (gsize i = 0; i < n_needed; i++) {
-		int answer = ioctl(fd, KVM_CHECK_EXTENSION, needed[i].capability);
-		int wanted = needed[i].needed_bits;
+	for (; needed->name; needed++) {
+		int answer = ioctl(fd, KVM_CHECK_EXTENSION, needed->capability);
 
-		if (answer > 0 && (answer & wanted) == wanted)
+		if (answer > 0 && (answer & needed->needed_bits) == needed->needed_bits)
 			continue;
-		g_set_error(
-			error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			_("this host's KVM cannot run software-protected VMs: it lacks %s; Linux "
-			  "6.8 or newer with CONFIG_KVM_SW_PROTECTED_VM and the TDP MMU is needed"),
-			needed[i].name);
+		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED, _(advice), needed->name);
 		return FALSE;
 	}
 	return TRUE;
@@ -112,17 +136,17 @@ gboolean kvm_vm_disable_pmu(KvmVm *vm, GError **error)
 	return TRUE;
 }
 
-KvmVm *kvm_vm_new(int kvm_fd, KvmVmType type, GError **error)
+KvmVm *kvm_vm_new(int kvm_fd, KvmMemoryKind kind, GError **error)
 {
 	g_autoptr(KvmVm) vm = g_new0(KvmVm, 1);
-	gboolean is_protected = type == KVM_VM_SW_PROTECTED;
+	const KindNeeds *needs = kind != KVM_MEMORY_ORDINARY ? &kind_needs[kind] : NULL;
+	gboolean is_protected = kind == KVM_MEMORY_TWO_SIDED;
 	guint64 identity_map = IDENTITY_MAP_ADDRESS;
 
 	vm->kvm_fd = kvm_fd;
-	vm->type = type;
+	vm->memory_kind = kind;
 	vm->fd = -1;
-	if (is_protected && !check_capabilities(kvm_fd, protected_capabilities,
-						G_N_ELEMENTS(protected_capabilities), error))
+	if (needs && !check_capabilities(kvm_fd, needs->of_kvm, needs->advice, error))
 		return NULL;
 	do {
 		vm->fd = ioctl(kvm_fd, KVM_CREATE_VM,
@@ -133,9 +157,8 @@ KvmVm *kvm_vm_new(int kvm_fd, KvmVmType type, GError **error)
 						      "KVM_CREATE_VM(KVM_X86_DEFAULT_VM)");
 		return NULL;
 	}
-	if (is_protected && (!check_capabilities(vm->fd, protected_vm_capabilities,
-						 G_N_ELEMENTS(protected_vm_capabilities), error) ||
-			     !enable_hypercall_exits(vm->fd, error)))
+	if (needs && (!check_capabilities(vm->fd, needs->of_vm, needs->advice, error) ||
+		      !enable_hypercall_exits(vm->fd, error)))
 		return NULL;
 	if (ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map) < 0) {
 		set_ioctl_error(error, "KVM_SET_IDENTITY_MAP_ADDR");
@@ -172,9 +195,9 @@ int kvm_vm_kvm_fd(const KvmVm *vm)
 	return vm->kvm_fd;
 }
 
-KvmVmType kvm_vm_type(const KvmVm *vm)
+KvmMemoryKind kvm_vm_memory_kind(const KvmVm *vm)
 {
-	return vm->type;
+	return vm->memory_kind;
 }
 
 gboolean kvm_vm_create_interrupt_controllers(KvmVm *vm, GError **error)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vm.h - one KVM virtual machine: its descriptor, type, interrupt controllers and memslots
+ * vm.h - one KVM virtual machine: its descriptor, kind of memory, interrupt controllers and
+ * memslots
  *
  * Theory of operation
  *
  * A KvmVm owns the VM descriptor and every memslot number. It knows nothing of what a
- * memslot holds; src/vmm/memory decides that. In a software-protected VM memslots change
+ * memslot holds; src/vmm/memory decides that. With guest_memfd memslots change
  * only while every vCPU is outside KVM_RUN: KVM_SET_USER_MEMORY_REGION2 waits for vCPUs, and
  * a vCPU that waits for a userfaultfd event would never let it return.
  */
@@ -13,10 +14,12 @@
 
 #include <glib.h>
 
+/* How guest memory is kept; docs/memory-engine.md has what each protects. */
 typedef enum {
-	KVM_VM_ORDINARY,     /* KVM_X86_DEFAULT_VM */
-	KVM_VM_SW_PROTECTED, /* KVM_X86_SW_PROTECTED_VM */
-} KvmVmType;
+	KVM_MEMORY_ORDINARY,  /* KVM_X86_DEFAULT_VM; the host sees all of it */
+	KVM_MEMORY_WINDOWS,   /* KVM_X86_DEFAULT_VM; in a guest_memfd of which parts are mapped */
+	KVM_MEMORY_TWO_SIDED, /* KVM_X86_SW_PROTECTED_VM; in guest_memfd, or mapped */
+} KvmMemoryKind;
 
 typedef struct KvmVm KvmVm;
 
@@ -46,16 +49,14 @@ typedef enum {
 /*
  * kvm_vm_new - create a virtual machine
  * @kvm_fd: an open /dev/kvm; stays the caller's, and open until kvm_vm_end_setup()
- * @type:   what KVM_CREATE_VM is asked for
+ * @kind:   of its memory, which says what KVM_CREATE_VM is asked for
  *
- * For KVM_VM_SW_PROTECTED the capabilities that the memory engine needs
- * (KVM_CAP_VM_TYPES bit 1, KVM_CAP_USER_MEMORY2, KVM_CAP_MEMORY_ATTRIBUTES,
- * KVM_CAP_GUEST_MEMFD, KVM_CAP_EXIT_HYPERCALL) are checked one by one, and the error
- * names the one that is missing.
+ * The capabilities that the kind of memory needs are checked one by one, and the error names the
+ * one that is missing and which kernel has it.
  *
  * Return: a VM that kvm_vm_free() ends, or NULL with @error set.
  */
-KvmVm *kvm_vm_new(int kvm_fd, KvmVmType type, GError **error);
+KvmVm *kvm_vm_new(int kvm_fd, KvmMemoryKind kind, GError **error);
 void kvm_vm_free(KvmVm *vm);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KvmVm, kvm_vm_free)
 
@@ -64,7 +65,7 @@ void kvm_vm_end_setup(KvmVm *vm);
 
 int kvm_vm_fd(const KvmVm *vm);
 int kvm_vm_kvm_fd(const KvmVm *vm);
-KvmVmType kvm_vm_type(const KvmVm *vm);
+KvmMemoryKind kvm_vm_memory_kind(const KvmVm *vm);
 
 /* Creates PIC, IOAPIC, local APICs' support and PIT in the kernel; before the first vCPU. */
 gboolean kvm_vm_create_interrupt_controllers(KvmVm *vm, GError **error);
@@ -127,7 +128,7 @@ guint kvm_vm_new_memslot(KvmVm *vm);
  * @slot:    from kvm_vm_new_memslot()
  * @memslot: what it is made of, while it is not there; NULL: it goes
  *
- * Only while every vCPU is outside KVM_RUN, in a software-protected VM. In an ordinary one
+ * Only while every vCPU is outside KVM_RUN, but with ordinary memory: there
  * others may run: one that uses the addresses between two calls finds no memory there, and
  * leaves KVM_RUN as for a device that is not there. Fires the memslot trace point.
  */

@@ -382,6 +382,7 @@ static gboolean make_core(Machine *machine, const MachineConfig *config, GError 
 		.policy = config->policy,
 		.userfaultfd_device = config->userfaultfd_device,
 		.reclaim_seconds = config->reclaim_seconds,
+		.pagemap_fd = config->pagemap_fd,
 		.listener = &memory_listener,
 		.opaque = machine,
 	};
@@ -392,7 +393,7 @@ static gboolean make_core(Machine *machine, const MachineConfig *config, GError 
 		.opaque = machine,
 	};
 
-	machine->vm = kvm_vm_new(config->kvm_fd, config->vm_type, error);
+	machine->vm = kvm_vm_new(config->kvm_fd, config->memory_kind, error);
 	if (!machine->vm || !kvm_vm_create_interrupt_controllers(machine->vm, error))
 		return FALSE;
 	if (config->discard_pit_ticks && !kvm_vm_discard_pit_ticks(machine->vm, error))

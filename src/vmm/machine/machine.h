@@ -91,12 +91,13 @@ typedef struct {
  * boots the kernel if there is one; or a kernel alone, which is entered directly.
  */
 typedef struct {
-	KvmVmType vm_type;
+	KvmMemoryKind memory_kind;
 	MemoryPolicy policy;
 	guint64 memory_size;	/* bytes */
 	guint vcpus;		/* 1 to VCPU_MAX */
 	guint reclaim_seconds;	/* as MemoryConfig has it */
 	int kvm_fd;		/* open /dev/kvm; only lent to machine_new() */
+	int pagemap_fd;		/* open /proc/self/pagemap, or -1; stays open */
 	int userfaultfd_device; /* open /dev/userfaultfd or -1; the same */
 
 	/*

@@ -17,6 +17,7 @@
 #include "vmm/memory/memory.h"
 #include "vmm/memory/ram.h"
 #include "vmm/memory/userfault.h"
+#include "vmm/memory/windows.h"
 #include "vmm/trace.h"
 
 /* A touch that was read from the userfaultfd and is still to be served. */
@@ -42,6 +43,7 @@ typedef struct {
 		MEMORY_REQUEST_SHOW_SEGMENTS,
 		MEMORY_REQUEST_SHOW_ROM,
 		MEMORY_REQUEST_CONVERT,
+		MEMORY_REQUEST_RELEASE_TOUCHES,
 		MEMORY_REQUEST_DISCARD,
 	} type;
 	guint64 gpa;
@@ -77,6 +79,7 @@ struct Memory {
 
 	/* The memory thread's own. */
 	Courier *courier;	    /* of two-sided memory */
+	Windows *windows;	    /* of the kind of that name */
 	GArray *pending;	    /* of PendingTouch */
 	guint64 next_touch_gpa;	    /* where the last touch's run ended */
 	guint64 next_touch_pages;   /* how long a run the next touch there gets */
@@ -133,6 +136,12 @@ gboolean engine_watch_touches(Memory *memory, int device, UserfaultEvents events
 
 /* Carries out the next slice of a conversion; where it fails, so has the engine. */
 gboolean engine_convert_slice(Memory *memory, MapGpaRange *range, GError **error);
+
+/* Reads touches, and moves, until an eventfd has been written to; on the memory thread. */
+void engine_read_touches_until(Memory *memory, int event_fd);
+
+/* What memory_release_touches() asks for. */
+gboolean engine_release_touches(Memory *memory, GError **error);
 
 /* What memory_discard() asks for. */
 gboolean engine_discard(Memory *memory, GError **error);

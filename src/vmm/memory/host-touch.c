@@ -129,6 +129,24 @@ static void wait_for_event(Memory *memory, int event_fd, int timeout_ms)
 		(void)eventfd_read(event_fd, &value);
 }
 
+void engine_read_touches_until(Memory *memory, int event_fd)
+{
+	struct pollfd fds[] = {
+		{ .fd = memory->userfault_fd, .events = POLLIN },
+		{ .fd = event_fd, .events = POLLIN },
+	};
+	eventfd_t value;
+
+	for (;;) {
+		if (poll(fds, G_N_ELEMENTS(fds), -1) < 0)
+			continue;
+		if (fds[0].revents & POLLIN)
+			read_touches(memory);
+		if (fds[1].revents & POLLIN && eventfd_read(event_fd, &value) == 0)
+			return;
+	}
+}
+
 /* Fills @excused with the KVM_RUNs that wait for a touch to be served. */
 static void find_blocked(Memory *memory, guint64 excused[GATE_MAX])
 {
@@ -168,19 +186,40 @@ static void release_vcpus(Memory *memory)
 		gate_set_release(memory->gates);
 }
 
-static ConversionCause touch_cause(const PendingTouch *touch)
+static gboolean is_own_thread(pid_t thread_id)
 {
 	g_autofree char *task = NULL;
 
+	if (thread_id <= 0)
+		return FALSE;
+	task = g_strdup_printf("/proc/self/task/%d", (int)thread_id);
+	return g_file_test(task, G_FILE_TEST_EXISTS);
+}
+
+static ConversionCause touch_cause(const PendingTouch *touch)
+{
 	/* A vCPU's thread that is outside KVM_RUN runs a device. */
 	if (touch->vcpu >= 0)
 		return touch->entry % 2 == 1 ? CONVERSION_HOST_TOUCH_VCPU :
 					       CONVERSION_HOST_TOUCH_DEVICE;
-	if (touch->event.thread_id <= 0)
-		return CONVERSION_HOST_TOUCH_KERNEL;
-	task = g_strdup_printf("/proc/self/task/%d", (int)touch->event.thread_id);
-	return g_file_test(task, G_FILE_TEST_EXISTS) ? CONVERSION_HOST_TOUCH_DEVICE :
+	return is_own_thread(touch->event.thread_id) ? CONVERSION_HOST_TOUCH_DEVICE :
 						       CONVERSION_HOST_TOUCH_KERNEL;
+}
+
+/* Whoever waits is left waiting: it may be woken with others, and it can be killed. */
+static gboolean is_refused(const Memory *memory, const PendingTouch *touch)
+{
+	static gboolean has_told;
+
+	if (!memory->kind->refuses_strangers || touch->vcpu >= 0 ||
+	    is_own_thread(touch->event.thread_id))
+		return FALSE;
+	if (!has_told)
+		g_warning(_("a thread of another process (%d) reads guest memory: it is left "
+			    "waiting, and so will others be"),
+			  (int)touch->event.thread_id);
+	has_told = TRUE;
+	return TRUE;
 }
 
 /*
@@ -207,7 +246,10 @@ static gboolean show(Memory *memory, const RamRun *run, GError **error)
 		return FALSE;
 	engine_mark_populated(memory, run, TRUE);
 	engine_mark(memory, run, TRUE);
-	lent_pages_add(run->block->lent, run->first, run->pages);
+	if (memory->kind->was_used)
+		lent_pages_keep(run->block->lent, run->first, run->pages);
+	else
+		lent_pages_add(run->block->lent, run->first, run->pages);
 	return TRUE;
 }
 
@@ -302,6 +344,8 @@ static gboolean serve_touch(Memory *memory, const PendingTouch *touch, GError **
 			    touch->event.address);
 		return FALSE;
 	}
+	if (is_refused(memory, touch))
+		return TRUE;
 	if (!bitmap_get(page.block->shared, page.first))
 		return serve_private(memory, touch, &page, error);
 	if (!bitmap_get(page.block->populated, page.first))
@@ -410,9 +454,23 @@ static gboolean reclaim_run(Memory *memory, const RamRun *run, guint64 *reclaime
 	return TRUE;
 }
 
+/* Where content moves, nobody may write to it. end_reclaim() has to follow in any case. */
+static gboolean begin_reclaim(Memory *memory, GError **error)
+{
+	return !memory->kind->moves_content || hold_vcpus_outside(memory, error);
+}
+
+static void end_reclaim(Memory *memory)
+{
+	if (memory->kind->moves_content)
+		release_vcpus(memory);
+	else
+		serve_pending(memory);
+}
+
 static gboolean reclaim(Memory *memory, MemoryRequest *request, GError **error)
 {
-	gboolean done = hold_vcpus_outside(memory, error);
+	gboolean done = begin_reclaim(memory, error);
 	RamRun run;
 
 	if (done) {
@@ -425,8 +483,28 @@ static gboolean reclaim(Memory *memory, MemoryRequest *request, GError **error)
 			}
 		}
 	}
-	release_vcpus(memory);
+	end_reclaim(memory);
 	return done;
+}
+
+/* Takes back what the host has left alone, as far as that can be seen. */
+static gboolean reclaim_unused(Memory *memory, const RamRun *run, GError **error)
+{
+	guint64 end = run->first + run->pages, reclaimed = 0;
+	RamRun part = { .block = run->block, .first = run->first };
+
+	if (!memory->kind->was_used)
+		return reclaim_run(memory, run, &reclaimed, error);
+	for (; part.first < end && !memory->has_failed; part.first += part.pages) {
+		part.pages = end - part.first;
+		if (memory->kind->was_used(memory, &part, &part.pages))
+			lent_pages_keep(run->block->lent, part.first, part.pages);
+		else if (!reclaim_run(memory, &part, &reclaimed, error))
+			return FALSE;
+		/* Nobody is held: who touches meanwhile does not wait for the rest. */
+		serve_pending(memory);
+	}
+	return TRUE;
 }
 
 /*
@@ -435,13 +513,12 @@ static gboolean reclaim(Memory *memory, MemoryRequest *request, GError **error)
  */
 static gboolean reclaim_due(Memory *memory, RamBlock *block, GError **error)
 {
-	guint64 reclaimed = 0;
 	RamRun due = { .block = block }, run;
 
 	while (lent_pages_next_due(block->lent, due.first + due.pages, &due.first, &due.pages)) {
 		RAM_FOR_EACH_RUN(&memory->ram, ram_run_gpa(&due), ram_run_size(&due), run)
 		{
-			if (!reclaim_run(memory, &run, &reclaimed, error))
+			if (!reclaim_unused(memory, &run, error))
 				return FALSE;
 		}
 	}
@@ -461,13 +538,13 @@ static void reclaim_lent(Memory *memory)
 		is_due |= lent_pages_tick(memory->ram.blocks[i].lent);
 	if (!is_due || memory->has_failed || memory->stalled->len > 0)
 		return;
-	if (hold_vcpus_outside(memory, NULL)) {
+	if (begin_reclaim(memory, NULL)) {
 		for (guint i = 0; i < memory->ram.n_blocks && !error; i++)
 			(void)reclaim_due(memory, &memory->ram.blocks[i], &error);
 		if (error)
 			engine_fail(memory, error);
 	}
-	release_vcpus(memory);
+	end_reclaim(memory);
 }
 
 static gboolean has_lent(const Memory *memory)
@@ -533,6 +610,8 @@ static gboolean carry_out_locked(Memory *memory, MemoryRequest *request, GError 
 		return reclaim(memory, request, error);
 	case MEMORY_REQUEST_CONVERT:
 		return engine_convert_slice(memory, request->range, error);
+	case MEMORY_REQUEST_RELEASE_TOUCHES:
+		return engine_release_touches(memory, error);
 	case MEMORY_REQUEST_DISCARD:
 		return engine_discard(memory, error);
 	case MEMORY_REQUEST_SHOW_SEGMENTS:
@@ -574,7 +653,11 @@ gpointer engine_run_memory_thread(gpointer data)
 	Memory *memory = data;
 
 	while (serve_requests(memory)) {
-		wait_for_event(memory, memory->request_fd, keep_time(memory));
+		int timeout_ms = keep_time(memory);
+
+		/* Touches may have been read while windows were closed. */
+		if (memory->pending->len == 0)
+			wait_for_event(memory, memory->request_fd, timeout_ms);
 		fair_lock_lock(&memory->lock);
 		read_touches(memory);
 		fair_lock_unlock(&memory->lock);

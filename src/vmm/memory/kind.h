@@ -12,6 +12,7 @@
  *   ordinary.c   nothing is hidden, and nothing has a state
  *   two-sided.c  a page's attribute sends the guest to guest_memfd or to the userspace mapping;
  *                content is copied between the two
+ *   windows.c    all is in guest_memfd; the host sees what is mapped at the moment
  *
  * A kind changes what KVM, the kernel and the guest find. The bits and the counters are the
  * callers'. All functions are called with Memory.lock held but where it says otherwise, and on the
@@ -49,11 +50,21 @@ typedef struct {
 	gboolean accesses_on_thread;
 	gboolean converts_on_thread;
 
+	/*
+	 * Whoever shows a page to one thread of this process shows it to all: touches by other
+	 * processes' threads are never served.
+	 */
+	gboolean refuses_strangers;
+
 	/* What follows is NULL where the kind has nothing to do, or never gets there. */
 
 	/* Once, after RAM has its memslots and before there is a thread; and at the end. */
 	gboolean (*init)(Memory *memory, const MemoryConfig *config, GError **error);
 	void (*clear)(Memory *memory);
+
+	/* Lets every thread go on that waits for a touch, on zeroes; also while Memory.lock is not
+	 * held, when there is no memory thread any more. */
+	void (*abandon)(Memory *memory);
 
 	/*
 	 * The attribute that tells KVM the state of guest addresses, RAM or not. Anybody; in holes
@@ -65,12 +76,18 @@ typedef struct {
 	/* Private pages that the host touched are there for it, content kept; wakes who waits. */
 	gboolean (*show)(Memory *memory, const RamRun *run, GError **error);
 
-	/* The same for shared pages that are not populated. Anybody, if they are one. */
+	/* The same for shared pages that are not populated. */
 	gboolean (*populate)(Memory *memory, const RamRun *run, GError **error);
 
 	/* Shared and populated pages are private again, content kept; MEMORY_PIECE_PAGES at most.
 	 */
 	gboolean (*hide)(Memory *memory, const RamRun *run, GError **error);
+
+	/*
+	 * Whether the host has used pages since this was last asked, or since they were shown: of
+	 * the first page of a run, and of @pages that are like it. NULL: it cannot be seen.
+	 */
+	gboolean (*was_used)(Memory *memory, const RamRun *run, guint64 *pages);
 
 	/*
 	 * Pages that have changed state by the guest's request read as zeroes from now on; those of
@@ -93,3 +110,4 @@ typedef struct {
 
 extern const MemoryKind memory_kind_ordinary;
 extern const MemoryKind memory_kind_two_sided;
+extern const MemoryKind memory_kind_windows;

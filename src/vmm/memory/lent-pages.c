@@ -55,6 +55,13 @@ void lent_pages_add(LentPages *lent, guint64 first, guint64 pages)
 	}
 }
 
+void lent_pages_keep(LentPages *lent, guint64 first, guint64 pages)
+{
+	lent->count += bitmap_fill(lent->is_lent, first, pages, TRUE);
+	for (guint64 i = first; i < first + pages; i++)
+		lent->pages[i].ticks_left = 1;
+}
+
 void lent_pages_remove(LentPages *lent, guint64 first, guint64 pages)
 {
 	if (lent->count > 0)

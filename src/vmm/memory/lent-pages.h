@@ -11,6 +11,9 @@
  * long again, up to some minutes. What the host uses all the time settles that way, at a
  * handful of conversions, and what it used once is private a few seconds later.
  *
+ * With windows it can be seen. Then a page is asked about at each tick, and goes back when it was
+ * not used for one.
+ *
  * Time is counted in ticks of the engine's, a byte a page.
  */
 #pragma once
@@ -28,6 +31,9 @@ guint64 lent_pages_count(const LentPages *lent);
 
 /* [first, first + pages) are lent from now on, each longer than the last time. */
 void lent_pages_add(LentPages *lent, guint64 first, guint64 pages);
+
+/* The same until the next tick, for those of which it can be seen whether they are in use. */
+void lent_pages_keep(LentPages *lent, guint64 first, guint64 pages);
 
 /* They are not lent any more, for whatever reason. */
 void lent_pages_remove(LentPages *lent, guint64 first, guint64 pages);

@@ -14,16 +14,6 @@
 
 G_STATIC_ASSERT(MEMORY_SEGMENTS_ALL == (1u << RAM_SEGMENTS) - 1);
 
-/* Lets every thread that waits for a touch go on, on zeroes. */
-static void abandon_touches(Memory *memory)
-{
-	for (guint i = 0; i < memory->ram.n_blocks; i++) {
-		RamBlock *block = &memory->ram.blocks[i];
-
-		userfault_unregister(memory->userfault_fd, block->userspace, block->size);
-	}
-}
-
 /*
  * The end of everything, from any thread. No vCPU may run on half-converted memory; when none
  * can, whoever waits for a touch need not. To leave them waiting would be dear: a signal makes
@@ -35,8 +25,8 @@ void engine_abandon(gpointer opaque)
 
 	if (memory->gates)
 		gate_set_abandon(memory->gates);
-	if (memory->kind->has_states)
-		abandon_touches(memory);
+	if (memory->kind->abandon)
+		memory->kind->abandon(memory);
 }
 
 void engine_fail(Memory *memory, const GError *error)
@@ -87,10 +77,12 @@ static gboolean init_states(Memory *memory, const MemoryConfig *config, GError *
 
 static const MemoryKind *choose_kind(KvmVm *vm)
 {
-	switch (kvm_vm_type(vm)) {
-	case KVM_VM_ORDINARY:
+	switch (kvm_vm_memory_kind(vm)) {
+	case KVM_MEMORY_ORDINARY:
 		return &memory_kind_ordinary;
-	case KVM_VM_SW_PROTECTED:
+	case KVM_MEMORY_WINDOWS:
+		return &memory_kind_windows;
+	case KVM_MEMORY_TWO_SIDED:
 		return &memory_kind_two_sided;
 	}
 	g_return_val_if_reached(NULL);
@@ -147,7 +139,7 @@ static void end_memory_thread(Memory *memory)
 	g_mutex_unlock(&memory->request_lock);
 	eventfd_write(memory->request_fd, 1);
 	g_thread_join(g_steal_pointer(&memory->thread));
-	abandon_touches(memory);
+	memory->kind->abandon(memory);
 }
 
 void memory_free(Memory *memory)
@@ -477,23 +469,29 @@ gboolean engine_discard(Memory *memory, GError **error)
 	return TRUE;
 }
 
+gboolean engine_release_touches(Memory *memory, GError **error)
+{
+	memory->is_discarding = TRUE;
+	return release_stalled(memory, memory->stalled->len, TRUE, error);
+}
+
 gboolean memory_release_touches(Memory *memory, GError **error)
 {
-	gboolean released;
+	MemoryRequest request = { .type = MEMORY_REQUEST_RELEASE_TOUCHES };
 	GateSet *gates;
 
 	if (!memory->kind->has_states)
 		return TRUE;
+	if (!engine_request(memory, &request, error))
+		return FALSE;
 	fair_lock_lock(&memory->lock);
-	memory->is_discarding = TRUE;
-	released = release_stalled(memory, memory->stalled->len, TRUE, error);
 	gates = memory->gates;
 	fair_lock_unlock(&memory->lock);
-	if (released && gates) {
+	if (gates) {
 		gate_set_pause(gates);
 		memory_settle(memory);
 	}
-	return released;
+	return TRUE;
 }
 
 gboolean memory_discard(Memory *memory, GError **error)

@@ -61,6 +61,7 @@ typedef struct {
 	guint64 size; /* bytes of RAM, page-aligned, 1 MiB to MEMORY_MAX_SIZE */
 	MemoryPolicy policy;
 	int userfaultfd_device; /* an open /dev/userfaultfd, or -1: use userfaultfd(2) */
+	int pagemap_fd;		/* /proc/self/pagemap, open, for windows; else -1 */
 	guint reclaim_seconds;	/* after which a page that the host touched goes back; 0: never */
 	const MemoryListener *listener;
 	void *opaque;
@@ -68,12 +69,12 @@ typedef struct {
 
 /*
  * memory_new - make guest RAM, and the memslots for it
- * @vm: outlives the result. An ordinary VM gets ordinary memory: then everything below
- *      works, and nothing is ever converted.
+ * @vm: outlives the result, and says which kind of memory it gets. With the ordinary kind
+ *      everything below works, and nothing is ever converted.
  *
- * With a software-protected VM: guest_memfd for each RAM block, all pages private and none
- * allocated, the courier's vCPU made, the userspace mapping registered with userfaultfd and
- * the memory thread running. After kvm_vm_create_interrupt_controllers(), before
+ * With the others: guest_memfd for each RAM block, all pages private and none allocated, the
+ * userspace mapping registered with userfaultfd and the memory thread running; with two-sided
+ * memory the courier's vCPU made. After kvm_vm_create_interrupt_controllers(), before
  * vcpu_set_new().
  */
 Memory *memory_new(KvmVm *vm, const MemoryConfig *config, GError **error);

@@ -33,6 +33,13 @@ static gboolean create_guest_memfd(RamBlock *block, KvmVm *vm, guint64 flags, GE
 	return TRUE;
 }
 
+void ram_advise_hidden(void *start, gsize size)
+{
+	madvise(start, size, MADV_NOHUGEPAGE);
+	madvise(start, size, MADV_DONTDUMP);
+	madvise(start, size, MADV_DONTFORK);
+}
+
 static gboolean map_userspace(RamBlock *block, gboolean has_guest_memfd, GError **error)
 {
 	void *mapping = mmap(NULL, block->size, PROT_READ | PROT_WRITE,
@@ -47,18 +54,10 @@ static gboolean map_userspace(RamBlock *block, gboolean has_guest_memfd, GError 
 	}
 	block->userspace = mapping;
 
-	/*
-	 * Pages come and go one at a time here, and a huge page would bring neighbours along
-	 * that are private. What little is shared has no business in a core dump either, nor in
-	 * a child.
-	 */
-	if (has_guest_memfd) {
-		madvise(mapping, block->size, MADV_NOHUGEPAGE);
-		madvise(mapping, block->size, MADV_DONTDUMP);
-		madvise(mapping, block->size, MADV_DONTFORK);
-	} else {
+	if (has_guest_memfd)
+		ram_advise_hidden(mapping, block->size);
+	else
 		madvise(mapping, block->size, MADV_HUGEPAGE);
-	}
 	return TRUE;
 }
 

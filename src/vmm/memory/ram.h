@@ -76,6 +76,12 @@ typedef struct {
 	guint64 pages;
 } RamRun;
 
+/*
+ * For a mapping in which pages come and go one at a time: a huge page would bring neighbours
+ * along that are private. What little is shared has no business in a core dump or a child.
+ */
+void ram_advise_hidden(void *start, gsize size);
+
 /* Frees the guest_memfd pages of a run. */
 gboolean ram_free_private(const RamRun *run, GError **error);
 

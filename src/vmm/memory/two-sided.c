@@ -104,6 +104,15 @@ static void clear(Memory *memory)
 	g_clear_pointer(&memory->courier, courier_free);
 }
 
+static void abandon(Memory *memory)
+{
+	for (guint i = 0; i < memory->ram.n_blocks; i++) {
+		RamBlock *block = &memory->ram.blocks[i];
+
+		userfault_unregister(memory->userfault_fd, block->userspace, block->size);
+	}
+}
+
 static gboolean show(Memory *memory, const RamRun *run, GError **error)
 {
 	guint64 gpa = ram_run_gpa(run);
@@ -200,6 +209,7 @@ const MemoryKind memory_kind_two_sided = {
 	.accesses_on_thread = TRUE,
 	.init = init,
 	.clear = clear,
+	.abandon = abandon,
 	.set_attribute = set_attribute,
 	.show = show,
 	.populate = populate,

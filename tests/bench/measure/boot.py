@@ -17,8 +17,8 @@ COMMAND_LINE = "console=ttyS0"
 WANTED = 1.0
 
 
-def _gmem(vm_type):
-    return linux(f"--vm-type={vm_type}", "--memory=512M", "--vcpus=1", "--no-reboot",
+def _gmem(kind):
+    return linux(f"--memory-kind={kind}", "--memory=512M", "--vcpus=1", "--no-reboot",
                  append=COMMAND_LINE)
 
 
@@ -27,7 +27,7 @@ def _qemu():
 
 
 MACHINES = {
-    "protected": lambda: _gmem("sw-protected"),
+    "protected": lambda: _gmem("two-sided"),
     "ordinary": lambda: _gmem("ordinary"),
     "qemu": _qemu,
 }

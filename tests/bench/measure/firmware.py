@@ -90,10 +90,10 @@ class Round:
 
 
 def _machines(firmware, gmem_arguments, qemu_arguments):
-    def gmem(vm_type):
-        return lambda: firmware.gmem("--memory=512M", f"--vm-type={vm_type}", *gmem_arguments)
+    def gmem(kind):
+        return lambda: firmware.gmem("--memory=512M", f"--memory-kind={kind}", *gmem_arguments)
 
-    return {"protected": gmem("sw-protected"), "ordinary": gmem("ordinary"),
+    return {"protected": gmem("two-sided"), "ordinary": gmem("ordinary"),
             "qemu": lambda: firmware.qemu(*qemu_arguments)}
 
 

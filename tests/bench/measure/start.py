@@ -24,9 +24,9 @@ def _timed(run):
     return 1000 * (time.monotonic() - began)
 
 
-def _gmem(vm_type):
+def _gmem(kind):
     return subprocess.run(
-        [EMULATOR, f"--payload={payload('first-instruction')}", f"--vm-type={vm_type}",
+        [EMULATOR, f"--payload={payload('first-instruction')}", f"--memory-kind={kind}",
          "--memory=512M", f"--debug-exit={DEBUG_EXIT_PORT:#x}", "--console=null"],
         stdin=subprocess.DEVNULL, timeout=120, check=False).returncode
 
@@ -46,7 +46,7 @@ def measure(quick):
         with open(firmware, "wb") as file:
             file.write(FIRMWARE)
         ways = {
-            "protected": lambda: _gmem("sw-protected"),
+            "protected": lambda: _gmem("two-sided"),
             "ordinary": lambda: _gmem("ordinary"),
             "qemu": lambda: _qemu(firmware),
         }

@@ -102,7 +102,7 @@ def ordinary(name, payload, arguments=("--console=null",), pass_fds=(), **option
     kvm = os.open("/dev/kvm", os.O_RDWR)
     try:
         return AdoptedVmm(name, lambda monitor: [
-            EMULATOR, "--vm-type=ordinary", "--memory=64M", f"--payload={payload}",
+            EMULATOR, "--memory-kind=ordinary", "--memory=64M", f"--payload={payload}",
             f"--kvm-fd={kvm}", f"--monitor-fd={monitor}", "--paused", "--no-shutdown", *arguments],
             pass_fds=[kvm, *pass_fds], **options)
     finally:

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import tempfile
+import time
 
 from .qmp import Qmp
 from .waiting import PATIENCE, Deadline, Timeout, wait_readable
@@ -116,6 +117,14 @@ class Vmm:
     def log(self):
         self._log.seek(0)
         return self._log.read().decode(errors="replace")
+
+    def wait_log(self, text, seconds=30):
+        """Waits until the log has a text."""
+        deadline = Deadline(seconds)
+        while text not in self.log():
+            if deadline.is_over():
+                raise Timeout(f"the log does not have {text!r}: {self.log()[-1000:]!r}")
+            time.sleep(0.05)
 
     def wait(self, seconds=120):
         """Waits for the end; the exit status."""

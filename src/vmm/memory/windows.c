@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * windows.c - memory that is in guest_memfd alone: the host sees a page by mapping it
+ *
+ * Theory of operation
+ *
+ * A KVM_X86_DEFAULT_VM of Linux 6.18 or newer takes a guest_memfd that may be mapped. Every access
+ * of the guest goes there; the memslot's userspace address is used by nobody but KVM itself, when
+ * it emulates instructions, walks guest page tables or updates kvmclock, and by devices. That
+ * address is anonymous memory registered with userfaultfd in which no page ever appears. A touch
+ * is answered with a window: the touched part of the guest_memfd is mapped there. It is the guest's
+ * own page, so that nothing is copied and no vCPU is held.
+ *
+ * "Shared" means that the host may have a window: it touched the page, or the guest said so.
+ * "Populated" means that there is one. What the guest has shared gets its windows when it is first
+ * touched, and keeps them.
+ *
+ * A window is closed in one step: by moving registered memory without pages, the spare, over it.
+ * (To map anonymous memory over it and to register that are two steps. A touch between them would
+ * read zeroes, and what it writes would be lost.) Whoever moves registered memory waits in the
+ * kernel until the event of it has been read. So the closer, a thread that does nothing else, moves
+ * it for the memory thread, which reads events until it is done. Nobody else opens or closes.
+ *
+ * The memory thread must not map with MAP_POPULATE, nor touch a window: that would wait for itself
+ * where the window has gone. What devices read and write is mapped elsewhere, for as long as it is
+ * being copied.
+ *
+ * Whether a window is still used can be seen: MADV_DONTNEED takes its entries out of the page table
+ * and its next use puts them back, which the pagemap tells. So nothing is taken back too early.
+ *
+ * Linux limits a process's mappings (vm.max_map_count). A window between others costs two. When
+ * there would be too many, all are closed, and who needs one touches again.
+ */
+#include "vmm/memory/windows.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vmm/kvm/kvm-uapi.h"
+#include "vmm/memory/engine.h"
+
+/* What is closed in one step at most. */
+#define SPARE_PAGES 512ull
+#define SPARE_SIZE  (SPARE_PAGES << PAGE_SHIFT)
+
+/* Mappings that are left for the rest of this process: libraries, stacks, what malloc() maps. */
+#define OTHER_MAPPINGS 1024
+
+/* With fewer runs of windows than these, a boot would close and open them over and over. */
+#define RUNS_MIN      512
+
+#define MAX_MAP_COUNT "/proc/sys/vm/max_map_count"
+
+/* A page's entry in the pagemap: it is in the page table. */
+#define PAGEMAP_IS_PRESENT (G_GUINT64_CONSTANT(1) << 63)
+
+static guint8 *spare(const Windows *windows)
+{
+	return windows->reserved + GUEST_PAGE_SIZE;
+}
+
+/* Runs of populated pages in [first, end). */
+static guint64 count_runs(const RamBlock *block, guint64 first, guint64 end)
+{
+	guint64 count = 0;
+
+	while (first < end) {
+		count += bitmap_get(block->populated, first);
+		first += bitmap_run(block->populated, first, end - first);
+	}
+	return count;
+}
+
+static void mark(Memory *memory, const RamRun *run, gboolean is_open)
+{
+	Windows *windows = memory->windows;
+	guint64 first = run->first > 0 ? run->first - 1 : 0;
+	guint64 end = MIN(run->first + run->pages + 1, run->block->size >> PAGE_SHIFT);
+
+	windows->runs -= count_runs(run->block, first, end);
+	engine_mark_populated(memory, run, is_open);
+	windows->runs += count_runs(run->block, first, end);
+}
+
+static gpointer run_closer(gpointer data)
+{
+	Windows *windows = data;
+
+	g_mutex_lock(&windows->lock);
+	for (;;) {
+		guint8 *destination;
+		void *moved;
+		gsize size;
+
+		while (!windows->destination && !windows->is_ending)
+			g_cond_wait(&windows->changed, &windows->lock);
+		if (windows->is_ending)
+			break;
+		destination = windows->destination;
+		size = windows->size;
+		g_mutex_unlock(&windows->lock);
+		moved = mremap(spare(windows), size, size,
+			       MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, destination);
+		g_mutex_lock(&windows->lock);
+		windows->error_number = moved == MAP_FAILED ? errno : 0;
+		windows->destination = NULL;
+		eventfd_write(windows->closed_fd, 1);
+	}
+	g_mutex_unlock(&windows->lock);
+	return NULL;
+}
+
+/* Closes whatever windows a run has; SPARE_PAGES at most. */
+static gboolean close_at_once(Memory *memory, const RamRun *run, GError **error)
+{
+	Windows *windows = memory->windows;
+	int error_number;
+
+	g_mutex_lock(&windows->lock);
+	windows->destination = ram_run_userspace(run);
+	windows->size = ram_run_size(run);
+	g_cond_signal(&windows->changed);
+	g_mutex_unlock(&windows->lock);
+	engine_read_touches_until(memory, windows->closed_fd);
+	g_mutex_lock(&windows->lock);
+	error_number = windows->error_number;
+	g_mutex_unlock(&windows->lock);
+	/* It may have unmapped the window before it failed, and left nothing there. */
+	if (error_number) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    _("mremap(MREMAP_DONTUNMAP) over the window at gpa %#" PRIx64
+			      ", size %#" PRIx64 ": %s"),
+			    ram_run_gpa(run), ram_run_size(run), g_strerror(error_number));
+		return FALSE;
+	}
+	mark(memory, run, FALSE);
+	return TRUE;
+}
+
+/* What is between two windows is not there either way, and may be closed with them. */
+static gboolean close_windows(Memory *memory, const RamRun *run, GError **error)
+{
+	guint64 end = run->first + run->pages;
+	RamRun part = { .block = run->block, .first = run->first };
+
+	for (; part.first < end; part.first += part.pages) {
+		part.pages = bitmap_run(run->block->populated, part.first, end - part.first);
+		if (!bitmap_get(run->block->populated, part.first))
+			continue;
+		part.pages = MIN(end - part.first, SPARE_PAGES);
+		if (!close_at_once(memory, &part, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* What is lent stays so until it is due; who touches it meanwhile gets it again. */
+static gboolean close_all(Memory *memory, GError **error)
+{
+	for (guint i = 0; i < memory->ram.n_blocks; i++) {
+		RamBlock *block = &memory->ram.blocks[i];
+		const RamRun all = { .block = block, .pages = block->size >> PAGE_SHIFT };
+
+		if (!close_windows(memory, &all, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* Maps a part of guest_memfd, at an address or anywhere; out of core dumps and children. */
+static void *map(const RamRun *run, void *address)
+{
+	gsize size = ram_run_size(run);
+	void *mapping = mmap(address, size, PROT_READ | PROT_WRITE,
+			     MAP_SHARED | (address ? MAP_FIXED : 0), run->block->guest_memfd,
+			     run->first << PAGE_SHIFT);
+
+	if (mapping != MAP_FAILED) {
+		madvise(mapping, size, MADV_DONTDUMP);
+		madvise(mapping, size, MADV_DONTFORK);
+	}
+	return mapping;
+}
+
+static gboolean set_map_error(const RamRun *run, GError **error)
+{
+	g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+		    _("mapping guest_memfd at gpa %#" PRIx64 ", size %#" PRIx64 ": %s"),
+		    ram_run_gpa(run), ram_run_size(run), g_strerror(errno));
+	return FALSE;
+}
+
+/* Who waits for one of its pages goes on. */
+static gboolean open_window(Memory *memory, const RamRun *run, GError **error)
+{
+	Windows *windows = memory->windows;
+
+	if (windows->runs >= windows->runs_max && !close_all(memory, error))
+		return FALSE;
+	if (map(run, ram_run_userspace(run)) == MAP_FAILED)
+		return set_map_error(run, error);
+	mark(memory, run, TRUE);
+	userfault_wake(memory->userfault_fd, ram_run_userspace(run), ram_run_size(run));
+	return TRUE;
+}
+
+static gboolean forget(Memory *memory, const RamRun *run, gboolean is_private, GError **error)
+{
+	return (!is_private || close_windows(memory, run, error)) && ram_free_private(run, error);
+}
+
+static gboolean discard(Memory *memory, const RamRun *run, GError **error)
+{
+	return forget(memory, run, TRUE, error);
+}
+
+static gboolean read_piece(Memory *memory, const MemoryPiece *piece, guint8 *data, GError **error)
+{
+	guint8 *mapping = map(&piece->run, NULL);
+
+	(void)memory;
+	if (mapping == MAP_FAILED)
+		return set_map_error(&piece->run, error);
+	memcpy(data, mapping + (piece->gpa & (GUEST_PAGE_SIZE - 1)), piece->size);
+	munmap(mapping, ram_run_size(&piece->run));
+	return TRUE;
+}
+
+static gboolean write_piece(Memory *memory, const MemoryPiece *piece, const guint8 *data,
+			    GError **error)
+{
+	guint8 *mapping = map(&piece->run, NULL);
+
+	(void)memory;
+	if (mapping == MAP_FAILED)
+		return set_map_error(&piece->run, error);
+	memcpy(mapping + (piece->gpa & (GUEST_PAGE_SIZE - 1)), data, piece->size);
+	munmap(mapping, ram_run_size(&piece->run));
+	return TRUE;
+}
+
+static gboolean was_used(Memory *memory, const RamRun *run, guint64 *pages)
+{
+	guint64 entries[MEMORY_PIECE_PAGES] = { 0 };
+	guint64 wanted = MIN(run->pages, MEMORY_PIECE_PAGES), found = 1;
+	guint8 *userspace = ram_run_userspace(run);
+	gssize length = pread(memory->windows->pagemap_fd, entries, wanted * sizeof(entries[0]),
+			      ((guintptr)userspace >> PAGE_SHIFT) * sizeof(entries[0]));
+	gboolean is_used = (entries[0] & PAGEMAP_IS_PRESENT) != 0;
+
+	/* What cannot be read has not been used: who uses it touches again. */
+	wanted = length > 0 ? (guint64)length / sizeof(entries[0]) : 1;
+	while (found < wanted && ((entries[found] & PAGEMAP_IS_PRESENT) != 0) == is_used)
+		found++;
+	*pages = found;
+	if (is_used)
+		madvise(userspace, found << PAGE_SHIFT, MADV_DONTNEED);
+	return is_used;
+}
+
+/* userfaultfd refuses ranges that hold a window, where nobody waits. */
+static void abandon(Memory *memory)
+{
+	for (guint i = 0; i < memory->ram.n_blocks; i++) {
+		RamBlock *block = &memory->ram.blocks[i];
+		guint64 end = block->size >> PAGE_SHIFT;
+		RamRun part = { .block = block };
+
+		for (; part.first < end; part.first += part.pages) {
+			part.pages = bitmap_run(block->populated, part.first, end - part.first);
+			if (!bitmap_get(block->populated, part.first))
+				userfault_unregister(memory->userfault_fd, ram_run_userspace(&part),
+						     ram_run_size(&part));
+		}
+	}
+}
+
+static gboolean init_bound(Windows *windows, GError **error)
+{
+	g_autofree char *text = NULL;
+	guint64 max_map_count;
+
+	if (!g_file_get_contents(MAX_MAP_COUNT, &text, NULL, error))
+		return FALSE;
+	max_map_count = g_ascii_strtoull(text, NULL, 10);
+	if (max_map_count < OTHER_MAPPINGS + 2 * RUNS_MIN) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+			    _("vm.max_map_count is %" PRIu64
+			      ": memory in windows needs at least %d (sysctl vm.max_map_count)"),
+			    max_map_count, OTHER_MAPPINGS + 2 * RUNS_MIN);
+		return FALSE;
+	}
+	windows->runs_max = (max_map_count - OTHER_MAPPINGS) / 2;
+	return TRUE;
+}
+
+/* Nothing may be next to it: a mapping does not merge with the one that it comes from. */
+static gboolean init_spare(Memory *memory, GError **error)
+{
+	Windows *windows = memory->windows;
+	gsize size = SPARE_SIZE + 2 * GUEST_PAGE_SIZE;
+	void *reserved = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			      -1, 0);
+
+	if (reserved == MAP_FAILED)
+		goto failed;
+	windows->reserved = reserved;
+	if (mmap(spare(windows), SPARE_SIZE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+		goto failed;
+	ram_advise_hidden(spare(windows), SPARE_SIZE);
+	return userfault_register(memory->userfault_fd, spare(windows), SPARE_SIZE, error);
+
+failed:
+	g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, _("mapping the windows' spare: %s"),
+		    g_strerror(errno));
+	return FALSE;
+}
+
+static gboolean init(Memory *memory, const MemoryConfig *config, GError **error)
+{
+	Windows *windows = g_new0(Windows, 1);
+
+	memory->windows = windows;
+	windows->pagemap_fd = config->pagemap_fd;
+	windows->closed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	g_mutex_init(&windows->lock);
+	g_cond_init(&windows->changed);
+	if (windows->closed_fd < 0) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "eventfd: %s", g_strerror(errno));
+		return FALSE;
+	}
+	if (windows->pagemap_fd < 0) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+			    _("/proc/self/pagemap cannot be opened: whether windows are used could "
+			      "not be seen; CONFIG_PROC_PAGE_MONITOR is needed"));
+		return FALSE;
+	}
+	if (!init_bound(windows, error) ||
+	    !engine_watch_touches(memory, config->userfaultfd_device, USERFAULT_TOUCHES_AND_MOVES,
+				  error) ||
+	    !init_spare(memory, error))
+		return FALSE;
+	windows->closer = g_thread_try_new("closer", run_closer, windows, error);
+	return windows->closer != NULL;
+}
+
+static void clear(Memory *memory)
+{
+	Windows *windows = memory->windows;
+
+	if (!windows)
+		return;
+	if (windows->closer) {
+		g_mutex_lock(&windows->lock);
+		windows->is_ending = TRUE;
+		g_cond_signal(&windows->changed);
+		g_mutex_unlock(&windows->lock);
+		g_thread_join(windows->closer);
+	}
+	if (windows->reserved)
+		munmap(windows->reserved, SPARE_SIZE + 2 * GUEST_PAGE_SIZE);
+	if (windows->closed_fd >= 0)
+		close(windows->closed_fd);
+	g_cond_clear(&windows->changed);
+	g_mutex_clear(&windows->lock);
+	g_clear_pointer(&memory->windows, g_free);
+}
+
+const MemoryKind memory_kind_windows = {
+	.has_states = TRUE,
+	.guest_memfd_flags = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
+	.converts_on_thread = TRUE,
+	.refuses_strangers = TRUE,
+	.init = init,
+	.clear = clear,
+	.abandon = abandon,
+	.show = open_window,
+	.populate = open_window,
+	.hide = close_windows,
+	.forget = forget,
+	.discard = discard,
+	.was_used = was_used,
+	.read = read_piece,
+	.write = write_piece,
+};

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The memory engine with windows: what test_memory.py asks of two-sided memory, and what is special.
+
+They need Linux 6.18 or newer, and no other KVM than that machine's own: without a test host,
+"run test_windows" runs them on real processors.
+"""
+
+import ctypes
+import os
+import time
+import unittest
+
+import test_memory
+from support import kinds
+from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED
+
+WINDOWS = "--memory-kind=windows"
+
+
+def _read_of_process(pid, address, size):
+    """process_vm_readv(2): how many bytes came."""
+    class Vector(ctypes.Structure):
+        _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t)]
+
+    buffer = ctypes.create_string_buffer(size)
+    here = Vector(ctypes.addressof(buffer), size)
+    there = Vector(address, size)
+    libc = ctypes.CDLL(None, use_errno=True)
+    return libc.process_vm_readv(pid, ctypes.byref(here), 1, ctypes.byref(there), 1, 0)
+
+
+class WindowsTest(test_memory.GuestTest):
+    """A guest whose memory is in windows."""
+
+    kind = "windows"
+
+    def setUp(self):
+        kinds.require(self.kind)
+        super().setUp()
+
+    def assertNotOnHost(self, gpa, pages):
+        # Some KVMs emulate the guest's first access to a page.
+        self.guest.qmp.execute("gmem-reclaim", gpa=gpa, size=pages * PAGE)
+        super().assertNotOnHost(gpa, pages)
+
+    def assertHostSees(self, gpa, size, byte):
+        # Nothing is mapped before it is touched; what reads a process's memory does not count.
+        self.guest.qmp.execute("x-gmem-touch", gpa=gpa, size=size)
+        super().assertHostSees(gpa, size, byte)
+
+    def windows(self):
+        """How many of the process's mappings are windows."""
+        with open(f"/proc/{self.guest.pid}/maps", encoding="utf-8") as maps:
+            return sum("[kvm-gmem]" in line for line in maps)
+
+
+class HypercallTest(WindowsTest):
+    """A test that needs the guest's hypercall."""
+
+    def setUp(self):
+        kinds.require(self.kind)
+        kinds.require_hypercall(self.kind)
+        super().setUp()
+
+
+class Hypercall(HypercallTest, test_memory.Hypercall):
+    """Conversions that the guest asks for."""
+
+    def test_what_the_guest_shares_is_mapped_when_it_is_touched_and_stays(self):
+        guest = self.guest
+        self.assertEqual(guest.map(GROUND, 4, SHARED), 0)
+        guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=1)
+        self.assertTrue(guest.has_host_page(GROUND))
+        # Others have come and gone meanwhile.
+        guest.qmp.execute("x-gmem-touch", gpa=GROUND + (1 << 20), size=1)
+        self.await_reclaimed(GROUND + (1 << 20))
+        self.assertTrue(guest.has_host_page(GROUND))
+        self.assertEqual(guest.map(GROUND, 4, PRIVATE), 0)
+        self.assertFalse(guest.has_host_page(GROUND))
+
+
+class SeveralProcessors(WindowsTest, test_memory.SeveralProcessors):
+    """Pages that are shown and taken back while processors use them."""
+
+    def setUp(self):
+        kinds.require(self.kind)
+        if self._testMethodName in ("test_neighbouring_pages", "test_the_same_pages"):
+            kinds.require_hypercall(self.kind)
+        super().setUp()
+
+
+class HostTouch(WindowsTest, test_memory.HostTouch):
+    """Pages that KVM or the VMM touch."""
+
+    # Some KVMs emulate whatever the guest does.
+    pages = 64
+
+    test_processors_that_are_reset_do_not_disturb_the_courier = None
+
+
+class GuestOnly(test_memory.GuestOnly):
+    """The policy under which nobody but the guest converts."""
+
+    kind = "windows"
+
+    def setUp(self):
+        kinds.require(self.kind)
+        if self._testMethodName == "test_a_page_that_the_guest_shares_may_be_touched":
+            kinds.require_hypercall(self.kind)
+
+
+class Reset(WindowsTest, test_memory.Reset):
+    """A reset makes everything as it was."""
+
+    # What guest_memfd holds cannot be told from other VMs' on a machine that others use.
+    test_many_resets_leave_as_much_as_before = None
+
+    def setUp(self):
+        kinds.require(self.kind)
+        if self._testMethodName == "test_memory_is_private_and_empty":
+            kinds.require_hypercall(self.kind)
+        super().setUp()
+
+    def test_windows_are_closed_and_memory_is_empty(self):
+        guest = self.guest
+        for _ in range(5):
+            guest.call("fill", GROUND, 4 * PAGE, 0x51)
+            guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=4 * PAGE)
+            guest.order("reset")
+            guest.qmp.wait_event("RESET")
+            guest.wait_ready()
+            self.assertFalse(guest.has_host_page(GROUND))
+            self.assertGuestSees(GROUND, 4 * PAGE, 0)
+
+
+class Windows(WindowsTest):
+    """What is mapped, for how long, and who gets it."""
+
+    arguments = ("--memory=64M", "--vcpus=2")
+
+    def test_a_window_goes_when_it_is_not_used(self):
+        guest = self.guest
+        guest.call("fill", GROUND, PAGE, 0x5a)
+        guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=1)
+        self.assertTrue(guest.has_host_page(GROUND))
+        self.await_reclaimed(GROUND)
+        self.assertFalse(guest.has_host_page(GROUND))
+        self.assertGuestSees(GROUND, PAGE, 0x5a)
+
+    def test_a_window_that_is_used_stays(self):
+        guest = self.guest
+        guest.qmp.execute("gmem-reclaim", gpa=0, size=64 << 20)
+        before = self.counter("to-shared", "host-touch-device")["count"]
+        end = time.monotonic() + 7
+        while time.monotonic() < end:
+            guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=1)
+        self.assertLessEqual(self.counter("to-shared", "host-touch-device")["count"], before + 1)
+
+    def test_mappings_are_bounded_and_merge_again(self):
+        guest = self.guest
+        guest.qmp.execute("gmem-reclaim", gpa=0, size=64 << 20)
+        few = self.windows()
+        for page in range(0, 2048, 2):
+            guest.qmp.execute("x-gmem-touch", gpa=GROUND + page * PAGE, size=1)
+        self.assertGreater(self.windows(), 100)
+        guest.qmp.execute("gmem-reclaim", gpa=0, size=64 << 20)
+        with open(f"/proc/{guest.pid}/maps", encoding="utf-8") as maps:
+            self.assertLess(len(maps.readlines()), 300)
+        self.assertLessEqual(self.windows(), few + 8)
+
+    def test_a_window_is_in_no_core_dump_and_in_no_child(self):
+        guest = self.guest
+        guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=1)
+        flags = self.flags_of(guest.address_of(GROUND))
+        self.assertLessEqual({"dd", "dc"}, flags)
+        guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=PAGE)
+        # "um": registered with userfaultfd again.
+        self.assertLessEqual({"dd", "dc", "um"}, self.flags_of(guest.address_of(GROUND)))
+
+    def test_the_descriptor_of_memory_does_not_go_to_programs(self):
+        folder = f"/proc/{self.guest.pid}/fd"
+        found = 0
+        for name in os.listdir(folder):
+            if "[kvm-gmem]" not in os.readlink(os.path.join(folder, name)):
+                continue
+            found += 1
+            with open(f"/proc/{self.guest.pid}/fdinfo/{name}", encoding="ascii") as info:
+                flags = int(next(line for line in info if line.startswith("flags:")).split()[1], 8)
+            self.assertTrue(flags & os.O_CLOEXEC)
+        self.assertGreater(found, 0)
+
+    def test_another_process_that_reads_memory_is_left_waiting(self):
+        guest = self.guest
+        guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=PAGE)
+        reader = os.fork()
+        if reader == 0:
+            _read_of_process(guest.pid, guest.address_of(GROUND), 8)
+            os._exit(0)
+        try:
+            guest.wait_log("a thread of another process")
+            self.assertEqual(os.waitpid(reader, os.WNOHANG), (0, 0))
+            self.assertFalse(guest.has_host_page(GROUND))
+            # The guest goes on.
+            guest.call("fill", GROUND + PAGE, PAGE, 1)
+        finally:
+            os.kill(reader, 9)
+            os.waitpid(reader, 0)
+
+    def await_reclaimed(self, gpa):
+        end = time.monotonic() + 20
+        while self.guest.has_host_page(gpa) and time.monotonic() < end:
+            time.sleep(0.1)
+        self.assertFalse(self.guest.has_host_page(gpa))
+
+    def flags_of(self, address):
+        """The kernel's flags of the mapping at an address of the VMM."""
+        inside = False
+        with open(f"/proc/{self.guest.pid}/smaps", encoding="utf-8") as smaps:
+            for line in smaps:
+                first = line.split()[0]
+                if "-" in first and not first.endswith(":"):
+                    start, end = (int(number, 16) for number in first.split("-"))
+                    inside = start <= address < end
+                elif inside and first == "VmFlags:":
+                    return set(line.split()[1:])
+        return set()
+
+
+class Sizes(unittest.TestCase):
+    """Machines small and large."""
+
+    def setUp(self):
+        kinds.require("windows")
+
+    def test_ram_above_four_gib(self):
+        with Agent("--memory=64G", WINDOWS) as guest:
+            high_end = (4 << 30) + (62 << 30)
+            for gpa in (4 << 30, high_end - 2 * PAGE):
+                guest.call("fill", gpa, PAGE, 0x72)
+                guest.qmp.execute("x-gmem-touch", gpa=gpa, size=1)
+                self.assertEqual(guest.host_read(gpa, PAGE), b"\x72" * PAGE)
+
+    def test_sixteen_processors(self):
+        with Agent("--memory=64M", "--vcpus=16", WINDOWS) as guest:
+            self.assertEqual(len(guest.qmp.execute("query-cpus-fast")), 16)
+            for vcpu in range(1, 16):
+                guest.call("write", GROUND + vcpu * PAGE, vcpu, vcpu=vcpu)
+            guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=16 * PAGE)
+            for vcpu in range(1, 16):
+                self.assertEqual(guest.call("read", GROUND + vcpu * PAGE), vcpu)
+
+
+if __name__ == "__main__":
+    unittest.main()
