@@ -3,6 +3,7 @@
 #include "vmm/kvm/vm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gi18n.h>
 #include <inttypes.h>
 #include <sys/ioctl.h>
@@ -290,6 +291,23 @@ void kvm_vm_send_msi(KvmVm *vm, guint64 address, guint32 data)
 
 	/* Zero says that the guest has blocked it; an error, that no processor is meant. */
 	(void)ioctl(vm->fd, KVM_SIGNAL_MSI, &msi);
+}
+
+int kvm_vm_create_guest_memfd(KvmVm *vm, guint64 size, guint64 flags, GError **error)
+{
+	struct kvm_create_guest_memfd create = { .size = size, .flags = flags };
+	int fd = ioctl(vm->fd, KVM_CREATE_GUEST_MEMFD, &create);
+
+	if (fd < 0) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    ngettext("KVM_CREATE_GUEST_MEMFD(%" PRIu64 " byte): %s",
+				     "KVM_CREATE_GUEST_MEMFD(%" PRIu64 " bytes): %s", size),
+			    size, g_strerror(errno));
+		return -1;
+	}
+	/* KVM does not: a program that this process starts would inherit all guest memory. */
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return fd;
 }
 
 guint kvm_vm_new_memslot(KvmVm *vm)

@@ -27,6 +27,14 @@ typedef struct KvmVm KvmVm;
 #define KVM_VM_PAGES_START 0xfeffc000ull
 #define KVM_VM_PAGES_END   0xff000000ull
 
+/*
+ * kvm_vm_create_guest_memfd - make a guest_memfd, which programs of this process do not inherit
+ * @flags: KVM's, of KVM_CAP_GUEST_MEMFD_FLAGS
+ *
+ * Return: the descriptor, or -1 with @error set.
+ */
+int kvm_vm_create_guest_memfd(KvmVm *vm, guint64 size, guint64 flags, GError **error);
+
 /* What one memslot is made of; see KVM_SET_USER_MEMORY_REGION2 in KVM's API document. */
 typedef struct {
 	guint64 gpa;		    /* guest physical address, page-aligned */

@@ -80,6 +80,27 @@ void engine_count(Memory *memory, ConversionDirection direction, ConversionCause
 	trace_conversion(direction, cause, gpa, bytes, time_ns);
 }
 
+/* Those that are in the state already keep their content; they are not lent any more. */
+static gboolean convert_run(Memory *memory, const RamRun *run, gboolean to_private,
+			    guint64 *changed, GError **error)
+{
+	guint64 end = run->first + run->pages;
+	RamRun part = { .block = run->block, .first = run->first };
+
+	lent_pages_remove(run->block->lent, run->first, run->pages);
+	for (; part.first < end; part.first += part.pages) {
+		gboolean is_private = !bitmap_get(run->block->shared, part.first);
+
+		part.pages = bitmap_run(run->block->shared, part.first, end - part.first);
+		if (is_private == to_private)
+			continue;
+		*changed += engine_mark(memory, &part, !to_private);
+		if (!memory->kind->forget(memory, &part, to_private, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
 /*
  * Changes the state of a range that may hold more than RAM. Elsewhere than in RAM only the
  * attribute changes: memory_fault() repairs it when the guest finds nothing private there.
@@ -93,10 +114,7 @@ static gboolean convert(Memory *memory, guint64 gpa, guint64 size, gboolean to_p
 		return FALSE;
 	RAM_FOR_EACH_RUN(&memory->ram, gpa, size, run)
 	{
-		guint64 run_changed = engine_mark(memory, &run, !to_private);
-
-		*changed += run_changed;
-		if (run_changed && !memory->kind->forget(memory, &run, to_private, error))
+		if (!convert_run(memory, &run, to_private, changed, error))
 			return FALSE;
 	}
 	return TRUE;

@@ -15,18 +15,9 @@
 
 static gboolean create_guest_memfd(RamBlock *block, KvmVm *vm, guint64 flags, GError **error)
 {
-	struct kvm_create_guest_memfd create = { .size = block->size, .flags = flags };
-
-	block->guest_memfd = ioctl(kvm_vm_fd(vm), KVM_CREATE_GUEST_MEMFD, &create);
-	if (block->guest_memfd < 0) {
-		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    ngettext("KVM_CREATE_GUEST_MEMFD(%" PRIu64 " byte): %s",
-				     "KVM_CREATE_GUEST_MEMFD(%" PRIu64 " bytes): %s", block->size),
-			    block->size, g_strerror(errno));
+	block->guest_memfd = kvm_vm_create_guest_memfd(vm, block->size, flags, error);
+	if (block->guest_memfd < 0)
 		return FALSE;
-	}
-	/* KVM does not: a program that this process starts would inherit all guest memory. */
-	(void)fcntl(block->guest_memfd, F_SETFD, FD_CLOEXEC);
 	block->shared = bitmap_new(block->size >> PAGE_SHIFT);
 	block->populated = bitmap_new(block->size >> PAGE_SHIFT);
 	block->lent = lent_pages_new(block->size >> PAGE_SHIFT);

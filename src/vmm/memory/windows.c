@@ -174,7 +174,7 @@ static gboolean close_all(Memory *memory, GError **error)
 }
 
 /* Maps a part of guest_memfd, at an address or anywhere; out of core dumps and children. */
-static void *map(const RamRun *run, void *address)
+static void *map_guest_memfd(const RamRun *run, void *address)
 {
 	gsize size = ram_run_size(run);
 	void *mapping = mmap(address, size, PROT_READ | PROT_WRITE,
@@ -203,7 +203,7 @@ static gboolean open_window(Memory *memory, const RamRun *run, GError **error)
 
 	if (windows->runs >= windows->runs_max && !close_all(memory, error))
 		return FALSE;
-	if (map(run, ram_run_userspace(run)) == MAP_FAILED)
+	if (map_guest_memfd(run, ram_run_userspace(run)) == MAP_FAILED)
 		return set_map_error(run, error);
 	mark(memory, run, TRUE);
 	userfault_wake(memory->userfault_fd, ram_run_userspace(run), ram_run_size(run));
@@ -222,7 +222,7 @@ static gboolean discard(Memory *memory, const RamRun *run, GError **error)
 
 static gboolean read_piece(Memory *memory, const MemoryPiece *piece, guint8 *data, GError **error)
 {
-	guint8 *mapping = map(&piece->run, NULL);
+	guint8 *mapping = map_guest_memfd(&piece->run, NULL);
 
 	(void)memory;
 	if (mapping == MAP_FAILED)
@@ -235,7 +235,7 @@ static gboolean read_piece(Memory *memory, const MemoryPiece *piece, guint8 *dat
 static gboolean write_piece(Memory *memory, const MemoryPiece *piece, const guint8 *data,
 			    GError **error)
 {
-	guint8 *mapping = map(&piece->run, NULL);
+	guint8 *mapping = map_guest_memfd(&piece->run, NULL);
 
 	(void)memory;
 	if (mapping == MAP_FAILED)
