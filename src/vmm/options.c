@@ -161,33 +161,14 @@ static gboolean parse_numbers(Options *options, const RawOptions *raw, GError **
 	return TRUE;
 }
 
-static gboolean parse_memory_kind(const RawOptions *raw, KvmMemoryKind *kind, GError **error)
-{
-	static const char *const names[] = {
-		[KVM_MEMORY_ORDINARY] = "ordinary",
-		[KVM_MEMORY_WINDOWS] = "windows",
-		[KVM_MEMORY_TWO_SIDED] = "two-sided",
-	};
-
-	*kind = KVM_MEMORY_TWO_SIDED;
-	if (!raw->memory_kind)
-		return TRUE;
-	for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
-		if (strcmp(raw->memory_kind, names[i]) != 0)
-			continue;
-		*kind = i;
-		return TRUE;
-	}
-	return option_bad_value(error, "memory-kind", raw->memory_kind,
-				_("'two-sided', 'windows' or 'ordinary' is wanted"));
-}
-
 static gboolean parse_choices(Options *options, const RawOptions *raw, GError **error)
 {
 	MachineConfig *machine = &options->machine;
 
-	if (!parse_memory_kind(raw, &machine->memory_kind, error))
-		return FALSE;
+	machine->memory_kind = KVM_MEMORY_TWO_SIDED;
+	if (raw->memory_kind && !kvm_memory_kind_parse(raw->memory_kind, &machine->memory_kind))
+		return option_bad_value(error, "memory-kind", raw->memory_kind,
+					_("'two-sided', 'windows' or 'ordinary' is wanted"));
 	if (!raw->policy || strcmp(raw->policy, "on-demand") == 0)
 		machine->policy = MEMORY_POLICY_ON_DEMAND;
 	else if (strcmp(raw->policy, "guest-only") == 0)

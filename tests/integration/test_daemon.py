@@ -747,6 +747,7 @@ class Linux(DaemonTest):
         self.assertGreater(int(statistics["vcpu.1.time"]), 0)
         self.assertEqual(statistics["balloon.current"], "262144")
         self.assertEqual(statistics["balloon.maximum"], "262144")
+        self.assertEqual(statistics["vm.gmem.kind"], "two-sided")
         self.assertEqual(statistics["vm.gmem.policy"], "on-demand")
         private = int(statistics["vm.gmem.private.bytes.cur"])
         shared = int(statistics["vm.gmem.shared.bytes.cur"])

@@ -227,8 +227,11 @@ static void add_memory(Params *params, JsonObject *reply)
 {
 	JsonNode *courier = json_object_get_member(reply, "courier");
 	JsonArray *conversions = get_array(reply, "conversions");
+	const char *kind = get_string(reply, "kind");
 	const char *policy = get_string(reply, "policy");
 
+	if (is_plain_name(kind))
+		add_string(params, kind, "vm.gmem.kind");
 	if (is_plain_name(policy))
 		add_string(params, policy, "vm.gmem.policy");
 	add_member(params, reply, "private-bytes", "private.bytes.cur");

@@ -21,6 +21,12 @@ typedef enum {
 	KVM_MEMORY_TWO_SIDED, /* KVM_X86_SW_PROTECTED_VM; in guest_memfd, or mapped */
 } KvmMemoryKind;
 
+/* As options, the monitor and libvirt have it: "ordinary", "windows", "two-sided". */
+const char *kvm_memory_kind_name(KvmMemoryKind kind);
+
+/* Return: FALSE where no kind has that name. */
+gboolean kvm_memory_kind_parse(const char *name, KvmMemoryKind *kind);
+
 typedef struct KvmVm KvmVm;
 
 /* Guest physical addresses at which KVM keeps pages of its own: nothing else may be there. */

@@ -197,6 +197,11 @@ guint64 memory_high_end(const Memory *memory)
 	return memory->ram.high_end;
 }
 
+KvmMemoryKind memory_kind(const Memory *memory)
+{
+	return kvm_vm_memory_kind(memory->vm);
+}
+
 MemoryPolicy memory_policy(const Memory *memory)
 {
 	return memory->policy;

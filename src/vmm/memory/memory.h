@@ -169,6 +169,7 @@ gboolean memory_touch(Memory *memory, guint64 gpa, guint64 size, GError **error)
 /* A copy of the counters as they are now. */
 void memory_statistics(Memory *memory, MemoryStatistics *statistics);
 
+KvmMemoryKind memory_kind(const Memory *memory);
 MemoryPolicy memory_policy(const Memory *memory);
 
 /*

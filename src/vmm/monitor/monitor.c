@@ -167,6 +167,7 @@ static gboolean query_conversion_stats(JsonObject *arguments, gpointer opaque, J
 	(void)arguments;
 	(void)error;
 	memory_statistics(memory, &statistics);
+	json_object_set_string_member(object, "kind", kvm_memory_kind_name(memory_kind(memory)));
 	json_object_set_string_member(
 		object, "policy",
 		memory_policy(memory) == MEMORY_POLICY_GUEST_ONLY ? "guest-only" : "on-demand");
