@@ -14,8 +14,10 @@ import unittest
 import test_memory
 from support import kinds
 from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED
+from support.vmm import Vmm
 
 WINDOWS = "--memory-kind=windows"
+BIOS = "/usr/share/seabios/bios-256k.bin"
 
 
 def _read_of_process(pid, address, size):
@@ -225,6 +227,25 @@ class Windows(WindowsTest):
                 elif inside and first == "VmFlags:":
                     return set(line.split()[1:])
         return set()
+
+
+class Firmware(unittest.TestCase):
+    """A firmware that copies itself to where PAM registers show RAM, and back at a reset."""
+
+    def setUp(self):
+        kinds.require("windows")
+        if not os.path.exists(BIOS):
+            self.skipTest(f"there is no {BIOS}")
+
+    def test_seabios_comes_to_its_end_after_a_reset_too(self):
+        with Vmm(f"--bios={BIOS}", "--sercon", "--memory=256M", "--vcpus=2", WINDOWS) as vmm:
+            vmm.console.wait_for("No bootable device")
+            vmm.qmp.execute("system_reset")
+            vmm.console.wait_for("No bootable device")
+            statistics = vmm.qmp.conversions()
+            self.assertEqual(statistics["kind"], "windows")
+            self.assertLess(statistics["shared-bytes-peak"], 64 << 20)
+            self.assertEqual(statistics["courier"]["trips"], 0)
 
 
 class Sizes(unittest.TestCase):

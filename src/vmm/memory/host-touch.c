@@ -28,9 +28,11 @@
 #include <glib/gi18n.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "vmm/log.h"
 #include "vmm/memory/engine.h"
@@ -188,12 +190,7 @@ static void release_vcpus(Memory *memory)
 
 static gboolean is_own_thread(pid_t thread_id)
 {
-	g_autofree char *task = NULL;
-
-	if (thread_id <= 0)
-		return FALSE;
-	task = g_strdup_printf("/proc/self/task/%d", (int)thread_id);
-	return g_file_test(task, G_FILE_TEST_EXISTS);
+	return thread_id > 0 && tgkill(getpid(), thread_id, 0) == 0;
 }
 
 static ConversionCause touch_cause(const PendingTouch *touch)
