@@ -163,6 +163,8 @@ int main(int argc, char **argv)
 	/* With these one makes more of the kind; what there is to be is there. */
 	close_device(&options.machine.kvm_fd);
 	close_device(&options.machine.userfaultfd_device);
+	if (options.machine.memory_kind != KVM_MEMORY_WINDOWS)
+		close_device(&options.machine.pagemap_fd);
 
 	status = run(&program, &options, &error);
 	if (error)

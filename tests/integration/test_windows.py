@@ -8,15 +8,19 @@ They need Linux 6.18 or newer, and no other KVM than that machine's own: without
 
 import ctypes
 import os
+import shutil
+import tempfile
 import time
 import unittest
 
 import test_memory
 from support import kinds
 from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED
-from support.vmm import Vmm
+from support.vmm import EMULATOR, Vmm, payload
+from support.waiting import Deadline, Timeout
 
 WINDOWS = "--memory-kind=windows"
+NOBODY = 65534
 BIOS = "/usr/share/seabios/bios-256k.bin"
 
 
@@ -30,6 +34,15 @@ def _read_of_process(pid, address, size):
     there = Vector(address, size)
     libc = ctypes.CDLL(None, use_errno=True)
     return libc.process_vm_readv(pid, ctypes.byref(here), 1, ctypes.byref(there), 1, 0)
+
+
+def await_gone(guest, gpa):
+    """Waits until the window of a page has gone by itself."""
+    deadline = Deadline(20)
+    while guest.has_host_page(gpa):
+        if deadline.is_over():
+            raise Timeout(f"{gpa:#x} is still there: {guest.qmp.conversions()}")
+        time.sleep(0.1)
 
 
 class WindowsTest(test_memory.GuestTest):
@@ -76,7 +89,7 @@ class Hypercall(HypercallTest, test_memory.Hypercall):
         self.assertTrue(guest.has_host_page(GROUND))
         # Others have come and gone meanwhile.
         guest.qmp.execute("x-gmem-touch", gpa=GROUND + (1 << 20), size=1)
-        self.await_reclaimed(GROUND + (1 << 20))
+        await_gone(guest, GROUND + (1 << 20))
         self.assertTrue(guest.has_host_page(GROUND))
         self.assertEqual(guest.map(GROUND, 4, PRIVATE), 0)
         self.assertFalse(guest.has_host_page(GROUND))
@@ -146,7 +159,7 @@ class Windows(WindowsTest):
         guest.call("fill", GROUND, PAGE, 0x5a)
         guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=1)
         self.assertTrue(guest.has_host_page(GROUND))
-        self.await_reclaimed(GROUND)
+        await_gone(guest, GROUND)
         self.assertFalse(guest.has_host_page(GROUND))
         self.assertGuestSees(GROUND, PAGE, 0x5a)
 
@@ -209,12 +222,6 @@ class Windows(WindowsTest):
             os.kill(reader, 9)
             os.waitpid(reader, 0)
 
-    def await_reclaimed(self, gpa):
-        end = time.monotonic() + 20
-        while self.guest.has_host_page(gpa) and time.monotonic() < end:
-            time.sleep(0.1)
-        self.assertFalse(self.guest.has_host_page(gpa))
-
     def flags_of(self, address):
         """The kernel's flags of the mapping at an address of the VMM."""
         inside = False
@@ -227,6 +234,33 @@ class Windows(WindowsTest):
                 elif inside and first == "VmFlags:":
                     return set(line.split()[1:])
         return set()
+
+
+class Unprivileged(unittest.TestCase):
+    """A VMM that is handed its devices, as virtgmemd does it."""
+
+    def setUp(self):
+        kinds.require("windows")
+        folder = tempfile.TemporaryDirectory(prefix="gmem-test.")
+        self.addCleanup(folder.cleanup)
+        os.chmod(folder.name, 0o755)
+        self.emulator = shutil.copy(EMULATOR, folder.name)
+        self.payload = shutil.copy(payload("agent"), folder.name)
+
+    def test_windows_open_and_go(self):
+        with open("/dev/kvm", "r+b", buffering=0) as kvm, \
+                open("/dev/userfaultfd", "r+b", buffering=0) as userfaultfd, \
+                Agent("--memory=64M", WINDOWS, f"--kvm-fd={kvm.fileno()}",
+                      f"--userfaultfd-fd={userfaultfd.fileno()}",
+                      image=f"--payload={self.payload}", emulator=self.emulator,
+                      pass_fds=(kvm.fileno(), userfaultfd.fileno()), user=NOBODY, group=NOBODY,
+                      extra_groups=()) as guest:
+            guest.call("write", GROUND, 5)
+            guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=1)
+            self.assertTrue(guest.has_host_page(GROUND))
+            # The pagemap was opened while this was possible.
+            await_gone(guest, GROUND)
+            self.assertEqual(guest.call("read", GROUND), 5)
 
 
 class Firmware(unittest.TestCase):
