@@ -204,18 +204,16 @@ static ConversionCause touch_cause(const PendingTouch *touch)
 }
 
 /* Whoever waits is left waiting: it may be woken with others, and it can be killed. */
-static gboolean is_refused(const Memory *memory, const PendingTouch *touch)
+static gboolean is_refused(Memory *memory, const PendingTouch *touch)
 {
-	static gboolean has_told;
-
 	if (!memory->kind->refuses_strangers || touch->vcpu >= 0 ||
 	    is_own_thread(touch->event.thread_id))
 		return FALSE;
-	if (!has_told)
+	if (!memory->has_refused)
 		g_warning(_("a thread of another process (%d) reads guest memory: it is left "
 			    "waiting, and so will others be"),
 			  (int)touch->event.thread_id);
-	has_told = TRUE;
+	memory->has_refused = TRUE;
 	return TRUE;
 }
 
