@@ -2,8 +2,9 @@
 """
 The memory engine with windows: what test_memory.py asks of two-sided memory, and what is special.
 
-They need Linux 6.18 or newer, and no other KVM than that machine's own: without a test host,
-"run test_windows" runs them on real processors.
+They need Linux 6.18 or newer, and no other KVM than that machine's own: "run test_windows" runs them
+without a test host. Where that KVM is one for guests of guests it may emulate all that they do: then
+they say how the host touches memory, and little of guests that run beside it.
 """
 
 import ctypes
