@@ -167,8 +167,7 @@ class SeveralProcessors(GuestTest):
                 guest.qmp.execute("x-gmem-touch", gpa=GROUND + page * PAGE, size=1)
                 touches += 1
             guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=pages * PAGE)
-        guest.order("stop")
-        guest.console.wait_for("= ")
+        guest.call("stop")
         rounds = {vcpu: guest.join(vcpu)[0] for vcpu in counting}
         for page in range(pages):
             gpa = GROUND + page * PAGE
@@ -195,8 +194,7 @@ class SeveralProcessors(GuestTest):
                 for _ in range(50):
                     guest.qmp.execute("gmem-reclaim", seconds=10, gpa=GROUND + (1 << 20),
                                       size=PAGE)
-        guest.order("stop")
-        guest.console.wait_for("= ")
+        guest.call("stop")
         for vcpu in counting:
             self.assertGreater(guest.join(vcpu)[0], 0, f"vCPU {vcpu}")
 
