@@ -118,8 +118,10 @@ static void read_touches(Memory *memory)
 /*
  * Waits for a touch, for an eventfd, or so long; -1: for ever. What is read from the eventfd is
  * what the caller looks at next: whoever waits for a vCPU must not take a request's wake away.
+ *
+ * Return: whether the eventfd was written to.
  */
-static void wait_for_event(Memory *memory, int event_fd, int timeout_ms)
+static gboolean wait_for_event(Memory *memory, int event_fd, int timeout_ms)
 {
 	struct pollfd fds[] = {
 		{ .fd = memory->userfault_fd, .events = POLLIN },
@@ -127,26 +129,14 @@ static void wait_for_event(Memory *memory, int event_fd, int timeout_ms)
 	};
 	eventfd_t value;
 
-	if (poll(fds, G_N_ELEMENTS(fds), timeout_ms) > 0 && fds[1].revents & POLLIN)
-		(void)eventfd_read(event_fd, &value);
+	return poll(fds, G_N_ELEMENTS(fds), timeout_ms) > 0 && fds[1].revents & POLLIN &&
+	       eventfd_read(event_fd, &value) == 0;
 }
 
 void engine_read_touches_until(Memory *memory, int event_fd)
 {
-	struct pollfd fds[] = {
-		{ .fd = memory->userfault_fd, .events = POLLIN },
-		{ .fd = event_fd, .events = POLLIN },
-	};
-	eventfd_t value;
-
-	for (;;) {
-		if (poll(fds, G_N_ELEMENTS(fds), -1) < 0)
-			continue;
-		if (fds[0].revents & POLLIN)
-			read_touches(memory);
-		if (fds[1].revents & POLLIN && eventfd_read(event_fd, &value) == 0)
-			return;
-	}
+	while (!wait_for_event(memory, event_fd, -1))
+		read_touches(memory);
 }
 
 /* Fills @excused with the KVM_RUNs that wait for a touch to be served. */
@@ -178,7 +168,7 @@ static void hold_vcpus(Memory *memory)
 		find_blocked(memory, excused);
 		if (gate_set_is_outside(memory->gates, excused))
 			return;
-		wait_for_event(memory, memory->left_fd, -1);
+		(void)wait_for_event(memory, memory->left_fd, -1);
 	}
 }
 
@@ -239,7 +229,6 @@ static gboolean show(Memory *memory, const RamRun *run, GError **error)
 {
 	if (!memory->kind->show(memory, run, error))
 		return FALSE;
-	engine_mark_populated(memory, run, TRUE);
 	engine_mark(memory, run, TRUE);
 	if (memory->kind->was_used)
 		lent_pages_keep(run->block->lent, run->first, run->pages);
@@ -257,10 +246,7 @@ static gboolean populate(Memory *memory, const RamRun *page, GError **error)
 
 	limit = bitmap_run(run.block->shared, run.first, limit);
 	run.pages = bitmap_run(run.block->populated, run.first, limit);
-	if (!memory->kind->populate(memory, &run, error))
-		return FALSE;
-	engine_mark_populated(memory, &run, TRUE);
-	return TRUE;
+	return memory->kind->populate(memory, &run, error);
 }
 
 /* Leaves a touch waiting, and the machine to decide. */
@@ -410,7 +396,7 @@ static gboolean hold_vcpus_outside(Memory *memory, GError **error)
 		}
 		if (!memory->gates || gate_set_is_outside(memory->gates, NULL))
 			return TRUE;
-		wait_for_event(memory, memory->left_fd, -1);
+		(void)wait_for_event(memory, memory->left_fd, -1);
 	}
 }
 
@@ -652,7 +638,7 @@ gpointer engine_run_memory_thread(gpointer data)
 
 		/* Touches may have been read while windows were closed. */
 		if (memory->pending->len == 0)
-			wait_for_event(memory, memory->request_fd, timeout_ms);
+			(void)wait_for_event(memory, memory->request_fd, timeout_ms);
 		fair_lock_lock(&memory->lock);
 		read_touches(memory);
 		fair_lock_unlock(&memory->lock);

@@ -14,9 +14,10 @@
  *                content is copied between the two
  *   windows.c    all is in guest_memfd; the host sees what is mapped at the moment
  *
- * A kind changes what KVM, the kernel and the guest find. The bits and the counters are the
- * callers'. All functions are called with Memory.lock held but where it says otherwise, and on the
- * memory thread but for those of which it says "anybody".
+ * A kind changes what KVM, the kernel and the guest find, and marks what is populated as it does.
+ * The state of pages and the counters are the callers'. All functions are called with Memory.lock
+ * held but where it says otherwise, and on the memory thread but for those of which it says
+ * "anybody".
  */
 #pragma once
 

@@ -412,9 +412,8 @@ static gboolean release_stalled(Memory *memory, guint count, gboolean serve, GEr
 		if (touch->vcpu >= 0 && memory->gates)
 			gate_mark_stalled(memory->gates, touch->vcpu, FALSE);
 		if (serve && !bitmap_get(page.block->populated, page.first)) {
+			/* It is marked as populated, so that discarding the range frees it. */
 			released = memory->kind->populate(memory, &page, error);
-			/* Counted as populated, so that discarding the range frees it. */
-			engine_mark_populated(memory, &page, released);
 		} else {
 			userfault_wake(memory->userfault_fd, ram_run_userspace(&page),
 				       GUEST_PAGE_SIZE);

@@ -124,13 +124,18 @@ static gboolean show(Memory *memory, const RamRun *run, GError **error)
 		userfault_copy(memory->userfault_fd, ram_run_userspace(run),
 			       courier_staging(memory->courier), size, error);
 	courier_wipe(memory->courier, size);
-	return shown && ram_free_private(run, error);
+	if (!shown || !ram_free_private(run, error))
+		return FALSE;
+	engine_mark_populated(memory, run, TRUE);
+	return TRUE;
 }
 
 static gboolean populate(Memory *memory, const RamRun *run, GError **error)
 {
-	return userfault_zero(memory->userfault_fd, ram_run_userspace(run), ram_run_size(run),
-			      error);
+	if (!userfault_zero(memory->userfault_fd, ram_run_userspace(run), ram_run_size(run), error))
+		return FALSE;
+	engine_mark_populated(memory, run, TRUE);
+	return TRUE;
 }
 
 static gboolean hide(Memory *memory, const RamRun *run, GError **error)
@@ -183,11 +188,8 @@ static gboolean write_piece(Memory *memory, const MemoryPiece *piece, const guin
 	gboolean stored;
 
 	if (piece->is_shared) {
-		if (!piece->is_populated) {
-			if (!populate(memory, &piece->run, error))
-				return FALSE;
-			engine_mark_populated(memory, &piece->run, TRUE);
-		}
+		if (!piece->is_populated && !populate(memory, &piece->run, error))
+			return FALSE;
 		memcpy(engine_piece_userspace(piece), data, piece->size);
 		return TRUE;
 	}
