@@ -37,11 +37,12 @@
  *              messages on descriptor 4. Exits 0 and writes to the file OUTCOME
  *              "exited STATUS", "failed MESSAGE" (the guest could not start the
  *              command), "limit" (LIMIT seconds went by) or "died" (QEMU ended).
- *      relay guest PORT COMMAND [ARGUMENT...]
- *              runs COMMAND; never returns.
- *      relay check-kvm
- *              exits 0 if this machine's KVM makes software-protected virtual
- *              machines, else says why not and exits 1.
+ *      relay guest KIND PORT COMMAND [ARGUMENT...]
+ *              runs COMMAND, if KVM is of this KIND; never returns.
+ *      relay check-kvm KIND
+ *              exits 0 if this machine's KVM is of this KIND, else says why not and
+ *              exits 1: "sw-protected" makes software-protected virtual machines,
+ *              "guest-memfd" gives ordinary ones guest_memfd that can be mapped.
  *      relay tsc-khz
  *              prints how fast this machine's TSC counts, which is what QEMU's TCG
  *              gives the test host; nothing where it has none.
@@ -78,6 +79,10 @@
 #endif
 #ifndef KVM_X86_SW_PROTECTED_VM
 #define KVM_X86_SW_PROTECTED_VM 1
+#endif
+#ifndef KVM_CAP_GUEST_MEMFD_FLAGS
+#define KVM_CAP_GUEST_MEMFD_FLAGS 244
+#define GUEST_MEMFD_FLAG_MMAP	  (1ULL << 0)
 #endif
 
 enum frame_kind {
@@ -176,35 +181,62 @@ static bool receive_frame(int fd, struct frame *frame)
 	       read_all(fd, frame->payload, frame->header.length);
 }
 
-/**
- * kvm_problem() - Why KVM here makes no software-protected virtual machine
- *
- * Return: NULL if it does, else the reason
- */
-static const char *kvm_problem(void)
+__attribute__((format(printf, 1, 2))) static const char *problem_of(const char *format, ...)
 {
 	static char reason[256];
-	const char *problem = NULL;
-	int kvm, types, vm;
+	va_list arguments;
 
-	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (kvm < 0) {
-		snprintf(reason, sizeof(reason), "/dev/kvm: %s", strerror(errno));
-		return reason;
-	}
-	types = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES);
-	if (types < 0 || !(types & (1 << KVM_X86_SW_PROTECTED_VM))) {
-		snprintf(reason, sizeof(reason),
-			 "KVM_CAP_VM_TYPES is %d: bit %d (KVM_X86_SW_PROTECTED_VM) is not set",
-			 types, KVM_X86_SW_PROTECTED_VM);
-		problem = reason;
-	} else if ((vm = ioctl(kvm, KVM_CREATE_VM, KVM_X86_SW_PROTECTED_VM)) < 0) {
-		snprintf(reason, sizeof(reason), "KVM_CREATE_VM of type %d: %s",
-			 KVM_X86_SW_PROTECTED_VM, strerror(errno));
-		problem = reason;
-	} else {
-		close(vm);
-	}
+	va_start(arguments, format);
+	vsnprintf(reason, sizeof(reason), format, arguments);
+	va_end(arguments);
+	return reason;
+}
+
+static const char *sw_protected_problem(int kvm)
+{
+	int types = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES), vm;
+
+	if (types < 0 || !(types & (1 << KVM_X86_SW_PROTECTED_VM)))
+		return problem_of(
+			"KVM_CAP_VM_TYPES is %d: bit %d (KVM_X86_SW_PROTECTED_VM) is not set",
+			types, KVM_X86_SW_PROTECTED_VM);
+	vm = ioctl(kvm, KVM_CREATE_VM, KVM_X86_SW_PROTECTED_VM);
+	if (vm < 0)
+		return problem_of("KVM_CREATE_VM of type %d: %s", KVM_X86_SW_PROTECTED_VM,
+				  strerror(errno));
+	close(vm);
+	return NULL;
+}
+
+static const char *guest_memfd_problem(int kvm)
+{
+	int vm = ioctl(kvm, KVM_CREATE_VM, 0), flags;
+
+	if (vm < 0)
+		return problem_of("KVM_CREATE_VM: %s", strerror(errno));
+	flags = ioctl(vm, KVM_CHECK_EXTENSION, KVM_CAP_GUEST_MEMFD_FLAGS);
+	close(vm);
+	if (flags < 0 || !(flags & GUEST_MEMFD_FLAG_MMAP))
+		return problem_of(
+			"KVM_CAP_GUEST_MEMFD_FLAGS is %d: GUEST_MEMFD_FLAG_MMAP is not set", flags);
+	return NULL;
+}
+
+/**
+ * kvm_problem() - Why KVM here is not of a kind
+ * @kind: "sw-protected" or "guest-memfd"
+ *
+ * Return: NULL if it is, else the reason
+ */
+static const char *kvm_problem(const char *kind)
+{
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	const char *problem;
+
+	if (kvm < 0)
+		return problem_of("/dev/kvm: %s", strerror(errno));
+	problem = strcmp(kind, "guest-memfd") == 0 ? guest_memfd_problem(kvm) :
+						     sw_protected_problem(kvm);
 	close(kvm);
 	return problem;
 }
@@ -417,11 +449,11 @@ static void forward(int *pipe, int port, enum frame_kind kind)
 	}
 }
 
-static void guest_main(const char *port_path, char **command)
+static void guest_main(const char *kind, const char *port_path, char **command)
 {
 	int input[2], output[2], error[2];
 	int port = open_port(port_path), signals;
-	const char *problem = kvm_problem();
+	const char *problem = kvm_problem(kind);
 	struct frame from = { .header = { .length = 0 } };
 	size_t passed = 0;
 	unsigned char status = 0;
@@ -551,10 +583,10 @@ int main(int argc, char **argv)
 {
 	if (argc > 4 && strcmp(argv[1], "host") == 0) {
 		host_main(argv[2], strtoul(argv[3], NULL, 10), argv + 4);
-	} else if (argc > 3 && strcmp(argv[1], "guest") == 0) {
-		guest_main(argv[2], argv + 3);
-	} else if (argc == 2 && strcmp(argv[1], "check-kvm") == 0) {
-		const char *problem = kvm_problem();
+	} else if (argc > 4 && strcmp(argv[1], "guest") == 0) {
+		guest_main(argv[2], argv[3], argv + 4);
+	} else if (argc == 3 && strcmp(argv[1], "check-kvm") == 0) {
+		const char *problem = kvm_problem(argv[2]);
 
 		if (!problem)
 			return 0;
