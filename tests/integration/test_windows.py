@@ -83,6 +83,10 @@ class HypercallTest(WindowsTest):
 class Hypercall(HypercallTest, test_memory.Hypercall):
     """Conversions that the guest asks for."""
 
+
+class Shared(HypercallTest):
+    """What the guest shares, where disused windows go by themselves."""
+
     def test_what_the_guest_shares_is_mapped_when_it_is_touched_and_stays(self):
         guest = self.guest
         self.assertEqual(guest.map(GROUND, 4, SHARED), 0)

@@ -7,12 +7,15 @@ import socket
 import subprocess
 import tempfile
 import time
+import unittest
 
 from .qmp import Qmp
 from .waiting import PATIENCE, Deadline, Timeout, wait_readable
 
 BUILD = os.environ.get("GMEM_BUILD", "build")
 GUEST = os.environ.get("GMEM_GUEST", "")
+# The kind of memory where a test asks for none.
+MEMORY_KIND = os.environ.get("GMEM_MEMORY_KIND", "two-sided")
 EMULATOR = os.path.join(BUILD, "src/vmm/gmem-vmm")
 LOGGER = os.path.join(BUILD, "src/logger/gmem-logger")
 KERNEL = os.path.join(GUEST, "vmlinuz")
@@ -75,6 +78,12 @@ class Vmm:
         self._folder = tempfile.TemporaryDirectory(prefix="gmem-test.")
         self.monitor_path = os.path.join(self._folder.name, "monitor")
         self._log = tempfile.TemporaryFile()
+        if os.environ.get("GMEM_TESTHOST") == "stock" and any(
+                argument.startswith("--pflash-code") for argument in arguments):
+            raise unittest.SkipTest("OVMF writes CR8: QEMU's TCG ends there, if a patched kernel of "
+                                    "the test host's does not keep it from that")
+        if not any(argument.startswith("--memory-kind") for argument in arguments):
+            arguments = (f"--memory-kind={MEMORY_KIND}", *arguments)
         # It listens before the VMM is there, so that nobody has to wait until it does.
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             listener.bind(self.monitor_path)
