@@ -40,8 +40,6 @@ struct KvmVm {
 	guint n_memslots;
 };
 
-G_DEFINE_QUARK(kvm - error - quark, kvm_error)
-
 int kvm_vm_fd(const KvmVm *vm)
 {
 	(void)vm;

@@ -33,8 +33,6 @@ struct KvmVm {
 	struct kvm_pit_state2 pit;
 };
 
-G_DEFINE_QUARK(kvm - error - quark, kvm_error)
-
 static gboolean set_ioctl_error(GError **error, const char *ioctl_name)
 {
 	int saved_errno = errno;
@@ -42,71 +40,6 @@ static gboolean set_ioctl_error(GError **error, const char *ioctl_name)
 	g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "%s: %s", ioctl_name,
 		    g_strerror(saved_errno));
 	return FALSE;
-}
-
-/* A capability that a kind of memory needs, and how the user knows it. */
-typedef struct {
-	long capability;
-	const char *name;
-	int needed_bits; /* 0: any positive answer will do */
-} NeededCapability;
-
-/* Of each kind, what is asked of KVM and, because the answer depends on its type, of the VM. */
-#define NEEDED_MAX 3
-
-typedef struct {
-	const char *advice;
-	NeededCapability of_kvm[NEEDED_MAX + 1];
-	NeededCapability of_vm[NEEDED_MAX + 1];
-} KindNeeds;
-
-static const KindNeeds kind_needs[] = {
-	[KVM_MEMORY_WINDOWS] = {
-		.advice = N_("this host's KVM cannot keep memory in windows: it lacks %s; Linux 6.18 "
-			     "or newer with CONFIG_KVM_GUEST_MEMFD is needed"),
-		.of_kvm = {
-			{ KVM_CAP_USER_MEMORY2, "KVM_CAP_USER_MEMORY2", 0 },
-			{ KVM_CAP_EXIT_HYPERCALL, "KVM_CAP_EXIT_HYPERCALL(KVM_HC_MAP_GPA_RANGE)",
-			  1 << KVM_HC_MAP_GPA_RANGE },
-		},
-		.of_vm = {
-			{ KVM_CAP_GUEST_MEMFD, "KVM_CAP_GUEST_MEMFD", 0 },
-			{ KVM_CAP_GUEST_MEMFD_FLAGS,
-			  "KVM_CAP_GUEST_MEMFD_FLAGS(MMAP|INIT_SHARED)",
-			  GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED },
-		},
-	},
-	[KVM_MEMORY_TWO_SIDED] = {
-		.advice = N_("this host's KVM cannot run software-protected VMs: it lacks %s; Linux "
-			     "6.8 or newer with CONFIG_KVM_SW_PROTECTED_VM and the TDP MMU is needed"),
-		.of_kvm = {
-			{ KVM_CAP_VM_TYPES, "KVM_CAP_VM_TYPES(KVM_X86_SW_PROTECTED_VM)",
-			  1 << KVM_X86_SW_PROTECTED_VM },
-			{ KVM_CAP_USER_MEMORY2, "KVM_CAP_USER_MEMORY2", 0 },
-			{ KVM_CAP_EXIT_HYPERCALL, "KVM_CAP_EXIT_HYPERCALL(KVM_HC_MAP_GPA_RANGE)",
-			  1 << KVM_HC_MAP_GPA_RANGE },
-		},
-		.of_vm = {
-			{ KVM_CAP_MEMORY_ATTRIBUTES,
-			  "KVM_CAP_MEMORY_ATTRIBUTES(KVM_MEMORY_ATTRIBUTE_PRIVATE)",
-			  KVM_MEMORY_ATTRIBUTE_PRIVATE },
-			{ KVM_CAP_GUEST_MEMFD, "KVM_CAP_GUEST_MEMFD", 0 },
-		},
-	},
-};
-
-static gboolean check_capabilities(int fd, const NeededCapability *needed, const char *advice,
-				   GError **error)
-{
-	for (; needed->name; needed++) {
-		int answer = ioctl(fd, KVM_CHECK_EXTENSION, needed->capability);
-
-		if (answer > 0 && (answer & needed->needed_bits) == needed->needed_bits)
-			continue;
-		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED, _(advice), needed->name);
-		return FALSE;
-	}
-	return TRUE;
 }
 
 static gboolean enable_hypercall_exits(int fd, GError **error)
@@ -140,14 +73,13 @@ gboolean kvm_vm_disable_pmu(KvmVm *vm, GError **error)
 KvmVm *kvm_vm_new(int kvm_fd, KvmMemoryKind kind, GError **error)
 {
 	g_autoptr(KvmVm) vm = g_new0(KvmVm, 1);
-	const KindNeeds *needs = kind != KVM_MEMORY_ORDINARY ? &kind_needs[kind] : NULL;
 	gboolean is_protected = kind == KVM_MEMORY_TWO_SIDED;
 	guint64 identity_map = IDENTITY_MAP_ADDRESS;
 
 	vm->kvm_fd = kvm_fd;
 	vm->memory_kind = kind;
 	vm->fd = -1;
-	if (needs && !check_capabilities(kvm_fd, needs->of_kvm, needs->advice, error))
+	if (!kvm_support_check_kvm(kind, kvm_fd, error))
 		return NULL;
 	do {
 		vm->fd = ioctl(kvm_fd, KVM_CREATE_VM,
@@ -158,8 +90,8 @@ KvmVm *kvm_vm_new(int kvm_fd, KvmMemoryKind kind, GError **error)
 						      "KVM_CREATE_VM(KVM_X86_DEFAULT_VM)");
 		return NULL;
 	}
-	if (needs && (!check_capabilities(vm->fd, needs->of_vm, needs->advice, error) ||
-		      !enable_hypercall_exits(vm->fd, error)))
+	if (!kvm_support_check_vm(kind, vm->fd, error) ||
+	    (kind != KVM_MEMORY_ORDINARY && !enable_hypercall_exits(vm->fd, error)))
 		return NULL;
 	if (ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map) < 0) {
 		set_ioctl_error(error, "KVM_SET_IDENTITY_MAP_ADDR");

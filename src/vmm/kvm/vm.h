@@ -14,18 +14,7 @@
 
 #include <glib.h>
 
-/* How guest memory is kept; docs/memory-engine.md has what each protects. */
-typedef enum {
-	KVM_MEMORY_ORDINARY,  /* KVM_X86_DEFAULT_VM; the host sees all of it */
-	KVM_MEMORY_WINDOWS,   /* KVM_X86_DEFAULT_VM; in a guest_memfd of which parts are mapped */
-	KVM_MEMORY_TWO_SIDED, /* KVM_X86_SW_PROTECTED_VM; in guest_memfd, or mapped */
-} KvmMemoryKind;
-
-/* As options, the monitor and libvirt have it: "ordinary", "windows", "two-sided". */
-const char *kvm_memory_kind_name(KvmMemoryKind kind);
-
-/* Return: FALSE where no kind has that name. */
-gboolean kvm_memory_kind_parse(const char *name, KvmMemoryKind *kind);
+#include "common/kvm-support.h"
 
 typedef struct KvmVm KvmVm;
 
@@ -50,15 +39,6 @@ typedef struct {
 	int guest_memfd;	    /* -1 where the slot has no private memory */
 	guint64 guest_memfd_offset; /* bytes */
 } KvmMemslot;
-
-#define KVM_ERROR (kvm_error_quark())
-GQuark kvm_error_quark(void);
-
-typedef enum {
-	KVM_ERROR_UNSUPPORTED, /* this host's KVM lacks what is asked for */
-	KVM_ERROR_SYSTEM,      /* an ioctl failed: the message names it and its errno */
-	KVM_ERROR_GUEST,       /* the guest did what no machine can carry out */
-} KvmError;
 
 /*
  * kvm_vm_new - create a virtual machine

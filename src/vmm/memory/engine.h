@@ -133,7 +133,7 @@ void engine_fail(Memory *memory, const GError *error);
 void engine_abandon(gpointer memory);
 
 /* Opens the userfaultfd, and registers all of RAM with it. */
-gboolean engine_watch_touches(Memory *memory, int device, UserfaultEvents events, GError **error);
+gboolean engine_watch_touches(Memory *memory, int device, GError **error);
 
 /* Carries out the next slice of a conversion; where it fails, so has the engine. */
 gboolean engine_convert_slice(Memory *memory, MapGpaRange *range, GError **error);

@@ -39,9 +39,9 @@ void engine_fail(Memory *memory, const GError *error)
 	memory->listener->failed(memory->opaque, error);
 }
 
-gboolean engine_watch_touches(Memory *memory, int device, UserfaultEvents events, GError **error)
+gboolean engine_watch_touches(Memory *memory, int device, GError **error)
 {
-	memory->userfault_fd = userfault_open(device, events, error);
+	memory->userfault_fd = kvm_support_open_userfaultfd(memory_kind(memory), device, error);
 	if (memory->userfault_fd < 0)
 		return FALSE;
 	for (guint i = 0; i < memory->ram.n_blocks; i++) {

@@ -81,7 +81,7 @@ static gboolean free_shared(Memory *memory, const RamRun *run, GError **error)
 
 static gboolean init(Memory *memory, const MemoryConfig *config, GError **error)
 {
-	if (!engine_watch_touches(memory, config->userfaultfd_device, USERFAULT_TOUCHES, error))
+	if (!engine_watch_touches(memory, config->userfaultfd_device, error))
 		return FALSE;
 	for (guint i = 0; i < memory->ram.n_blocks; i++) {
 		RamBlock *block = &memory->ram.blocks[i];

@@ -3,11 +3,8 @@
 #include "vmm/memory/userfault.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <glib/gi18n.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "vmm/kvm/vm.h"
@@ -16,38 +13,6 @@ static gboolean set_ioctl_error(GError **error, const char *what, int error_numb
 {
 	g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "%s: %s", what, g_strerror(error_number));
 	return FALSE;
-}
-
-int userfault_open(int device, UserfaultEvents events, GError **error)
-{
-	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_THREAD_ID };
-	const int flags = O_CLOEXEC | O_NONBLOCK;
-	int fd;
-
-	if (events == USERFAULT_TOUCHES_AND_MOVES)
-		api.features |= UFFD_FEATURE_EVENT_REMAP;
-	if (device >= 0)
-		fd = ioctl(device, USERFAULTFD_IOC_NEW, flags);
-	else
-		fd = syscall(SYS_userfaultfd, flags);
-	if (fd < 0) {
-		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    _("%s: %s; touches by KVM have to be seen: that needs access to "
-			      "/dev/userfaultfd, CAP_SYS_PTRACE or vm.unprivileged_userfaultfd=1"),
-			    device >= 0 ? "USERFAULTFD_IOC_NEW" : "userfaultfd(2)",
-			    g_strerror(errno));
-		return -1;
-	}
-	if (ioctl(fd, UFFDIO_API, &api) < 0) {
-		set_ioctl_error(error,
-				api.features & UFFD_FEATURE_EVENT_REMAP ?
-					"UFFDIO_API(UFFD_FEATURE_EVENT_REMAP)" :
-					"UFFDIO_API(UFFD_FEATURE_THREAD_ID)",
-				errno);
-		close(fd);
-		return -1;
-	}
-	return fd;
 }
 
 gboolean userfault_register(int fd, void *start, gsize size, GError **error)

@@ -16,24 +16,6 @@ typedef struct {
 	gboolean is_write;
 } UserfaultEvent;
 
-typedef enum {
-	USERFAULT_TOUCHES,
-	/*
-	 * That registered memory has moved, too: it stays registered then, and whoever moves it
-	 * by mremap() waits until userfault_read() has come by the event of it.
-	 */
-	USERFAULT_TOUCHES_AND_MOVES,
-} UserfaultEvents;
-
-/*
- * userfault_open - make a userfaultfd that reports faults of the kernel too
- * @device: an open /dev/userfaultfd, or -1 for userfaultfd(2), which needs CAP_SYS_PTRACE or
- *          vm.unprivileged_userfaultfd=1
- *
- * Return: a non-blocking descriptor, or -1 with @error set.
- */
-int userfault_open(int device, UserfaultEvents events, GError **error);
-
 gboolean userfault_register(int fd, void *start, gsize size, GError **error);
 
 /* Lets every thread that waits in the range go on, on memory without userfaultfd. */

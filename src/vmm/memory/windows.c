@@ -49,14 +49,6 @@
 #define SPARE_PAGES 512ull
 #define SPARE_SIZE  (SPARE_PAGES << PAGE_SHIFT)
 
-/* Mappings that are left for the rest of this process: libraries, stacks, what malloc() maps. */
-#define OTHER_MAPPINGS 1024
-
-/* With fewer runs of windows than these, a boot would close and open them over and over. */
-#define RUNS_MIN      512
-
-#define MAX_MAP_COUNT "/proc/sys/vm/max_map_count"
-
 /* A page's entry in the pagemap: it is in the page table. */
 #define PAGEMAP_IS_PRESENT (G_GUINT64_CONSTANT(1) << 63)
 
@@ -281,25 +273,6 @@ static void abandon(Memory *memory)
 	}
 }
 
-static gboolean init_bound(Windows *windows, GError **error)
-{
-	g_autofree char *text = NULL;
-	guint64 max_map_count;
-
-	if (!g_file_get_contents(MAX_MAP_COUNT, &text, NULL, error))
-		return FALSE;
-	max_map_count = g_ascii_strtoull(text, NULL, 10);
-	if (max_map_count < OTHER_MAPPINGS + 2 * RUNS_MIN) {
-		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    _("vm.max_map_count is %" PRIu64
-			      ": memory in windows needs at least %d (sysctl vm.max_map_count)"),
-			    max_map_count, OTHER_MAPPINGS + 2 * RUNS_MIN);
-		return FALSE;
-	}
-	windows->runs_max = (max_map_count - OTHER_MAPPINGS) / 2;
-	return TRUE;
-}
-
 /* Nothing may be next to it: a mapping does not merge with the one that it comes from. */
 static gboolean init_spare(Memory *memory, GError **error)
 {
@@ -336,15 +309,9 @@ static gboolean init(Memory *memory, const MemoryConfig *config, GError **error)
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, "eventfd: %s", g_strerror(errno));
 		return FALSE;
 	}
-	if (windows->pagemap_fd < 0) {
-		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    _("/proc/self/pagemap cannot be opened: whether windows are used could "
-			      "not be seen; CONFIG_PROC_PAGE_MONITOR is needed"));
-		return FALSE;
-	}
-	if (!init_bound(windows, error) ||
-	    !engine_watch_touches(memory, config->userfaultfd_device, USERFAULT_TOUCHES_AND_MOVES,
-				  error) ||
+	if (!kvm_support_check_pagemap(windows->pagemap_fd, error) ||
+	    !kvm_support_count_windows(KVM_SUPPORT_MAX_MAP_COUNT, &windows->runs_max, error) ||
+	    !engine_watch_touches(memory, config->userfaultfd_device, error) ||
 	    !init_spare(memory, error))
 		return FALSE;
 	windows->closer = g_thread_try_new("closer", run_closer, windows, error);
