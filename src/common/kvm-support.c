@@ -45,6 +45,14 @@ gboolean kvm_memory_kind_parse(const char *name, KvmMemoryKind *kind)
 	return FALSE;
 }
 
+gboolean kvm_memory_kinds_has(const KvmMemoryKinds *kinds, KvmMemoryKind kind)
+{
+	for (guint i = 0; i < kinds->n_kinds; i++)
+		if (kinds->kinds[i] == kind)
+			return TRUE;
+	return FALSE;
+}
+
 /* A capability that a kind of memory needs, and how the user knows it. */
 typedef struct {
 	long capability;

@@ -27,6 +27,17 @@ const char *kvm_memory_kind_name(KvmMemoryKind kind);
 /* Return: FALSE where no kind has that name. */
 gboolean kvm_memory_kind_parse(const char *name, KvmMemoryKind *kind);
 
+/* Kinds of private memory, none twice, the preferred one first. */
+typedef struct {
+	KvmMemoryKind kinds[KVM_MEMORY_KINDS - 1];
+	guint n_kinds;
+} KvmMemoryKinds;
+
+/* Both that there are. */
+#define KVM_MEMORY_KINDS_ALL ((KvmMemoryKinds){ { KVM_MEMORY_TWO_SIDED, KVM_MEMORY_WINDOWS }, 2 })
+
+gboolean kvm_memory_kinds_has(const KvmMemoryKinds *kinds, KvmMemoryKind kind);
+
 #define KVM_ERROR (kvm_error_quark())
 GQuark kvm_error_quark(void);
 

@@ -2,6 +2,7 @@
 """The programs in another language: their words are its, and all else is as it was."""
 
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -115,7 +116,9 @@ class Service(German):
             with FakeVmm(), Daemon(**environment) as daemon:
                 wait_adopted("test")
                 daemon.define(plain)
-                answers.append([virsh(*question) for question in questions])
+                # Why the host does not offer something is for persons.
+                answers.append([re.sub("<gmem:reason>[^<]*<", "<gmem:reason><", virsh(*question))
+                                for question in questions])
         for question, english, german in zip(questions, *answers):
             with self.subTest(" ".join(question)):
                 self.assertEqual(english, german)

@@ -37,6 +37,25 @@ static void put(const char *path, const char *text)
 	g_assert_no_error(error);
 }
 
+/* A host without KVM, but for what a test says of it. */
+static const HostPlaces no_places = {
+	.kvm = "/nowhere/kvm",
+	.userfaultfd = "/nowhere/userfaultfd",
+	.max_map_count = "/nowhere/max_map_count",
+	.pagemap = "/nowhere/pagemap",
+};
+
+static void allow(Fixture *fixture, KvmMemoryKinds kinds)
+{
+	driver_set_memory_kinds(&fixture->driver, &kinds, "/etc/some.conf");
+}
+
+/* The host has a kind; what it has is not looked for again. */
+static void offer(Fixture *fixture, KvmMemoryKind kind)
+{
+	g_clear_pointer(&fixture->driver.support->reasons[kind], g_free);
+}
+
 static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	g_autoptr(GError) error = NULL;
@@ -50,6 +69,9 @@ static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	driver->paths.autostart = make_folder(fixture, "config/autostart");
 	driver->paths.nvram = make_folder(fixture, "nvram");
 	driver->emulator = g_strdup(EMULATOR);
+	driver->places = &no_places;
+	driver->support = host_support_probe(&no_places);
+	allow(fixture, KVM_MEMORY_KINDS_ALL);
 	/* So that no descriptor of who runs the test is read. */
 	driver->is_system = TRUE;
 	driver->domains = domain_list_new();
@@ -64,6 +86,8 @@ static void end(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	domain_list_free(driver->domains);
 	rpc_server_free(driver->server);
 	remove_tree(fixture->folder);
+	host_support_free(driver->support);
+	g_free(driver->settings_path);
 	g_free(driver->emulator);
 	g_free(driver->paths.nvram);
 	g_free(driver->paths.autostart);
@@ -75,9 +99,12 @@ static void end(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 static RpcHandler handler(guint32 number)
 {
-	for (const RpcProcedure *row = calls_define; row->name; row++)
-		if (row->number == number)
-			return row->handler;
+	const RpcProcedure *const tables[] = { calls_define, calls_lifecycle };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(tables); i++)
+		for (const RpcProcedure *row = tables[i]; row->name; row++)
+			if (row->number == number)
+				return row->handler;
 	g_assert_not_reached();
 }
 
@@ -365,6 +392,157 @@ static void test_what_could_not_be_read_again(Fixture *fixture, gconstpointer da
 	g_assert_nonnull(strstr(error->message, "400 attributes of one element"));
 }
 
+static gboolean define_memory(Fixture *fixture, const char *elements, GError **error)
+{
+	g_autofree char *xml = g_strdup_printf(
+		"<domain type='kvm'><name>guest</name>"
+		"<uuid>6a0f3c52-3c6d-4c1b-9a54-1d1d3b1f0c01</uuid><memory unit='MiB'>64</memory>"
+		"<os><type arch='x86_64'>hvm</type><kernel>/k</kernel></os>%s</domain>",
+		elements);
+	DomainDefineXmlFlags_args args = { .xml = xml };
+	DomainDefineXmlFlags_ret ret = { 0 };
+	gboolean defined = handler(RPC_DOMAIN_DEFINE_XML_FLAGS)(&fixture->call, &args, &ret, error);
+
+	g_free(ret.dom.name);
+	return defined;
+}
+
+#define PROTECTED "<launchSecurity type='sw-protected'/>"
+#define PRIVATE	  "<memoryBacking><private/></memoryBacking>"
+
+/* Defines a domain that becomes one of a kind, and shows it. */
+static void assert_kind(Fixture *fixture, const char *elements, KvmMemoryKind wanted)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(Domain) domain = NULL;
+	g_autofree char *xml = NULL;
+	KvmMemoryKind kind;
+
+	define_memory(fixture, elements, &error);
+	g_assert_no_error(error);
+	domain = domain_list_find_name(fixture->driver.domains, "guest", &error);
+	g_assert_no_error(error);
+	g_assert_true(domain_def_memory_kind(domain->config, &kind));
+	g_assert_cmpint(kind, ==, wanted);
+	xml = domain_def_format(domain->config, DOMAIN_FORMAT_INACTIVE);
+	g_assert_nonnull(strstr(xml, "<private"));
+	g_assert_cmpint(strstr(xml, "sw-protected") != NULL, ==, wanted == KVM_MEMORY_TWO_SIDED);
+}
+
+static void assert_memory_refused(Fixture *fixture, const char *elements, const char *words)
+{
+	g_autofree char *file = g_build_filename(fixture->driver.paths.config, "guest.xml", NULL);
+	g_autoptr(GError) error = NULL;
+
+	g_assert_false(define_memory(fixture, elements, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+	if (!strstr(error->message, words))
+		g_error("'%s' is not in '%s'", words, error->message);
+	g_assert_false(g_file_test(file, G_FILE_TEST_EXISTS));
+}
+
+/* Definitions are kept for the day on which the host can run them. */
+static void test_memory_that_is_said(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	assert_kind(fixture, PRIVATE, KVM_MEMORY_WINDOWS);
+	assert_kind(fixture, PROTECTED, KVM_MEMORY_TWO_SIDED);
+	assert_kind(fixture, PRIVATE PROTECTED, KVM_MEMORY_TWO_SIDED);
+	offer(fixture, KVM_MEMORY_TWO_SIDED);
+	assert_kind(fixture, PRIVATE, KVM_MEMORY_WINDOWS);
+}
+
+static void test_memory_that_is_chosen(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const KvmMemoryKinds windows_first = { { KVM_MEMORY_WINDOWS, KVM_MEMORY_TWO_SIDED }, 2 };
+
+	offer(fixture, KVM_MEMORY_WINDOWS);
+	assert_kind(fixture, "", KVM_MEMORY_WINDOWS);
+	offer(fixture, KVM_MEMORY_TWO_SIDED);
+	assert_kind(fixture, "", KVM_MEMORY_TWO_SIDED);
+	allow(fixture, windows_first);
+	assert_kind(fixture, "", KVM_MEMORY_WINDOWS);
+}
+
+static void test_no_memory_to_choose(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const KvmMemoryKinds windows = { { KVM_MEMORY_WINDOWS }, 1 };
+
+	assert_memory_refused(fixture, "",
+			      "two-sided (cannot open /nowhere/kvm: No such file or directory), "
+			      "windows (cannot open /nowhere/kvm: No such file or directory)");
+	offer(fixture, KVM_MEMORY_TWO_SIDED);
+	allow(fixture, windows);
+	assert_memory_refused(fixture, "",
+			      "two-sided ('memory_kinds' in '/etc/some.conf' does not have it), "
+			      "windows (cannot open /nowhere/kvm: ");
+}
+
+static void test_memory_that_is_not_allowed(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const KvmMemoryKinds windows = { { KVM_MEMORY_WINDOWS }, 1 };
+	const KvmMemoryKinds two_sided = { { KVM_MEMORY_TWO_SIDED }, 1 };
+
+	offer(fixture, KVM_MEMORY_TWO_SIDED);
+	offer(fixture, KVM_MEMORY_WINDOWS);
+	allow(fixture, windows);
+	assert_memory_refused(fixture, PROTECTED,
+			      "element 'launchSecurity' asks for memory of the kind 'two-sided', "
+			      "which 'memory_kinds' in '/etc/some.conf' does not have");
+	assert_kind(fixture, "", KVM_MEMORY_WINDOWS);
+	allow(fixture, two_sided);
+	g_assert_false(define_memory(fixture, PRIVATE, NULL));
+	assert_kind(fixture, "", KVM_MEMORY_TWO_SIDED);
+}
+
+static void assert_start_refused(Fixture *fixture, const char *words)
+{
+	g_autoptr(Domain) domain = domain_list_find_name(fixture->driver.domains, "guest", NULL);
+	DomainCreate_args args = { .dom.name = domain->name };
+	g_autoptr(GError) error = NULL;
+
+	memcpy(args.dom.uuid, domain->uuid, sizeof(args.dom.uuid));
+	g_assert_false(handler(RPC_DOMAIN_CREATE)(&fixture->call, &args, NULL, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+	if (!strstr(error->message, words))
+		g_error("'%s' is not in '%s'", words, error->message);
+}
+
+/* A configuration or a host that has changed since. */
+static void test_start_without_its_memory(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const KvmMemoryKinds two_sided = { { KVM_MEMORY_TWO_SIDED }, 1 };
+
+	offer(fixture, KVM_MEMORY_TWO_SIDED);
+	assert_kind(fixture, PRIVATE, KVM_MEMORY_WINDOWS);
+	assert_start_refused(fixture,
+			     "element 'memoryBacking/private' asks for memory of the kind "
+			     "'windows', which this host does not have: cannot open /nowhere/kvm");
+	offer(fixture, KVM_MEMORY_WINDOWS);
+	allow(fixture, two_sided);
+	assert_start_refused(fixture, "'memory_kinds' in '/etc/some.conf'");
+}
+
+/* What was there stays known to a daemon that can open nothing now. */
+static void test_support_that_was_seen(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const KvmMemoryKinds windows = { { KVM_MEMORY_WINDOWS }, 1 };
+	g_autoptr(HostSupport) all = NULL, allowed = NULL;
+
+	offer(fixture, KVM_MEMORY_TWO_SIDED);
+	fixture->driver.support->kvm_usable = TRUE;
+	fixture->driver.support->max_vcpus = 5;
+	all = driver_support(&fixture->driver);
+	g_assert_null(all->reasons[KVM_MEMORY_TWO_SIDED]);
+	g_assert_nonnull(all->reasons[KVM_MEMORY_WINDOWS]);
+	g_assert_true(all->kvm_usable);
+	g_assert_cmpuint(all->max_vcpus, ==, 5);
+
+	allow(fixture, windows);
+	allowed = driver_support(&fixture->driver);
+	g_assert_cmpstr(allowed->reasons[KVM_MEMORY_TWO_SIDED], ==,
+			"'memory_kinds' in '/etc/some.conf' does not have it");
+}
+
 static void add(const char *path, guint flags, void (*test)(Fixture *fixture, gconstpointer data))
 {
 	g_test_add(path, Fixture, GUINT_TO_POINTER(flags), start, test, end);
@@ -389,6 +567,13 @@ int main(int argc, char **argv)
 	add("/define/refused-redefinition", 0, test_refused_redefinition);
 	add("/define/text-of-four-megabytes", 0, test_text_of_four_megabytes);
 	add("/define/what-could-not-be-read-again", 0, test_what_could_not_be_read_again);
+
+	add("/define/memory/said", 0, test_memory_that_is_said);
+	add("/define/memory/chosen", 0, test_memory_that_is_chosen);
+	add("/define/memory/nothing-to-choose", 0, test_no_memory_to_choose);
+	add("/define/memory/not-allowed", 0, test_memory_that_is_not_allowed);
+	add("/define/memory/start-without-it", 0, test_start_without_its_memory);
+	add("/define/memory/support-that-was-seen", 0, test_support_that_was_seen);
 
 	return g_test_run();
 }

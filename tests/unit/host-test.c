@@ -2,16 +2,24 @@
 /*
  * host-test.c - the host's description, on hosts that are made of files
  */
+#include <errno.h>
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <libxml/parser.h>
 #include <libxml/relaxng.h>
+#include <linux/userfaultfd.h>
+#include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "driver/conf/uuid.h"
 #include "driver/error.h"
 #include "driver/host/capabilities.h"
 #include "driver/host/node.h"
+#include "support.h"
+#include "vmm/kvm/kvm-uapi.h"
 
 #define EMULATOR "/usr/libexec/gmem-vmm"
 
@@ -99,19 +107,6 @@ static void host_setup(Host *host, gconstpointer data G_GNUC_UNUSED)
 		  "cpu MHz\t\t: 1500.000\n");
 	host_file(host, "sys/devices/system/cpu/present", "0-7\n");
 	host_file(host, "sys/devices/system/cpu/online", "0-7\n");
-}
-
-static void remove_tree(const char *path)
-{
-	g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-	const char *name = NULL;
-
-	while (dir && (name = g_dir_read_name(dir))) {
-		g_autofree char *child = g_build_filename(path, name, NULL);
-
-		remove_tree(child);
-	}
-	g_remove(path);
 }
 
 static void host_teardown(Host *host, gconstpointer data G_GNUC_UNUSED)
@@ -374,17 +369,24 @@ static gboolean has_schemas(void)
 static const HostSupport able = {
 	.kvm_present = TRUE,
 	.kvm_usable = TRUE,
-	.sw_protected_vm = TRUE,
-	.user_memory2 = TRUE,
-	.private_attribute = TRUE,
-	.guest_memfd = TRUE,
 	.max_vcpus = 16,
 	.physical_address_bits = 48,
 };
 
 static const HostSupport unable = {
 	.max_vcpus = 0,
-	.reason = (char *)"cannot open /dev/kvm: Permission denied",
+	.reasons = {
+		[KVM_MEMORY_WINDOWS] = (char *)"cannot open /dev/kvm: Permission denied",
+		[KVM_MEMORY_TWO_SIDED] = (char *)"cannot open /dev/kvm: Permission denied",
+	},
+};
+
+/* As a distribution's kernel is, since 6.18. */
+static const HostSupport stock = {
+	.kvm_present = TRUE,
+	.kvm_usable = TRUE,
+	.max_vcpus = 16,
+	.reasons = { [KVM_MEMORY_TWO_SIDED] = (char *)"it lacks <this> & that" },
 };
 
 static void test_capabilities(Host *host, gconstpointer data G_GNUC_UNUSED)
@@ -431,12 +433,23 @@ static void test_domain_capabilities(void)
 							    NULL, &error);
 	g_autofree char *no = host_domain_capabilities_xml(&unable, none, EMULATOR, EMULATOR,
 							   "x86_64", "q35", "kvm", &error);
+	g_autofree char *some = host_domain_capabilities_xml(&stock, none, EMULATOR, NULL, NULL,
+							     NULL, NULL, &error);
 
 	g_assert_no_error(error);
 	g_assert_nonnull(strstr(yes, "<launchSecurity supported='yes'>"));
 	g_assert_nonnull(strstr(yes, "<value>sw-protected</value>"));
 	g_assert_nonnull(strstr(no, "<launchSecurity supported='no'/>"));
 	g_assert_null(strstr(no, "sw-protected"));
+	g_assert_nonnull(strstr(yes, "<gmem:kind name='two-sided' supported='yes'/>"));
+	g_assert_nonnull(strstr(yes, "<gmem:kind name='windows' supported='yes'/>"));
+	g_assert_null(strstr(yes, "reason"));
+	g_assert_nonnull(strstr(no, "<gmem:kind name='windows' supported='no'>"));
+	g_assert_nonnull(strstr(no, "<gmem:reason>cannot open /dev/kvm: Permission denied</"));
+	/* libvirt's own element is about what is said by its own words. */
+	g_assert_nonnull(strstr(some, "<launchSecurity supported='no'/>"));
+	g_assert_nonnull(strstr(some, "<gmem:reason>it lacks &lt;this&gt; &amp; that</"));
+	g_assert_nonnull(strstr(some, "<gmem:kind name='windows' supported='yes'/>"));
 
 	if (has_schemas()) {
 		g_autofree char *schema = g_build_filename(g_getenv("LIBVIRT_GMEM_SCHEMADIR"),
@@ -444,6 +457,7 @@ static void test_domain_capabilities(void)
 
 		assert_valid(yes, schema);
 		assert_valid(no, schema);
+		assert_valid(some, schema);
 	}
 }
 
@@ -505,38 +519,209 @@ static void test_domain_capabilities_of_others(void)
 	}
 }
 
+/* What ioctl() says to whom while a test has a KVM of its own; see below. */
+typedef struct {
+	int vm_types, attributes, guest_memfd_flags, max_vcpus;
+	guint64 userfault_features;
+} FakeKvm;
+
+static const FakeKvm *fake_kvm;
+
+static int check_extension(unsigned long capability)
+{
+	switch (capability) {
+	case KVM_CAP_VM_TYPES:
+		return fake_kvm->vm_types;
+	case KVM_CAP_MEMORY_ATTRIBUTES:
+		return fake_kvm->attributes;
+	case KVM_CAP_GUEST_MEMFD_FLAGS:
+		return fake_kvm->guest_memfd_flags;
+	case KVM_CAP_MAX_VCPUS:
+		return fake_kvm->max_vcpus;
+	case KVM_CAP_EXIT_HYPERCALL:
+		return 1 << KVM_HC_MAP_GPA_RANGE;
+	default:
+		return 1;
+	}
+}
+
+/* The kernel's, but where a test has made up a KVM, whatever the descriptor. */
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list arguments;
+	void *argument;
+
+	va_start(arguments, request);
+	argument = va_arg(arguments, void *);
+	va_end(arguments);
+	if (!fake_kvm)
+		return (int)syscall(SYS_ioctl, fd, request, argument);
+	switch (request) {
+	case KVM_GET_API_VERSION:
+		return KVM_API_VERSION;
+	case KVM_CHECK_EXTENSION:
+		return check_extension((unsigned long)argument);
+	case USERFAULTFD_IOC_NEW:
+		return dup(fd);
+	case UFFDIO_API:
+		errno = EINVAL;
+		return ((struct uffdio_api *)argument)->features & ~fake_kvm->userfault_features ?
+			       -1 :
+			       0;
+	default:
+		g_error("ioctl %#lx was not to be asked for", request);
+	}
+}
+
+static const FakeKvm all_of_kvm = {
+	.vm_types = 1 << KVM_X86_DEFAULT_VM | 1 << KVM_X86_SW_PROTECTED_VM,
+	.attributes = KVM_MEMORY_ATTRIBUTE_PRIVATE,
+	.guest_memfd_flags = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
+	.max_vcpus = 7,
+	.userfault_features = UFFD_FEATURE_THREAD_ID | UFFD_FEATURE_EVENT_REMAP,
+};
+
+/* Files stand for the devices. */
+static HostSupport *probe(Host *host, const FakeKvm *kvm, const char *without)
+{
+	static const char *const names[] = { "kvm", "userfaultfd", "max_map_count", "pagemap" };
+	char *paths[G_N_ELEMENTS(names)];
+	HostSupport *support;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+		paths[i] = g_build_filename(host->root, names[i], NULL);
+		host_file(host, names[i], "65530\n");
+		if (g_strcmp0(without, names[i]) == 0)
+			g_assert_no_errno(g_remove(paths[i]));
+	}
+	fake_kvm = kvm;
+	support = host_support_probe(&(const HostPlaces){ paths[0], paths[1], paths[2], paths[3] });
+	fake_kvm = NULL;
+	for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+		g_free(paths[i]);
+	return support;
+}
+
+static void assert_reason(const HostSupport *support, KvmMemoryKind kind, const char *words)
+{
+	const char *reason = support->reasons[kind];
+
+	if (!reason || !strstr(reason, words))
+		g_error("'%s' was to be the reason, and not '%s'", words, reason);
+	g_assert_false(host_support_has_all(support));
+}
+
+static void test_kvm_with_all(Host *host, gconstpointer data G_GNUC_UNUSED)
+{
+	const guint fds = count_fds();
+	g_autoptr(HostSupport) support = probe(host, &all_of_kvm, NULL);
+	g_autoptr(HostSupport) copy = host_support_copy(support);
+
+	g_assert_true(support->kvm_present);
+	g_assert_true(support->kvm_usable);
+	g_assert_cmpuint(support->max_vcpus, ==, 7);
+	for (guint i = 0; i < KVM_MEMORY_KINDS; i++)
+		g_assert_null(support->reasons[i]);
+	g_assert_true(host_support_has_all(support));
+	g_assert_true(host_support_has_all(copy));
+	g_assert_cmpuint(count_fds(), ==, fds);
+}
+
+static void test_kvm_with_some(Host *host, gconstpointer data G_GNUC_UNUSED)
+{
+	FakeKvm kvm = all_of_kvm;
+	g_autoptr(HostSupport) stock_kernel = NULL, old_kernel = NULL, copy = NULL;
+
+	kvm.vm_types = 1 << KVM_X86_DEFAULT_VM;
+	stock_kernel = probe(host, &kvm, NULL);
+	g_assert_null(stock_kernel->reasons[KVM_MEMORY_WINDOWS]);
+	assert_reason(stock_kernel, KVM_MEMORY_TWO_SIDED, "CONFIG_KVM_SW_PROTECTED_VM");
+	copy = host_support_copy(stock_kernel);
+	assert_reason(copy, KVM_MEMORY_TWO_SIDED, "CONFIG_KVM_SW_PROTECTED_VM");
+
+	kvm = all_of_kvm;
+	kvm.guest_memfd_flags = 0;
+	old_kernel = probe(host, &kvm, NULL);
+	g_assert_null(old_kernel->reasons[KVM_MEMORY_TWO_SIDED]);
+	assert_reason(old_kernel, KVM_MEMORY_WINDOWS, "Linux 6.18");
+}
+
+/* What is no matter of KVM's. */
+static void test_kernel_without(Host *host, gconstpointer data G_GNUC_UNUSED)
+{
+	FakeKvm kvm = all_of_kvm;
+	g_autoptr(HostSupport) no_pagemap = probe(host, &kvm, "pagemap");
+	g_autoptr(HostSupport) no_count = probe(host, &kvm, "max_map_count");
+	g_autoptr(HostSupport) no_moves = NULL;
+
+	assert_reason(no_pagemap, KVM_MEMORY_WINDOWS, "CONFIG_PROC_PAGE_MONITOR");
+	g_assert_null(no_pagemap->reasons[KVM_MEMORY_TWO_SIDED]);
+	assert_reason(no_count, KVM_MEMORY_WINDOWS, "max_map_count");
+	g_assert_null(no_count->reasons[KVM_MEMORY_TWO_SIDED]);
+	kvm.userfault_features = UFFD_FEATURE_THREAD_ID;
+	no_moves = probe(host, &kvm, NULL);
+	assert_reason(no_moves, KVM_MEMORY_WINDOWS, "UFFD_FEATURE_EVENT_REMAP");
+	g_assert_null(no_moves->reasons[KVM_MEMORY_TWO_SIDED]);
+}
+
+/* Who may not open the device cannot give it to a VMM; a folder is opened for writing by nobody. */
+static void test_userfaultfd_that_cannot_be_opened(Host *host, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *kvm = g_build_filename(host->root, "kvm", NULL);
+	const HostPlaces places = {
+		.kvm = kvm,
+		.userfaultfd = host->root,
+		.max_map_count = KVM_SUPPORT_MAX_MAP_COUNT,
+		.pagemap = KVM_SUPPORT_PAGEMAP,
+	};
+	g_autoptr(HostSupport) support = NULL;
+
+	host_file(host, "kvm", "x");
+	fake_kvm = &all_of_kvm;
+	support = host_support_probe(&places);
+	fake_kvm = NULL;
+	assert_reason(support, KVM_MEMORY_WINDOWS, host->root);
+	assert_reason(support, KVM_MEMORY_TWO_SIDED, "Is a directory");
+}
+
+static HostSupport *probe_kvm(const char *path)
+{
+	HostPlaces places = host_places;
+
+	places.kvm = path;
+	return host_support_probe(&places);
+}
+
 static void test_no_kvm(void)
 {
-	g_autoptr(HostSupport) support = host_support_probe("/nonexistent/kvm");
+	g_autoptr(HostSupport) support = probe_kvm("/nonexistent/kvm");
 
 	g_assert_false(support->kvm_present);
 	g_assert_false(support->kvm_usable);
-	g_assert_false(host_support_protected(support));
-	g_assert_cmpstr(support->reason, ==,
-			"cannot open /nonexistent/kvm: No such file or directory");
+	for (guint i = 0; i < KVM_MEMORY_KINDS_ALL.n_kinds; i++)
+		g_assert_cmpstr(support->reasons[KVM_MEMORY_KINDS_ALL.kinds[i]], ==,
+				"cannot open /nonexistent/kvm: No such file or directory");
 }
 
 static void test_device_that_is_not_kvm(void)
 {
-	g_autoptr(HostSupport) support = host_support_probe("/dev/null");
+	g_autoptr(HostSupport) support = probe_kvm("/dev/null");
 
 	g_assert_true(support->kvm_present);
 	g_assert_false(support->kvm_usable);
-	g_assert_false(host_support_protected(support));
-	g_assert_nonnull(strstr(support->reason, "not KVM"));
+	assert_reason(support, KVM_MEMORY_WINDOWS, "not KVM");
+	assert_reason(support, KVM_MEMORY_TWO_SIDED, "not KVM");
 }
 
-/* Whatever this host has: the parts and the reason agree. */
+/* Whatever this host has. */
 static void test_kvm_of_this_host(void)
 {
-	g_autoptr(HostSupport) support = host_support_probe("/dev/kvm");
-	const gboolean all = support->kvm_usable && support->sw_protected_vm &&
-			     support->user_memory2 && support->private_attribute &&
-			     support->guest_memfd;
+	g_autoptr(HostSupport) support = host_support_probe(&host_places);
 
-	g_assert_cmpint(all, ==, support->reason == NULL);
 	if (support->kvm_usable)
 		g_assert_cmpuint(support->max_vcpus, >=, 1);
+	else
+		g_assert_false(host_support_has_all(support));
 	g_assert_cmpuint(support->max_vcpus, <=, 16);
 }
 
@@ -575,6 +760,11 @@ int main(int argc, char **argv)
 	add("/host/domain-capabilities/of-firmware", NULL, test_domain_capabilities_of_firmware);
 	g_test_add_func("/host/domain-capabilities/of-others-are-refused",
 			test_domain_capabilities_of_others);
+	add("/host/kvm/with-all", NULL, test_kvm_with_all);
+	add("/host/kvm/with-some", NULL, test_kvm_with_some);
+	add("/host/kvm/kernel-without", NULL, test_kernel_without);
+	add("/host/kvm/userfaultfd-that-cannot-be-opened", NULL,
+	    test_userfaultfd_that_cannot_be_opened);
 	g_test_add_func("/host/kvm/absent", test_no_kvm);
 	g_test_add_func("/host/kvm/another-device", test_device_that_is_not_kvm);
 	g_test_add_func("/host/kvm/of-this-host", test_kvm_of_this_host);

@@ -68,6 +68,18 @@ static void assert_refused(Fixture *fixture, const char *content, const char *wo
 	assert_refused_bytes(fixture, content, -1, words);
 }
 
+static void assert_memory_kinds(const Settings *settings, const char *wanted)
+{
+	const KvmMemoryKinds *kinds = &settings->memory_kinds;
+	const char *names[KVM_MEMORY_KINDS + 1] = { NULL };
+	g_autofree char *is = NULL;
+
+	for (guint i = 0; i < kinds->n_kinds; i++)
+		names[i] = kvm_memory_kind_name(kinds->kinds[i]);
+	is = g_strjoinv(" ", (char **)names);
+	g_assert_cmpstr(is, ==, wanted);
+}
+
 static void assert_defaults(const Settings *settings)
 {
 	g_assert_cmpint((int)settings->socket_group, ==, -1);
@@ -77,6 +89,7 @@ static void assert_defaults(const Settings *settings)
 	g_assert_null(settings->vmm_group);
 	g_assert_cmpint(settings->max_size, ==, 2 << 20);
 	g_assert_cmpuint(settings->max_backups, ==, 3);
+	assert_memory_kinds(settings, "two-sided windows");
 }
 
 static void test_no_file(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -117,7 +130,8 @@ static void test_everything_set(Fixture *fixture, gconstpointer data G_GNUC_UNUS
 						 "  user   =   \"nobody\"  \n"
 						 "group = \"kvm users\"\n"
 						 "max_size = 4096\n"
-						 "max_backups = 0 \n");
+						 "max_backups = 0 \n"
+						 "memory_kinds = [\"windows\"]\n");
 
 	g_assert_cmpint((int)settings->socket_group, ==, 0);
 	g_assert_cmphex(settings->socket_mode, ==, 0770);
@@ -126,6 +140,7 @@ static void test_everything_set(Fixture *fixture, gconstpointer data G_GNUC_UNUS
 	g_assert_cmpstr(settings->vmm_group, ==, "kvm users");
 	g_assert_cmpint(settings->max_size, ==, 4096);
 	g_assert_cmpuint(settings->max_backups, ==, 0);
+	assert_memory_kinds(settings, "windows");
 }
 
 static void test_empty_group_is_the_daemons_own(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -182,6 +197,40 @@ static void test_numbers(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpuint(load(fixture, "max_backups = 100")->max_backups, ==, 100);
 	assert_refused(fixture, "max_backups = 101\n",
 		       "'max_backups' must be a number from 0 to 100");
+}
+
+static void test_memory_kinds(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const struct {
+		const char *value, *words;
+	} wrong[] = {
+		{ "", "must be a list in one line" },
+		{ "\"windows\"", "must be a list in one line" },
+		{ "[ \"windows\"", "must be a list in one line" },
+		{ "[", "must be a list in one line" },
+		{ "[ \"windows\" ] # comment", "must be a list in one line" },
+		{ "[]", "'memory_kinds' is empty" },
+		{ "[  ]", "'memory_kinds' is empty" },
+		{ "[ windows ]", "strings in double quotes" },
+		{ "[ \"windows\" \"two-sided\" ]", "strings in double quotes" },
+		{ "[ \"windows\", ]", "strings in double quotes" },
+		{ "[ \"windows\",, \"two-sided\" ]", "strings in double quotes" },
+		{ "[ \"tdx\" ]", "there is no kind 'tdx'" },
+		{ "[ \"ordinary\" ]", "there is no kind 'ordinary'" },
+		{ "[ \"\" ]", "there is no kind ''" },
+		{ "[ \"windows\", \"windows\" ]", "'windows' is in it twice" },
+		{ "[ \"windows\", \"two-sided\", \"windows\" ]", "'windows' is in it twice" },
+	};
+
+	assert_memory_kinds(load(fixture, "memory_kinds = [ \"windows\" , \"two-sided\" ] \n"),
+			    "windows two-sided");
+	assert_memory_kinds(load(fixture, "memory_kinds=[\"two-sided\"]"), "two-sided");
+	for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
+		g_autofree char *content = g_strdup_printf("memory_kinds = %s\n", wrong[i].value);
+
+		assert_refused(fixture, content, wrong[i].words);
+		assert_refused(fixture, content, "'memory_kinds'");
+	}
 }
 
 static void test_no_such_group(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -289,6 +338,7 @@ int main(int argc, char **argv)
 	add("/settings/modes", test_modes);
 	add("/settings/strings-are-quoted", test_strings_are_quoted);
 	add("/settings/numbers", test_numbers);
+	add("/settings/memory-kinds", test_memory_kinds);
 	add("/settings/no-such-group", test_no_such_group);
 	add("/settings/unknown", test_unknown_settings);
 	add("/settings/no-settings", test_no_settings);

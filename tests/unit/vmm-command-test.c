@@ -43,6 +43,7 @@ static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	fixture->def.name = (char *)"guest";
 	fixture->def.memory_kib = 65536;
 	fixture->def.vcpus = 2;
+	domain_def_set_memory_kind(&fixture->def, KVM_MEMORY_TWO_SIDED);
 	fixture->def.on_reboot = DOMAIN_ACTION_RESTART;
 	memset(fixture->def.uuid, 0xab, sizeof(fixture->def.uuid));
 	vmm_command_init(&fixture->command);
@@ -170,6 +171,15 @@ static void test_switches(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	def->bios_useserial = DOMAIN_SWITCH_NO;
 	add_machine(fixture);
 	assert_line(fixture, PLAIN);
+}
+
+static void test_memory_kind(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	domain_def_set_memory_kind(&fixture->def, KVM_MEMORY_WINDOWS);
+	fixture->def.policy = DOMAIN_POLICY_GUEST_ONLY;
+	add_machine(fixture);
+	assert_has(fixture, "--memory-kind=windows");
+	assert_has(fixture, "--policy=guest-only");
 }
 
 static void test_clock(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -648,6 +658,7 @@ int main(int argc, char **argv)
 
 	add("/vmm-command/machine/plain", NULL, test_plain);
 	add("/vmm-command/machine/switches", NULL, test_switches);
+	add("/vmm-command/machine/memory-kind", NULL, test_memory_kind);
 	add("/vmm-command/machine/clock", NULL, test_clock);
 	add("/vmm-command/machine/local-clock", NULL, test_local_clock);
 	add("/vmm-command/machine/clock-that-cannot-be", NULL, test_clock_that_cannot_be);

@@ -197,3 +197,20 @@ void domain_def_free(DomainDef *def)
 	g_free(def->name);
 	g_free(def);
 }
+
+gboolean domain_def_memory_kind(const DomainDef *def, KvmMemoryKind *kind)
+{
+	*kind = def->sw_protected ? KVM_MEMORY_TWO_SIDED : KVM_MEMORY_WINDOWS;
+	return def->sw_protected || def->memory_private;
+}
+
+void domain_def_set_memory_kind(DomainDef *def, KvmMemoryKind kind)
+{
+	def->sw_protected = kind == KVM_MEMORY_TWO_SIDED;
+	def->memory_private = TRUE;
+}
+
+const char *domain_memory_kind_element(KvmMemoryKind kind)
+{
+	return kind == KVM_MEMORY_TWO_SIDED ? "launchSecurity" : "memoryBacking/private";
+}

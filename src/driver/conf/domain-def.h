@@ -14,6 +14,7 @@
 #include <glib.h>
 #include <libvirt/libvirt.h>
 
+#include "common/kvm-support.h"
 #include "driver/conf/uuid.h"
 
 #define DOMAIN_UUID_SIZE VIR_UUID_BUFLEN
@@ -64,7 +65,10 @@ typedef enum {
 	DOMAIN_ACTION_PRESERVE,
 } DomainAction;
 
-/* <launchSecurity><conversion policy="..."/>: which host touches convert pages. */
+/*
+ * <conversion policy="..."/>: which host touches convert pages. In <launchSecurity>, or in
+ * <private> where that is alone.
+ */
 typedef enum {
 	DOMAIN_POLICY_ON_DEMAND,
 	DOMAIN_POLICY_GUEST_ONLY,
@@ -249,6 +253,20 @@ typedef struct {
 	 * no serial has. */
 	DomainSerial *debug_console;
 } DomainDef;
+
+/*
+ * domain_def_memory_kind - how a domain's memory is kept
+ * @kind: two-sided with <launchSecurity>, windows with <private/> alone
+ *
+ * Return: FALSE where there is neither, so that it is the host's to choose.
+ */
+gboolean domain_def_memory_kind(const DomainDef *def, KvmMemoryKind *kind);
+
+/* Has the definition say a kind of memory, windows or two-sided, where it says none. */
+void domain_def_set_memory_kind(DomainDef *def, KvmMemoryKind kind);
+
+/* The element that asks for a kind, for messages. */
+const char *domain_memory_kind_element(KvmMemoryKind kind);
 
 typedef enum {
 	DOMAIN_PARSE_INACTIVE = 1 << 0, /* ignore the id and other live-only parts */

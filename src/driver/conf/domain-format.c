@@ -40,6 +40,13 @@ static void format_memory_size(XmlWriter *writer, const char *name, guint64 kib)
 	xml_writer_end(writer);
 }
 
+static void format_conversion(XmlWriter *writer, const DomainDef *def)
+{
+	xml_writer_element_with(writer, "conversion", "policy",
+				def->policy == DOMAIN_POLICY_GUEST_ONLY ? "guest-only" :
+									  "on-demand");
+}
+
 static void format_memory_backing(XmlWriter *writer, const DomainDef *def)
 {
 	if (!def->memory_private && !(def->says & DOMAIN_SAYS_PRIVATE_ACCESS))
@@ -48,8 +55,12 @@ static void format_memory_backing(XmlWriter *writer, const DomainDef *def)
 	xml_writer_start(writer, "memoryBacking");
 	if (def->says & DOMAIN_SAYS_PRIVATE_ACCESS)
 		xml_writer_element_with(writer, "access", "mode", "private");
-	if (def->memory_private)
-		xml_writer_element_empty(writer, "private");
+	if (def->memory_private) {
+		xml_writer_start(writer, "private");
+		if (!def->sw_protected)
+			format_conversion(writer, def);
+		xml_writer_end(writer);
+	}
 	xml_writer_end(writer);
 }
 
@@ -270,9 +281,7 @@ static void format_launch_security(XmlWriter *writer, const DomainDef *def)
 
 	xml_writer_start(writer, "launchSecurity");
 	xml_writer_attribute(writer, "type", "sw-protected");
-	xml_writer_element_with(writer, "conversion", "policy",
-				def->policy == DOMAIN_POLICY_GUEST_ONLY ? "guest-only" :
-									  "on-demand");
+	format_conversion(writer, def);
 	xml_writer_end(writer);
 }
 

@@ -101,15 +101,37 @@ static void parse_memory_size(XmlWalk *walk, xmlNode *root, DomainDef *def)
 		def->current_memory_kib = def->memory_kib;
 }
 
+/* Return: TRUE where the element is there. */
+static gboolean parse_conversion(XmlWalk *walk, xmlNode *parent, DomainDef *def)
+{
+	xmlNode *conversion = xml_walk_child(walk, parent, "conversion");
+	const char *policy = xml_walk_attribute_required(walk, conversion, "policy");
+
+	if (policy && strcmp(policy, "guest-only") == 0)
+		def->policy = DOMAIN_POLICY_GUEST_ONLY;
+	else if (policy && strcmp(policy, "on-demand") != 0)
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("attribute '%s' of element '%s' is '%s', not 'on-demand' or "
+				 "'guest-only'"),
+			       "policy", xml_walk_path(walk, conversion),
+			       xml_walk_quote(walk, policy));
+	return conversion != NULL;
+}
+
 static void parse_memory_backing(XmlWalk *walk, xmlNode *root, DomainDef *def)
 {
 	xmlNode *backing = xml_walk_child(walk, root, "memoryBacking");
+	xmlNode *private = xml_walk_child(walk, backing, "private");
 	xmlNode *access = xml_walk_child(walk, backing, "access");
 	xmlNode *source = xml_walk_child(walk, backing, "source");
 	const char *mode = xml_walk_attribute_required(walk, access, "mode");
 	const char *type = xml_walk_attribute_required(walk, source, "type");
 
-	def->memory_private = domain_parse_flag(walk, backing, "private");
+	def->memory_private = private != NULL;
+	if (parse_conversion(walk, private, def) && xml_walk_child(walk, root, "launchSecurity"))
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("element 'memoryBacking/private/conversion' belongs into "
+				 "'launchSecurity' where there is one"));
 
 	if (xml_walk_child(walk, backing, "hugepages"))
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -273,9 +295,7 @@ static void parse_seclabel(XmlWalk *walk, xmlNode *root, DomainDef *def)
 static void parse_launch_security(XmlWalk *walk, xmlNode *root, DomainDef *def)
 {
 	xmlNode *security = xml_walk_child(walk, root, "launchSecurity");
-	xmlNode *conversion = NULL;
 	const char *type = xml_walk_attribute_required(walk, security, "type");
-	const char *policy = NULL;
 
 	if (!type)
 		return;
@@ -290,18 +310,7 @@ static void parse_launch_security(XmlWalk *walk, xmlNode *root, DomainDef *def)
 	def->sw_protected = TRUE;
 	def->memory_private = TRUE;
 
-	conversion = xml_walk_child(walk, security, "conversion");
-	policy = xml_walk_attribute_required(walk, conversion, "policy");
-	if (!policy || strcmp(policy, "on-demand") == 0)
-		def->policy = DOMAIN_POLICY_ON_DEMAND;
-	else if (strcmp(policy, "guest-only") == 0)
-		def->policy = DOMAIN_POLICY_GUEST_ONLY;
-	else
-		xml_walk_error(walk, VIR_ERR_XML_ERROR,
-			       _("attribute '%s' of element '%s' is '%s', not 'on-demand' or "
-				 "'guest-only'"),
-			       "policy", xml_walk_path(walk, conversion),
-			       xml_walk_quote(walk, policy));
+	(void)parse_conversion(walk, security, def);
 }
 
 static void parse_root(XmlWalk *walk, DomainParseFlags flags, DomainDef *def)

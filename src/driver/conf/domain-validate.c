@@ -67,21 +67,6 @@ static gboolean check_memory(const DomainDef *def, GError **error)
 	return TRUE;
 }
 
-static gboolean check_protection(const DomainDef *def, GError **error)
-{
-	if (def->sw_protected)
-		return TRUE;
-
-	if (def->memory_private)
-		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    _("element 'memoryBacking/private' needs <launchSecurity "
-				      "type='sw-protected'/>"));
-
-	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-			    _("element 'launchSecurity' is missing: this driver runs protected "
-			      "domains only, add <launchSecurity type='sw-protected'/>"));
-}
-
 static gboolean check_path(const char *element, const char *path, GError **error)
 {
 	if (!path || g_path_is_absolute(path))
@@ -295,7 +280,7 @@ gboolean domain_def_validate(const DomainDef *def, GError **error)
 	if (def->title && strpbrk(def->title, "\r\n"))
 		return driver_error(error, VIR_ERR_XML_ERROR,
 				    _("element 'title' contains a line break"));
-	if (!check_protection(def, error) || !check_memory(def, error))
+	if (!check_memory(def, error))
 		return FALSE;
 	if (def->vcpus < 1 || def->vcpus > DOMAIN_MAX_VCPUS)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,

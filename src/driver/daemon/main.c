@@ -293,6 +293,7 @@ static gboolean run(const Arguments *arguments, int parent_fd, GError **error)
 	    !sockets_open(&sockets, driver->paths.socket, &settings, error))
 		return FALSE;
 	set_log_limits(driver, &settings);
+	driver_set_memory_kinds(driver, &settings.memory_kinds, config);
 	driver->server = rpc_server_new(calls_tables, driver_uri(driver), driver);
 	daemon.server = driver->server;
 	driver_load(driver);

@@ -24,7 +24,7 @@
 
 static const char *const names[] = {
 	"unix_sock_group", "unix_sock_rw_perms", "unix_sock_ro_perms", "user",
-	"group",	   "max_size",		 "max_backups",
+	"group",	   "max_size",		 "max_backups",	       "memory_kinds",
 };
 
 /* Return: FALSE where @value is no string in double quotes; they are taken off. */
@@ -118,6 +118,66 @@ static gboolean get_log_limits(GKeyFile *file, const char *path, Settings *setti
 	return TRUE;
 }
 
+static gboolean add_memory_kind(const char *path, const char *name, KvmMemoryKinds *kinds,
+				GError **error)
+{
+	KvmMemoryKind kind;
+
+	if (!kvm_memory_kind_parse(name, &kind) || kind == KVM_MEMORY_ORDINARY)
+		return driver_error(error, VIR_ERR_CONF_SYNTAX,
+				    _("%s: 'memory_kinds': there is no kind '%.80s', only "
+				      "\"two-sided\" and \"windows\""),
+				    path, name);
+	if (kvm_memory_kinds_has(kinds, kind))
+		return driver_error(error, VIR_ERR_CONF_SYNTAX,
+				    _("%s: 'memory_kinds': '%s' is in it twice"), path, name);
+	kinds->kinds[kinds->n_kinds++] = kind;
+	return TRUE;
+}
+
+/* Return: FALSE where @value has no brackets around it; they are taken off. */
+static gboolean take_brackets(char *value)
+{
+	const gsize length = strlen(value);
+
+	if (length < 2 || value[0] != '[' || value[length - 1] != ']')
+		return FALSE;
+	value[length - 1] = '\0';
+	value[0] = ' ';
+	return TRUE;
+}
+
+static gboolean get_memory_kinds(GKeyFile *file, const char *path, KvmMemoryKinds *kinds,
+				 GError **error)
+{
+	g_autofree char *text = g_key_file_get_value(file, GROUP, "memory_kinds", NULL);
+	g_auto(GStrv) items = NULL;
+
+	*kinds = KVM_MEMORY_KINDS_ALL;
+	if (!text)
+		return TRUE;
+	if (!take_brackets(g_strchomp(text)))
+		return driver_error(error, VIR_ERR_CONF_SYNTAX,
+				    _("%s: 'memory_kinds' must be a list in one line, such as [ "
+				      "\"two-sided\", \"windows\" ]"),
+				    path);
+	if (!*g_strstrip(text))
+		return driver_error(error, VIR_ERR_CONF_SYNTAX,
+				    _("%s: 'memory_kinds' is empty: no domain could start"), path);
+	kinds->n_kinds = 0;
+	items = g_strsplit(text, ",", -1);
+	for (guint i = 0; items[i]; i++) {
+		if (!unquote(g_strstrip(items[i])))
+			return driver_error(error, VIR_ERR_CONF_SYNTAX,
+					    _("%s: what is in the list 'memory_kinds' must be "
+					      "strings in double quotes"),
+					    path);
+		if (!add_memory_kind(path, items[i], kinds, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
 /* A "[group]" would have the settings behind it overlooked. */
 static gboolean check_groups(GKeyFile *file, const char *path, GError **error)
 {
@@ -153,7 +213,8 @@ static gboolean read_settings(Settings *settings, GKeyFile *file, const char *pa
 	       get_mode(file, path, "unix_sock_ro_perms", &settings->readonly_socket_mode, error) &&
 	       get_string(file, path, "user", &settings->vmm_user, error) &&
 	       get_string(file, path, "group", &settings->vmm_group, error) &&
-	       get_log_limits(file, path, settings, error);
+	       get_log_limits(file, path, settings, error) &&
+	       get_memory_kinds(file, path, &settings->memory_kinds, error);
 }
 
 gboolean settings_load(Settings *settings, const char *path, gboolean must_exist, GError **error)
@@ -170,6 +231,7 @@ gboolean settings_load(Settings *settings, const char *path, gboolean must_exist
 		.readonly_socket_mode = 0777,
 		.max_size = ROTATING_FILE_SIZE_DEFAULT,
 		.max_backups = ROTATING_FILE_BACKUPS_DEFAULT,
+		.memory_kinds = KVM_MEMORY_KINDS_ALL,
 	};
 	if (!g_file_get_contents(path, &text, &length, &cause)) {
 		if (!must_exist && g_error_matches(cause, G_FILE_ERROR, G_FILE_ERROR_NOENT))

@@ -2,13 +2,16 @@
 /*
  * settings.h - virtgmemd's configuration file
  *
- * Lines "name = value" as in libvirt's own files: a value is a string in double quotes or a
- * number without, "#" begins a line that is a comment. docs/man/virtgmemd.conf.rst describes each.
+ * Lines "name = value" as in libvirt's own files: a value is a string in double quotes, a number
+ * without, or a list of strings in brackets; "#" begins a line that is a comment.
+ * docs/man/virtgmemd.conf.rst describes each.
  */
 #pragma once
 
 #include <glib.h>
 #include <sys/types.h>
+
+#include "common/kvm-support.h"
 
 /* The VMMs' user where a system's instance is told no other. */
 #define DEFAULT_VMM_USER "libvirt-gmem"
@@ -17,10 +20,11 @@ typedef struct {
 	gid_t socket_group; /* (gid_t)-1: the daemon's own */
 	mode_t socket_mode; /* of the socket that changes things */
 	mode_t readonly_socket_mode;
-	char *vmm_user;	   /* NULL: DEFAULT_VMM_USER, or a session's own */
-	char *vmm_group;   /* NULL: the user's */
-	gint64 max_size;   /* of a log or console file, in bytes */
-	guint max_backups; /* how many older ones are kept of each */
+	char *vmm_user;		     /* NULL: DEFAULT_VMM_USER, or a session's own */
+	char *vmm_group;	     /* NULL: the user's */
+	gint64 max_size;	     /* of a log or console file, in bytes */
+	guint max_backups;	     /* how many older ones are kept of each */
+	KvmMemoryKinds memory_kinds; /* that domains may have */
 } Settings;
 
 /*

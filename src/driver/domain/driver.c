@@ -19,8 +19,6 @@
 #include "driver/host/firmware.h"
 #include "driver/log-limit.h"
 
-#define KVM_DEVICE "/dev/kvm"
-
 /* When what could not be done is tried again. */
 #define LATER_SECONDS 1
 
@@ -91,7 +89,9 @@ Driver *driver_new(gboolean is_system)
 	driver->vmm_gid = getegid();
 	driver->domains = domain_list_new();
 	driver->workers = g_thread_pool_new(run_job, NULL, DRIVER_WORKERS_MAX, FALSE, NULL);
-	driver->support = host_support_probe(KVM_DEVICE);
+	driver->memory_kinds = KVM_MEMORY_KINDS_ALL;
+	driver->places = &host_places;
+	driver->support = host_support_probe(driver->places);
 	return driver;
 }
 
@@ -168,6 +168,13 @@ void driver_set_vmm_user(Driver *driver, const char *user, const char *group)
 	g_mutex_unlock(&driver->support_lock);
 }
 
+void driver_set_memory_kinds(Driver *driver, const KvmMemoryKinds *kinds, const char *settings_path)
+{
+	driver->memory_kinds = *kinds;
+	g_free(driver->settings_path);
+	driver->settings_path = g_strdup(settings_path);
+}
+
 /* With the lock. */
 static gboolean find_vmm_user(Driver *driver, GError **error)
 {
@@ -232,6 +239,7 @@ void driver_free(Driver *driver)
 	g_mutex_clear(&driver->support_lock);
 	g_free(driver->vmm_group);
 	g_free(driver->vmm_user);
+	g_free(driver->settings_path);
 	g_free(driver->logger);
 	g_free(driver->emulator);
 	g_free(driver->paths.socket);
@@ -417,28 +425,93 @@ void driver_reload(Driver *driver)
 	store_load_configs(driver, load_config, driver);
 }
 
-/* With the lock. */
+/* With the lock. What was there stays known, also to a daemon that has no descriptor left. */
 static void look_again(Driver *driver)
 {
-	if (host_support_protected(driver->support))
-		return;
-	host_support_free(driver->support);
-	driver->support = host_support_probe(KVM_DEVICE);
+	g_autoptr(HostSupport) before = driver->support;
+	HostSupport *now = host_support_probe(driver->places);
+
+	driver->support = now;
+	now->kvm_present |= before->kvm_present;
+	now->kvm_usable |= before->kvm_usable;
+	now->max_vcpus = MAX(now->max_vcpus, before->max_vcpus);
+	for (guint i = 0; i < KVM_MEMORY_KINDS; i++)
+		if (!before->reasons[i])
+			g_clear_pointer(&now->reasons[i], g_free);
 }
 
-gboolean driver_check_support(Driver *driver, GError **error)
+/* What the configuration does not allow is said as if the host did not have it. */
+HostSupport *driver_support(Driver *driver)
 {
-	gboolean is_supported;
+	HostSupport *copy;
 
 	g_mutex_lock(&driver->support_lock);
-	look_again(driver);
-	is_supported = host_support_protected(driver->support);
-	if (!is_supported)
-		driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-			     _("launchSecurity type 'sw-protected' cannot run on this host: %s"),
-			     driver->support->reason);
+	if (!host_support_has_all(driver->support))
+		look_again(driver);
+	copy = host_support_copy(driver->support);
 	g_mutex_unlock(&driver->support_lock);
-	return is_supported;
+	for (guint i = 0; i < KVM_MEMORY_KINDS_ALL.n_kinds; i++) {
+		const KvmMemoryKind kind = KVM_MEMORY_KINDS_ALL.kinds[i];
+
+		if (kvm_memory_kinds_has(&driver->memory_kinds, kind))
+			continue;
+		g_free(copy->reasons[kind]);
+		copy->reasons[kind] = g_strdup_printf(_("'memory_kinds' in '%s' does not have it"),
+						      driver->settings_path);
+	}
+	return copy;
+}
+
+static gboolean choose_memory(Driver *driver, DomainDef *def, GError **error)
+{
+	g_autoptr(HostSupport) support = driver_support(driver);
+
+	for (guint i = 0; i < driver->memory_kinds.n_kinds; i++) {
+		const KvmMemoryKind kind = driver->memory_kinds.kinds[i];
+
+		if (support->reasons[kind])
+			continue;
+		domain_def_set_memory_kind(def, kind);
+		return TRUE;
+	}
+	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			    _("neither element 'launchSecurity' nor 'memoryBacking/private' says "
+			      "how memory is protected, and this host has nothing to choose from: "
+			      "two-sided (%s), windows (%s)"),
+			    support->reasons[KVM_MEMORY_TWO_SIDED],
+			    support->reasons[KVM_MEMORY_WINDOWS]);
+}
+
+gboolean driver_settle_memory(Driver *driver, DomainDef *def, GError **error)
+{
+	KvmMemoryKind kind;
+
+	if (!domain_def_memory_kind(def, &kind))
+		return choose_memory(driver, def, error);
+	return kvm_memory_kinds_has(&driver->memory_kinds, kind) ||
+	       driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			    _("element '%s' asks for memory of the kind '%s', which 'memory_kinds' "
+			      "in '%s' does not have"),
+			    domain_memory_kind_element(kind), kvm_memory_kind_name(kind),
+			    driver->settings_path);
+}
+
+gboolean driver_check_memory(Driver *driver, const DomainDef *def, GError **error)
+{
+	g_autofree char *reason = NULL;
+	KvmMemoryKind kind;
+
+	(void)domain_def_memory_kind(def, &kind);
+	g_mutex_lock(&driver->support_lock);
+	if (driver->support->reasons[kind])
+		look_again(driver);
+	reason = g_strdup(driver->support->reasons[kind]);
+	g_mutex_unlock(&driver->support_lock);
+	return !reason ||
+	       driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			    _("element '%s' asks for memory of the kind '%s', which this host does "
+			      "not have: %s"),
+			    domain_memory_kind_element(kind), kvm_memory_kind_name(kind), reason);
 }
 
 GPtrArray *driver_firmware(const Driver *driver)
@@ -455,20 +528,9 @@ gboolean driver_resolve_firmware(const Driver *driver, DomainDef *def, GError **
 	return firmware_resolve(def, descriptors, driver->paths.nvram, error);
 }
 
-gboolean driver_complete_definition(const Driver *driver, DomainDef *def, GError **error)
+gboolean driver_complete_definition(Driver *driver, DomainDef *def, GError **error)
 {
 	name_emulator(driver, def);
-	return driver_resolve_firmware(driver, def, error) && domain_def_check_readable(def, error);
-}
-
-HostSupport *driver_support(Driver *driver)
-{
-	HostSupport *copy;
-
-	g_mutex_lock(&driver->support_lock);
-	look_again(driver);
-	copy = g_memdup2(driver->support, sizeof(*driver->support));
-	copy->reason = g_strdup(driver->support->reason);
-	g_mutex_unlock(&driver->support_lock);
-	return copy;
+	return driver_settle_memory(driver, def, error) &&
+	       driver_resolve_firmware(driver, def, error) && domain_def_check_readable(def, error);
 }

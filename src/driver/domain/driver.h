@@ -40,7 +40,13 @@ typedef struct Driver {
 	guint later_source;
 	gboolean is_leaving;
 
-	GMutex support_lock; /* guards what follows; innermost */
+	/* Which kinds of memory domains may have, and the file that says so; before there are any.
+	 */
+	KvmMemoryKinds memory_kinds;
+	char *settings_path;
+
+	const HostPlaces *places; /* where support is looked for */
+	GMutex support_lock;	  /* guards what follows; innermost */
 	HostSupport *support;
 	char *vmm_user;	 /* who the VMMs run as, until that is known; then NULL */
 	char *vmm_group; /* or NULL: that user's */
@@ -63,6 +69,13 @@ Driver *driver_new(gboolean is_system);
  * The user need not exist before a domain starts.
  */
 void driver_set_vmm_user(Driver *driver, const char *user, const char *group);
+
+/*
+ * driver_set_memory_kinds - which kinds of memory domains may have: all, before this
+ * @settings_path: the file that says so, for messages
+ */
+void driver_set_memory_kinds(Driver *driver, const KvmMemoryKinds *kinds,
+			     const char *settings_path);
 
 /*
  * driver_check_vmm_user - look up who the VMMs run as, where that is not known yet
@@ -113,13 +126,25 @@ void driver_run(Driver *driver, void (*function)(gpointer data), gpointer data);
 gboolean driver_run_later(Driver *driver, void (*function)(gpointer data), gpointer data);
 
 /*
- * driver_check_support - whether this host can run protected domains
+ * driver_settle_memory - settle the kind of a domain's memory
+ *
+ * One that the definition leaves open becomes the first of those which are allowed and which this
+ * host has. One that it says has to be allowed; whether the host has it matters at the start.
+ *
+ * Return: FALSE with VIR_ERR_CONFIG_UNSUPPORTED that names the setting, or says of each kind why it
+ * cannot be.
+ */
+gboolean driver_settle_memory(Driver *driver, DomainDef *def, GError **error);
+
+/*
+ * driver_check_memory - whether this host has the kind of memory that a domain asks for
+ * @def: after driver_settle_memory()
  *
  * Looks again where it could not before: KVM's module may have been loaded since.
  *
  * Return: FALSE with VIR_ERR_CONFIG_UNSUPPORTED that says why.
  */
-gboolean driver_check_support(Driver *driver, GError **error);
+gboolean driver_check_memory(Driver *driver, const DomainDef *def, GError **error);
 
 /*
  * driver_resolve_firmware - settle a domain's firmware; see firmware_resolve()
@@ -131,12 +156,13 @@ gboolean driver_resolve_firmware(const Driver *driver, DomainDef *def, GError **
 /*
  * driver_complete_definition - settle what the host decides of a definition from a client
  *
- * Its VMM and its firmware. What could then not be shown or read again is refused.
+ * Its kind of memory, its VMM and its firmware. What could then not be shown or read again is
+ * refused.
  */
-gboolean driver_complete_definition(const Driver *driver, DomainDef *def, GError **error);
+gboolean driver_complete_definition(Driver *driver, DomainDef *def, GError **error);
 
 /* This host's firmware, of firmware_descriptors_load(). */
 GPtrArray *driver_firmware(const Driver *driver);
 
-/* What this host's KVM offers, for host_support_free(). */
+/* What domains can have on this host as it is configured, for host_support_free(). */
 HostSupport *driver_support(Driver *driver);

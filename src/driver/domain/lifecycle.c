@@ -508,7 +508,8 @@ static gboolean prepare_and_launch(Domain *domain, DomainDef *def, gboolean is_r
 				   GError **error)
 {
 	if (!driver_check_vmm_user(domain->driver, error) ||
-	    !driver_check_support(domain->driver, error) || !check_host_memory(def, error) ||
+	    !driver_settle_memory(domain->driver, def, error) ||
+	    !driver_check_memory(domain->driver, def, error) || !check_host_memory(def, error) ||
 	    !complete_firmware(domain->driver, def, error) ||
 	    !domain_def_check_readable(def, error))
 		return FALSE;

@@ -16,6 +16,9 @@
 #define MACHINE	 "q35"
 #define VIRTTYPE "kvm"
 
+/* Of what domain capabilities have beyond libvirt's format; schemas/domaincaps.rng has it, too. */
+#define GMEM_NAMESPACE "urn:libvirt-gmem:domain-capabilities:1"
+
 /* Makes this use of the machine id's hash our own: nobody who knows another program's gets it. */
 #define HOST_UUID_SALT "libvirt-gmem host"
 
@@ -318,9 +321,31 @@ static void write_domain_devices(XmlWriter *writer)
 	xml_writer_end(writer);
 }
 
+/*
+ * libvirt's format has no place for kinds of memory, nor for reasons: so they are in an element of
+ * our own, in a namespace, which its clients pass over.
+ */
+static void write_memory_kinds(XmlWriter *writer, const HostSupport *support)
+{
+	xml_writer_start(writer, "gmem:memory");
+	xml_writer_attribute(writer, "xmlns:gmem", GMEM_NAMESPACE);
+	for (guint i = 0; i < KVM_MEMORY_KINDS_ALL.n_kinds; i++) {
+		const KvmMemoryKind kind = KVM_MEMORY_KINDS_ALL.kinds[i];
+		const char *reason = support->reasons[kind];
+
+		xml_writer_start(writer, "gmem:kind");
+		xml_writer_attribute(writer, "name", kvm_memory_kind_name(kind));
+		xml_writer_attribute(writer, "supported", reason ? "no" : "yes");
+		if (reason)
+			xml_writer_element_text(writer, "gmem:reason", reason);
+		xml_writer_end(writer);
+	}
+	xml_writer_end(writer);
+}
+
 static void write_domain_features(XmlWriter *writer, const HostSupport *support)
 {
-	const gboolean protected = host_support_protected(support);
+	const gboolean protected = !support->reasons[KVM_MEMORY_TWO_SIDED];
 
 	xml_writer_start(writer, "features");
 	write_supported(writer, "sev", FALSE);
@@ -333,6 +358,7 @@ static void write_domain_features(XmlWriter *writer, const HostSupport *support)
 		xml_writer_end(writer);
 	}
 	xml_writer_end(writer);
+	write_memory_kinds(writer, support);
 	xml_writer_end(writer);
 }
 

@@ -35,79 +35,134 @@ static int check_extension(int kvm, unsigned long extension)
 	return MAX(answer, 0);
 }
 
-/* Return: the first part that is missing, in words that an administrator can act upon. */
-static char *missing_part(const HostSupport *support)
+/* A VMM that is given no device makes its userfaultfd by the system call; so does this. */
+static gboolean check_userfaultfd(KvmMemoryKind kind, const HostPlaces *places, GError **error)
 {
-	if (!support->sw_protected_vm)
-		return g_strdup(
-			_("this kernel has no software-protected VMs (KVM_CAP_VM_TYPES): it takes "
-			  "Linux 6.8 or newer with CONFIG_KVM_SW_PROTECTED_VM, and KVM's TDP MMU"));
-	if (!support->user_memory2)
-		return g_strdup(_("this kernel's KVM has no KVM_CAP_USER_MEMORY2"));
-	if (!support->private_attribute)
-		return g_strdup(
-			_("this kernel's KVM has no private memory (KVM_CAP_MEMORY_ATTRIBUTES)"));
-	if (!support->guest_memfd)
-		return g_strdup(_("this kernel's KVM has no KVM_CAP_GUEST_MEMFD"));
-	return NULL;
+	int device = open(places->userfaultfd, O_RDWR | O_CLOEXEC);
+	int fd;
+
+	if (device < 0 && errno != ENOENT) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM, _("cannot open %s: %s"),
+			    places->userfaultfd, g_strerror(errno));
+		return FALSE;
+	}
+	fd = kvm_support_open_userfaultfd(kind, device, error);
+	if (device >= 0)
+		close(device);
+	if (fd < 0)
+		return FALSE;
+	close(fd);
+	return TRUE;
 }
 
-static void ask_kvm(int kvm, const char *kvm_path, HostSupport *support)
+static gboolean check_windows(const HostPlaces *places, GError **error)
 {
-	int version = ioctl(kvm, KVM_GET_API_VERSION, 0);
-	int vcpus = 0;
+	int pagemap = open(places->pagemap, O_RDONLY | O_CLOEXEC);
+	gboolean is_there = kvm_support_check_pagemap(pagemap, error);
+	guint64 windows;
 
-	if (version != KVM_API_VERSION) {
-		support->reason = g_strdup_printf(_("%s: not KVM, or not its API version %d"),
-						  kvm_path, KVM_API_VERSION);
-		return;
-	}
+	if (pagemap >= 0)
+		close(pagemap);
+	return is_there && kvm_support_count_windows(places->max_map_count, &windows, error);
+}
 
-	support->kvm_usable = TRUE;
-	support->sw_protected_vm = (check_extension(kvm, KVM_CAP_VM_TYPES) &
-				    (1 << KVM_X86_SW_PROTECTED_VM)) != 0;
-	support->user_memory2 = check_extension(kvm, KVM_CAP_USER_MEMORY2) > 0;
-	support->private_attribute = (check_extension(kvm, KVM_CAP_MEMORY_ATTRIBUTES) &
-				      (int)KVM_MEMORY_ATTRIBUTE_PRIVATE) != 0;
-	support->guest_memfd = check_extension(kvm, KVM_CAP_GUEST_MEMFD) > 0;
+/* Return: the first thing that a kind lacks, in words that an administrator can act upon. */
+static char *missing_part(KvmMemoryKind kind, int kvm, const HostPlaces *places)
+{
+	g_autoptr(GError) error = NULL;
 
-	vcpus = check_extension(kvm, KVM_CAP_MAX_VCPUS);
+	if (kvm_support_check_kvm(kind, kvm, &error) && kvm_support_check_vm(kind, kvm, &error) &&
+	    check_userfaultfd(kind, places, &error) &&
+	    (kind != KVM_MEMORY_WINDOWS || check_windows(places, &error)))
+		return NULL;
+	return g_strdup(error->message);
+}
+
+static guint max_vcpus(int kvm)
+{
+	int vcpus = check_extension(kvm, KVM_CAP_MAX_VCPUS);
+
 	if (vcpus == 0)
 		vcpus = check_extension(kvm, KVM_CAP_NR_VCPUS);
 	if (vcpus == 0)
 		vcpus = KVM_VCPUS_UNSTATED;
-	support->max_vcpus = MIN((guint)vcpus, DOMAIN_MAX_VCPUS);
-
-	support->reason = missing_part(support);
+	return MIN((guint)vcpus, DOMAIN_MAX_VCPUS);
 }
 
-HostSupport *host_support_probe(const char *kvm_path)
+static void set_all_reasons(HostSupport *support, const char *reason)
+{
+	for (guint i = 0; i < KVM_MEMORY_KINDS_ALL.n_kinds; i++)
+		support->reasons[KVM_MEMORY_KINDS_ALL.kinds[i]] = g_strdup(reason);
+}
+
+static void ask_kvm(int kvm, const HostPlaces *places, HostSupport *support)
+{
+	if (ioctl(kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
+		g_autofree char *reason = g_strdup_printf(
+			_("%s: not KVM, or not its API version %d"), places->kvm, KVM_API_VERSION);
+
+		set_all_reasons(support, reason);
+		return;
+	}
+
+	support->kvm_usable = TRUE;
+	support->max_vcpus = max_vcpus(kvm);
+	for (guint i = 0; i < KVM_MEMORY_KINDS_ALL.n_kinds; i++) {
+		const KvmMemoryKind kind = KVM_MEMORY_KINDS_ALL.kinds[i];
+
+		support->reasons[kind] = missing_part(kind, kvm, places);
+	}
+}
+
+const HostPlaces host_places = {
+	.kvm = "/dev/kvm",
+	.userfaultfd = "/dev/userfaultfd",
+	.max_map_count = KVM_SUPPORT_MAX_MAP_COUNT,
+	.pagemap = KVM_SUPPORT_PAGEMAP,
+};
+
+HostSupport *host_support_probe(const HostPlaces *places)
 {
 	HostSupport *support = g_new0(HostSupport, 1);
-	int kvm = open(kvm_path, O_RDWR | O_CLOEXEC);
+	int kvm = open(places->kvm, O_RDWR | O_CLOEXEC);
 
 	support->physical_address_bits = physical_address_bits();
 	support->kvm_present = kvm >= 0 || errno != ENOENT;
 	if (kvm < 0) {
-		support->reason = g_strdup_printf(_("cannot open %s: %s"), kvm_path,
-						  g_strerror(errno));
+		g_autofree char *reason = g_strdup_printf(_("cannot open %s: %s"), places->kvm,
+							  g_strerror(errno));
+
+		set_all_reasons(support, reason);
 		return support;
 	}
 
-	ask_kvm(kvm, kvm_path, support);
+	ask_kvm(kvm, places, support);
 	close(kvm);
 	return support;
 }
 
-gboolean host_support_protected(const HostSupport *support)
+HostSupport *host_support_copy(const HostSupport *support)
 {
-	return support->reason == NULL;
+	HostSupport *copy = g_memdup2(support, sizeof(*support));
+
+	for (guint i = 0; i < KVM_MEMORY_KINDS; i++)
+		copy->reasons[i] = g_strdup(support->reasons[i]);
+	return copy;
+}
+
+gboolean host_support_has_all(const HostSupport *support)
+{
+	for (guint i = 0; i < KVM_MEMORY_KINDS; i++)
+		if (support->reasons[i])
+			return FALSE;
+	return TRUE;
 }
 
 void host_support_free(HostSupport *support)
 {
 	if (!support)
 		return;
-	g_free(support->reason);
+	for (guint i = 0; i < KVM_MEMORY_KINDS; i++)
+		g_free(support->reasons[i]);
 	g_free(support);
 }

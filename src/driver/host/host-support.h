@@ -4,36 +4,48 @@
  *
  * Theory of operation
  *
- * Probed once when the daemon starts, and again when a client asks for domain capabilities
- * of a host that lacked something: KVM's module may have been reloaded with other options.
- * The probe opens /dev/kvm and, where that works, asks for extensions; it creates no VM.
+ * Probed once when the daemon starts, and again when a client asks for what the host lacked: KVM's
+ * module may have been reloaded with other options, a sysctl changed. The probe opens what a VMM is
+ * given (/dev/kvm, /dev/userfaultfd) and asks the same questions as the VMM (kvm-support.h); it
+ * creates no VM.
  */
 #pragma once
 
 #include <glib.h>
 
+#include "common/kvm-support.h"
+
 typedef struct {
 	gboolean kvm_present;	     /* /dev/kvm exists */
 	gboolean kvm_usable;	     /* this process could open it and its API is version 12 */
-	gboolean sw_protected_vm;    /* KVM_CAP_VM_TYPES has bit 1 */
-	gboolean user_memory2;	     /* KVM_CAP_USER_MEMORY2 */
-	gboolean private_attribute;  /* KVM_CAP_MEMORY_ATTRIBUTES has PRIVATE */
-	gboolean guest_memfd;	     /* KVM_CAP_GUEST_MEMFD */
 	guint max_vcpus;	     /* of one domain: KVM's limit and gmem-vmm's, the lower one */
 	guint physical_address_bits; /* of the processor, from CPUID 0x80000008; 0: unknown */
-	char *reason;		     /* why protected domains cannot run here, or NULL: they can */
+
+	/* Why domains cannot have a kind of memory here, or NULL: they can. Of private memory. */
+	char *reasons[KVM_MEMORY_KINDS];
 } HostSupport;
+
+/* Where the probe looks; tests give other places. */
+typedef struct {
+	const char *kvm;
+	const char *userfaultfd;
+	const char *max_map_count;
+	const char *pagemap;
+} HostPlaces;
+
+extern const HostPlaces host_places;
 
 /*
  * host_support_probe - look
- * @kvm_path: "/dev/kvm"; tests give another
  *
- * Never fails: what cannot be asked is not supported, and @reason says why.
+ * Never fails: what cannot be asked is not supported, and the reasons say why.
  */
-HostSupport *host_support_probe(const char *kvm_path);
+HostSupport *host_support_probe(const HostPlaces *places);
 
-/* Return: TRUE when a sw-protected domain can run here; otherwise @support->reason is set. */
-gboolean host_support_protected(const HostSupport *support);
+HostSupport *host_support_copy(const HostSupport *support);
+
+/* Return: TRUE when domains can have every kind of private memory here. */
+gboolean host_support_has_all(const HostSupport *support);
 
 void host_support_free(HostSupport *support);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostSupport, host_support_free)

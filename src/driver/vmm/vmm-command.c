@@ -322,11 +322,13 @@ static void add_life(VmmCommand *command, const DomainDef *def)
 gboolean vmm_command_add_machine(VmmCommand *command, const DomainDef *def, GError **error)
 {
 	char uuid[VIR_UUID_STRING_BUFLEN];
+	KvmMemoryKind memory_kind;
 
 	uuid_format(def->uuid, uuid);
 	vmm_command_add(command, "--name=%s", def->name);
 	vmm_command_add(command, "--uuid=%s", uuid);
-	vmm_command_add(command, "--memory-kind=two-sided");
+	(void)domain_def_memory_kind(def, &memory_kind);
+	vmm_command_add(command, "--memory-kind=%s", kvm_memory_kind_name(memory_kind));
 	vmm_command_add(command, "--policy=%s",
 			def->policy == DOMAIN_POLICY_GUEST_ONLY ? "guest-only" : "on-demand");
 	vmm_command_add(command, "--memory=%" G_GUINT64_FORMAT "K", def->memory_kib);
