@@ -63,6 +63,14 @@ class Host(DaemonTest):
         self.assertEqual(security.get("supported"), "yes")
         self.assertEqual([value.text for value in security.iter("value")], ["sw-protected"])
 
+    def test_domcapabilities_say_which_kinds_of_memory_there_are(self):
+        namespace = "{urn:libvirt-gmem:domain-capabilities:1}"
+        kinds = {kind.get("name"): kind for kind in parsed("domcapabilities").iter(namespace + "kind")}
+        self.assertEqual(sorted(kinds), ["two-sided", "windows"])
+        self.assertEqual(kinds["two-sided"].get("supported"), "yes")
+        if kinds["windows"].get("supported") == "no":
+            self.assertIn("Linux 6.18", kinds["windows"].findtext(namespace + "reason"))
+
     def test_a_procedure_that_is_not_served_is_an_error_and_no_lost_connection(self):
         result = run_virsh("nodesuspend mem 60; echo still; uri")
         self.assertIn("not supported by the connection driver", result.stderr)

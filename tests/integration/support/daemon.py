@@ -62,15 +62,18 @@ def domain_names(*filters):
 
 def domain_xml(name="test", memory=256, vcpus=1, kernel=KERNEL, initrd=INITRD,
                cmdline="console=ttyS0", serial="<serial type='pty'/>", policy="on-demand",
-               extra="", emulator=None, identity=None):
-    """A domain with the tests' guest; memory in MiB."""
+               extra="", emulator=None, identity=None, kind="two-sided"):
+    """A domain with the tests' guest; memory in MiB, and of a kind, which the host chooses where it is None."""
     emulator = f"<emulator>{emulator}</emulator>" if emulator else ""
     initrd = f"<initrd>{initrd}</initrd>" if initrd else ""
+    conversion = f"<conversion policy='{policy}'/>"
+    private = f"<private>{conversion if kind == 'windows' else ''}</private>" if kind else ""
+    security = f"<launchSecurity type='sw-protected'>{conversion}</launchSecurity>" if kind == "two-sided" else ""
     return f"""<domain type='kvm'>
   <name>{name}</name>
   <uuid>{identity or uuid.uuid4()}</uuid>
   <memory unit='MiB'>{memory}</memory>
-  <memoryBacking><private/></memoryBacking>
+  <memoryBacking>{private}</memoryBacking>
   <vcpu>{vcpus}</vcpu>
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
@@ -80,7 +83,7 @@ def domain_xml(name="test", memory=256, vcpus=1, kernel=KERNEL, initrd=INITRD,
   </os>
   {extra}
   <devices>{emulator}{serial}</devices>
-  <launchSecurity type='sw-protected'><conversion policy='{policy}'/></launchSecurity>
+  {security}
 </domain>
 """
 
