@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "vmm/kvm/kvm-uapi.h"
+#include "common/kvm-uapi.h"
 
 /* Mappings that are left for the rest of a process: libraries, stacks, what malloc() maps. */
 #define OTHER_MAPPINGS 1024

@@ -35,7 +35,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vmm/kvm/kvm-uapi.h"
+#include "common/kvm-uapi.h"
 
 #define PAGE	  4096ull
 #define PAGES_MAX 512ull

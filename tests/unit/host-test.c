@@ -14,12 +14,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/kvm-uapi.h"
 #include "driver/conf/uuid.h"
 #include "driver/error.h"
 #include "driver/host/capabilities.h"
 #include "driver/host/node.h"
 #include "support.h"
-#include "vmm/kvm/kvm-uapi.h"
 
 #define EMULATOR "/usr/libexec/gmem-vmm"
 

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "common/kvm-support.h"
+#include "common/kvm-uapi.h"
 #include "support.h"
-#include "vmm/kvm/kvm-uapi.h"
 
 #define KVM_FD	  1000
 #define DEVICE	  1001

@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vmm/kvm/kvm-uapi.h"
+#include "common/kvm-uapi.h"
 #include "vmm/memory/engine.h"
 
 #define RAM_SIZE (16ull << 20)

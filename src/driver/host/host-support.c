@@ -12,8 +12,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "common/kvm-uapi.h"
 #include "driver/conf/domain-def.h"
-#include "vmm/kvm/kvm-uapi.h"
 
 /* The least that KVM_CAP_MAX_VCPUS means when it is absent, by KVM's documentation. */
 #define KVM_VCPUS_UNSTATED 4

@@ -6,7 +6,7 @@
 
 #include <glib.h>
 
-#include "vmm/kvm/kvm-uapi.h"
+#include "common/kvm-uapi.h"
 
 typedef enum {
 	CPUID_EAX,

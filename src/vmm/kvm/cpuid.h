@@ -13,7 +13,7 @@
 
 #include <glib.h>
 
-#include "vmm/kvm/kvm-uapi.h"
+#include "common/kvm-uapi.h"
 #include "vmm/kvm/vm.h"
 
 /* Each at least 1: sockets, dies in one, cores in a die, threads in a core. */

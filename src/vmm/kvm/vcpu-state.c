@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "vmm/kvm/kvm-uapi.h"
+#include "common/kvm-uapi.h"
 
 #define CR0_PE		(1ull << 0)
 #define CR0_ET		(1ull << 4)

@@ -11,9 +11,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/kvm-uapi.h"
 #include "vmm/kvm/gate.h"
 #include "vmm/kvm/kick.h"
-#include "vmm/kvm/kvm-uapi.h"
 #include "vmm/kvm/vcpu-state.h"
 
 typedef struct {

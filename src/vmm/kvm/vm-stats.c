@@ -9,7 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "vmm/kvm/kvm-uapi.h"
+#include "common/kvm-uapi.h"
 #include "vmm/kvm/vm.h"
 
 /* More than KVM has of either. */

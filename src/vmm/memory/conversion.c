@@ -18,7 +18,7 @@
 #include <glib/gi18n.h>
 #include <inttypes.h>
 
-#include "vmm/kvm/kvm-uapi.h"
+#include "common/kvm-uapi.h"
 #include "vmm/log.h"
 #include "vmm/memory/engine.h"
 

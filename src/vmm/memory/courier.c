@@ -13,9 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/kvm-uapi.h"
 #include "vmm/kvm/cpuid.h"
 #include "vmm/kvm/kick.h"
-#include "vmm/kvm/kvm-uapi.h"
 #include "vmm/kvm/vcpu-state.h"
 
 /* The window, in bytes from its base. */

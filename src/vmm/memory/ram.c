@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vmm/kvm/kvm-uapi.h"
+#include "common/kvm-uapi.h"
 #include "vmm/memory/memory.h"
 
 static gboolean create_guest_memfd(RamBlock *block, KvmVm *vm, guint64 flags, GError **error)

@@ -21,8 +21,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "common/kvm-uapi.h"
 #include "vmm/kvm/cpuid.h"
-#include "vmm/kvm/kvm-uapi.h"
 #include "vmm/memory/courier.h"
 #include "vmm/memory/engine.h"
 
