@@ -153,7 +153,6 @@ static gboolean get_memory_kinds(GKeyFile *file, const char *path, KvmMemoryKind
 	g_autofree char *text = g_key_file_get_value(file, GROUP, "memory_kinds", NULL);
 	g_auto(GStrv) items = NULL;
 
-	*kinds = KVM_MEMORY_KINDS_ALL;
 	if (!text)
 		return TRUE;
 	if (!take_brackets(g_strchomp(text)))
