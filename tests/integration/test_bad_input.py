@@ -60,12 +60,6 @@ class Documents(BadInput):
         self.check_refused(r"(?s)unsupported configuration: .*machine.*'isapc'",
                            self.xml().replace("'q35'", "'isapc'"))
 
-    def test_private_without_launch_security(self):
-        xml = self.xml()
-        start, end = xml.index("<launchSecurity"), xml.index("</domain>")
-        self.check_refused(r"unsupported configuration: .*(private|launchSecurity)",
-                           xml[:start] + xml[end:])
-
     def test_smm_on(self):
         self.check_refused(r"unsupported configuration: .*smm",
                            self.xml(extra="<features><smm state='on'/></features>"))
