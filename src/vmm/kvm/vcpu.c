@@ -53,6 +53,34 @@ static void fail(Vcpu *vcpu, const GError *error)
 	vcpu->set->handlers->failed(vcpu->set->opaque, vcpu->index, error);
 }
 
+/* What KVM_INTERNAL_ERROR_* stands for; translated. */
+static const char *internal_error_meaning(guint32 suberror)
+{
+	switch (suberror) {
+	case KVM_INTERNAL_ERROR_EMULATION:
+		return _("KVM cannot emulate an instruction of the guest");
+	case KVM_INTERNAL_ERROR_SIMUL_EX:
+		return _("two exceptions of the guest came at once");
+	case KVM_INTERNAL_ERROR_DELIVERY_EV:
+		return _("the guest left for the host while an event was delivered to it");
+	case KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON:
+		return _("KVM does not know why the guest has left for the host");
+	default:
+		return _("KVM does not say what that is");
+	}
+}
+
+/* The words that KVM has left beside an internal error, each after a space; g_free() it. */
+static char *internal_error_data(const struct kvm_run *run)
+{
+	const guint32 n_words = MIN(run->internal.ndata, G_N_ELEMENTS(run->internal.data));
+	GString *text = g_string_new(NULL);
+
+	for (guint32 i = 0; i < n_words; i++)
+		g_string_append_printf(text, " %#" PRIx64, (guint64)run->internal.data[i]);
+	return g_string_free(text, FALSE);
+}
+
 /* Reports an exit that no handler knows, with what KVM says of it. */
 static void fail_exit(Vcpu *vcpu)
 {
@@ -66,14 +94,15 @@ static void fail_exit(Vcpu *vcpu)
 			      ": the processor refused the guest's state"),
 			    vcpu->index, (guint64)run->fail_entry.hardware_entry_failure_reason);
 		break;
-	case KVM_EXIT_INTERNAL_ERROR:
+	case KVM_EXIT_INTERNAL_ERROR: {
+		g_autofree char *data = internal_error_data(run);
+
 		g_set_error(&error, KVM_ERROR, KVM_ERROR_GUEST,
-			    run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION ?
-				    _("vCPU %u: KVM_EXIT_INTERNAL_ERROR, suberror %u: KVM cannot "
-				      "emulate an instruction of the guest") :
-				    _("vCPU %u: KVM_EXIT_INTERNAL_ERROR, suberror %u"),
-			    vcpu->index, run->internal.suberror);
+			    _("vCPU %u: KVM_EXIT_INTERNAL_ERROR, suberror %u: %s (data:%s)"),
+			    vcpu->index, run->internal.suberror,
+			    internal_error_meaning(run->internal.suberror), data);
 		break;
+	}
 	default:
 		g_set_error(&error, KVM_ERROR, KVM_ERROR_SYSTEM,
 			    _("vCPU %u: unknown exit reason %u"), vcpu->index, run->exit_reason);
