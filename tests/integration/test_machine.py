@@ -61,11 +61,13 @@ class Broadcast(AgentTest):
         """The courier's work, both ways, with content that is looked at on the way."""
         guest = self.guest
         size = self.pages * PAGE
-        before = guest.qmp.conversions()["courier"]["trips"]
+        before = guest.qmp.conversions()["courier"]
         guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=size)
         self.assertEqual(guest.host_read(GROUND, size), b"\x5a" * size, f"round {round_number}")
         guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=size)
-        self.assertGreater(guest.qmp.conversions()["courier"]["trips"], before)
+        after = guest.qmp.conversions()["courier"]
+        for counter in ("trips", "bytes", "time-ns"):
+            self.assertGreater(after[counter], before[counter], counter)
         self.assertRuns()
 
     def rage(self, storms):

@@ -242,6 +242,7 @@ static void add_memory(Params *params, JsonObject *reply)
 	if (courier && JSON_NODE_HOLDS_OBJECT(courier)) {
 		add_member(params, json_node_get_object(courier), "trips", "courier.trips.sum");
 		add_member(params, json_node_get_object(courier), "bytes", "courier.bytes.sum");
+		add_member(params, json_node_get_object(courier), "time-ns", "courier.time.sum");
 	}
 	for (guint i = 0; conversions && i < json_array_get_length(conversions) && i < 64; i++) {
 		JsonNode *node = json_array_get_element(conversions, i);

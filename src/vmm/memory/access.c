@@ -48,7 +48,7 @@ gboolean engine_access(Memory *memory, MemoryAccess access, guint64 gpa, guint8 
 	MemoryPiece piece;
 
 	for (guint64 done = 0; done < size; done += piece.size) {
-		gint64 start_ns = engine_now_ns();
+		gint64 start_ns = statistics_now_ns();
 		gboolean accessed;
 
 		if (!next_piece(memory, gpa + done, size - done, &piece)) {

@@ -32,14 +32,6 @@ gboolean engine_set_attribute(Memory *memory, guint64 gpa, guint64 size, gboolea
 	       memory->kind->set_attribute(memory, gpa, size, is_private, error);
 }
 
-gint64 engine_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * G_GINT64_CONSTANT(1000000000) + now.tv_nsec;
-}
-
 void engine_mark_populated(Memory *memory, const RamRun *run, gboolean is_populated)
 {
 	guint64 changed = bitmap_fill(run->block->populated, run->first, run->pages, is_populated)
@@ -74,7 +66,7 @@ guint64 engine_mark(Memory *memory, const RamRun *run, gboolean is_shared)
 void engine_count(Memory *memory, ConversionDirection direction, ConversionCause cause, guint64 gpa,
 		  guint64 bytes, gint64 start_ns)
 {
-	guint64 time_ns = engine_now_ns() - start_ns;
+	guint64 time_ns = statistics_now_ns() - start_ns;
 
 	conversion_counter_add(&memory->statistics.conversions[direction][cause], bytes, time_ns);
 	trace_conversion(direction, cause, gpa, bytes, time_ns);
@@ -154,7 +146,7 @@ void memory_map_gpa_range_begin(const Memory *memory, guint64 gpa, guint64 pages
 		.size = result == 0 ? pages << PAGE_SHIFT : 0,
 		.to_private = (attributes & KVM_MAP_GPA_RANGE_ENC_STAT(1)) != 0,
 		.first_gpa = gpa,
-		.start_ns = engine_now_ns(),
+		.start_ns = statistics_now_ns(),
 		.is_done = result != 0,
 		.result = result,
 	};
@@ -207,7 +199,7 @@ void memory_map_gpa_range_slice(Memory *memory, MapGpaRange *range)
 /* The guest said private where nothing is: shared makes it MMIO, or a read-only memslot. */
 static gboolean withdraw_private(Memory *memory, guint64 page, GError **error)
 {
-	gint64 start_ns = engine_now_ns();
+	gint64 start_ns = statistics_now_ns();
 
 	if (!engine_set_attribute(memory, page, GUEST_PAGE_SIZE, FALSE, error))
 		return FALSE;

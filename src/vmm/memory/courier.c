@@ -85,8 +85,7 @@ struct Courier {
 	guint64 base;
 	guint8 *window;
 	struct kvm_sregs sregs; /* as every trip starts */
-	guint64 trips;
-	guint64 bytes;
+	CourierCounter counter;
 
 	/* The memory thread's timers: one of its processor time, one of time. */
 	pid_t thread_id; /* 0 before the first trip */
@@ -393,14 +392,9 @@ void courier_wipe(Courier *courier, guint64 size)
 	memset(courier_staging(courier), 0, size);
 }
 
-guint64 courier_trips(const Courier *courier)
+const CourierCounter *courier_counter(const Courier *courier)
 {
-	return courier->trips;
-}
-
-guint64 courier_bytes(const Courier *courier)
-{
-	return courier->bytes;
+	return &courier->counter;
 }
 
 /*
@@ -547,6 +541,7 @@ static gboolean make_trip(Courier *courier, guint64 gpa, guint64 destination, gu
 			  guint64 size, GError **error)
 {
 	const Load load = { destination, source, size };
+	const gint64 start_ns = statistics_now_ns();
 	g_autoptr(GError) cause = NULL;
 	gboolean is_done;
 
@@ -565,8 +560,9 @@ static gboolean make_trip(Courier *courier, guint64 gpa, guint64 destination, gu
 			    gpa, size, cause->message);
 		return FALSE;
 	}
-	courier->trips++;
-	courier->bytes += size;
+	courier->counter.trips++;
+	courier->counter.bytes += size;
+	courier->counter.time_ns += statistics_now_ns() - start_ns;
 	return TRUE;
 }
 

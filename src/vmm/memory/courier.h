@@ -39,6 +39,7 @@
 #include <glib.h>
 
 #include "vmm/kvm/vm.h"
+#include "vmm/memory/statistics.h"
 
 /* What one trip can carry. */
 #define COURIER_STAGING_SIZE (64ull << 12)
@@ -76,6 +77,5 @@ gboolean courier_fetch(Courier *courier, guint64 gpa, guint64 size, GError **err
 /* The same the other way. */
 gboolean courier_store(Courier *courier, guint64 gpa, guint64 size, GError **error);
 
-/* Trips and bytes so far. */
-guint64 courier_trips(const Courier *courier);
-guint64 courier_bytes(const Courier *courier);
+/* What has been counted so far; the courier's own. */
+const CourierCounter *courier_counter(const Courier *courier);

@@ -102,8 +102,6 @@ struct Memory {
 	gboolean is_ending;
 };
 
-gint64 engine_now_ns(void);
-
 /* Each of these is called with Memory.lock held. */
 
 /* Sets KVM's attribute of a range, whatever it is made of, where the kind has attributes. */

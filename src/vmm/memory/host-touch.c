@@ -106,7 +106,7 @@ static void read_touches(Memory *memory)
 			entries[i] = gate_entry(memory->gates, i);
 		if (!userfault_read(memory->userfault_fd, &touch.event))
 			return;
-		touch.start_ns = engine_now_ns();
+		touch.start_ns = statistics_now_ns();
 		if (identify(memory, entries, &touch))
 			add_pending(memory, &touch);
 		else
@@ -412,7 +412,7 @@ static gboolean reclaim_run(Memory *memory, const RamRun *run, guint64 *reclaime
 	RamRun part = { .block = run->block, .first = run->first };
 
 	for (; part.first < end; part.first += part.pages) {
-		gint64 start_ns = engine_now_ns();
+		gint64 start_ns = statistics_now_ns();
 		gboolean done;
 
 		part.pages = bitmap_run(run->block->shared, part.first, end - part.first);
@@ -540,7 +540,7 @@ static gboolean has_lent(const Memory *memory)
 /* Lets the ticks pass that are over; returns milliseconds until the next, or -1. */
 static int keep_time(Memory *memory)
 {
-	gint64 now = engine_now_ns();
+	gint64 now = statistics_now_ns();
 	gboolean has_any;
 
 	if (!memory->reclaim_interval_ns)

@@ -2,6 +2,8 @@
 /* statistics.c - names and arithmetic of the conversion counters */
 #include "vmm/memory/statistics.h"
 
+#include <time.h>
+
 const char *conversion_cause_name(ConversionCause cause)
 {
 	static const char *const names[CONVERSION_N_CAUSES] = {
@@ -21,6 +23,14 @@ const char *conversion_cause_name(ConversionCause cause)
 const char *conversion_direction_name(ConversionDirection direction)
 {
 	return direction == CONVERSION_TO_SHARED ? "to-shared" : "to-private";
+}
+
+gint64 statistics_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * G_GINT64_CONSTANT(1000000000) + now.tv_nsec;
 }
 
 void conversion_counter_add(ConversionCounter *counter, guint64 bytes, guint64 time_ns)

@@ -36,20 +36,29 @@ typedef struct {
 	guint64 latency[CONVERSION_LATENCY_BUCKETS];
 } ConversionCounter;
 
+/* Trips into private memory that came back. */
+typedef struct {
+	guint64 trips;
+	guint64 bytes;
+	guint64 time_ns;
+} CourierCounter;
+
 typedef struct {
 	ConversionCounter conversions[CONVERSION_N_DIRECTIONS][CONVERSION_N_CAUSES];
 	guint64 private_bytes; /* RAM whose state is private now */
 	guint64 shared_bytes;  /* RAM whose state is shared now */
 	guint64 shared_bytes_peak;
 	guint64 shared_allocated_bytes; /* of it, what the userspace mapping holds pages for */
-	guint64 mapped_bytes; /* what KVM maps in the guest's second-level page tables now */
-	guint64 courier_trips;
-	guint64 courier_bytes;
+	guint64 mapped_bytes;	/* what KVM maps in the guest's second-level page tables now */
+	CourierCounter courier; /* two-sided memory's */
 } MemoryStatistics;
 
 /* Names as the monitor and libvirt show them, such as "guest-hypercall". */
 const char *conversion_cause_name(ConversionCause cause);
 const char *conversion_direction_name(ConversionDirection direction);
+
+/* The clock that what is counted is timed by. */
+gint64 statistics_now_ns(void);
 
 /* Adds one conversion of @bytes that took @time_ns to @counter. */
 void conversion_counter_add(ConversionCounter *counter, guint64 bytes, guint64 time_ns);

@@ -201,8 +201,7 @@ static gboolean write_piece(Memory *memory, const MemoryPiece *piece, const guin
 
 static void count(Memory *memory, MemoryStatistics *statistics)
 {
-	statistics->courier_trips = courier_trips(memory->courier);
-	statistics->courier_bytes = courier_bytes(memory->courier);
+	statistics->courier = *courier_counter(memory->courier);
 }
 
 const MemoryKind memory_kind_two_sided = {

@@ -177,8 +177,9 @@ static gboolean query_conversion_stats(JsonObject *arguments, gpointer opaque, J
 	json_object_set_int_member(object, "shared-allocated-bytes",
 				   statistics.shared_allocated_bytes);
 	json_object_set_int_member(object, "mapped-bytes", statistics.mapped_bytes);
-	json_object_set_int_member(courier, "trips", statistics.courier_trips);
-	json_object_set_int_member(courier, "bytes", statistics.courier_bytes);
+	json_object_set_int_member(courier, "trips", statistics.courier.trips);
+	json_object_set_int_member(courier, "bytes", statistics.courier.bytes);
+	json_object_set_int_member(courier, "time-ns", statistics.courier.time_ns);
 	json_object_set_object_member(object, "courier", courier);
 	for (guint direction = 0; direction < CONVERSION_N_DIRECTIONS; direction++) {
 		for (guint cause = 0; cause < CONVERSION_N_CAUSES; cause++) {
