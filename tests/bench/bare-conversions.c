@@ -32,18 +32,14 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/kvm-uapi.h"
-
-#define PAGE	  4096ull
-#define PAGES_MAX 512ull
+#include "tests/bench/bare.h"
 
 /* The same addresses as with the payload, so that alignment is the same. */
 #define CODE_GPA 0x1000ull
 #define RAM_GPA	 0x1000000ull
-#define RAM_SIZE (PAGES_MAX * PAGE)
 
 /* write_next: movb $0x5a, (%ebx); add $4096, %ebx; dec %ecx; jnz write_next; hlt */
 static const uint8_t write_pages_code[] = {
@@ -58,14 +54,6 @@ typedef struct {
 	struct kvm_run *run;
 	uint8_t *ram;
 } Bare;
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
 
 static void *map_anonymous(size_t size)
 {
@@ -293,16 +281,6 @@ static void touch(Bare *bare, int userfaultfd, uint64_t pages, uint64_t at_a_tim
 	printf("%lu %lu %lu %lu\n", copied, set, installed, punched);
 }
 
-static uint64_t number(const char *text, uint64_t least, uint64_t most)
-{
-	char *end;
-	uint64_t value = strtoull(text, &end, 10);
-
-	if (end == text || *end || value < least || value > most)
-		errx(2, "'%s': a number from %lu to %lu is wanted", text, least, most);
-	return value;
-}
-
 static void run_converts(Bare *bare, char **arguments)
 {
 	uint64_t pages = number(arguments[0], 1, PAGES_MAX);
@@ -329,7 +307,7 @@ static void run_touches(Bare *bare, char **arguments)
 
 int main(int argc, char **argv)
 {
-	uint64_t start_ns, start_ticks;
+	Moment start;
 	Bare bare;
 
 	if (!(argc == 6 && strcmp(argv[1], "convert") == 0) &&
@@ -337,14 +315,12 @@ int main(int argc, char **argv)
 		errx(2, "Usage: bare-conversions convert PAGES COUNT USE EXIT\n"
 			"       bare-conversions touch PAGES PAGES_A_TIME COUNT");
 	make(&bare);
-	start_ns = now_ns();
-	start_ticks = __builtin_ia32_rdtsc();
+	start = moment_now();
 	set_attribute(&bare, 0, PAGES_MAX, KVM_MEMORY_ATTRIBUTE_PRIVATE);
 	if (strcmp(argv[1], "convert") == 0)
 		run_converts(&bare, argv + 2);
 	else
 		run_touches(&bare, argv + 2);
-	printf("ticks %lu ns %lu\n", (uint64_t)__builtin_ia32_rdtsc() - start_ticks,
-	       now_ns() - start_ns);
+	print_ticks(&start);
 	return 0;
 }

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Conversions that the guest asks for, beside the calls that they consist of."""
+"""
+Conversions that the guest asks for: with two-sided memory beside the calls that they consist of.
+With windows there are none, but to close what is open.
+"""
 
 from statistics import median
+
+from support import kinds
 
 from . import bare
 from .emulated import Retries
@@ -69,7 +74,7 @@ class Samples:
         sample's. The first is for warming up.
         """
         triples = []
-        with ConversionsGuest(*arguments) as guest:
+        with ConversionsGuest("two-sided", *arguments) as guest:
             for _ in range(self._repetitions + 1):
                 loop, ticks_per_ns = _bare(*self._arguments)
                 after_exit, _ = _bare(*self._arguments, exit_before=True)
@@ -101,24 +106,58 @@ def _rows(pages, use, samples):
     return rows
 
 
-def _refused(repetitions, count):
+def _refused(kind, repetitions, count, ticks_per_ns):
     """The way to the VMM and back: a hypercall of no pages, which is refused."""
-    ticks_per_ns = _bare(1, count, False)[1]
-    with ConversionsGuest() as guest:
+    with ConversionsGuest(kind) as guest:
         times = [_round_trip(guest, 0, count, False, ticks_per_ns)["to-shared"] / 1000
                  for _ in range(repetitions)]
     return row("conversions", "a hypercall that is refused: round trip", "us", times)
 
 
-def measure(quick):
+def _measure_two_sided(repetitions, count, retries):
+    ticks_per_ns = _bare(1, count, False)[1]
+    rows = [retries.run(lambda: _refused("two-sided", repetitions, count, ticks_per_ns))]
+    for pages in SIZES:
+        for use in (False, True):
+            rows += _rows(pages, use, Samples(pages, use, repetitions, count, retries))
+    return rows
+
+
+def _samples_of_windows(pages, use, repetitions, count, ticks_per_ns):
+    """By direction, microseconds in the engine and of the round trip."""
+    taken = []
+    for arguments, sample in (
+            (["--trace=conversion"], lambda guest: _engine(guest, pages, count, use)),
+            ([], lambda guest: _round_trip(guest, pages, count, use, ticks_per_ns))):
+        with ConversionsGuest("windows", *arguments) as guest:
+            # The first is for warming up.
+            samples = [sample(guest) for _ in range(repetitions + 1)][1:]
+        taken.append({way: [each[way] / 1000 for each in samples] for way in DIRECTIONS})
+    return taken
+
+
+def _measure_windows(repetitions, count, retries):
+    ticks_per_ns = bare.window(1, 1, count)[2]
+    rows = [retries.run(lambda: _refused("windows", repetitions, count, ticks_per_ns))]
+    for pages in SIZES:
+        for use in (False, True):
+            engine, round_trip = retries.run(
+                lambda pages=pages, use=use: _samples_of_windows(pages, use, repetitions, count,
+                                                                 ticks_per_ns))
+            for way in DIRECTIONS:
+                name = f"{pages} {way}, " + ("used" if use else "unused")
+                rows += [row("conversions", f"{name}: engine", "us", engine[way]),
+                         row("conversions", f"{name}: round trip", "us", round_trip[way])]
+    return rows
+
+
+def measure(quick, kind):
     """
     "1 to-shared" is one page. Its pages are used while they are shared, so that they have to be
     given back after it, or not.
     """
+    kinds.require_hypercall(kind)
     repetitions, count = (3, 9) if quick else (9, 25)
     retries = Retries()
-    rows = [retries.run(lambda: _refused(repetitions, count))]
-    for pages in SIZES:
-        for use in (False, True):
-            rows += _rows(pages, use, Samples(pages, use, repetitions, count, retries))
-    return rows + [retries.row("conversions")]
+    measure_kind = _measure_two_sided if kind == "two-sided" else _measure_windows
+    return measure_kind(repetitions, count, retries) + [retries.row("conversions")]

@@ -19,8 +19,9 @@ TRACE_LINE = re.compile(r"direction=(\S+) cause=(\S+) gpa=(\S+) size=(\S+) time_
 class ConversionsGuest(Vmm):
     """Waits for commands, and runs only while running() is entered."""
 
-    def __init__(self, *arguments):
-        super().__init__(f"--payload={payload('conversions')}", "--memory=64M", *arguments)
+    def __init__(self, kind, *arguments):
+        super().__init__(f"--payload={payload('conversions')}", "--memory=64M",
+                         f"--memory-kind={kind}", *arguments)
         self._traced = 0
         try:
             self.console.wait_for("ready\n")

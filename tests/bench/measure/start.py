@@ -37,16 +37,16 @@ def _qemu(firmware):
         return qemu.wait()
 
 
-def measure(quick):
+def measure(quick, kind):
     """512 MiB and one processor."""
     repetitions = 3 if quick else 9
-    times = {"protected": [], "ordinary": [], "qemu": []}
+    times = {"private": [], "ordinary": [], "qemu": []}
     with tempfile.TemporaryDirectory(prefix="gmem-bench.") as folder:
         firmware = os.path.join(folder, "firmware")
         with open(firmware, "wb") as file:
             file.write(FIRMWARE)
         ways = {
-            "protected": lambda: _gmem("two-sided"),
+            "private": lambda: _gmem(kind),
             "ordinary": lambda: _gmem("ordinary"),
             "qemu": lambda: _qemu(firmware),
         }
@@ -56,11 +56,11 @@ def measure(quick):
             for name, run in ways.items():
                 times[name].append(_timed(run))
     return [
-        row("start", "gmem-vmm, protected", "ms", times["protected"]),
+        row("start", "gmem-vmm, private", "ms", times["private"]),
         row("start", "gmem-vmm, ordinary", "ms", times["ordinary"]),
         row("start", "QEMU q35, ordinary", "ms", times["qemu"]),
-        ratio("start", "gmem-vmm, protected", times["protected"], times["ordinary"],
+        ratio("start", "gmem-vmm, private", times["private"], times["ordinary"],
               "gmem-vmm, ordinary"),
-        ratio("start", "gmem-vmm, protected", times["protected"], times["qemu"],
+        ratio("start", "gmem-vmm, private", times["private"], times["qemu"],
               "QEMU, ordinary"),
     ]
