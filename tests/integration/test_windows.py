@@ -202,10 +202,14 @@ class Windows(WindowsTest):
     def test_another_process_that_reads_memory_is_left_waiting(self):
         guest = self.guest
         guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=PAGE)
+        # From the log, whose place in the file both processes share after the fork.
+        address = guest.address_of(GROUND)
         reader = os.fork()
         if reader == 0:
-            _read_of_process(guest.pid, guest.address_of(GROUND), 8)
-            os._exit(0)
+            try:
+                _read_of_process(guest.pid, address, 8)
+            finally:
+                os._exit(0)
         try:
             guest.wait_log("a thread of another process")
             self.assertEqual(os.waitpid(reader, os.WNOHANG), (0, 0))
