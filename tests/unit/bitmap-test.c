@@ -2,7 +2,7 @@
 /* bitmap-test.c - the memory engine's bitmap against a plain array of flags */
 #include "vmm/memory/bitmap.h"
 
-#define SIZE 517 /* no multiple of a word */
+#define SIZE 9517 /* several leaves; no multiple of one, nor of a word */
 
 static void check_equal(const Bitmap *bitmap, const gboolean *flags)
 {
@@ -62,11 +62,30 @@ static void test_agrees_with_plain_flags(void)
 	check_equal(bitmap, flags);
 }
 
+/* The bits of 4 TiB, which nobody has room for: a few differ. */
+static void test_few_bits_of_many(void)
+{
+	const guint64 size = G_GUINT64_CONSTANT(1) << 30;
+	g_autoptr(Bitmap) bitmap = bitmap_new(size);
+
+	g_assert_cmpuint(bitmap_run(bitmap, 0, size), ==, size);
+	g_assert_cmpuint(bitmap_fill(bitmap, size - 1, 1, TRUE), ==, 1);
+	g_assert_cmpuint(bitmap_run(bitmap, 0, size), ==, size - 1);
+	g_assert_cmpuint(bitmap_fill(bitmap, 0, size, TRUE), ==, size - 1);
+	g_assert_cmpuint(bitmap_run(bitmap, 0, size), ==, size);
+	g_assert_cmpuint(bitmap_fill(bitmap, 12345, 1, FALSE), ==, 1);
+	g_assert_cmpuint(bitmap_run(bitmap, 0, size), ==, 12345);
+	g_assert_cmpuint(bitmap_run(bitmap, 12346, size), ==, size - 12346);
+	g_assert_cmpuint(bitmap_fill(bitmap, 0, size, FALSE), ==, size - 1);
+	g_assert_false(bitmap_get(bitmap, size - 1));
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/bitmap/starts-clear", test_starts_clear);
 	g_test_add_func("/bitmap/fill-counts-what-changed", test_fill_counts_what_changed);
 	g_test_add_func("/bitmap/agrees-with-plain-flags", test_agrees_with_plain_flags);
+	g_test_add_func("/bitmap/few-bits-of-many", test_few_bits_of_many);
 	return g_test_run();
 }

@@ -105,6 +105,24 @@ static void test_a_page_counts_once(void)
 	g_assert_cmpuint(lent_pages_count(lent), ==, 0);
 }
 
+/* What is known of pages is kept apart for parts of them: runs go across. */
+static void test_runs_of_any_place(void)
+{
+	const guint64 n_pages = 3 * 2048 + 5;
+	g_autoptr(LentPages) lent = lent_pages_new(n_pages);
+	guint64 first, pages;
+
+	lent_pages_add(lent, 2000, 2100);
+	lent_pages_keep(lent, n_pages - 1, 1);
+	g_assert_cmpuint(lent_pages_count(lent), ==, 2101);
+	while (!lent_pages_next_due(lent, 0, &first, &pages) || first != 2000)
+		(void)lent_pages_tick(lent);
+	g_assert_cmpuint(pages, ==, 2100);
+	g_assert_true(lent_pages_next_due(lent, first + pages, &first, &pages));
+	g_assert_cmpuint(first, ==, n_pages - 1);
+	g_assert_cmpuint(pages, ==, 1);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -117,5 +135,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/lent-pages/runs-are-found-one-after-the-other-up-to-the-end",
 			test_runs_are_found_one_after_the_other_up_to_the_end);
 	g_test_add_func("/lent-pages/a-page-counts-once", test_a_page_counts_once);
+	g_test_add_func("/lent-pages/runs-of-any-place", test_runs_of_any_place);
 	return g_test_run();
 }

@@ -12,20 +12,42 @@ typedef struct {
 	guint8 times;	   /* that it was lent, at most LONGEST_SHIFT + 1 */
 } LentPage;
 
+/* Few pages of a large guest are ever lent: what is known of them is in leaves made when needed. */
+#define LEAF_PAGES 2048u
+
 struct LentPages {
 	guint64 n_pages;
 	guint64 count;
 	Bitmap *is_lent;
-	LentPage *pages;
+	LentPage **leaves; /* each NULL or LEAF_PAGES; NULL where none was ever lent */
 };
+
+static guint64 count_leaves(const LentPages *lent)
+{
+	return lent->n_pages / LEAF_PAGES + (lent->n_pages % LEAF_PAGES != 0);
+}
+
+static void init(LentPages *lent)
+{
+	lent->count = 0;
+	lent->is_lent = bitmap_new(lent->n_pages);
+	lent->leaves = g_new0(LentPage *, count_leaves(lent));
+}
+
+static void clear(LentPages *lent)
+{
+	for (guint64 i = 0; i < count_leaves(lent); i++)
+		g_free(lent->leaves[i]);
+	g_free(lent->leaves);
+	bitmap_free(lent->is_lent);
+}
 
 LentPages *lent_pages_new(guint64 n_pages)
 {
 	LentPages *lent = g_new0(LentPages, 1);
 
 	lent->n_pages = n_pages;
-	lent->is_lent = bitmap_new(n_pages);
-	lent->pages = g_new0(LentPage, n_pages);
+	init(lent);
 	return lent;
 }
 
@@ -33,9 +55,18 @@ void lent_pages_free(LentPages *lent)
 {
 	if (!lent)
 		return;
-	g_free(lent->pages);
-	bitmap_free(lent->is_lent);
+	clear(lent);
 	g_free(lent);
+}
+
+/* What is known of a page that is, or is about to be, lent. */
+static LentPage *get_page(const LentPages *lent, guint64 index)
+{
+	LentPage **leaf = &lent->leaves[index / LEAF_PAGES];
+
+	if (!*leaf)
+		*leaf = g_new0(LentPage, LEAF_PAGES);
+	return &(*leaf)[index % LEAF_PAGES];
 }
 
 guint64 lent_pages_count(const LentPages *lent)
@@ -47,7 +78,7 @@ void lent_pages_add(LentPages *lent, guint64 first, guint64 pages)
 {
 	lent->count += bitmap_fill(lent->is_lent, first, pages, TRUE);
 	for (guint64 i = first; i < first + pages; i++) {
-		LentPage *page = &lent->pages[i];
+		LentPage *page = get_page(lent, i);
 
 		/* One more than that: the tick under way has begun before. */
 		page->ticks_left = (1u << MIN(page->times, LONGEST_SHIFT)) + 1;
@@ -59,7 +90,7 @@ void lent_pages_keep(LentPages *lent, guint64 first, guint64 pages)
 {
 	lent->count += bitmap_fill(lent->is_lent, first, pages, TRUE);
 	for (guint64 i = first; i < first + pages; i++)
-		lent->pages[i].ticks_left = 1;
+		get_page(lent, i)->ticks_left = 1;
 }
 
 void lent_pages_remove(LentPages *lent, guint64 first, guint64 pages)
@@ -70,13 +101,8 @@ void lent_pages_remove(LentPages *lent, guint64 first, guint64 pages)
 
 void lent_pages_forget(LentPages *lent)
 {
-	guint64 n_pages = lent->n_pages;
-
-	bitmap_free(lent->is_lent);
-	g_free(lent->pages);
-	lent->is_lent = bitmap_new(n_pages);
-	lent->pages = g_new0(LentPage, n_pages);
-	lent->count = 0;
+	clear(lent);
+	init(lent);
 }
 
 /* The first lent page from @from on, or n_pages. */
@@ -94,7 +120,7 @@ gboolean lent_pages_tick(LentPages *lent)
 	gboolean is_due = FALSE;
 
 	for (guint64 i = next_lent(lent, 0); i < lent->n_pages; i = next_lent(lent, i + 1)) {
-		LentPage *page = &lent->pages[i];
+		LentPage *page = get_page(lent, i);
 
 		if (page->ticks_left > 0)
 			page->ticks_left--;
@@ -107,10 +133,11 @@ gboolean lent_pages_next_due(const LentPages *lent, guint64 from, guint64 *first
 {
 	guint64 i = next_lent(lent, from);
 
-	while (i < lent->n_pages && lent->pages[i].ticks_left > 0)
+	while (i < lent->n_pages && get_page(lent, i)->ticks_left > 0)
 		i = next_lent(lent, i + 1);
 	*first = i;
-	while (i < lent->n_pages && bitmap_get(lent->is_lent, i) && lent->pages[i].ticks_left == 0)
+	while (i < lent->n_pages && bitmap_get(lent->is_lent, i) &&
+	       get_page(lent, i)->ticks_left == 0)
 		i++;
 	*pages = i - *first;
 	return *pages > 0;
