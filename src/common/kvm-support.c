@@ -61,6 +61,9 @@ typedef struct {
 	const char *advice; /* NULL: the kind's */
 } NeededCapability;
 
+/* How many vCPUs a KVM has that does not say. */
+#define VCPUS_UNSTATED 4
+
 /* Of each kind, what is asked of KVM and, because the answer depends on its type, of the VM. */
 #define NEEDED_MAX 3
 
@@ -199,4 +202,14 @@ gboolean kvm_support_check_pagemap(int fd, GError **error)
 		    _("/proc/self/pagemap cannot be opened: whether windows are used could not be "
 		      "seen; CONFIG_PROC_PAGE_MONITOR is needed"));
 	return FALSE;
+}
+
+/* What the absence of each means is in KVM's documentation, at KVM_CREATE_VCPU. */
+guint kvm_support_max_vcpus(int fd)
+{
+	int max_vcpus = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
+
+	if (max_vcpus <= 0)
+		max_vcpus = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_NR_VCPUS);
+	return max_vcpus > 0 ? (guint)max_vcpus : VCPUS_UNSTATED;
 }

@@ -90,3 +90,9 @@ gboolean kvm_support_count_windows(const char *path, guint64 *windows, GError **
  * @fd: what opening KVM_SUPPORT_PAGEMAP has given, or -1
  */
 gboolean kvm_support_check_pagemap(int fd, GError **error);
+
+/*
+ * kvm_support_max_vcpus - how many vCPUs a VM can have
+ * @fd: an open /dev/kvm, or a VM's
+ */
+guint kvm_support_max_vcpus(int fd);

@@ -329,7 +329,7 @@ gboolean option_parse_topology(const char *text, guint vcpus, CpuTopology *topol
 		if (fields[i].value &&
 		    (!option_parse_number(fields[i].value, VCPU_MAX, &number) || number == 0))
 			return bad_field(error, "cpu-topology", text, fields[i].name,
-					 _("a number from 1 to 16 is wanted"));
+					 _("a number from 1 to 240 is wanted"));
 		*numbers[i] = number;
 	}
 	if (!cpuid_check_topology(topology, vcpus, &wrong))
@@ -339,12 +339,12 @@ gboolean option_parse_topology(const char *text, guint vcpus, CpuTopology *topol
 
 /* NUMA */
 
-/* A list such as 0-2:5, all below @count, as a bit for each number. */
-static gboolean parse_cpus(const char *list, guint count, guint64 *cpus)
+/* A list such as 0-2:5, all below @count. */
+static gboolean parse_cpus(const char *list, guint count, CpuSet *cpus)
 {
 	g_auto(GStrv) ranges = g_strsplit(list, ":", -1);
 
-	*cpus = 0;
+	*cpus = (CpuSet){ 0 };
 	for (char **range = ranges; *range; range++) {
 		char *dash = strchr(*range, '-');
 		guint64 first, last;
@@ -358,9 +358,9 @@ static gboolean parse_cpus(const char *list, guint count, guint64 *cpus)
 		    !g_ascii_string_to_unsigned(dash + 1, 10, first, count - 1, &last, NULL))
 			return FALSE;
 		for (guint64 cpu = first; cpu <= last; cpu++)
-			*cpus |= 1ull << cpu;
+			cpu_set_add(cpus, cpu);
 	}
-	return *cpus != 0;
+	return !cpu_set_is_empty(cpus);
 }
 
 /* The row of cell @own among @count. */
@@ -422,28 +422,29 @@ gboolean option_parse_numa_cells(char **texts, guint vcpus, guint64 memory_size,
 				 gboolean *has_distances, GError **error)
 {
 	guint count = texts ? g_strv_length(texts) : 0;
-	guint64 cpus = 0, memory = 0;
+	CpuSet cpus = { 0 };
+	guint64 memory = 0;
 
 	*has_distances = FALSE;
 	if (count == 0)
 		return TRUE;
-	if (count > VCPU_MAX)
-		return option_bad_value(error, "numa-cell", texts[VCPU_MAX],
-					_("16 cells are the most"));
+	if (count > LIMIT_NUMA_CELLS)
+		return option_bad_value(error, "numa-cell", texts[LIMIT_NUMA_CELLS],
+					_("64 cells are the most"));
 	for (guint i = 0; i < count; i++) {
 		MachineNumaCell cell = { 0 };
 
 		if (!parse_numa_cell(texts[i], i, count, vcpus, &cell, has_distances, error))
 			return FALSE;
-		if (cpus & cell.cpus)
+		if (cpu_set_intersects(&cpus, &cell.cpus))
 			return option_bad_value(error, "numa-cell", texts[i],
 						_("a processor is in another cell already"));
-		cpus |= cell.cpus;
-		/* 16 times 64 GiB is the most. */
+		cpu_set_unite(&cpus, &cell.cpus);
+		/* 64 times 4 TiB is the most. */
 		memory += cell.memory_size;
 		g_array_append_val(cells, cell);
 	}
-	if (cpus != (1ull << vcpus) - 1)
+	if (cpu_set_first_missing(&cpus) < vcpus)
 		return option_bad_value(error, "numa-cell", texts[count - 1],
 					_("not every processor is in a cell"));
 	if (memory != memory_size)

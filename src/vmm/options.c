@@ -107,7 +107,7 @@ gboolean options_parse_size(const char *text, guint64 *bytes, GError **error)
 	static const struct {
 		const char *suffix;
 		guint shift;
-	} units[] = { { "", 20 }, { "K", 10 }, { "M", 20 }, { "G", 30 } };
+	} units[] = { { "", 20 }, { "K", 10 }, { "M", 20 }, { "G", 30 }, { "T", 40 } };
 	char *end = NULL;
 	guint64 number;
 
@@ -120,11 +120,11 @@ gboolean options_parse_size(const char *text, guint64 *bytes, GError **error)
 		if (strcmp(end, units[i].suffix) != 0)
 			continue;
 		if (number > MEMORY_MAX_SIZE >> units[i].shift)
-			return option_bad_value(error, "memory", text, _("64G is the most"));
+			return option_bad_value(error, "memory", text, _("4T is the most"));
 		*bytes = number << units[i].shift;
 		return TRUE;
 	}
-	return option_bad_value(error, "memory", text, _("the unit must be K, M or G"));
+	return option_bad_value(error, "memory", text, _("the unit must be K, M, G or T"));
 }
 
 static gboolean parse_numbers(Options *options, const RawOptions *raw, GError **error)
@@ -515,8 +515,8 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 		{ "memory-kind", 0, 0, G_OPTION_ARG_STRING, &raw->memory_kind,
 		  N_("'two-sided' (default), 'windows' or 'ordinary'"), N_("KIND") },
 		{ "memory", 'm', 0, G_OPTION_ARG_STRING, &raw->memory,
-		  N_("Guest RAM, 1M to 64G; 512M by default"), N_("SIZE") },
-		{ "vcpus", 0, 0, G_OPTION_ARG_INT, &raw->vcpus, N_("1 to 16; 1 by default"),
+		  N_("Guest RAM, 1M to 4T; 512M by default"), N_("SIZE") },
+		{ "vcpus", 0, 0, G_OPTION_ARG_INT, &raw->vcpus, N_("1 to 240; 1 by default"),
 		  N_("N") },
 		{ "policy", 0, 0, G_OPTION_ARG_STRING, &raw->policy,
 		  N_("Who converts pages: 'on-demand' (default) or 'guest-only'"), N_("POLICY") },

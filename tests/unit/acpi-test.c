@@ -9,8 +9,10 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "common/cpu-topology.h"
 #include "support.h"
 #include "vmm/acpi/acpi-tables.h"
+#include "vmm/boot/layout.h"
 #include "vmm/chipset/hpet.h"
 
 #define MIB	  (1ull << 20)
@@ -62,8 +64,8 @@ static AcpiConfig plain_config(void)
 
 /* Two cells, the first of which lies on both sides of the hole. */
 static const NumaCell two_cells[] = {
-	{ .vcpus = 0x5, .memory = 3 * GIB },
-	{ .vcpus = 0xa, .memory = 1536 * MIB },
+	{ .vcpus = { { 0x5 } }, .memory = 3 * GIB },
+	{ .vcpus = { { 0xa } }, .memory = 1536 * MIB },
 };
 
 static AcpiConfig full_config(void)
@@ -247,6 +249,55 @@ static void assert_srat_memory(const guint8 *entry, guint cell, guint64 base, gu
 	g_assert_cmphex(get(entry, 8, 8), ==, base);
 	g_assert_cmphex(get(entry, 16, 8), ==, size);
 	g_assert_cmphex(get(entry, 28, 4), ==, 1);
+}
+
+/* Processors and cells as many as there can be, with the fewest and most APIC ids left out. */
+static void test_as_many_processors_as_can_be(void)
+{
+	enum { CELL_PROCESSORS = LIMIT_VCPUS / LIMIT_NUMA_CELLS + 1 };
+	const CpuTopology topology = { 4, 1, 30, 2 };
+	NumaCell cells[LIMIT_NUMA_CELLS] = { 0 };
+	guint32 apic_ids[LIMIT_VCPUS];
+	AcpiConfig config = plain_config();
+	Linked linked;
+	Table madt, srat;
+
+	for (guint i = 0; i < LIMIT_VCPUS; i++) {
+		apic_ids[i] = cpu_topology_apic_id(&topology, i);
+		cpu_set_add(&cells[i / CELL_PROCESSORS].vcpus, i);
+	}
+	for (guint i = 0; i < LIMIT_NUMA_CELLS; i++)
+		cells[i].memory = 64 * GIB;
+	config.vcpus = LIMIT_VCPUS;
+	config.apic_ids = apic_ids;
+	config.ram_low_end = 2 * GIB;
+	config.ram_high_end = 4098 * GIB;
+	config.physical_address_bits = 46;
+	config.numa = (NumaTopology){ .n_cells = LIMIT_NUMA_CELLS, .cells = cells };
+	linked = link_at(&config, GPA);
+	/* They fit where a machine without firmware has them. */
+	g_assert_cmpuint(linked.bytes->len, <=, BOOT_ACPI_SIZE);
+	madt = need_table(&linked, "APIC");
+	srat = need_table(&linked, "SRAT");
+	for (guint i = 0; i < LIMIT_VCPUS; i++) {
+		const guint8 *local_apic = madt.data + 44 + i * 8;
+		const guint8 *affinity = srat.data + 48 + i * 16;
+
+		/* A processor's number is a byte too, and 255 stands for all. */
+		g_assert_cmpuint(local_apic[0], ==, 0);
+		g_assert_cmpuint(local_apic[2], ==, i);
+		g_assert_cmpuint(local_apic[3], ==, apic_ids[i]);
+		g_assert_cmpuint(affinity[0], ==, 0);
+		g_assert_cmpuint(affinity[2], ==, i / CELL_PROCESSORS);
+		g_assert_cmpuint(affinity[3], ==, apic_ids[i]);
+	}
+	g_assert_cmpuint(apic_ids[LIMIT_VCPUS - 1], ==, 251);
+	assert_srat_memory(srat.data + 48 + LIMIT_VCPUS * 16, 0, 0, 2 * GIB);
+	assert_srat_memory(srat.data + srat.length - 40, LIMIT_NUMA_CELLS - 1, 4034 * GIB,
+			   64 * GIB);
+	g_assert_cmpuint(need_table(&linked, "SLIT").length, ==,
+			 44 + LIMIT_NUMA_CELLS * LIMIT_NUMA_CELLS);
+	g_byte_array_unref(linked.bytes);
 }
 
 static void test_numa(void)
@@ -745,6 +796,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/acpi/hpet-is-the-one-there-is", test_hpet_is_the_one_there_is);
 	g_test_add_func("/acpi/mcfg", test_mcfg);
 	g_test_add_func("/acpi/processors", test_processors);
+	g_test_add_func("/acpi/as-many-processors-as-can-be", test_as_many_processors_as_can_be);
 	g_test_add_func("/acpi/numa", test_numa);
 	g_test_add_func("/acpi/numa-distances", test_numa_distances);
 	g_test_add_func("/acpi/pci-links-leave-the-hpet-alone",

@@ -101,12 +101,14 @@ typedef struct {
 } TopologyCase;
 
 static const TopologyCase topologies[] = {
-	{ { 1, 1, 1, 1 }, 1, 0, 0, 0, 0 },     { { 1, 1, 4, 1 }, 4, 3, 0, 2, 2 },
-	{ { 1, 1, 16, 1 }, 16, 15, 0, 4, 4 },  { { 16, 1, 1, 1 }, 16, 15, 0, 0, 0 },
-	{ { 1, 1, 2, 2 }, 4, 3, 1, 2, 2 },     { { 2, 2, 2, 2 }, 16, 15, 1, 2, 3 },
-	{ { 1, 1, 3, 1 }, 3, 2, 0, 2, 2 },     { { 2, 1, 3, 1 }, 6, 6, 0, 2, 2 },
-	{ { 1, 1, 5, 3 }, 15, 0x12, 2, 5, 5 }, { { 1, 3, 5, 1 }, 15, 0x14, 0, 3, 5 },
-	{ { 3, 1, 1, 5 }, 15, 0x14, 3, 3, 3 }, { { 2, 3, 1, 2 }, 12, 0xd, 1, 1, 3 },
+	{ { 1, 1, 1, 1 }, 1, 0, 0, 0, 0 },	 { { 1, 1, 4, 1 }, 4, 3, 0, 2, 2 },
+	{ { 1, 1, 16, 1 }, 16, 15, 0, 4, 4 },	 { { 16, 1, 1, 1 }, 16, 15, 0, 0, 0 },
+	{ { 1, 1, 2, 2 }, 4, 3, 1, 2, 2 },	 { { 2, 2, 2, 2 }, 16, 15, 1, 2, 3 },
+	{ { 1, 1, 3, 1 }, 3, 2, 0, 2, 2 },	 { { 2, 1, 3, 1 }, 6, 6, 0, 2, 2 },
+	{ { 1, 1, 5, 3 }, 15, 0x12, 2, 5, 5 },	 { { 1, 3, 5, 1 }, 15, 0x14, 0, 3, 5 },
+	{ { 3, 1, 1, 5 }, 15, 0x14, 3, 3, 3 },	 { { 2, 3, 1, 2 }, 12, 0xd, 1, 1, 3 },
+	{ { 1, 1, 240, 1 }, 240, 239, 0, 8, 8 }, { { 240, 1, 1, 1 }, 240, 239, 0, 0, 0 },
+	{ { 4, 1, 30, 2 }, 240, 251, 1, 6, 6 },	 { { 2, 1, 126, 1 }, 252, 253, 0, 7, 7 },
 };
 
 static void test_apic_ids(void)
@@ -117,13 +119,13 @@ static void test_apic_ids(void)
 
 		g_assert_true(cpuid_check_topology(&test->topology, test->count, &error));
 		g_assert_no_error(error);
-		g_assert_cmphex(cpuid_apic_id(&test->topology, 0), ==, 0);
-		g_assert_cmphex(cpuid_apic_id(&test->topology, test->count - 1), ==,
+		g_assert_cmphex(cpu_topology_apic_id(&test->topology, 0), ==, 0);
+		g_assert_cmphex(cpu_topology_apic_id(&test->topology, test->count - 1), ==,
 				test->last_apic_id);
 		/* In the order of indexes, so that no two are the same. */
 		for (guint index = 1; index < test->count; index++)
-			g_assert_cmphex(cpuid_apic_id(&test->topology, index), >,
-					cpuid_apic_id(&test->topology, index - 1));
+			g_assert_cmphex(cpu_topology_apic_id(&test->topology, index), >,
+					cpu_topology_apic_id(&test->topology, index - 1));
 	}
 }
 
@@ -136,7 +138,7 @@ static void test_places(void)
 		for (guint die = 0; die < 2; die++) {
 			for (guint core = 0; core < 3; core++) {
 				for (guint thread = 0; thread < 2; thread++, index++) {
-					CpuPlace place = cpuid_place(&topology, index);
+					CpuPlace place = cpu_topology_place(&topology, index);
 
 					g_assert_cmpuint(place.socket, ==, socket);
 					g_assert_cmpuint(place.die, ==, die);
@@ -154,7 +156,7 @@ static void test_apic_ids_have_gaps(void)
 	const CpuTopology topology = { 2, 1, 3, 1 };
 
 	for (guint index = 0; index < G_N_ELEMENTS(ids); index++)
-		g_assert_cmphex(cpuid_apic_id(&topology, index), ==, ids[index]);
+		g_assert_cmphex(cpu_topology_apic_id(&topology, index), ==, ids[index]);
 }
 
 static void test_bad_topologies(void)
@@ -166,13 +168,14 @@ static void test_bad_topologies(void)
 	} cases[] = {
 		{ { 1, 1, 2, 1 }, 3, "make 2 processors, and the machine has 3" },
 		{ { 1, 1, 2, 2 }, 2, "make 4 processors" },
-		{ { 0, 1, 1, 1 }, 0, "from 1 to 254" },
-		{ { 1, 1, 1, 256 }, 256, "from 1 to 254" },
-		{ { 65536, 65536, 1, 1 }, 0, "from 1 to 254" },
+		{ { 0, 1, 1, 1 }, 0, "from 1 to 240" },
+		{ { 1, 1, 1, 256 }, 256, "from 1 to 240" },
+		{ { 65536, 65536, 1, 1 }, 0, "from 1 to 240" },
 		{ { 16, 16, 16, 16 }, 0, "make 65536 processors" },
-		{ { 254, 254, 254, 254 }, 4162314256u, "APIC id" },
+		{ { 240, 240, 240, 240 }, 3317760000u, "APIC id" },
 		{ { 1, 1, 128, 2 }, 256, "APIC id 255: 253 is the most" },
 		{ { 9, 1, 17, 1 }, 153, "APIC id 272" },
+		{ { 2, 1, 127, 1 }, 254, "APIC id 254: 253 is the most" },
 	};
 
 	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -200,13 +203,13 @@ static void assert_topology(const TopologyCase *test, guint index)
 	const CpuTopology *topology = &test->topology;
 	const CpuModel model = { .topology = *topology };
 	g_autofree struct kvm_cpuid2 *cpuid = new_guest(INTEL, &model, index);
-	guint32 id = cpuid_apic_id(topology, index);
+	guint32 id = cpu_topology_apic_id(topology, index);
 	guint in_die = topology->threads * topology->cores;
 	guint in_socket = in_die * topology->dies;
 	guint core_ids = 1u << (test->socket_shift - test->core_shift);
 
 	g_assert_cmphex(leaf(cpuid, 1, 0)->ebx, ==,
-			id << 24 | 1u << test->socket_shift << 16 | 0x800);
+			id << 24 | MIN(1u << test->socket_shift, 255) << 16 | 0x800);
 	g_assert_cmpint(leaf(cpuid, 1, 0)->edx >> 28 & 1, ==, in_socket > 1);
 	g_assert_cmphex(leaf(cpuid, 4, 0)->eax, ==,
 			0x121 | ((1u << test->core_shift) - 1) << 14 | (core_ids - 1) << 26);

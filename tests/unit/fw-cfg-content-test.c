@@ -165,7 +165,7 @@ static void assert_range(const guint8 *entry, guint64 start, guint64 size, guint
 
 static void test_e820(void)
 {
-	static const FwCfgRange reserved[] = { { 0xfef00000, 0x44000 } };
+	static const FwCfgRange reserved[] = { { 0xfef00000, 0x4b000 } };
 	FwCfgContentConfig config = plain_config();
 	g_autoptr(GBytes) map = NULL;
 	const guint8 *entries;
@@ -178,7 +178,7 @@ static void test_e820(void)
 	map = fw_cfg_bench_file(&machine.bench, "etc/e820");
 	entries = g_bytes_get_data(map, &size);
 	g_assert_cmpuint(size, ==, 3 * 20);
-	assert_range(entries, 0xfef00000, 0x44000, 2);
+	assert_range(entries, 0xfef00000, 0x4b000, 2);
 	assert_range(entries + 20, 0, 2 * GIB, 1);
 	assert_range(entries + 40, 4 * GIB, GIB, 1);
 	end(&machine);
@@ -187,8 +187,8 @@ static void test_e820(void)
 static void test_numa(void)
 {
 	static const guint32 apic_ids[] = { 0, 1, 4, 5 };
-	static const NumaCell cells[] = { { .vcpus = 0x3, .memory = GIB },
-					  { .vcpus = 0xc, .memory = 2 * GIB } };
+	static const NumaCell cells[] = { { .vcpus = { { 0x3 } }, .memory = GIB },
+					  { .vcpus = { { 0xc } }, .memory = 2 * GIB } };
 	static const guint64 wanted[] = { 2, 0, 0, 0, 0, 1, 1, GIB, 2 * GIB };
 	FwCfgContentConfig config = plain_config();
 	Machine machine;

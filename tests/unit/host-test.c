@@ -722,7 +722,7 @@ static void test_kvm_of_this_host(void)
 		g_assert_cmpuint(support->max_vcpus, >=, 1);
 	else
 		g_assert_false(host_support_has_all(support));
-	g_assert_cmpuint(support->max_vcpus, <=, 16);
+	g_assert_cmpuint(support->max_vcpus, <=, DOMAIN_MAX_VCPUS);
 }
 
 static void add(const char *path, gconstpointer data, void (*function)(Host *, gconstpointer))

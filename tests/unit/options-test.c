@@ -129,9 +129,11 @@ static void test_sizes(void)
 		{ "1M", MIB },
 		{ "1G", GIB },
 		{ "64G", 64 * GIB },
-		{ "65536M", 64 * GIB },
-		{ "65536", 64 * GIB },
-		{ "67108864K", 64 * GIB },
+		{ "4T", 4096 * GIB },
+		{ "4096G", 4096 * GIB },
+		{ "4194304M", 4096 * GIB },
+		{ "4194304", 4096 * GIB },
+		{ "4294967296K", 4096 * GIB },
 	};
 
 	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -162,13 +164,14 @@ static void test_no_sizes(void)
 		"0x100",
 		"1e3",
 		"512MM",
-		"1T",
+		"1P",
 		"1B",
-		"65G",
-		"65537",
+		"5T",
+		"4097G",
+		"4194305",
 		"64GG",
-		"65537M",
-		"67108865K",
+		"4194305M",
+		"4294967297K",
 		"0x",
 		"1G1",
 		"nan",
@@ -232,13 +235,13 @@ static void test_defaults(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void test_everything_else(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	const Options *options = parse_but_for_kvm(
-		fixture, "-m 64G --vcpus=16 --policy=guest-only --kernel=@/kernel "
+		fixture, "-m 4T --vcpus=240 --policy=guest-only --kernel=@/kernel "
 			 "--initrd=@/initrd --append=quiet --paused --no-reboot --no-shutdown "
 			 "--name=guest --trace=memslot,conversion --debug-exit=0xf4");
 	char content[9] = "";
 
-	g_assert_cmpuint(options->machine.memory_size, ==, 64 * GIB);
-	g_assert_cmpuint(options->machine.vcpus, ==, 16);
+	g_assert_cmpuint(options->machine.memory_size, ==, 4096 * GIB);
+	g_assert_cmpuint(options->machine.vcpus, ==, 240);
 	g_assert_cmpint(options->machine.policy, ==, MEMORY_POLICY_GUEST_ONLY);
 	g_assert_cmpint(options->machine.on_reboot, ==, MACHINE_ACTION_SHUTDOWN);
 	g_assert_true(options->machine.keep_after_shutdown);
@@ -260,9 +263,12 @@ static void test_limits_are_accepted(Fixture *fixture, gconstpointer data G_GNUC
 		"--memory=1M",
 		"--memory=1024K",
 		"--memory=1028K",
-		"--memory=64G",
+		"--memory=4T",
 		"--vcpus=1",
-		"--vcpus=16",
+		"--vcpus=240",
+		"--vcpus=240 --cpu-topology=cores=240",
+		"--vcpus=240 --cpu-topology=sockets=240",
+		"--vcpus=240 --cpu-topology=sockets=4,cores=30,threads=2",
 		"--debug-exit=0",
 		"--debug-exit=0xffff",
 		"--debug-exit=65535",
@@ -290,12 +296,12 @@ static void test_bad_values(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 		{ "--memory=0", "--memory=0: 1M is the least" },
 		{ "--memory=1023K", "1M is the least" },
 		{ "--memory=1025K", "in whole pages" },
-		{ "--memory=65G", "--memory=65G: 64G is the most" },
+		{ "--memory=5T", "--memory=5T: 4T is the most" },
 		{ "--memory=lots", "--memory=lots: a size such as" },
-		{ "--memory=1T", "--memory=1T: the unit must be K, M or G" },
-		{ "--vcpus=0", "--vcpus=0: from 1 to 16" },
-		{ "--vcpus=17", "--vcpus=17: from 1 to 16" },
-		{ "--vcpus=-1", "--vcpus=-1: from 1 to 16" },
+		{ "--memory=1P", "--memory=1P: the unit must be K, M, G or T" },
+		{ "--vcpus=0", "--vcpus=0: from 1 to 240" },
+		{ "--vcpus=241", "--vcpus=241: from 1 to 240" },
+		{ "--vcpus=-1", "--vcpus=-1: from 1 to 240" },
 		{ "--vcpus=two", "two" },
 		{ "--reclaim-seconds=-1", "--reclaim-seconds=-1: from 0 to 86400" },
 		{ "--reclaim-seconds=86401", "--reclaim-seconds=86401: from 0 to 86400" },
@@ -459,6 +465,14 @@ static void test_cpu_features(Fixture *fixture, gconstpointer data G_GNUC_UNUSED
 	options_clear(&fixture->options);
 }
 
+static void assert_cpus(const MachineNumaCell *cell, const char *cpus)
+{
+	g_autoptr(GString) text = g_string_new(NULL);
+
+	cpu_set_append(text, &cell->cpus, ',');
+	g_assert_cmpstr(text->str, ==, cpus);
+}
+
 static void test_numa(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	const MachineConfig *machine = &fixture->options.machine;
@@ -469,9 +483,9 @@ static void test_numa(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 				   "--numa-cell=memory=0 --numa-cell=memory=4,cpus=2");
 	cells = (const MachineNumaCell *)machine->numa_cells->data;
 	g_assert_cmpuint(machine->numa_cells->len, ==, 3);
-	g_assert_cmphex(cells[0].cpus, ==, 0xb);
-	g_assert_cmphex(cells[1].cpus, ==, 0);
-	g_assert_cmphex(cells[2].cpus, ==, 4);
+	assert_cpus(&cells[0], "0-1,3");
+	assert_cpus(&cells[1], "");
+	assert_cpus(&cells[2], "2");
 	g_assert_cmpuint(cells[0].memory_size, ==, 64 * MIB - 4096);
 	g_assert_cmpuint(cells[1].memory_size, ==, 0);
 	g_assert_cmpuint(cells[2].memory_size, ==, 4096);
@@ -484,6 +498,28 @@ static void test_numa(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	parse_but_for_kvm(fixture, "--kernel=@/kernel --numa-cell=cpus=0,memory=524288");
 	g_assert_false(machine->has_numa_distances);
 	options_clear(&fixture->options);
+
+	parse_but_for_kvm(fixture, "--kernel=@/kernel --memory=4T --vcpus=240 "
+				   "--numa-cell=cpus=0-62:64:239,memory=4294967292 "
+				   "--numa-cell=cpus=63:65-238,memory=4");
+	cells = (const MachineNumaCell *)machine->numa_cells->data;
+	assert_cpus(&cells[0], "0-62,64,239");
+	assert_cpus(&cells[1], "63,65-238");
+	options_clear(&fixture->options);
+}
+
+/* As many cells as there can be, and one more. */
+static void test_numa_cells_are_counted(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(GString) arguments = g_string_new("--kernel=@/kernel --memory=1M --vcpus=64");
+
+	for (guint i = 0; i < 64; i++)
+		g_string_append_printf(arguments, " --numa-cell=cpus=%u,memory=16", i);
+	parse_but_for_kvm(fixture, arguments->str);
+	g_assert_cmpuint(fixture->options.machine.numa_cells->len, ==, 64);
+	options_clear(&fixture->options);
+	g_string_append(arguments, " --numa-cell=memory=0");
+	assert_refused(fixture, arguments->str, "memory=0: 64 cells are the most");
 }
 
 static void test_root_ports(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -664,8 +700,9 @@ static void test_bad_hardware(Fixture *fixture, gconstpointer data G_GNUC_UNUSED
 		{ "--cpu=host,+svm", "'svm': never offered" },
 		{ "--vcpus=4 --cpu-topology=sockets=3",
 		  "make 3 processors, and the machine has 4" },
-		{ "--cpu-topology=cores=0", "'cores': a number from 1 to 16" },
-		{ "--cpu-topology=cores=17", "'cores': a number from 1 to 16" },
+		{ "--cpu-topology=cores=0", "'cores': a number from 1 to 240" },
+		{ "--cpu-topology=cores=241", "'cores': a number from 1 to 240" },
+		{ "--vcpus=240 --cpu-topology=sockets=3,cores=80", "APIC id 335: 253 is the most" },
 		{ "--cpu-topology=cores=1,cores=1", "'cores': given twice" },
 		{ "--cpu-topology=clusters=1", "'clusters': no such field" },
 		{ "--cpu-topology=cores", "'cores': FIELD=VALUE" },
@@ -1154,6 +1191,7 @@ int main(int argc, char **argv)
 	add("/options/topology", test_topology);
 	add("/options/cpu-features", test_cpu_features);
 	add("/options/numa", test_numa);
+	add("/options/numa-cells-are-counted", test_numa_cells_are_counted);
 	add("/options/root-ports", test_root_ports);
 	add("/options/identity", test_identity);
 	g_test_add_func("/options/rtc-bases", test_rtc_bases);

@@ -209,6 +209,38 @@ static void test_memory(void)
 	g_assert_cmpuint(get(find(&smbios, 19, 1).data, 8, 4), ==, 22 * MIB - 1);
 }
 
+/* What takes most room: the largest machine, each processor in a socket of its own. */
+static void test_large_machine(void)
+{
+	SmbiosConfig config = plain_config();
+	guint64 size = 0;
+	guint modules = 0;
+
+	config.ram_high_end = 4098 * GIB;
+	config.sockets = 240;
+	g_auto(SmbiosTables) smbios = make(&config);
+	Structure array = find(&smbios, 16, 0);
+
+	g_assert_cmphex(get(array.data, 7, 4), ==, 0x80000000);
+	g_assert_cmpuint(get(array.data, 15, 8), ==, 4096 * GIB);
+	for (; find(&smbios, 17, modules).data; modules++) {
+		const guint8 *module = find(&smbios, 17, modules).data;
+
+		g_assert_cmphex(get(module, 12, 2), ==, 0x7fff);
+		size += get(module, 0x1c, 4) * MIB;
+	}
+	g_assert_cmpuint(modules, ==, 64);
+	g_assert_cmpuint(size, ==, 4096 * GIB);
+	g_assert_cmpuint(get(array.data, 13, 2), ==, modules);
+	g_assert_cmphex(get(find(&smbios, 19, 1).data, 4, 4), ==, 0xffffffff);
+	g_assert_cmphex(get(find(&smbios, 19, 1).data, 8, 4), ==, 0xffffffff);
+	g_assert_cmpuint(get(find(&smbios, 19, 1).data, 15, 8), ==, 4 * GIB);
+	g_assert_cmpuint(get(find(&smbios, 19, 1).data, 23, 8), ==, 4098 * GIB - 1);
+	g_assert_cmpuint(get(find(&smbios, 4, 239).data, 2, 2), ==, 0x400 + 239);
+	/* A domain's own strings, 32 KiB at most, find room beside. */
+	g_assert_cmpuint(g_bytes_get_size(smbios.tables), <, 32 * 1024);
+}
+
 static void test_fields(void)
 {
 	static const SmbiosString fields[] = {
@@ -379,6 +411,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/smbios/defaults", test_defaults);
 	g_test_add_func("/smbios/processors", test_processors);
 	g_test_add_func("/smbios/memory", test_memory);
+	g_test_add_func("/smbios/large-machine", test_large_machine);
 	g_test_add_func("/smbios/fields", test_fields);
 	g_test_add_func("/smbios/what-is-no-field", test_what_is_no_field);
 	g_test_add_func("/smbios/too-much", test_too_much);

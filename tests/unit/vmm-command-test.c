@@ -291,8 +291,8 @@ static void test_cpu(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 static void test_numa(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-	static DomainNumaCell first = { .cpu_mask = 0x6b, .memory_kib = 1024 };
-	static DomainNumaCell second = { .cpu_mask = 0x4, .memory_kib = 2048 };
+	static DomainNumaCell first = { .cpus = { { 0x6b } }, .memory_kib = 1024 };
+	static DomainNumaCell second = { .cpus = { { 0x4 } }, .memory_kib = 2048 };
 
 	fixture->def.numa_cells = g_ptr_array_new();
 	g_ptr_array_add(fixture->def.numa_cells, &first);
@@ -306,13 +306,14 @@ static void test_numa(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	add_machine(fixture);
 	assert_has(fixture, "--numa-cell=cpus=0-1:3:5-6,memory=1024,distances=10:31");
 	assert_has(fixture, "--numa-cell=cpus=2,memory=2048,distances=31:10");
-	second.cpu_mask = 0;
+	second.cpus = (CpuSet){ 0 };
 	add_machine(fixture);
 	assert_has(fixture, "--numa-cell=memory=2048,distances=31:10");
-	second.cpu_mask = G_MAXUINT64;
+	for (guint cpu = 0; cpu < DOMAIN_MAX_VCPUS; cpu++)
+		cpu_set_add(&second.cpus, cpu);
 	second.distances[0] = 21;
 	add_machine(fixture);
-	assert_has(fixture, "--numa-cell=cpus=0-63,memory=2048,distances=21:10");
+	assert_has(fixture, "--numa-cell=cpus=0-239,memory=2048,distances=21:10");
 }
 
 static void test_root_ports(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)

@@ -54,29 +54,15 @@ GPtrArray *domain_cpu_features_new(void)
 	return g_ptr_array_new_with_free_func(free_cpu_feature);
 }
 
-/* A parse that failed leaves cells out. */
-static void free_numa_cell(gpointer data)
-{
-	DomainNumaCell *cell = data;
-
-	if (!cell)
-		return;
-	g_free(cell->cpus);
-	g_free(cell);
-}
-
 static gpointer copy_numa_cell(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
 {
-	const DomainNumaCell *cell = data;
-	DomainNumaCell *copy = g_memdup2(cell, sizeof(*cell));
-
-	copy->cpus = g_strdup(cell->cpus);
-	return copy;
+	return g_memdup2(data, sizeof(DomainNumaCell));
 }
 
+/* A parse that failed leaves cells out: NULL. */
 GPtrArray *domain_numa_cells_new(void)
 {
-	return g_ptr_array_new_with_free_func(free_numa_cell);
+	return g_ptr_array_new_with_free_func(g_free);
 }
 
 static void free_pci_controller(gpointer data)

@@ -14,6 +14,8 @@
 #include <glib.h>
 #include <libvirt/libvirt.h>
 
+#include "common/cpu-set.h"
+#include "common/domain-limits.h"
 #include "common/kvm-support.h"
 #include "driver/conf/uuid.h"
 
@@ -27,10 +29,11 @@
  * aliases of the serial ports. */
 #define DOMAIN_XML_MAX_PRINTED (DOMAIN_XML_MAX_BYTES - 4096)
 
-#define DOMAIN_MAX_VCPUS       16
+#define DOMAIN_MAX_VCPUS       LIMIT_VCPUS
+#define DOMAIN_MAX_NUMA_CELLS  LIMIT_NUMA_CELLS
 #define DOMAIN_MAX_SERIALS     2
 #define DOMAIN_MIN_MEMORY_KIB  G_GUINT64_CONSTANT(1024)
-#define DOMAIN_MAX_MEMORY_KIB  (G_GUINT64_CONSTANT(64) * 1024 * 1024)
+#define DOMAIN_MAX_MEMORY_KIB  (LIMIT_MEMORY / 1024)
 
 /* yes/no and on/off attributes that print as they were given, or not at all. */
 typedef enum {
@@ -133,11 +136,10 @@ typedef struct {
 
 /* <cpu><numa><cell>: cell n has index n */
 typedef struct {
-	char *cpus;	  /* "0-1,3"; NULL for a cell without vCPUs */
-	guint64 cpu_mask; /* the same, a bit a vCPU */
+	CpuSet cpus; /* empty for a cell without vCPUs */
 	guint64 memory_kib;
-	gboolean says_private_access;	    /* memAccess='private' */
-	guint8 distances[DOMAIN_MAX_VCPUS]; /* to cell n; 0 where none was given */
+	gboolean says_private_access;		 /* memAccess='private' */
+	guint8 distances[DOMAIN_MAX_NUMA_CELLS]; /* to cell n; 0 where none was given */
 } DomainNumaCell;
 
 /* <sysinfo type='smbios'>: one <entry>. */

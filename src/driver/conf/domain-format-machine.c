@@ -223,7 +223,12 @@ static void format_numa(XmlWriter *writer, const DomainDef *def)
 
 		xml_writer_start(writer, "cell");
 		xml_writer_attribute_number(writer, "id", i);
-		xml_writer_attribute(writer, "cpus", cell->cpus);
+		if (!cpu_set_is_empty(&cell->cpus)) {
+			g_autoptr(GString) cpus = g_string_new(NULL);
+
+			cpu_set_append(cpus, &cell->cpus, ',');
+			xml_writer_attribute(writer, "cpus", cpus->str);
+		}
 		xml_writer_attribute_number(writer, "memory", cell->memory_kib);
 		xml_writer_attribute(writer, "unit", "KiB");
 		if (cell->says_private_access)

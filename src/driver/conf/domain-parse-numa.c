@@ -31,11 +31,11 @@ static gboolean read_cpu(const char **at, guint *cpu)
 }
 
 /* "0-3,^2,5": ranges, and single ones taken out again. Return: FALSE for anything else. */
-static gboolean parse_cpu_set(const char *text, guint64 *mask)
+static gboolean parse_cpu_set(const char *text, CpuSet *set)
 {
 	const char *at = text;
 
-	*mask = 0;
+	*set = (CpuSet){ 0 };
 	for (;;) {
 		const gboolean take_out = *at == '^';
 		guint first = 0;
@@ -54,9 +54,9 @@ static gboolean parse_cpu_set(const char *text, guint64 *mask)
 
 		for (guint cpu = first; cpu <= last; cpu++) {
 			if (take_out)
-				*mask &= ~(G_GUINT64_CONSTANT(1) << cpu);
+				cpu_set_remove(set, cpu);
 			else
-				*mask |= G_GUINT64_CONSTANT(1) << cpu;
+				cpu_set_add(set, cpu);
 		}
 
 		if (*at == '\0')
@@ -66,38 +66,17 @@ static gboolean parse_cpu_set(const char *text, guint64 *mask)
 	}
 }
 
-static char *format_cpu_set(guint64 mask)
-{
-	GString *text = g_string_new(NULL);
-
-	for (guint first = 0; first < DOMAIN_MAX_VCPUS; first++) {
-		guint last = first;
-
-		if (!(mask >> first & 1))
-			continue;
-		while (last + 1 < DOMAIN_MAX_VCPUS && (mask >> (last + 1) & 1))
-			last++;
-		g_string_append_printf(text, "%s%u", text->len > 0 ? "," : "", first);
-		if (last > first)
-			g_string_append_printf(text, "-%u", last);
-		first = last;
-	}
-	return g_string_free(text, FALSE);
-}
-
 static void parse_cpus(XmlWalk *walk, xmlNode *node, DomainNumaCell *cell)
 {
 	const char *text = xml_walk_attribute(walk, node, "cpus");
 
 	if (!text)
 		return;
-	if (!parse_cpu_set(text, &cell->cpu_mask))
+	if (!parse_cpu_set(text, &cell->cpus))
 		xml_walk_error(
 			walk, VIR_ERR_XML_ERROR,
 			_("attribute '%s' of element '%s' is '%s', not a set of vCPUs, as '0-1,3'"),
 			"cpus", xml_walk_path(walk, node), xml_walk_quote(walk, text));
-	if (cell->cpu_mask)
-		cell->cpus = format_cpu_set(cell->cpu_mask);
 }
 
 static void parse_distances(XmlWalk *walk, xmlNode *node, guint id, guint n_cells,
@@ -181,12 +160,12 @@ void domain_parse_numa(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
 	guint place = 0;
 
 	while ((node = xml_walk_next(walk, numa, node, "cell")))
-		if (++n_cells > DOMAIN_MAX_VCPUS) {
+		if (++n_cells > DOMAIN_MAX_NUMA_CELLS) {
 			xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
 				       ngettext("more than %d element 'cpu/numa/cell'",
 						"more than %d elements 'cpu/numa/cell'",
-						DOMAIN_MAX_VCPUS),
-				       DOMAIN_MAX_VCPUS);
+						DOMAIN_MAX_NUMA_CELLS),
+				       DOMAIN_MAX_NUMA_CELLS);
 			return;
 		}
 	if (numa && n_cells == 0)

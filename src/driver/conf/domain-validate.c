@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/cpu-topology.h"
 #include "driver/conf/domain-private.h"
 #include "driver/error.h"
 
@@ -56,7 +57,7 @@ static gboolean check_memory(const DomainDef *def, GError **error)
 	if (def->memory_kib < DOMAIN_MIN_MEMORY_KIB || def->memory_kib > DOMAIN_MAX_MEMORY_KIB)
 		return driver_error(
 			error, VIR_ERR_CONFIG_UNSUPPORTED,
-			_("element 'memory' is %" PRIu64 " KiB: a domain has 1 MiB to 64 GiB"),
+			_("element 'memory' is %" PRIu64 " KiB: a domain has 1 MiB to 4 TiB"),
 			def->memory_kib);
 	if (def->memory_kib % KIB_PER_PAGE)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -197,7 +198,10 @@ static gboolean check_topology(const DomainDef *def, GError **error)
 {
 	const guint64 factors[] = { def->cpu_sockets, def->cpu_dies, def->cpu_cores,
 				    def->cpu_threads };
+	const CpuTopology topology = { def->cpu_sockets, def->cpu_dies, def->cpu_cores,
+				       def->cpu_threads };
 	guint64 product = 1;
+	guint32 last;
 
 	if (def->cpu_cores == 0)
 		return TRUE;
@@ -205,39 +209,51 @@ static gboolean check_topology(const DomainDef *def, GError **error)
 	for (gsize i = 0; i < G_N_ELEMENTS(factors); i++)
 		if (!g_uint64_checked_mul(&product, product, factors[i]))
 			product = G_MAXUINT64;
-	if (product == def->vcpus)
-		return TRUE;
-	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-			    _("element 'cpu/topology': sockets, dies, cores and threads make %u * "
-			      "%u * %u * %u vCPUs, and 'vcpu' is %u"),
-			    def->cpu_sockets, def->cpu_dies, def->cpu_cores, def->cpu_threads,
-			    def->vcpus);
+	if (product != def->vcpus)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    _("element 'cpu/topology': sockets, dies, cores and threads "
+				      "make %u * %u * %u * %u vCPUs, and 'vcpu' is %u"),
+				    def->cpu_sockets, def->cpu_dies, def->cpu_cores,
+				    def->cpu_threads, def->vcpus);
+	last = cpu_topology_apic_id(&topology, def->vcpus - 1);
+	if (last > CPU_TOPOLOGY_MAX_APIC_ID)
+		return driver_error(
+			error, VIR_ERR_CONFIG_UNSUPPORTED,
+			_("element 'cpu/topology': the last vCPU would have APIC id "
+			  "%u, and %d is the most; numbers that are powers of two leave "
+			  "no id out"),
+			last, CPU_TOPOLOGY_MAX_APIC_ID);
+	return TRUE;
 }
 
 static gboolean check_numa_cpus(const DomainDef *def, GError **error)
 {
-	const guint64 all = (G_GUINT64_CONSTANT(1) << def->vcpus) - 1;
-	guint64 seen = 0;
+	CpuSet seen = { 0 };
+	guint missing;
 
 	for (guint i = 0; i < def->numa_cells->len; i++) {
 		const DomainNumaCell *cell = def->numa_cells->pdata[i];
 
-		if (cell->cpu_mask & seen)
+		if (cpu_set_intersects(&cell->cpus, &seen))
 			return driver_error(error, VIR_ERR_XML_ERROR,
 					    _("element 'cpu/numa/cell' with id '%u' has a vCPU "
 					      "that another has, too"),
 					    i);
-		if (cell->cpu_mask & ~all)
+		if (cpu_set_end(&cell->cpus) > def->vcpus) {
+			g_autoptr(GString) cpus = g_string_new(NULL);
+
+			cpu_set_append(cpus, &cell->cpus, ',');
 			return driver_error(error, VIR_ERR_XML_ERROR,
 					    _("element 'cpu/numa/cell' with id '%u' has the vCPUs "
 					      "'%s', and 'vcpu' is %u"),
-					    i, cell->cpus, def->vcpus);
-		seen |= cell->cpu_mask;
+					    i, cpus->str, def->vcpus);
+		}
+		cpu_set_unite(&seen, &cell->cpus);
 	}
-	if (seen != all)
+	missing = cpu_set_first_missing(&seen);
+	if (missing < def->vcpus)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    _("element 'cpu/numa': no cell has vCPU %d"),
-				    g_bit_nth_lsf((gulong)(all & ~seen), -1));
+				    _("element 'cpu/numa': no cell has vCPU %u"), missing);
 	return TRUE;
 }
 

@@ -15,9 +15,6 @@
 #include "common/kvm-uapi.h"
 #include "driver/conf/domain-def.h"
 
-/* The least that KVM_CAP_MAX_VCPUS means when it is absent, by KVM's documentation. */
-#define KVM_VCPUS_UNSTATED 4
-
 static guint physical_address_bits(void)
 {
 	guint32 eax = 0, ebx = 0, ecx = 0, edx = 0;
@@ -25,14 +22,6 @@ static guint physical_address_bits(void)
 	if (__get_cpuid(0x80000008, &eax, &ebx, &ecx, &edx) == 0)
 		return 0;
 	return eax & 0xff;
-}
-
-/* Return: what KVM says about an extension, 0 for "no" and for what it does not know. */
-static int check_extension(int kvm, unsigned long extension)
-{
-	int answer = ioctl(kvm, KVM_CHECK_EXTENSION, extension);
-
-	return MAX(answer, 0);
 }
 
 /* A VMM that is given no device makes its userfaultfd by the system call; so does this. */
@@ -78,17 +67,6 @@ static char *missing_part(KvmMemoryKind kind, int kvm, const HostPlaces *places)
 	return g_strdup(error->message);
 }
 
-static guint max_vcpus(int kvm)
-{
-	int vcpus = check_extension(kvm, KVM_CAP_MAX_VCPUS);
-
-	if (vcpus == 0)
-		vcpus = check_extension(kvm, KVM_CAP_NR_VCPUS);
-	if (vcpus == 0)
-		vcpus = KVM_VCPUS_UNSTATED;
-	return MIN((guint)vcpus, DOMAIN_MAX_VCPUS);
-}
-
 static void set_all_reasons(HostSupport *support, const char *reason)
 {
 	for (guint i = 0; i < KVM_MEMORY_KINDS_ALL.n_kinds; i++)
@@ -106,7 +84,7 @@ static void ask_kvm(int kvm, const HostPlaces *places, HostSupport *support)
 	}
 
 	support->kvm_usable = TRUE;
-	support->max_vcpus = max_vcpus(kvm);
+	support->max_vcpus = MIN(kvm_support_max_vcpus(kvm), DOMAIN_MAX_VCPUS);
 	for (guint i = 0; i < KVM_MEMORY_KINDS_ALL.n_kinds; i++) {
 		const KvmMemoryKind kind = KVM_MEMORY_KINDS_ALL.kinds[i];
 

@@ -172,26 +172,6 @@ static void add_cpu(VmmCommand *command, const DomainDef *def)
 		vmm_command_add(command, "--no-pmu");
 }
 
-/* vCPUs as ranges, "0-1:3": a comma would end the member. */
-static void append_cpus(GString *text, guint64 mask)
-{
-	const char *separator = "";
-
-	for (guint first = 0; first < 64; first++) {
-		guint last = first;
-
-		if (!(mask >> first & 1))
-			continue;
-		while (last < 63 && (mask >> (last + 1) & 1))
-			last++;
-		g_string_append_printf(text, "%s%u", separator, first);
-		if (last > first)
-			g_string_append_printf(text, "-%u", last);
-		separator = ":";
-		first = last;
-	}
-}
-
 static gboolean has_distances(const GPtrArray *cells)
 {
 	for (guint i = 0; i < cells->len; i++) {
@@ -225,9 +205,10 @@ static void add_numa_cells(VmmCommand *command, const GPtrArray *cells)
 		const DomainNumaCell *cell = g_ptr_array_index(cells, i);
 		g_autoptr(GString) text = g_string_new(NULL);
 
-		if (cell->cpu_mask) {
+		/* As ranges, "0-1:3": a comma would end the member. */
+		if (!cpu_set_is_empty(&cell->cpus)) {
 			g_string_append(text, "cpus=");
-			append_cpus(text, cell->cpu_mask);
+			cpu_set_append(text, &cell->cpus, ':');
 			g_string_append_c(text, ',');
 		}
 		g_string_append_printf(text, "memory=%" G_GUINT64_FORMAT, cell->memory_kib);

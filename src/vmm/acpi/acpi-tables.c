@@ -237,7 +237,7 @@ static void append_waet(TableWriter *writer)
 static guint cell_of(const NumaTopology *numa, guint vcpu)
 {
 	for (guint i = 0; i < numa->n_cells; i++) {
-		if (vcpu < 64 && (numa->cells[i].vcpus >> vcpu & 1))
+		if (cpu_set_has(&numa->cells[i].vcpus, vcpu))
 			return i;
 	}
 	return 0;

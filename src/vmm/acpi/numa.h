@@ -4,14 +4,14 @@
 
 #include <glib.h>
 
-#define NUMA_MAX_CELLS 64
+#include "common/cpu-set.h"
 
 /* Distances as ACPI's SLIT has them. */
 #define NUMA_DISTANCE_LOCAL  10
 #define NUMA_DISTANCE_REMOTE 20
 
 typedef struct {
-	guint64 vcpus;	/* bit n is vCPU n */
+	CpuSet vcpus;
 	guint64 memory; /* bytes; cells take RAM in their order, lowest address first */
 } NumaCell;
 

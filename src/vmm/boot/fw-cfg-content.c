@@ -133,8 +133,8 @@ static void add_numa(FwCfg *fw, const FwCfgContentConfig *config)
 
 	numbers[0] = numa->n_cells;
 	for (guint cell = 0; cell < numa->n_cells; cell++) {
-		for (guint i = 0; i < MIN(config->vcpus, 64); i++) {
-			if (numa->cells[cell].vcpus >> i & 1)
+		for (guint i = 0; i < config->vcpus; i++) {
+			if (cpu_set_has(&numa->cells[cell].vcpus, i))
 				numbers[1 + apic_id(config, i)] = cell;
 		}
 		numbers[1 + limit + cell] = numa->cells[cell].memory;

@@ -20,5 +20,11 @@
 #define BOOT_ACPI_SIZE	       0x20000ull
 #define BOOT_HIGH_RAM_START    0x100000ull
 
+/*
+ * RAM is mapped one to one, in pages of 2 MiB, up to here: two pages of tables, and one more for
+ * each GiB. What a guest of more RAM starts with lies far below; it maps the rest itself.
+ */
+#define BOOT_MAPPED_MAX (((BOOT_PAGE_TABLES_END - BOOT_PAGE_TABLES_GPA) / 0x1000 - 2) << 30)
+
 /* Where a flat payload is loaded and entered. */
 #define BOOT_PAYLOAD_GPA BOOT_HIGH_RAM_START

@@ -56,8 +56,8 @@ GByteArray *long_mode_page_tables_new(guint64 gpa, guint64 end)
 
 gboolean long_mode_populate(Memory *memory, VcpuBootState *state, GError **error)
 {
-	g_autoptr(GByteArray)
-		tables = long_mode_page_tables_new(BOOT_PAGE_TABLES_GPA, memory_high_end(memory));
+	guint64 end = MIN(memory_high_end(memory), BOOT_MAPPED_MAX);
+	g_autoptr(GByteArray) tables = long_mode_page_tables_new(BOOT_PAGE_TABLES_GPA, end);
 
 	g_assert(tables->len <= BOOT_PAGE_TABLES_END - BOOT_PAGE_TABLES_GPA);
 	if (!memory_populate(memory, BOOT_PAGE_TABLES_GPA, tables->data, tables->len, error) ||

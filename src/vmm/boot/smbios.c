@@ -22,8 +22,12 @@
 #define MANUFACTURER   "libvirt-gmem"
 #define PRODUCT	       "q35"
 
-/* What one type 17 structure is, as if it were a module. */
+/*
+ * What one type 17 structure is, as if it were a module: of a machine that would have more than so
+ * many, modules are larger, since all tables together have 64 KiB.
+ */
 #define MODULE_SIZE (16 * GIB)
+#define MODULES_MAX 64
 
 G_DEFINE_QUARK(gmem - smbios - error, smbios_error)
 
@@ -214,7 +218,10 @@ enum {
 	MEMORY_NO_ERROR_HANDLE = 0xfffe,
 };
 
+/* In a field of KiB or MiB: see the extended field. */
 #define MEMORY_CAPACITY_EXTENDED 0x80000000u
+#define MEMORY_MODULE_EXTENDED	 0x7fffu
+#define MEMORY_ADDRESS_EXTENDED	 0xffffffffu
 
 typedef struct __attribute__((packed)) {
 	Header header;
@@ -527,12 +534,13 @@ static void append_oem_strings(Writer *writer)
 static void append_memory_device(Writer *writer, guint index, guint64 size)
 {
 	g_autofree char *locator = g_strdup_printf("DIMM %u", index);
+	gboolean is_extended = size / MIB >= MEMORY_MODULE_EXTENDED;
 	MemoryDevice device = {
 		.array_handle = HANDLE(TYPE_MEMORY_ARRAY),
 		.error_handle = MEMORY_NO_ERROR_HANDLE,
 		.total_width = MEMORY_WIDTH_UNKNOWN,
 		.data_width = MEMORY_WIDTH_UNKNOWN,
-		.size = size / MIB,
+		.size = is_extended ? MEMORY_MODULE_EXTENDED : size / MIB,
 		.form_factor = MEMORY_DIMM,
 		.device_locator = add_string(writer, locator),
 		.memory_type = MEMORY_RAM,
@@ -541,6 +549,7 @@ static void append_memory_device(Writer *writer, guint index, guint64 size)
 		.serial = add_field(writer, TYPE_MEMORY_DEVICE, "serial", NULL),
 		.asset = add_field(writer, TYPE_MEMORY_DEVICE, "asset", NULL),
 		.part = add_field(writer, TYPE_MEMORY_DEVICE, "part", NULL),
+		.extended_size = is_extended ? size / MIB : 0,
 	};
 
 	finish(writer, &device, TYPE_MEMORY_DEVICE, index, sizeof(device));
@@ -548,21 +557,34 @@ static void append_memory_device(Writer *writer, guint index, guint64 size)
 
 static void append_mapped_address(Writer *writer, guint index, guint64 start, guint64 end)
 {
+	gboolean is_extended = end / KIB - 1 >= MEMORY_ADDRESS_EXTENDED;
 	MemoryArrayMappedAddress address = {
-		.start = start / KIB,
-		.end = end / KIB - 1,
+		.start = is_extended ? MEMORY_ADDRESS_EXTENDED : start / KIB,
+		.end = is_extended ? MEMORY_ADDRESS_EXTENDED : end / KIB - 1,
 		.array_handle = HANDLE(TYPE_MEMORY_ARRAY),
 		.partition_width = 1,
+		.extended_start = is_extended ? start : 0,
+		.extended_end = is_extended ? end - 1 : 0,
 	};
 
 	finish(writer, &address, TYPE_MEMORY_ARRAY_MAPPED_ADDRESS, index, sizeof(address));
+}
+
+static guint64 choose_module_size(guint64 size)
+{
+	guint64 module_size = MODULE_SIZE;
+
+	while (size > module_size * MODULES_MAX)
+		module_size *= 2;
+	return module_size;
 }
 
 static void append_memory(Writer *writer)
 {
 	const SmbiosConfig *config = writer->config;
 	guint64 size = config->ram_low_end + (config->ram_high_end - HIGH_RAM_START);
-	guint modules = (size + MODULE_SIZE - 1) / MODULE_SIZE;
+	guint64 module_size = choose_module_size(size);
+	guint modules = (size + module_size - 1) / module_size;
 	gboolean is_extended = size / KIB >= MEMORY_CAPACITY_EXTENDED;
 	MemoryArray array = {
 		.location = MEMORY_OTHER_LOCATION,
@@ -576,7 +598,7 @@ static void append_memory(Writer *writer)
 
 	finish(writer, &array, TYPE_MEMORY_ARRAY, 0, sizeof(array));
 	for (guint i = 0; i < modules; i++)
-		append_memory_device(writer, i, MIN(size - i * MODULE_SIZE, MODULE_SIZE));
+		append_memory_device(writer, i, MIN(size - i * module_size, module_size));
 	append_mapped_address(writer, 0, 0, config->ram_low_end);
 	if (config->ram_high_end > HIGH_RAM_START)
 		append_mapped_address(writer, 1, HIGH_RAM_START, config->ram_high_end);

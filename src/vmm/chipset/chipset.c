@@ -103,12 +103,14 @@ static void describe_memory(Rtc *rtc, guint64 low_end, guint64 high_end)
 {
 	guint64 above_1m = low_end > MIB ? (low_end - MIB) / KIB : 0;
 	guint64 above_16m = low_end > 16 * MIB ? (low_end - 16 * MIB) / (64 * KIB) : 0;
+	guint64 above_4g = (high_end - HIGH_GPA) / (64 * KIB);
 
 	set_cmos(rtc, CMOS_BASE_KIB, 2, 640);
 	set_cmos(rtc, CMOS_EXTENDED_KIB, 2, MIN(above_1m, 63 * KIB));
 	set_cmos(rtc, CMOS_EXTENDED_KIB_AGAIN, 2, MIN(above_1m, 63 * KIB));
 	set_cmos(rtc, CMOS_ABOVE_16M_64KIB, 2, above_16m);
-	set_cmos(rtc, CMOS_ABOVE_4G_64KIB, 3, (high_end - HIGH_GPA) / (64 * KIB));
+	/* Three bytes cannot say 1 TiB and more; who has that reads a memory map. */
+	set_cmos(rtc, CMOS_ABOVE_4G_64KIB, 3, MIN(above_4g, 0xffffff));
 }
 
 static void set_interrupt(void *opaque, guint gsi, gboolean level)

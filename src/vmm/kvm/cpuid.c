@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "common/domain-limits.h"
 #include "vmm/kvm/cpu-features.h"
 
 /* What KVM_SET_CPUID2 takes, and how many of those are kept for leaves that KVM lacks. */
@@ -113,73 +114,27 @@ static void add_entry(struct kvm_cpuid2 *cpuid, const struct kvm_cpuid_entry2 *e
 	cpuid->entries[cpuid->nent++] = *entry;
 }
 
-/* Bits that it takes to tell @count numbers apart. */
-static guint bits_for(guint count)
-{
-	return count > 1 ? g_bit_storage(count - 1) : 0;
-}
-
-/* Width of an APIC id's part below the core, the die, the socket: what to shift by. */
-static guint core_shift(const CpuTopology *topology)
-{
-	return bits_for(topology->threads);
-}
-
-static guint die_shift(const CpuTopology *topology)
-{
-	return core_shift(topology) + bits_for(topology->cores);
-}
-
-static guint socket_shift(const CpuTopology *topology)
-{
-	return die_shift(topology) + bits_for(topology->dies);
-}
-
-static guint processors_in_socket(const CpuTopology *topology)
-{
-	return topology->threads * topology->cores * topology->dies;
-}
-
 /* APIC ids that one socket takes, those that are left out included. */
 static guint ids_in_socket(const CpuTopology *topology)
 {
-	return 1u << socket_shift(topology);
-}
-
-CpuPlace cpuid_place(const CpuTopology *topology, guint index)
-{
-	return (CpuPlace){
-		.socket = index / processors_in_socket(topology),
-		.die = index / topology->threads / topology->cores % topology->dies,
-		.core = index / topology->threads % topology->cores,
-		.thread = index % topology->threads,
-	};
-}
-
-guint32 cpuid_apic_id(const CpuTopology *topology, guint index)
-{
-	CpuPlace place = cpuid_place(topology, index);
-
-	return place.thread | place.core << core_shift(topology) |
-	       place.die << die_shift(topology) | place.socket << socket_shift(topology);
+	return 1u << cpu_topology_socket_shift(topology);
 }
 
 gboolean cpuid_check_topology(const CpuTopology *topology, guint count, GError **error)
 {
 	const guint numbers[] = { topology->sockets, topology->dies, topology->cores,
 				  topology->threads };
-	guint64 product = 1;
+	guint64 product;
+	guint32 last;
 
 	for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++) {
-		/* None takes more than 8 bits then, so that nothing below can wrap. */
-		if (numbers[i] < 1 || numbers[i] > CPUID_MAX_APIC_ID + 1) {
+		if (numbers[i] < 1 || numbers[i] > LIMIT_VCPUS) {
 			g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-				    _("a topology's numbers are from 1 to %u"),
-				    CPUID_MAX_APIC_ID + 1);
+				    _("a topology's numbers are from 1 to %u"), LIMIT_VCPUS);
 			return FALSE;
 		}
-		product *= numbers[i];
 	}
+	product = cpu_topology_count(topology);
 	if (product != count) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
 			    ngettext("sockets, dies, cores and threads make %" PRIu64
@@ -190,10 +145,12 @@ gboolean cpuid_check_topology(const CpuTopology *topology, guint count, GError *
 			    product, count);
 		return FALSE;
 	}
-	if (cpuid_apic_id(topology, count - 1) > CPUID_MAX_APIC_ID) {
+	last = cpu_topology_apic_id(topology, count - 1);
+	if (last > CPU_TOPOLOGY_MAX_APIC_ID) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    _("the last processor would have APIC id %u: %u is the most"),
-			    cpuid_apic_id(topology, count - 1), CPUID_MAX_APIC_ID);
+			    _("the last processor would have APIC id %u: %u is the most, and "
+			      "numbers that are powers of two leave no id out"),
+			    last, CPU_TOPOLOGY_MAX_APIC_ID);
 		return FALSE;
 	}
 	return TRUE;
@@ -231,10 +188,10 @@ static void add_level(struct kvm_cpuid2 *cpuid, guint32 function, guint32 index,
 static void set_topology(struct kvm_cpuid2 *cpuid, const CpuTopology *topology, guint32 apic_id)
 {
 	remove_leaf(cpuid, LEAF_TOPOLOGY);
-	add_level(cpuid, LEAF_TOPOLOGY, 0, TOPOLOGY_LEVEL_SMT, core_shift(topology),
+	add_level(cpuid, LEAF_TOPOLOGY, 0, TOPOLOGY_LEVEL_SMT, cpu_topology_core_shift(topology),
 		  topology->threads, apic_id);
-	add_level(cpuid, LEAF_TOPOLOGY, 1, TOPOLOGY_LEVEL_CORE, socket_shift(topology),
-		  processors_in_socket(topology), apic_id);
+	add_level(cpuid, LEAF_TOPOLOGY, 1, TOPOLOGY_LEVEL_CORE, cpu_topology_socket_shift(topology),
+		  cpu_topology_socket_size(topology), apic_id);
 	add_level(cpuid, LEAF_TOPOLOGY, 2, 0, 0, 0, apic_id);
 }
 
@@ -243,13 +200,14 @@ static void set_topology_v2(struct kvm_cpuid2 *cpuid, const CpuTopology *topolog
 	guint levels = 2;
 
 	remove_leaf(cpuid, LEAF_TOPOLOGY_V2);
-	add_level(cpuid, LEAF_TOPOLOGY_V2, 0, TOPOLOGY_LEVEL_SMT, core_shift(topology),
+	add_level(cpuid, LEAF_TOPOLOGY_V2, 0, TOPOLOGY_LEVEL_SMT, cpu_topology_core_shift(topology),
 		  topology->threads, apic_id);
-	add_level(cpuid, LEAF_TOPOLOGY_V2, 1, TOPOLOGY_LEVEL_CORE, die_shift(topology),
+	add_level(cpuid, LEAF_TOPOLOGY_V2, 1, TOPOLOGY_LEVEL_CORE, cpu_topology_die_shift(topology),
 		  topology->threads * topology->cores, apic_id);
 	if (topology->dies > 1)
 		add_level(cpuid, LEAF_TOPOLOGY_V2, levels++, TOPOLOGY_LEVEL_DIE,
-			  socket_shift(topology), processors_in_socket(topology), apic_id);
+			  cpu_topology_socket_shift(topology), cpu_topology_socket_size(topology),
+			  apic_id);
 	add_level(cpuid, LEAF_TOPOLOGY_V2, levels, 0, 0, 0, apic_id);
 }
 
@@ -277,7 +235,7 @@ static void set_features(struct kvm_cpuid_entry2 *entry, const CpuidHost *host,
 	entry->ecx &= ~FEATURES_ECX_VMX;
 	if (host->has_tsc_deadline)
 		entry->ecx |= FEATURES_ECX_TSC_DEADLINE;
-	if (processors_in_socket(topology) > 1)
+	if (cpu_topology_socket_size(topology) > 1)
 		entry->edx |= FEATURES_EDX_HTT;
 	else
 		entry->edx &= ~FEATURES_EDX_HTT;
@@ -287,8 +245,9 @@ static void set_features(struct kvm_cpuid_entry2 *entry, const CpuidHost *host,
 static void set_cache_sharing(struct kvm_cpuid_entry2 *entry, const CpuTopology *topology)
 {
 	guint level = (entry->eax >> 5) & 7;
-	guint sharing = 1u << (level >= 3 ? die_shift(topology) : core_shift(topology));
-	guint cores = ids_in_socket(topology) >> core_shift(topology);
+	guint sharing = 1u << (level >= 3 ? cpu_topology_die_shift(topology) :
+					    cpu_topology_core_shift(topology));
+	guint cores = ids_in_socket(topology) >> cpu_topology_core_shift(topology);
 
 	entry->eax = (entry->eax & 0x3fffu) | (sharing - 1) << 14 | MIN(cores - 1, 63) << 26;
 }
@@ -301,7 +260,7 @@ static void set_amd_features(struct kvm_cpuid_entry2 *entry, const CpuTopology *
 			     gboolean has_cmp_legacy)
 {
 	entry->ecx &= ~(AMD_FEATURES_ECX_SVM | AMD_FEATURES_ECX_TOPOEXT | AMD_FEATURES_ECX_CMP);
-	if (has_cmp_legacy && processors_in_socket(topology) > 1)
+	if (has_cmp_legacy && cpu_topology_socket_size(topology) > 1)
 		entry->ecx |= AMD_FEATURES_ECX_CMP;
 }
 
@@ -335,7 +294,7 @@ gboolean cpuid_specialize(struct kvm_cpuid2 *cpuid, const CpuidHost *host, const
 			  guint index, GError **error)
 {
 	const CpuTopology *topology = &model->topology;
-	guint32 apic_id = cpuid_apic_id(topology, index);
+	guint32 apic_id = cpu_topology_apic_id(topology, index);
 	gboolean amd = is_amd(cpuid);
 
 	/* AMD's own leaves for caches and topology describe the host; the generic ones do. */
@@ -361,8 +320,8 @@ gboolean cpuid_specialize(struct kvm_cpuid2 *cpuid, const CpuidHost *host, const
 			set_amd_features(entry, topology, amd);
 			break;
 		case LEAF_AMD_SIZES:
-			entry->ecx = socket_shift(topology) << 12 |
-				     (processors_in_socket(topology) - 1);
+			entry->ecx = cpu_topology_socket_shift(topology) << 12 |
+				     (cpu_topology_socket_size(topology) - 1);
 			break;
 		default:
 			break;

@@ -2,27 +2,15 @@
 /*
  * cpuid.h - what a processor says of itself, and its place among the others
  *
- * Theory of operation
- *
- * A processor's APIC id is made of its numbers of socket, die, core and thread, each in as
- * many bits as its largest value takes; that is what leaves 0xb and 0x1f tell, and how every
- * guest reads an id. Where a count is no power of two, ids have gaps. KVM's vCPU id is the
- * APIC id. What is numbered without gaps here is the index: 0 to the count of processors.
+ * KVM's vCPU id is the processor's APIC id: see cpu-topology.h.
  */
 #pragma once
 
 #include <glib.h>
 
+#include "common/cpu-topology.h"
 #include "common/kvm-uapi.h"
 #include "vmm/kvm/vm.h"
-
-/* Each at least 1: sockets, dies in one, cores in a die, threads in a core. */
-typedef struct {
-	guint sockets;
-	guint dies;
-	guint cores;
-	guint threads;
-} CpuTopology;
 
 /* What makes this guest's processors differ from what KVM offers. */
 typedef struct {
@@ -32,28 +20,11 @@ typedef struct {
 	gboolean no_pmu;
 } CpuModel;
 
-/* Where a processor is: its socket, the die in that, the core in that, the thread in that. */
-typedef struct {
-	guint socket;
-	guint die;
-	guint core;
-	guint thread;
-} CpuPlace;
-
-/* Largest of the guest's. 255 is xAPIC's broadcast address, and 254 is the courier's. */
-#define CPUID_MAX_APIC_ID 253
-
 /*
  * cpuid_check_topology - whether a topology has exactly @count processors, and none of them
- * an APIC id above CPUID_MAX_APIC_ID
+ * an APIC id above CPU_TOPOLOGY_MAX_APIC_ID
  */
 gboolean cpuid_check_topology(const CpuTopology *topology, guint count, GError **error);
-
-/* Return: the place of processor @index of a topology that was checked. */
-CpuPlace cpuid_place(const CpuTopology *topology, guint index);
-
-/* Return: the APIC id of processor @index of a topology that was checked. */
-guint32 cpuid_apic_id(const CpuTopology *topology, guint index);
 
 /*
  * cpuid_new - the CPUID of one vCPU: all that KVM supports here, less what this machine and

@@ -18,7 +18,9 @@
 #include <glib.h>
 #include <sys/types.h>
 
-#define GATE_MAX 16
+#include "common/domain-limits.h"
+
+#define GATE_MAX LIMIT_VCPUS
 
 /* Why a gate is closed; several reasons may hold at once. */
 typedef enum {

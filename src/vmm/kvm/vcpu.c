@@ -240,7 +240,7 @@ static gboolean create_vcpu(Vcpu *vcpu, const CpuModel *cpu, GError **error)
 		return FALSE;
 	/* KVM takes a vCPU's id for its APIC id. */
 	vcpu->fd = ioctl(kvm_vm_fd(set->vm), KVM_CREATE_VCPU,
-			 cpuid_apic_id(&cpu->topology, vcpu->index));
+			 cpu_topology_apic_id(&cpu->topology, vcpu->index));
 	if (vcpu->fd < 0)
 		return set_vcpu_error(error, vcpu->index, "KVM_CREATE_VCPU");
 	run = mmap(NULL, set->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
@@ -261,6 +261,34 @@ static gboolean start_thread(Vcpu *vcpu, GError **error)
 	if (!vcpu->thread)
 		return FALSE;
 	gate_await_attached(vcpu->set->gates, vcpu->index);
+	return TRUE;
+}
+
+gboolean vcpu_check_limits(KvmVm *vm, const VcpuConfig *config, GError **error)
+{
+	guint max_vcpus = kvm_support_max_vcpus(kvm_vm_fd(vm));
+	int ids = ioctl(kvm_vm_fd(vm), KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPU_ID);
+	/* As KVM's documentation has it for one that does not say. */
+	guint ids_end = ids > 0 ? (guint)ids : max_vcpus;
+	guint own = kvm_vm_memory_kind(vm) == KVM_MEMORY_TWO_SIDED ? 1 : 0;
+	guint32 last_id = cpu_topology_apic_id(&config->cpu->topology, config->count - 1);
+
+	if (config->count + own > max_vcpus) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+			    own ? _("this host's KVM has %u vCPUs at most (KVM_CAP_MAX_VCPUS), one "
+				    "of which the memory engine needs: %u are too many") :
+				  _("this host's KVM has %u vCPUs at most (KVM_CAP_MAX_VCPUS): %u "
+				    "are too many"),
+			    max_vcpus, config->count);
+		return FALSE;
+	}
+	if (last_id >= ids_end) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+			    _("this host's KVM has vCPU ids below %u (KVM_CAP_MAX_VCPU_ID): the "
+			      "last processor would have APIC id %u"),
+			    ids_end, last_id);
+		return FALSE;
+	}
 	return TRUE;
 }
 

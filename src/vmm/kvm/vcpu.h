@@ -62,6 +62,15 @@ typedef struct {
 	guint16 ds_selector;
 } VcpuBootState;
 
+/*
+ * vcpu_check_limits - whether this host's KVM takes as many vCPUs, and with such ids
+ *
+ * Before the memory engine is made, which has one of its own with two-sided memory.
+ *
+ * Return: FALSE with an error that names KVM's limit.
+ */
+gboolean vcpu_check_limits(KvmVm *vm, const VcpuConfig *config, GError **error);
+
 VcpuSet *vcpu_set_new(KvmVm *vm, Memory *memory, const VcpuConfig *config, GError **error);
 
 /* Ends every vCPU thread and waits for it, then frees. */

@@ -9,7 +9,7 @@ static guint32 *list_apic_ids(const MachineConfig *machine)
 	guint32 *ids = g_new(guint32, machine->vcpus);
 
 	for (guint i = 0; i < machine->vcpus; i++)
-		ids[i] = cpuid_apic_id(&machine->cpu.topology, i);
+		ids[i] = cpu_topology_apic_id(&machine->cpu.topology, i);
 	return ids;
 }
 

@@ -375,6 +375,27 @@ static void serve_requests(void *opaque)
 		resume_vcpus(machine);
 }
 
+/* RAM that the guest's processors cannot address would be there for nobody. */
+static gboolean check_addresses(KvmVm *vm, guint64 memory_size, GError **error)
+{
+	g_autofree struct kvm_cpuid2 *cpuid = cpuid_new_supported(vm, error);
+	guint64 end = memory_high_end_of(memory_size);
+	guint bits;
+
+	if (!cpuid)
+		return FALSE;
+	bits = cpuid_physical_bits(cpuid);
+	/* Without RAM above 4 GiB nothing is there. */
+	if (end == MEMORY_HIGH_BASE || bits >= 64 || end <= 1ull << bits)
+		return TRUE;
+	g_set_error(
+		error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+		_("%" PRIu64 " MiB of guest RAM end at address %#" PRIx64
+		  ": this host's processors have guests use %u bits of address, up to %#" PRIx64),
+		memory_size >> 20, end, bits, (guint64)1 << bits);
+	return FALSE;
+}
+
 static gboolean make_core(Machine *machine, const MachineConfig *config, GError **error)
 {
 	const MemoryConfig memory = {
@@ -402,6 +423,9 @@ static gboolean make_core(Machine *machine, const MachineConfig *config, GError 
 	if (config->cpu.no_pmu && !kvm_vm_disable_pmu(machine->vm, error))
 		return FALSE;
 	if (config->tsc_khz && !kvm_vm_set_tsc_frequency(machine->vm, config->tsc_khz, error))
+		return FALSE;
+	if (!vcpu_check_limits(machine->vm, &vcpus, error) ||
+	    !check_addresses(machine->vm, config->memory_size, error))
 		return FALSE;
 	machine->memory = memory_new(machine->vm, &memory, error);
 	if (!machine->memory)

@@ -13,6 +13,7 @@
 
 #include <glib.h>
 
+#include "common/cpu-set.h"
 #include "vmm/chipset/chipset.h"
 #include "vmm/chipset/rtc.h"
 #include "vmm/kvm/cpuid.h"
@@ -72,9 +73,9 @@ typedef struct {
 
 /* A node of the guest's memory; node n of the tables is element n of the array. */
 typedef struct {
-	guint64 cpus;		    /* bit n: vCPU n is in it */
-	guint64 memory_size;	    /* bytes, whole pages; RAM is dealt out in order */
-	guint8 distances[VCPU_MAX]; /* to node n, as ACPI's SLIT has them */
+	CpuSet cpus;
+	guint64 memory_size;		    /* bytes, whole pages; RAM is dealt out in order */
+	guint8 distances[LIMIT_NUMA_CELLS]; /* to node n, as ACPI's SLIT has them */
 } MachineNumaCell;
 
 /* A PCI Express root port on the root bus. */

@@ -21,7 +21,7 @@
 /* The window, in bytes from its base. */
 #define PML4_OFFSET    0x0000ull
 #define PDPT_OFFSET    0x1000ull
-#define STAGING_OFFSET 0x2000ull
+#define STAGING_OFFSET (PDPT_OFFSET + COURIER_REACH_TABLES * PAGE_SIZE)
 #define TABLES_SIZE    (STAGING_OFFSET + COURIER_STAGING_SIZE)
 #define CODE_OFFSET    TABLES_SIZE
 #define CODE_SIZE      0x1000ull
@@ -29,8 +29,9 @@
 
 G_STATIC_ASSERT(CODE_OFFSET + CODE_SIZE == COURIER_WINDOW_SIZE);
 
-/* One PML4 entry's reach, which one-to-one page tables of two pages cover. */
-#define REACH_SHIFT  39
+/* What an entry of each level of the one-to-one page tables covers. */
+#define PML4_SHIFT   39
+#define PDPT_SHIFT   30
 
 #define PTE_PRESENT  (1ull << 0)
 #define PTE_WRITE    (1ull << 1)
@@ -245,14 +246,16 @@ static gboolean add_window(Courier *courier, GError **error)
 }
 
 /* Expected entries; accessed and dirty are set from the start, so that none ever changes. */
-static guint64 pml4_entry(const Courier *courier)
+static guint64 pml4_entry(const Courier *courier, guint64 index)
 {
-	return (courier->base + PDPT_OFFSET) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
+	return (courier->base + PDPT_OFFSET + index * PAGE_SIZE) | PTE_PRESENT | PTE_WRITE |
+	       PTE_ACCESSED;
 }
 
+/* @index: in all tables, which follow each other */
 static guint64 pdpt_entry(guint64 index)
 {
-	return index << 30 | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY | PTE_LARGE;
+	return index << PDPT_SHIFT | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY | PTE_LARGE;
 }
 
 static void fill_window(Courier *courier)
@@ -260,20 +263,21 @@ static void fill_window(Courier *courier)
 	guint64 *pml4 = (guint64 *)(courier->window + PML4_OFFSET);
 	guint64 *pdpt = (guint64 *)(courier->window + PDPT_OFFSET);
 
-	pml4[0] = pml4_entry(courier);
-	for (guint64 i = 0; i < 512; i++)
+	for (guint64 i = 0; i < COURIER_REACH_TABLES; i++)
+		pml4[i] = pml4_entry(courier, i);
+	for (guint64 i = 0; i < COURIER_REACH >> PDPT_SHIFT; i++)
 		pdpt[i] = pdpt_entry(i);
 	memcpy(courier->window + CODE_OFFSET, copy_loop, sizeof(copy_loop));
 }
 
-/* Whether the entry that maps @gpa is still what it was; the guest may write at any time. */
+/* Whether the entries that map @gpa are still what they were; the guest may write at any time. */
 static gboolean is_mapping_intact(const Courier *courier, guint64 gpa)
 {
 	const volatile guint64 *pml4 = (const guint64 *)(courier->window + PML4_OFFSET);
 	const volatile guint64 *pdpt = (const guint64 *)(courier->window + PDPT_OFFSET);
-	guint64 index = gpa >> 30;
+	guint64 table = gpa >> PML4_SHIFT, page = gpa >> PDPT_SHIFT;
 
-	return pml4[0] == pml4_entry(courier) && pdpt[index] == pdpt_entry(index);
+	return pml4[table] == pml4_entry(courier, table) && pdpt[page] == pdpt_entry(page);
 }
 
 static gboolean check_processor(struct kvm_cpuid2 *cpuid, GError **error)
@@ -336,7 +340,7 @@ Courier *courier_new(KvmVm *vm, guint64 base, guint vcpu_id, CourierStuck stuck,
 	g_autoptr(Courier) courier = g_new0(Courier, 1);
 	void *window;
 
-	g_return_val_if_fail((base + COURIER_WINDOW_SIZE) >> REACH_SHIFT == 0, NULL);
+	g_return_val_if_fail(base + COURIER_WINDOW_SIZE <= COURIER_REACH, NULL);
 
 	g_mutex_init(&courier->lock);
 	kick_install_handler();

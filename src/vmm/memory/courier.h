@@ -44,8 +44,12 @@
 /* What one trip can carry. */
 #define COURIER_STAGING_SIZE (64ull << 12)
 
-/* The window: two pages of tables, the staging area, a page of code. */
-#define COURIER_WINDOW_SIZE (COURIER_STAGING_SIZE + (3ull << 12))
+/* Guest physical addresses that it gets to: one table of 1 GiB pages reaches 512 GiB. */
+#define COURIER_REACH_TABLES 9ull
+#define COURIER_REACH	     (COURIER_REACH_TABLES << 39)
+
+/* The window: a page that lists the tables, the tables, the staging area, a page of code. */
+#define COURIER_WINDOW_SIZE (COURIER_STAGING_SIZE + ((COURIER_REACH_TABLES + 2) << 12))
 
 typedef struct Courier Courier;
 

@@ -115,12 +115,12 @@ Memory *memory_new(KvmVm *vm, const MemoryConfig *config, GError **error)
 	if (config->size < 1 << 20 || config->size > MEMORY_MAX_SIZE ||
 	    config->size % GUEST_PAGE_SIZE) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    ngettext("%" PRIu64 " byte of guest RAM: from 1 MiB to %llu GiB in "
+			    ngettext("%" PRIu64 " byte of guest RAM: from 1 MiB to %llu TiB in "
 				     "whole pages are possible",
-				     "%" PRIu64 " bytes of guest RAM: from 1 MiB to %llu GiB in "
+				     "%" PRIu64 " bytes of guest RAM: from 1 MiB to %llu TiB in "
 				     "whole pages are possible",
 				     config->size),
-			    config->size, MEMORY_MAX_SIZE >> 30);
+			    config->size, MEMORY_MAX_SIZE >> 40);
 		return NULL;
 	}
 	if (!ram_init(&memory->ram, vm, config->size, error))
@@ -195,6 +195,11 @@ guint64 memory_low_end(const Memory *memory)
 guint64 memory_high_end(const Memory *memory)
 {
 	return memory->ram.high_end;
+}
+
+guint64 memory_high_end_of(guint64 size)
+{
+	return ram_high_end(size);
 }
 
 KvmMemoryKind memory_kind(const Memory *memory)

@@ -9,6 +9,7 @@
 
 #include <glib.h>
 
+#include "common/domain-limits.h"
 #include "vmm/kvm/gate.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/memory/statistics.h"
@@ -18,7 +19,7 @@ typedef struct Memory Memory;
 #define GUEST_PAGE_SIZE 4096ull
 
 /* Largest guest RAM, and where the part of it that does not fit below goes. */
-#define MEMORY_MAX_SIZE	 (64ull << 30)
+#define MEMORY_MAX_SIZE	 LIMIT_MEMORY
 #define MEMORY_HIGH_BASE (1ull << 32)
 
 /* Addresses [640 KiB, 768 KiB) are no RAM: legacy video memory. */
@@ -31,7 +32,7 @@ typedef struct Memory Memory;
  * firmware and guests put PCI's windows.
  */
 #define MEMORY_WINDOW_START 0xfef00000ull
-#define MEMORY_WINDOW_END   0xfef44000ull
+#define MEMORY_WINDOW_END   0xfef4b000ull
 
 /* A bit for each segment that PAM registers show and hide: see mapping.h. */
 #define MEMORY_SEGMENTS_ALL 0x1fffu
@@ -86,6 +87,9 @@ guint64 memory_size(const Memory *memory);
 /* End of RAM below 4 GiB, and end of RAM above it (MEMORY_HIGH_BASE where there is none). */
 guint64 memory_low_end(const Memory *memory);
 guint64 memory_high_end(const Memory *memory);
+
+/* The same end of a machine that is yet to be made, and has @size bytes. */
+guint64 memory_high_end_of(guint64 size);
 
 /*
  * memory_populate - put content into guest RAM, into private pages where the VM has them

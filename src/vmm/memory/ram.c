@@ -127,10 +127,20 @@ static gboolean map_ones(Ram *ram, GError **error)
 	return TRUE;
 }
 
+guint64 ram_low_end(guint64 size)
+{
+	return size < RAM_LOW_MAX ? size : RAM_LOW_SPLIT;
+}
+
+guint64 ram_high_end(guint64 size)
+{
+	return MEMORY_HIGH_BASE + (size - ram_low_end(size));
+}
+
 gboolean ram_init(Ram *ram, KvmVm *vm, guint64 size, GError **error)
 {
-	ram->low_end = size < RAM_LOW_MAX ? size : RAM_LOW_SPLIT;
-	ram->high_end = MEMORY_HIGH_BASE + (size - ram->low_end);
+	ram->low_end = ram_low_end(size);
+	ram->high_end = ram_high_end(size);
 	if (!map_ones(ram, error) || !add_block(ram, vm, 0, MEMORY_VGA_HOLE_START, error) ||
 	    !add_memslot(ram, vm, error) ||
 	    !add_block(ram, vm, RAM_SEGMENTS_START, RAM_SEGMENTS_END, error) ||

@@ -85,6 +85,10 @@ void ram_advise_hidden(void *start, gsize size);
 /* Frees the guest_memfd pages of a run. */
 gboolean ram_free_private(const RamRun *run, GError **error);
 
+/* Where a machine's RAM below 4 GiB ends, and where all of it, that has @size bytes. */
+guint64 ram_low_end(guint64 size);
+guint64 ram_high_end(guint64 size);
+
 /* Fills @ram for @size bytes of RAM and makes its memslots; every segment shows its RAM. */
 gboolean ram_init(Ram *ram, KvmVm *vm, guint64 size, GError **error);
 void ram_clear(Ram *ram);

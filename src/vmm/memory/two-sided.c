@@ -21,8 +21,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "common/cpu-topology.h"
 #include "common/kvm-uapi.h"
-#include "vmm/kvm/cpuid.h"
 #include "vmm/memory/courier.h"
 #include "vmm/memory/engine.h"
 
@@ -31,9 +31,10 @@
  * It has to be one that AVIC can address, or KVM refuses the vCPU, or goes without AVIC: 254
  * is the last (AVIC_MAX_PHYSICAL_ID of arch/x86/include/asm/svm.h).
  */
-#define COURIER_VCPU_ID (CPUID_MAX_APIC_ID + 1)
+#define COURIER_VCPU_ID (CPU_TOPOLOGY_MAX_APIC_ID + 1)
 
 G_STATIC_ASSERT(MEMORY_WINDOW_END - MEMORY_WINDOW_START >= COURIER_WINDOW_SIZE);
+G_STATIC_ASSERT(COURIER_REACH >= MEMORY_HIGH_BASE + MEMORY_MAX_SIZE);
 G_STATIC_ASSERT(MEMORY_PIECE_PAGES << PAGE_SHIFT <= COURIER_STAGING_SIZE);
 
 static gboolean set_attribute(Memory *memory, guint64 gpa, guint64 size, gboolean is_private,

@@ -86,7 +86,7 @@ static gboolean quit(JsonObject *arguments, gpointer opaque, JsonNode **result, 
 /* A die's number is only there where sockets have several, as with QEMU. */
 static JsonObject *place_object(const CpuTopology *topology, guint index)
 {
-	CpuPlace place = cpuid_place(topology, index);
+	CpuPlace place = cpu_topology_place(topology, index);
 	JsonObject *object = json_object_new();
 
 	json_object_set_int_member(object, "socket-id", place.socket);
