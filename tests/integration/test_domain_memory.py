@@ -71,6 +71,15 @@ class DomainMemory(DaemonTest):
         self.run_kind("windows")
         self.assertEqual(elements(), {"memoryBacking/private": "on-demand"})
 
+    def test_as_many_processors_as_can_be(self):
+        kinds.require("windows")
+        self.define(kind="windows", vcpus=240)
+        self.run_tiny()
+        self.assertEqual(virsh("vcpucount", "test", "--current", "--live").strip(), "240")
+        times = [line for line in virsh("domstats", "--vcpu", "test").splitlines() if ".time=" in line]
+        self.assertEqual(len(times), 240)
+        self.assertEqual(virsh("vcpuinfo", "test").count("running"), 240)
+
     def test_capabilities_say_what_the_vmm_says(self):
         found = offered()
         self.assertEqual(sorted(found), NAMES)

@@ -22,8 +22,8 @@ GIB = 1 << 30
 # The courier's memory: MEMORY_WINDOW_START of src/vmm/memory/memory.h, and what is where in it.
 COURIER = 0xfef00000
 COURIER_PDPT = COURIER + PAGE
-COURIER_STAGING = COURIER + 2 * PAGE
-COURIER_CODE = COURIER + 66 * PAGE
+COURIER_STAGING = COURIER + 10 * PAGE
+COURIER_CODE = COURIER + 74 * PAGE
 
 # A user that nobody is.
 SOMEBODY = 4242

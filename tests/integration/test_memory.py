@@ -413,10 +413,10 @@ class Hostile(GuestTest):
     def test_rubbish_in_the_couriers_memory_ends_the_guest_only(self):
         guest = self.guest
         guest.call("fill", GROUND, PAGE, 0x61)
-        guest.call("mapfifth")
-        guest.call("fill", COURIER, 264 << 10, 0xee)
+        guest.call("mapgib", 4 << 30)
+        guest.call("fill", COURIER, 296 << 10, 0xee)
         # The code is behind it, in a read-only slot.
-        guest.call("write", COURIER + (264 << 10), 0)
+        guest.call("write", COURIER + (296 << 10), 0)
         self.assertEqual(guest.qmp.execute("query-status")["status"], "running")
         guest.begin(1, "outs", GROUND, 16)
         guest.qmp.wait_event("GMEM_INTERNAL_ERROR", 30)

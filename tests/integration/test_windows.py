@@ -15,7 +15,7 @@ import time
 import unittest
 
 import test_memory
-from support import kinds
+from support import kinds, procfs, sizes
 from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED, STAYS_SHARED
 from support.vmm import EMULATOR, Vmm, payload
 from support.waiting import Deadline, Timeout
@@ -301,6 +301,9 @@ class Firmware(unittest.TestCase):
 class Sizes(unittest.TestCase):
     """Machines small and large."""
 
+    # Two hundred processors of a guest, on a host of two that is emulated.
+    limit = 600
+
     def setUp(self):
         kinds.require("windows")
 
@@ -312,14 +315,43 @@ class Sizes(unittest.TestCase):
                 guest.qmp.execute("x-gmem-touch", gpa=gpa, size=1)
                 self.assertEqual(guest.host_read(gpa, PAGE), b"\x72" * PAGE)
 
-    def test_sixteen_processors(self):
-        with Agent("--memory=64M", "--vcpus=16", WINDOWS) as guest:
-            self.assertEqual(len(guest.qmp.execute("query-cpus-fast")), 16)
-            for vcpu in range(1, 16):
+    def test_as_much_memory_as_can_be(self):
+        fitting = [size for size in (4 * sizes.TIB, sizes.TIB, 256 * sizes.GIB)
+                   if not sizes.why_not(size)]
+        if not fitting:
+            self.skipTest(sizes.why_not(256 * sizes.GIB))
+        last = fitting[0] + sizes.HOLE - PAGE
+        with Agent(f"--memory={fitting[0] >> 30}G", WINDOWS, seconds=300) as guest:
+            for round_ in range(2):
+                self.assertEqual(guest.call("mapgib", last), 0)
+                # What the guest wrote before is gone after a reset.
+                self.assertEqual(guest.call("read", last), 0)
+                guest.call("fill", last, PAGE, 0x72)
+                guest.qmp.execute("x-gmem-touch", gpa=last, size=1)
+                self.assertEqual(guest.host_read(last, PAGE), b"\x72" * PAGE)
+                self.assertLess(procfs.resident_mib(guest.pid), 64)
+                if round_ == 0:
+                    guest.qmp.execute("system_reset")
+                    guest.wait_ready(300)
+
+    def test_as_many_processors_as_can_be(self):
+        with Agent("--memory=64M", "--vcpus=240", WINDOWS, seconds=500) as guest:
+            self.assertEqual(len(guest.qmp.execute("query-cpus-fast")), 240)
+            for vcpu in range(1, 240):
                 guest.call("write", GROUND + vcpu * PAGE, vcpu, vcpu=vcpu)
-            guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=16 * PAGE)
-            for vcpu in range(1, 16):
+            guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=240 * PAGE)
+            for vcpu in range(1, 240):
                 self.assertEqual(guest.call("read", GROUND + vcpu * PAGE), vcpu)
+            guest.qmp.execute("system_reset")
+            guest.wait_ready(500)
+            self.assertEqual(guest.call("read", GROUND + 239 * PAGE, vcpu=239), 0)
+
+    def test_more_than_the_processors_address(self):
+        if sizes.address_bits() >= 43:
+            self.skipTest("this host's processors address all that a guest can have")
+        with Vmm("--memory=4T", WINDOWS, f"--payload={payload('agent')}") as vmm:
+            self.assertEqual(vmm.wait(60), 1)
+            self.assertIn(f"{sizes.address_bits()} bits of address", vmm.log())
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ typedef uint32_t u32;
 typedef uint64_t u64;
 
 enum {
-	MAX_PROCESSORS = 16,
+	MAX_PROCESSORS = 240,
 	MAX_ARGUMENTS = 4,
 	START_PAGE = 0x8000,
 	PARKING_PAGE = 0x9000,
@@ -48,7 +48,10 @@ enum {
 	ICR_START_ALL_OTHERS = 0xc4600,
 	START_OTHERS = ICR_START_ALL_OTHERS | START_PAGE / GUEST_PAGE_SIZE,
 
+	ICR_NMI = 0x4400,
+
 	PAUSES_BEFORE_SIPI = 1 << 20,
+	PAUSES_BEFORE_NMI = 1 << 12,
 };
 
 /* Where in a page the counters are: of each processor, and one of all. */
@@ -61,6 +64,7 @@ typedef struct {
 	u64 result;
 	u64 detail;
 	volatile u64 is_up;
+	volatile u64 is_taken; /* the operation: its processor is awake */
 } Mailbox;
 
 /* start.S */
@@ -328,17 +332,38 @@ static u64 clock(u64 gpa, u64 *multiplier)
 	return words[4] | (u64)words[5] << 32;
 }
 
-/* Maps the GiB at 4 GiB, which the first page tables of a small guest leave out. */
-static void map_fifth_gib(void)
-{
-	enum { PRESENT_WRITABLE_LARGE = 0x83 };
-	const u64 address_bits = 0xffffffffff000;
-	u64 *level4, *level3;
+enum {
+	PAGE_PRESENT_WRITABLE = 0x3,
+	PAGE_LARGE = 0x80,
+	TABLE_ENTRIES = 512,
+	MAX_TABLES = 8,
+};
 
-	asm volatile("mov %%cr3, %0" : "=r"(level4));
-	level3 = (u64 *)(level4[0] & address_bits);
-	if (!level3[4])
-		level3[4] = 4ul << 30 | PRESENT_WRITABLE_LARGE;
+/* The table that an entry names, made if it names none; 0 where there are no more. */
+static u64 *table_of(u64 *entry)
+{
+	static u64 tables[MAX_TABLES][TABLE_ENTRIES] __attribute__((aligned(GUEST_PAGE_SIZE)));
+	static u64 n_tables;
+	const u64 address_bits = 0xffffffffff000;
+
+	if (!*entry && n_tables < MAX_TABLES)
+		*entry = (u64)tables[n_tables++] | PAGE_PRESENT_WRITABLE;
+	return (u64 *)(*entry & address_bits);
+}
+
+/* Maps the GiB that an address is in, where it is behind what the first page tables map. */
+static u64 map_gib(u64 gpa)
+{
+	const u64 first = gpa >> 30 << 30;
+	u64 *table;
+
+	asm volatile("mov %%cr3, %0" : "=r"(table));
+	table = table_of(&table[gpa >> 39 & (TABLE_ENTRIES - 1)]);
+	if (table)
+		table = table_of(&table[gpa >> 30 & (TABLE_ENTRIES - 1)]);
+	for (u64 i = 0; table && i < TABLE_ENTRIES; i++)
+		table[i] = (first + (i << 21)) | PAGE_LARGE | PAGE_PRESENT_WRITABLE;
+	return !table;
 }
 
 /* Nothing but to return: an NMI is no reason to reset the machine here. */
@@ -488,8 +513,8 @@ static void carry_out(u64 processor, Mailbox *mailbox)
 		string_in(a[0], a[1]);
 	else if (operation == name_of("clock"))
 		mailbox->result = clock(a[0], &mailbox->detail);
-	else if (operation == name_of("mapfifth"))
-		map_fifth_gib();
+	else if (operation == name_of("mapgib"))
+		mailbox->result = map_gib(a[0]);
 	else if (operation == name_of("ipi"))
 		write_msr(MSR_X2APIC_ICR, a[0]);
 	else if (operation == name_of("storm"))
@@ -528,10 +553,25 @@ void ap_main(u64 processor)
 	load_gates();
 	enable_x2apic();
 	mailbox->is_up = 1;
+	/* Halted, so that two hundred that have nothing to do leave the host to one that has. */
 	for (;;) {
 		while (!mailbox->operation)
-			asm volatile("pause");
+			asm volatile("hlt");
+		mailbox->is_taken = 1;
 		carry_out(processor, mailbox);
+	}
+}
+
+/* An NMI that comes between a processor's look at its mailbox and its halt is in vain. */
+static void wake(u64 processor)
+{
+	const int is_x2apic = (read_msr(MSR_APIC_BASE) & APIC_BASE_X2APIC) != 0;
+	const Mailbox *mailbox = &mailboxes[processor];
+
+	while (!mailbox->is_taken) {
+		send_ipi(is_x2apic, ICR_NMI, processor);
+		for (u64 i = 0; i < PAUSES_BEFORE_NMI && !mailbox->is_taken; i++)
+			asm volatile("pause");
 	}
 }
 
@@ -632,9 +672,12 @@ static void serve_line(void)
 		if (name == name_of("count") || name == name_of("remap") ||
 		    name == name_of("hijack"))
 			stop_counting = 0;
+		mailbox->is_taken = 0;
 		mailbox->operation = name;
 		if (processor == 0)
 			carry_out(0, mailbox);
+		else
+			wake(processor);
 		if (is_begun_only)
 			return;
 	}

@@ -7,7 +7,7 @@
  * take the page tables from it.
  */
 #define START_PAGE	0x8000
-#define STACK_SHIFT	14
+#define STACK_SHIFT	12
 #define CODE_SELECTOR	0x08
 
 #define CR0_PE_PG	0x80000001
@@ -75,6 +75,6 @@ ap_end:
 	.bss
 	.balign 16
 stacks:
-	.skip	16 << STACK_SHIFT
+	.skip	240 << STACK_SHIFT
 
 	.section .note.GNU-stack, "", @progbits

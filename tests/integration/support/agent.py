@@ -30,23 +30,24 @@ _PRESENT_OR_SWAPPED = 3 << 62
 class Agent(Vmm):
     """A guest of one payload, ready for orders."""
 
-    def __init__(self, *arguments, image=f"--payload={payload('agent')}", is_ready=True, **popen):
+    def __init__(self, *arguments, image=f"--payload={payload('agent')}", is_ready=True, seconds=60,
+                 **popen):
         """
         @image: the option that brings the agent in. A guest under guest-only may never be
-        ready: @is_ready False does not wait.
+        ready: @is_ready False does not wait. @seconds: how long a large one may take.
         """
         super().__init__(image, f"--debug-exit={DEBUG_EXIT_PORT:#x}", "--trace=memslot",
                          *arguments, **popen)
         try:
             if is_ready:
-                self.wait_ready()
+                self.wait_ready(seconds)
         except BaseException as error:
             print(f"# the VMM's log ends in: {self.log()[-2000:]!r}")
             self.end()
             raise
 
-    def wait_ready(self):
-        self.console.wait_for(r"agent [0-9a-f]+\n", 60)
+    def wait_ready(self, seconds=60):
+        self.console.wait_for(r"agent [0-9a-f]+\n", seconds)
 
     def _send(self, vcpu, operation, arguments):
         words = [f"{vcpu:x}", operation, *(f"{argument:x}" for argument in arguments)]
