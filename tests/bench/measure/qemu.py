@@ -11,9 +11,9 @@ PROGRAM = "qemu-system-x86_64"
 class Qemu:
     """The same machine as far as there is one; a context manager that leaves nothing behind."""
 
-    def __init__(self, *arguments, memory=512, vcpus=1):
+    def __init__(self, *arguments, memory=512, vcpus=1, cpu="host"):
         self.process = subprocess.Popen(
-            [PROGRAM, "-M", "q35", "-accel", "kvm", "-cpu", "host", "-m", str(memory), "-smp",
+            [PROGRAM, "-M", "q35", "-accel", "kvm", "-cpu", cpu, "-m", str(memory), "-smp",
              str(vcpus), "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
              "-no-reboot", *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

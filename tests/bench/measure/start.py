@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """From a process's start to its guest's first instruction, which ends it."""
 
+import contextlib
 import os
 import subprocess
+import sys
 import tempfile
 import time
 
-from support.vmm import DEBUG_EXIT_PORT, EMULATOR
+from support import sizes
+from support.qmp import Qmp
+from support.vmm import DEBUG_EXIT_PORT, EMULATOR, Vmm
 
 from .bare import payload
 from .qemu import Qemu
+from .resident import beside_guest
 from .table import ratio, row
 
 # mov $0, %al; out %al, $0xf4, where a processor starts: 16 bytes below the end of the firmware.
@@ -24,21 +29,59 @@ def _timed(run):
     return 1000 * (time.monotonic() - began)
 
 
-def _gmem(kind):
+# Of a guest that touches next to nothing, to see what memory costs that is only there.
+SIZES = {"512 MiB": 512 << 20, "1 TiB": sizes.TIB, "4 TiB": 4 * sizes.TIB}
+
+
+def _gmem(kind, memory=512 << 20):
     return subprocess.run(
         [EMULATOR, f"--payload={payload('first-instruction')}", f"--memory-kind={kind}",
-         "--memory=512M", f"--debug-exit={DEBUG_EXIT_PORT:#x}", "--console=null"],
+         f"--memory={memory >> 20}M", f"--debug-exit={DEBUG_EXIT_PORT:#x}", "--console=null"],
         stdin=subprocess.DEVNULL, timeout=120, check=False).returncode
 
 
+# Some KVMs refuse the MSR of arch-capabilities, at which QEMU ends; one instruction can do without.
 def _qemu(firmware):
     with Qemu("-bios", firmware, "-device", f"isa-debug-exit,iobase={DEBUG_EXIT_PORT:#x},iosize=4",
-              memory=512) as qemu:
+              memory=512, cpu="host,-arch-capabilities") as qemu:
         return qemu.wait()
 
 
+def _beside(kind, memory):
+    """
+    KiB that a machine has in memory before its first instruction, beside the guest's RAM, and MiB
+    of the host's that are gone: its kernel's too, and whatever others take and give meanwhile.
+    """
+    before = sizes.available()
+    with Vmm(f"--payload={payload('first-instruction')}", f"--memory-kind={kind}",
+             f"--memory={memory >> 20}M", "--paused") as vmm:
+        # It answers when all is made.
+        with contextlib.closing(Qmp(vmm.monitor_path, seconds=120)) as qmp:
+            qmp.execute("query-status")
+        return beside_guest(vmm.pid)[0], (before - sizes.available()) / (1 << 20)
+
+
+def _measure_sizes(quick, kind):
+    """What the size of a guest's memory costs."""
+    rows = []
+    for name, memory in SIZES.items():
+        reason = sizes.why_not(memory)
+        if reason:
+            print(f"bench: {name} is left out: {reason}", file=sys.stderr, flush=True)
+            continue
+        repetitions = range(1 if quick else 3)
+        times = [_timed(lambda: _gmem(kind, memory)) for _ in repetitions]
+        resident, taken = zip(*(_beside(kind, memory) for _ in repetitions))
+        rows += [
+            row("start", f"private, {name}", "ms", times),
+            row("start", f"private, {name}, beside the guest", "KiB", resident),
+            row("start", f"private, {name}, of the host", "MiB", taken),
+        ]
+    return rows
+
+
 def measure(quick, kind):
-    """512 MiB and one processor."""
+    """512 MiB and one processor; and then memory that is larger and larger."""
     repetitions = 3 if quick else 9
     times = {"private": [], "ordinary": [], "qemu": []}
     with tempfile.TemporaryDirectory(prefix="gmem-bench.") as folder:
@@ -63,4 +106,5 @@ def measure(quick, kind):
               "gmem-vmm, ordinary"),
         ratio("start", "gmem-vmm, private", times["private"], times["qemu"],
               "QEMU, ordinary"),
+        *_measure_sizes(quick, kind),
     ]

@@ -8,7 +8,7 @@ def row(benchmark, what, unit, values, *, wanted=None, to=None, judged="median")
     """
     One result.
 
-    unit is "ratio", "us", "ms", "KiB" or nothing for a number; to says what a ratio is to. wanted is the most that
+    unit is "ratio", "us", "ms", "KiB", "MiB" or nothing for a number; to says what a ratio is to. wanted is the most that
     the value called judged may be.
     """
     result = {
