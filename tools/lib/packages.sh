@@ -111,13 +111,33 @@ install_backports() {
 		install "${wanted[@]}"
 }
 
-# Downloads a package into the current folder: from the release, or else from its backports.
+# Whether a package can be had: from the release, its backports or the suite $2.
+is_offered() {
+	local suite
+	[ -z "$(apt-cache -q policy "$1" 2>/dev/null)" ] || return 0
+	for suite in "$(backports_suite)" "${@:2:1}"; do
+		suite_options "$suite"
+		[ -z "$(apt-cache "${suite_options[@]}" -q policy "$1" 2>/dev/null)" ] || return 0
+	done
+	return 1
+}
+
+# Downloads a package into the current folder: from the release, or else from its backports, or
+# else from the suite $2.
 download_package() {
+	local suite
 	if [ -n "$(apt-cache -q policy "$1" 2>/dev/null)" ]; then
 		quietly apt-get -q download "$1"
-	else
-		download_from "$(backports_suite)" "$1"
+		return
 	fi
+	for suite in "$(backports_suite)" "${@:2:1}"; do
+		suite_options "$suite"
+		if [ -n "$(apt-cache "${suite_options[@]}" -q policy "$1" 2>/dev/null)" ]; then
+			quietly apt-get -q "${suite_options[@]}" download "$1"
+			return
+		fi
+	done
+	fail "$1 is neither in this release of Debian, nor in $(backports_suite)${2:+, nor in $2}"
 }
 
 # Downloads a package of another suite into the current folder.
