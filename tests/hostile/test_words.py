@@ -56,7 +56,7 @@ class Programs(German):
                 (LOGGER, "--max-size=0", "gmem-logger: --max-size: nicht unter 1"),
                 (LOGGER, "more", "gmem-logger: unerwartetes Argument »more«"),
                 (EMULATOR, "more", "gmem-vmm: options: Fehler: unerwartetes Argument »more«"),
-                (EMULATOR, "--memory=3T", "--memory=3T: die Einheit muss K, M oder G sein"),
+                (EMULATOR, "--memory=3P", "--memory=3P: die Einheit muss K, M, G oder T sein"),
                 (EMULATOR, "--cpu=host,+vmx", "--cpu=host,+vmx: »vmx«: wird nie angeboten: KVM unterstützt keine")]:
             with self.subTest(option, program=program):
                 self.assertIn(wanted, self.run_program(program, option, status=1))
