@@ -31,7 +31,7 @@ typedef struct {
 
 static void on_machine_event(const MachineEvent *event, void *opaque)
 {
-	static LogLimit touches;
+	static LogLimit touches, shortages;
 	Program *program = opaque;
 
 	/* Of an internal error the machine has said so itself. */
@@ -41,9 +41,14 @@ static void on_machine_event(const MachineEvent *event, void *opaque)
 			      ", which policy guest-only does not convert (thread %d, vCPU %d)"),
 			    conversion_cause_name(event->touch->cause), event->touch->gpa,
 			    (int)event->touch->thread_id, event->touch->vcpu);
+	else if (event->type == MACHINE_EVENT_NO_MEMORY)
+		log_limited(&shortages, "memory",
+			    _("warning: paused: the host has no memory for the guest: %s"),
+			    event->message);
 	if (program->monitor) {
 		monitor_send_event(program->monitor, event);
 	} else if (event->type == MACHINE_EVENT_HOST_TOUCH ||
+		   event->type == MACHINE_EVENT_NO_MEMORY ||
 		   event->type == MACHINE_EVENT_INTERNAL_ERROR) {
 		/* Nobody could let it go on, or reset it. */
 		program->is_stuck = TRUE;

@@ -117,6 +117,17 @@ class Floods(VmmTest):
             self.assertEqual(listener.count(1), 1)
         self.assertEqual(self.state(), "paused (unknown)")
 
+    def test_memory_that_is_not_there(self):
+        with Listener(LIFECYCLE) as listener:
+            said = self.assert_bounded(["GMEM_NO_MEMORY", {"message": "m" * 60}])
+            self.assertGreater(said, 1000)
+            self.assertEqual(listener.count(1), 1)
+        self.assertEqual(self.state(), "paused (I/O error)")
+        self.assertIn("no memory for the guest", virsh("dominfo", "test"))
+        self.vmm.say("RESUME")
+        self.wait_state("running (unpaused)")
+        self.assertNotIn("no memory for the guest", virsh("dominfo", "test"))
+
     def test_changes_of_the_state_are_taken_slowly(self):
         began = time.monotonic()
         with Listener(LIFECYCLE) as listener:

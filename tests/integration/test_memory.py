@@ -8,6 +8,7 @@ import unittest
 
 from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED, STAYS_SHARED
 from support.vmm import EMULATOR, KERNEL, payload
+from support.waiting import Deadline, Timeout
 
 EINVAL = -22
 ENOSYS = -1000
@@ -426,6 +427,57 @@ class Hostile(GuestTest):
         self.assertHostSees(GROUND, PAGE, 0)
         guest.qmp.execute("quit")
         self.assertEqual(guest.wait(30), 1)
+
+
+@unittest.skipUnless("GMEM_TESTHOST" in os.environ, "cgroups of this machine are not the tests' own")
+class Scarcity(GuestTest):
+    """A host that has no memory for its guest."""
+
+    arguments = ("--memory=256M", "--vcpus=2")
+    group = "/sys/fs/cgroup/gmem-test"
+
+    @staticmethod
+    def write(path, text):
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+
+    def count_events(self, name):
+        with open(f"{self.group}/memory.events", encoding="ascii") as file:
+            return dict(line.split() for line in file)[name]
+
+    def setUp(self):
+        self.write("/sys/fs/cgroup/cgroup.subtree_control", "+memory")
+        os.mkdir(self.group)
+        # After the guest has ended.
+        self.addCleanup(os.rmdir, self.group)
+        super().setUp()
+        self.assertTrue(self.guest.qmp.greeting)
+        self.write(f"{self.group}/cgroup.procs", str(self.guest.pid))
+        self.write(f"{self.group}/memory.max", "64M")
+
+    def test_the_kernel_ends_it(self):
+        self.guest.begin(1, "fill", GROUND, 128 << 20, 0x61)
+        self.assertEqual(self.guest.wait(60), -9)
+        self.assertEqual(self.count_events("oom_kill"), "1")
+
+    def test_one_that_the_kernel_spares_is_paused_and_can_go_on(self):
+        guest = self.guest
+        self.write(f"/proc/{guest.pid}/oom_score_adj", "-1000")
+        guest.begin(1, "fill", GROUND, 128 << 20, 0x61)
+        deadline = Deadline(60)
+        while self.count_events("oom") == "0":
+            if deadline.is_over():
+                raise Timeout("the guest does not get to its limit")
+            time.sleep(0.05)
+        # For the VMM, which needs some to say so; the processor stays where it is.
+        self.write(f"{self.group}/memory.max", "80M")
+        event = guest.qmp.wait_event("GMEM_NO_MEMORY", 60)["data"]
+        self.assertRegex(event["message"], "vCPU 1: .*Cannot allocate memory")
+        self.assertEqual(guest.qmp.execute("query-status")["status"], "paused")
+        self.write(f"{self.group}/memory.max", "max")
+        guest.qmp.execute("cont")
+        self.assertEqual(guest.join(1), (0, 0))
+        self.assertGuestSees(GROUND, 128 << 20, 0x61)
 
 
 class Sizes(unittest.TestCase):

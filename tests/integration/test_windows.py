@@ -154,6 +154,10 @@ class Reset(WindowsTest, test_memory.Reset):
             self.assertGuestSees(GROUND, 4 * PAGE, 0)
 
 
+class Scarcity(WindowsTest, test_memory.Scarcity):
+    """A host that has no memory for its guest."""
+
+
 class Windows(WindowsTest):
     """What is mapped, for how long, and who gets it."""
 

@@ -348,8 +348,8 @@ static GPtrArray *messages_of(Domain *domain)
 	g_mutex_lock(&domain->lock);
 	if (domain->crash)
 		g_ptr_array_add(messages, g_strdup(domain->crash));
-	if (domain->vmm && domain->vmm->host_touch)
-		g_ptr_array_add(messages, g_strdup(domain->vmm->host_touch));
+	if (domain->vmm && domain->vmm->pause)
+		g_ptr_array_add(messages, g_strdup(domain->vmm->pause));
 	if (domain->vmm && domain->vmm->trouble)
 		g_ptr_array_add(messages, g_strdup(domain->vmm->trouble));
 	g_mutex_unlock(&domain->lock);

@@ -62,7 +62,7 @@ void domain_vmm_unref(DomainVmm *vmm)
 	vmm_process_free(vmm->logger);
 	domain_unref(vmm->domain);
 	g_free(vmm->trouble);
-	g_free(vmm->host_touch);
+	g_free(vmm->pause);
 	g_free(vmm);
 }
 

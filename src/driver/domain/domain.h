@@ -53,7 +53,7 @@ typedef struct {
 	gboolean is_reboot;	 /* the next power-off is the first half of a reboot */
 	gboolean is_guest_reset; /* what ended the guest was a reset */
 	gboolean is_restart_due; /* a restart of the guest was begun and has not succeeded */
-	char *host_touch;	 /* why policy guest-only has paused it, or NULL */
+	char *pause;		 /* why it has paused itself, or NULL */
 	char *trouble;		 /* what this daemon could not do with it, or NULL */
 
 	/* Of the worker that looks after it, also with the lock; see follow.h. */

@@ -114,7 +114,7 @@ static gboolean on_resume(DomainVmm *vmm, JsonObject *data)
 	/* A start tells of itself. */
 	if (domain->state != VIR_DOMAIN_PAUSED || domain->reason == VIR_DOMAIN_PAUSED_STARTING_UP)
 		return FALSE;
-	g_clear_pointer(&vmm->host_touch, g_free);
+	g_clear_pointer(&vmm->pause, g_free);
 	g_clear_pointer(&vmm->trouble, g_free);
 	vmm->is_restart_due = FALSE;
 	follow_change_state(domain, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_UNPAUSED,
@@ -164,28 +164,48 @@ static gboolean on_shutdown(DomainVmm *vmm, JsonObject *data)
 	return TRUE;
 }
 
-static gboolean on_host_touch(DomainVmm *vmm, JsonObject *data)
+/* The VMM has paused its guest, for the reason @text, which is taken. */
+static gboolean pause_itself(DomainVmm *vmm, int reason, int event_detail, char *text)
 {
-	g_autofree char *cause = text_of(data, "cause", 80);
-	const gboolean is_first = !vmm->host_touch;
+	const gboolean is_first = !vmm->pause;
 	Domain *domain = vmm->domain;
 
-	g_free(vmm->host_touch);
-	vmm->host_touch = g_strdup_printf(
-		boolean_of(data, "write") ?
-			_("paused: %s wrote to guest address %#" PRIx64
-			  ", which policy guest-only keeps private (vCPU %d, thread %d)") :
-			_("paused: %s read guest address %#" PRIx64
-			  ", which policy guest-only keeps private (vCPU %d, thread %d)"),
-		cause, follow_number(data, "gpa"), (int)follow_number(data, "vcpu"),
-		(int)follow_number(data, "thread-id"));
-	log_limit_warning(&vmm->log, _("domain '%s': %s"), domain->name, vmm->host_touch);
+	g_free(vmm->pause);
+	vmm->pause = text;
+	log_limit_warning(&vmm->log, _("domain '%s': %s"), domain->name, vmm->pause);
 	if (domain->state != VIR_DOMAIN_RUNNING &&
 	    !(domain->state == VIR_DOMAIN_PAUSED && is_first))
 		return FALSE;
-	follow_change_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_UNKNOWN,
-			    VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
+	follow_change_state(domain, VIR_DOMAIN_PAUSED, reason, VIR_DOMAIN_EVENT_SUSPENDED,
+			    event_detail);
 	return TRUE;
+}
+
+static gboolean on_host_touch(DomainVmm *vmm, JsonObject *data)
+{
+	g_autofree char *cause = text_of(data, "cause", 80);
+
+	return pause_itself(
+		vmm, VIR_DOMAIN_PAUSED_UNKNOWN, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED,
+		g_strdup_printf(
+			boolean_of(data, "write") ?
+				_("paused: %s wrote to guest address %#" PRIx64
+				  ", which policy guest-only keeps private (vCPU %d, thread %d)") :
+				_("paused: %s read guest address %#" PRIx64
+				  ", which policy guest-only keeps private (vCPU %d, thread %d)"),
+			cause, follow_number(data, "gpa"), (int)follow_number(data, "vcpu"),
+			(int)follow_number(data, "thread-id")));
+}
+
+static gboolean on_no_memory(DomainVmm *vmm, JsonObject *data)
+{
+	g_autofree char *message = text_of(data, "message", MESSAGE_MAX);
+
+	return pause_itself(
+		vmm, VIR_DOMAIN_PAUSED_IOERROR, VIR_DOMAIN_EVENT_SUSPENDED_IOERROR,
+		g_strdup_printf(_("paused: the host has no memory for the guest; give it some and "
+				  "resume the domain: %s"),
+				message));
 }
 
 static gboolean on_internal_error(DomainVmm *vmm, JsonObject *data)
@@ -225,6 +245,7 @@ static void on_monitor_event(const char *name, JsonObject *data, gpointer opaque
 		{ "RESET", on_reset },
 		{ "SHUTDOWN", on_shutdown },
 		{ "GMEM_HOST_TOUCH", on_host_touch },
+		{ "GMEM_NO_MEMORY", on_no_memory },
 		{ "GMEM_INTERNAL_ERROR", on_internal_error },
 	};
 	DomainVmm *vmm = opaque;

@@ -193,7 +193,10 @@ static void handle_run_error(Vcpu *vcpu, int run_errno)
 		g_set_error(&error, KVM_ERROR, KVM_ERROR_SYSTEM, _("vCPU %u: KVM_RUN: %s"),
 			    vcpu->index, g_strerror(run_errno));
 	}
-	fail(vcpu, error);
+	if (run_errno == ENOMEM)
+		vcpu->set->handlers->no_memory(vcpu->set->opaque, vcpu->index, error);
+	else
+		fail(vcpu, error);
 }
 
 static gpointer run_vcpu(gpointer data)

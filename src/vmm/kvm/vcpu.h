@@ -40,6 +40,11 @@ typedef struct {
 	void (*shutdown)(void *opaque, guint index);
 	/* The vCPU cannot go on; its thread waits from then on. @error is only lent. */
 	void (*failed)(void *opaque, guint index, const GError *error);
+	/*
+	 * The host had no memory for the guest. The vCPU tries again as soon as it may run.
+	 * @error is only lent.
+	 */
+	void (*no_memory)(void *opaque, guint index, const GError *error);
 } VcpuHandlers;
 
 typedef struct {

@@ -222,11 +222,21 @@ static void on_vcpu_failed(void *opaque, guint index, const GError *error)
 	vcpu_set_request_pause(machine->vcpus);
 }
 
+static void on_vcpu_no_memory(void *opaque, guint index, const GError *error)
+{
+	Machine *machine = opaque;
+
+	(void)index;
+	request_queue_post_no_memory(machine->requests, error);
+	vcpu_set_request_pause(machine->vcpus);
+}
+
 static const VcpuHandlers vcpu_handlers = {
 	.port = on_port,
 	.mmio = on_mmio,
 	.shutdown = on_vcpu_shutdown,
 	.failed = on_vcpu_failed,
+	.no_memory = on_vcpu_no_memory,
 };
 
 static void on_rtc_expired(void *opaque)
@@ -340,6 +350,17 @@ static void report_touches(Machine *machine, const GArray *touches)
 		stop_in_state(machine, RUN_STATE_PAUSED);
 }
 
+/* Who let it go on tries once more; so there is one of these each time. */
+static void report_shortage(Machine *machine, const char *message)
+{
+	const MachineEvent event = { .type = MACHINE_EVENT_NO_MEMORY, .message = message };
+
+	if (machine->state != RUN_STATE_RUNNING)
+		return;
+	emit(machine, &event);
+	stop_in_state(machine, RUN_STATE_PAUSED);
+}
+
 /* Serves everything that was posted, what ends the machine first. */
 static void serve_requests(void *opaque)
 {
@@ -366,6 +387,8 @@ static void serve_requests(void *opaque)
 	}
 	if (requests.types & REQUEST_HOST_TOUCH)
 		report_touches(machine, requests.touches);
+	if (requests.types & REQUEST_NO_MEMORY)
+		report_shortage(machine, requests.shortage);
 	if (requests.types & REQUEST_POWER_OFF)
 		guest_shutdown(machine, "guest-shutdown");
 	else if (requests.types & REQUEST_RESET)

@@ -25,7 +25,7 @@
 typedef enum {
 	RUN_STATE_PRELAUNCH, /* made, never run */
 	RUN_STATE_RUNNING,
-	RUN_STATE_PAUSED,	  /* by "stop", or by a host touch under guest-only */
+	RUN_STATE_PAUSED,	  /* by "stop", a host touch under guest-only, or no memory */
 	RUN_STATE_SHUTDOWN,	  /* the guest is off and --no-shutdown keeps the process */
 	RUN_STATE_INTERNAL_ERROR, /* a vCPU or the memory engine cannot go on */
 } RunState;
@@ -41,6 +41,7 @@ typedef enum {
 	MACHINE_EVENT_SHUTDOWN,	      /* reason: "guest-shutdown", "guest-reset", "host-qmp-quit",
 					 "host-signal" */
 	MACHINE_EVENT_HOST_TOUCH,     /* touch is set; the machine is paused */
+	MACHINE_EVENT_NO_MEMORY,      /* message is set; the machine is paused, and can go on */
 	MACHINE_EVENT_INTERNAL_ERROR, /* message is set; the machine is paused */
 } MachineEventType;
 
@@ -48,7 +49,7 @@ typedef struct {
 	MachineEventType type;
 	gboolean guest;		/* RESET and SHUTDOWN: the guest asked for it */
 	const char *reason;	/* RESET and SHUTDOWN, QMP's ShutdownCause */
-	const char *message;	/* INTERNAL_ERROR */
+	const char *message;	/* NO_MEMORY, INTERNAL_ERROR */
 	const HostTouch *touch; /* HOST_TOUCH */
 } MachineEvent;
 

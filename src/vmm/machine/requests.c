@@ -73,13 +73,24 @@ void request_queue_post_debug_exit(RequestQueue *queue, guint32 value)
 	g_mutex_unlock(&queue->lock);
 }
 
-void request_queue_post_failure(RequestQueue *queue, const GError *error)
+/* Keeps the first message of a type in @kept, a part of what is posted. */
+static void post_message(RequestQueue *queue, RequestType type, char **kept, const GError *error)
 {
 	g_mutex_lock(&queue->lock);
-	if (!(queue->posted.types & REQUEST_FAILURE))
-		queue->posted.failure = g_strdup(error->message);
-	post_locked(queue, REQUEST_FAILURE);
+	if (!(queue->posted.types & type))
+		*kept = g_strdup(error->message);
+	post_locked(queue, type);
 	g_mutex_unlock(&queue->lock);
+}
+
+void request_queue_post_failure(RequestQueue *queue, const GError *error)
+{
+	post_message(queue, REQUEST_FAILURE, &queue->posted.failure, error);
+}
+
+void request_queue_post_no_memory(RequestQueue *queue, const GError *error)
+{
+	post_message(queue, REQUEST_NO_MEMORY, &queue->posted.shortage, error);
 }
 
 void request_queue_post_host_touch(RequestQueue *queue, const HostTouch *touch)
@@ -113,6 +124,7 @@ void request_queue_take(RequestQueue *queue, Requests *requests)
 void requests_clear(Requests *requests)
 {
 	g_clear_pointer(&requests->failure, g_free);
+	g_clear_pointer(&requests->shortage, g_free);
 	g_clear_pointer(&requests->touches, g_array_unref);
 	requests->types = 0;
 }

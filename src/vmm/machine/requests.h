@@ -6,7 +6,8 @@
  *
  * A vCPU's thread or the memory thread posts; the main thread takes everything that was
  * posted at once. Posting never waits and needs no memory that grows: what is asked for
- * twice before it is done is asked for once, and only the first failure is kept. Host
+ * twice before it is done is asked for once, and of failures
+ * and of memory that was not there only the first is kept. Host
  * touches are the exception; each of them holds its thread, so there are no more of them
  * than threads.
  */
@@ -22,12 +23,14 @@ typedef enum {
 	REQUEST_DEBUG_EXIT = 1 << 2,
 	REQUEST_FAILURE = 1 << 3,
 	REQUEST_HOST_TOUCH = 1 << 4,
+	REQUEST_NO_MEMORY = 1 << 5,
 } RequestType;
 
 typedef struct {
 	guint types;	    /* RequestType bits */
 	guint32 exit_value; /* what the guest wrote to the debug-exit port */
 	char *failure;
+	char *shortage;	 /* what there was no memory for */
 	GArray *touches; /* HostTouch */
 } Requests;
 
@@ -42,6 +45,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RequestQueue, request_queue_free)
 void request_queue_post(RequestQueue *queue, RequestType type);
 void request_queue_post_debug_exit(RequestQueue *queue, guint32 value);
 void request_queue_post_failure(RequestQueue *queue, const GError *error);
+void request_queue_post_no_memory(RequestQueue *queue, const GError *error);
 void request_queue_post_host_touch(RequestQueue *queue, const HostTouch *touch);
 
 gboolean request_queue_is_empty(RequestQueue *queue);

@@ -319,6 +319,14 @@ static JsonObject *touch_object(const HostTouch *touch)
 	return data;
 }
 
+static JsonObject *message_object(const MachineEvent *event)
+{
+	JsonObject *object = json_object_new();
+
+	json_object_set_string_member(object, "message", event->message);
+	return object;
+}
+
 void monitor_send_event(Monitor *monitor, const MachineEvent *event)
 {
 	JsonObject *data = NULL;
@@ -346,10 +354,13 @@ void monitor_send_event(Monitor *monitor, const MachineEvent *event)
 		name = "GMEM_HOST_TOUCH";
 		data = touch_object(event->touch);
 		break;
+	case MACHINE_EVENT_NO_MEMORY:
+		name = "GMEM_NO_MEMORY";
+		data = message_object(event);
+		break;
 	case MACHINE_EVENT_INTERNAL_ERROR:
 		name = "GMEM_INTERNAL_ERROR";
-		data = json_object_new();
-		json_object_set_string_member(data, "message", event->message);
+		data = message_object(event);
 		break;
 	}
 	qmp_server_send_event(monitor->server, name, data);
