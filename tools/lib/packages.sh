@@ -111,33 +111,26 @@ install_backports() {
 		install "${wanted[@]}"
 }
 
-# Whether a package can be had: from the release, its backports or the suite $2.
+# Whether a package can be had: from the release, or else from its backports, or else from the
+# suite $2. Sets the array offer_options to apt-get's options for where that is.
 is_offered() {
 	local suite
+	offer_options=()
 	[ -z "$(apt-cache -q policy "$1" 2>/dev/null)" ] || return 0
 	for suite in "$(backports_suite)" "${@:2:1}"; do
 		suite_options "$suite"
-		[ -z "$(apt-cache "${suite_options[@]}" -q policy "$1" 2>/dev/null)" ] || return 0
+		offer_options=("${suite_options[@]}")
+		[ -z "$(apt-cache "${offer_options[@]}" -q policy "$1" 2>/dev/null)" ] || return 0
 	done
 	return 1
 }
 
-# Downloads a package into the current folder: from the release, or else from its backports, or
-# else from the suite $2.
+# Downloads a package into the current folder, from where it is offered: see is_offered().
 download_package() {
-	local suite
-	if [ -n "$(apt-cache -q policy "$1" 2>/dev/null)" ]; then
-		quietly apt-get -q download "$1"
+	is_offered "$@" ||
+		fail "$1 is neither in this release of Debian, nor in $(backports_suite)${2:+, nor in $2}" ||
 		return
-	fi
-	for suite in "$(backports_suite)" "${@:2:1}"; do
-		suite_options "$suite"
-		if [ -n "$(apt-cache "${suite_options[@]}" -q policy "$1" 2>/dev/null)" ]; then
-			quietly apt-get -q "${suite_options[@]}" download "$1"
-			return
-		fi
-	done
-	fail "$1 is neither in this release of Debian, nor in $(backports_suite)${2:+, nor in $2}"
+	quietly apt-get -q "${offer_options[@]}" download "$1"
 }
 
 # Downloads a package of another suite into the current folder.
