@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the programs share that measure bare calls. */
-#ifndef GMEM_TESTS_BENCH_BARE_H
-#define GMEM_TESTS_BENCH_BARE_H
+#pragma once
 
 #include <err.h>
 #include <stdint.h>
@@ -50,5 +49,3 @@ static inline uint64_t number(const char *text, uint64_t least, uint64_t most)
 		errx(2, "'%s': a number from %lu to %lu is wanted", text, least, most);
 	return value;
 }
-
-#endif

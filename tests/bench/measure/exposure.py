@@ -2,7 +2,6 @@
 """What the host comes to see of a guest: firmware at its shell, and a kernel that sits idle."""
 
 import contextlib
-import sys
 import time
 import unittest
 
@@ -11,7 +10,7 @@ from support.vmm import INITRD, KERNEL, Vmm
 from .boot import COMMAND_LINE, LINE
 from .emulated import Retries
 from .firmware import RELEASES, Firmware, Round
-from .table import row
+from .table import left_out, row
 
 BIOS = "/usr/share/seabios/bios-256k.bin"
 LINUXBOOT_ROM = "/usr/share/qemu/linuxboot_dma.bin"
@@ -26,31 +25,26 @@ IDLE_SECONDS = 15
 PAGE = 4096
 
 
-class SeaBios:
-    """A BIOS, which loads the kernel by an option ROM."""
+class Loader:
+    """What loads a kernel and has no shell: the VMM itself, or a BIOS with an option ROM."""
 
-    name = "SeaBIOS"
     has_shell = False
+
+    def __init__(self, name, *options):
+        self.name = name
+        self._options = options
 
     def close(self):
         pass
 
     def gmem(self, *arguments):
-        return Vmm(f"--bios={BIOS}", f"--linuxboot-rom={LINUXBOOT_ROM}", "--vcpus=1",
-                   "--no-reboot", *arguments)
+        return Vmm(*self._options, "--vcpus=1", "--no-reboot", *arguments)
 
 
-class NoFirmware:
-    """The VMM loads the kernel."""
-
-    name = "no firmware"
-    has_shell = False
-
-    def close(self):
-        pass
-
-    def gmem(self, *arguments):
-        return Vmm("--vcpus=1", "--no-reboot", *arguments)
+def _firmwares():
+    yield Loader("no firmware")
+    yield Loader("SeaBIOS", f"--bios={BIOS}", f"--linuxboot-rom={LINUXBOOT_ROM}")
+    yield from map(Firmware, RELEASES)
 
 
 def _pages(conversions, cause):
@@ -99,13 +93,11 @@ def measure(_quick, kind):
     """1 GiB and one processor."""
     retries = Retries()
     rows = []
-    for make in (NoFirmware, SeaBios, *(lambda release=release: Firmware(release)
-                                        for release in RELEASES)):
-        with contextlib.closing(make()) as firmware:
+    for firmware in _firmwares():
+        with contextlib.closing(firmware):
             try:
                 rows += _measure(firmware, kind, retries)
             except unittest.SkipTest as reason:
-                print(f"bench: exposure: {firmware.name} is left out: {reason}", file=sys.stderr,
-                      flush=True)
+                left_out(f"exposure: {firmware.name}", reason)
     rows.append(retries.row("exposure"))
     return rows

@@ -4,7 +4,6 @@
 import contextlib
 import os
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -15,7 +14,7 @@ from support.vmm import DEBUG_EXIT_PORT, EMULATOR, Vmm
 from .bare import payload
 from .qemu import Qemu
 from .resident import beside_guest
-from .table import ratio, row
+from .table import left_out, ratio, row
 
 # mov $0, %al; out %al, $0xf4, where a processor starts: 16 bytes below the end of the firmware.
 FIRMWARE = bytes([0xb0, 0x00, 0xe6, DEBUG_EXIT_PORT, 0xf4]).rjust(0xfff5, b"\xff").ljust(0x10000)
@@ -67,7 +66,7 @@ def _measure_sizes(quick, kind):
     for name, memory in SIZES.items():
         reason = sizes.why_not(memory)
         if reason:
-            print(f"bench: {name} is left out: {reason}", file=sys.stderr, flush=True)
+            left_out(name, reason)
             continue
         repetitions = range(1 if quick else 3)
         times = [_timed(lambda: _gmem(kind, memory)) for _ in repetitions]

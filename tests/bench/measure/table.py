@@ -2,14 +2,15 @@
 """Results: rows of samples, each a ratio within its run, and how they are shown."""
 
 import statistics
+import sys
 
 
 def row(benchmark, what, unit, values, *, wanted=None, to=None, judged="median"):
     """
     One result.
 
-    unit is "ratio", "us", "ms", "KiB", "MiB" or nothing for a number; to says what a ratio is to. wanted is the most that
-    the value called judged may be.
+    unit is "ratio", "us", "ms", "KiB", "MiB" or nothing for a number; to says what a ratio is to. wanted is
+    the most that the value called judged may be.
     """
     result = {
         "benchmark": benchmark,
@@ -30,6 +31,11 @@ def ratio(benchmark, what, values, others, to, wanted=None):
     """The ratios of what was measured in turn, pair by pair."""
     return row(benchmark, what, "ratio", [a / b for a, b in zip(values, others)], to=to,
                wanted=wanted)
+
+
+def left_out(name, reason):
+    """Says that there are no results of something on this host."""
+    print(f"bench: {name} is left out: {reason}", file=sys.stderr, flush=True)
 
 
 def _number(value, unit):
