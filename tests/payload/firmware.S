@@ -19,7 +19,7 @@
 #define IMAGE		 0xffff0000
 #define AGENT_START	 0x100000
 #define AGENT_MEMORY	 0x100000	/* with its zeroes */
-#define PAGE_TABLES	 0x10000	/* two pages */
+#define PAGE_TABLES	 0x10000	/* six pages */
 #define PARKING_VECTOR	 0xff		/* the last page below 1 MiB */
 
 #define CODE32		 0x08
@@ -33,7 +33,7 @@
 #define MSR_EFER	 0xc0000080
 #define EFER_LME	 0x100
 #define PRESENT_WRITABLE 3
-#define GIB_PAGE	 0x83		/* present, writable, 1 GiB */
+#define LARGE_PAGE	 0x83		/* present, writable, 2 MiB */
 
 #define MSR_APIC_BASE	 0x1b
 #define APIC_BASE_X2APIC 0x400
@@ -93,11 +93,19 @@ protected_mode:
 	movl	$2 * 4096 / 4, %ecx
 	rep stosl
 	movl	$PAGE_TABLES + 4096 + PRESENT_WRITABLE, PAGE_TABLES
-	movl	$GIB_PAGE, %eax
+	movl	$PAGE_TABLES + 2 * 4096 + PRESENT_WRITABLE, %eax
 	movl	$PAGE_TABLES + 4096, %edi
+	movl	$4, %ecx
 1:	movl	%eax, (%edi)
 	addl	$8, %edi
-	addl	$1 << 30, %eax
+	addl	$4096, %eax
+	loop	1b
+	movl	$LARGE_PAGE, %eax
+	movl	$PAGE_TABLES + 2 * 4096, %edi
+1:	movl	%eax, (%edi)
+	movl	$0, 4(%edi)
+	addl	$8, %edi
+	addl	$2 << 20, %eax
 	jnc	1b
 
 	xorl	%eax, %eax
