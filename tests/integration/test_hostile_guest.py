@@ -19,11 +19,13 @@ from support.waiting import Timeout
 
 GIB = 1 << 30
 
-# The courier's memory: MEMORY_WINDOW_START of src/vmm/memory/memory.h, and what is where in it.
-COURIER = 0xfef00000
-COURIER_PDPT = COURIER + PAGE
-COURIER_STAGING = COURIER + 10 * PAGE
-COURIER_CODE = COURIER + 74 * PAGE
+# The couriers' memory: MEMORY_WINDOW_START of src/vmm/memory/memory.h. First that of the one which
+# shows pages to the host, then that of fw_cfg's channel, and what is where in it.
+COURIER_PDPT = 0xfef00000 + PAGE
+CHANNEL = 0xfef00000 + 75 * PAGE
+CHANNEL_PDPT = CHANNEL + PAGE
+CHANNEL_STAGING = CHANNEL + 10 * PAGE
+CHANNEL_CODE = CHANNEL + 42 * PAGE
 
 # A user that nobody is.
 SOMEBODY = 4242
@@ -93,12 +95,12 @@ class AfterAFailure(unittest.TestCase):
 
 
 class Courier(unittest.TestCase):
-    """A guest that has the courier run its code."""
+    """A guest that has a channel's courier run its code."""
 
     # Page tables map 1 GiB an entry. With the first in the place of the fourth, the courier
     # finds its code 3 GiB below, in RAM.
     first_gib = 0xe3
-    rogue = COURIER_CODE - 3 * GIB
+    rogue = CHANNEL_CODE - 3 * GIB
     stamps = GROUND + PAGE
 
     # A guest has to win a race against the comparison of the entries, and ends where it loses. On
@@ -133,7 +135,7 @@ class Courier(unittest.TestCase):
             # The host sees what is noted there, also when no guest runs any more.
             self.assertEqual(guest.map(self.stamps, 1, SHARED), 0)
             self.write(self.stamps, bytes(16))
-            guest.begin(1, "hijack", COURIER_PDPT + 3 * 8, self.first_gib, COURIER_STAGING,
+            guest.begin(1, "hijack", CHANNEL_PDPT + 3 * 8, self.first_gib, CHANNEL_STAGING,
                         int(frequency / 50))
             guest.order("readsig", GROUND, 1 << 32)
             # One whose changes fall between two comparisons each time comes to no end.

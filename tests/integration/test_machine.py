@@ -28,7 +28,7 @@ APIC_ON = 0x1ff
 FLAT, CLUSTER = 0xffffffff, 0x0fffffff
 EVERY_X2APIC = 0xffffffff
 
-# The first processor's APIC id, and the courier's: COURIER_VCPU_ID of src/vmm/memory/memory.c.
+# The first processor's APIC id, and the first courier's: FIRST_ID of src/vmm/memory/couriers.c.
 FIRST, COURIER = 0, 254
 
 

@@ -2,6 +2,7 @@
 """The memory engine, driven by a guest that does what it is told and seen from both sides."""
 
 import os
+import struct
 import subprocess
 import time
 import unittest
@@ -16,8 +17,14 @@ ENOSYS = -1000
 # An address without RAM in a guest of 64 MiB, below the end of what may be converted.
 HOLE = 0xd0000000
 
-# Where the courier's memory is: MEMORY_WINDOW_START of src/vmm/memory/memory.h.
+# Where the couriers' memory is: MEMORY_WINDOW_START and _END of src/vmm/memory/memory.h.
 COURIER = 0xfef00000
+COURIER_END = 0xfeff7000
+
+FW_CFG_DMA_HIGH = 0x514
+FW_CFG_DMA_LOW = 0x518
+# fw_cfg's, as a number.
+SIGNATURE = int.from_bytes(b"QEMU", "little")
 
 # Whether an exit comes with the address of the next instruction: always on Intel's.
 with open("/proc/cpuinfo", encoding="ascii") as _file:
@@ -32,9 +39,10 @@ class GuestTest(unittest.TestCase):
 
     kind = "two-sided"
     arguments = ("--memory=64M", "--vcpus=2")
+    image = f"--payload={payload('agent')}"
 
     def setUp(self):
-        self.guest = Agent(f"--memory-kind={self.kind}", *self.arguments)
+        self.guest = Agent(f"--memory-kind={self.kind}", *self.arguments, image=self.image)
         self.addCleanup(self.guest.end)
 
     def assertGuestSees(self, gpa, size, byte):
@@ -108,6 +116,7 @@ class Hypercall(GuestTest):
                 ((1 << 64) - PAGE, 2, SHARED),
                 (COURIER, 1, SHARED),             # the courier's memslot
                 (COURIER - PAGE, 2, PRIVATE),     # reaches into it
+                (COURIER_END - PAGE, 1, PRIVATE),
                 (4 << 30, 1, SHARED),             # beyond the end of RAM
                 ((4 << 30) - PAGE, 2, SHARED)):   # half of it
             self.assertEqual(guest.map(gpa, pages, attributes), EINVAL,
@@ -200,6 +209,150 @@ class SeveralProcessors(GuestTest):
         guest.call("stop")
         for vcpu in counting:
             self.assertGreater(guest.join(vcpu)[0], 0, f"vCPU {vcpu}")
+
+
+class Dma(GuestTest):
+    """A device that reads and writes memory through a channel: fw_cfg, which comes with firmware."""
+
+    arguments = ("--memory=64M", "--vcpus=7")
+    image = f"--bios={payload('firmware')}"
+    processors = 4
+
+    # What fw_cfg is asked for, and what it says: FW_CFG_DMA_CTL_* of <linux/qemu_fw_cfg.h>.
+    error, read, select = 1, 2, 8
+
+    def access(self, at, length, address, vcpu=0):
+        """Has the device read its signature, and zeroes behind it, by a descriptor at an address."""
+        descriptor = struct.pack(">IIQ", self.read | self.select, length, address)
+        for i in (0, 8):
+            self.guest.call("write", at + i, int.from_bytes(descriptor[i:i + 8], "little"))
+        self.start(at, vcpu)
+        return struct.unpack(">I", self.guest.call("read32", at).to_bytes(4, "little"))[0]
+
+    def start(self, at, vcpu=0):
+        for port, half in ((FW_CFG_DMA_HIGH, at >> 32), (FW_CFG_DMA_LOW, at & 0xffffffff)):
+            value = int.from_bytes(half.to_bytes(4, "big"), "little")
+            self.guest.call("out", port, 4, value, vcpu=vcpu)
+
+    def trips(self):
+        return self.guest.qmp.conversions()["courier"]["trips"]
+
+    def test_private_memory_is_written_and_stays_private(self):
+        guest = self.guest
+        guest.call("fill", GROUND, 80 * PAGE, 0x61)
+        guest.qmp.execute("gmem-reclaim", gpa=0, size=64 << 20)
+        trips = self.trips()
+        # More than one part, that begins and ends within pages, by a descriptor over a page's end.
+        for vcpu in (0, 3):
+            self.assertEqual(self.access(GROUND + PAGE - 6, 70 * PAGE, GROUND + 2 * PAGE + 77,
+                                         vcpu=vcpu), 0)
+        self.assertEqual(guest.call("read32", GROUND + 2 * PAGE + 77), SIGNATURE)
+        self.assertGuestSees(GROUND + PAGE + 10, PAGE + 67, 0x61)
+        self.assertGuestSees(GROUND + 2 * PAGE + 81, 70 * PAGE - 4, 0)
+        self.assertGuestSees(GROUND + 72 * PAGE + 77, PAGE, 0x61)
+        self.assertEqual(self.counter("to-shared", "host-touch-device")["count"], 0)
+        self.assertNotOnHost(GROUND, 80)
+        if self.kind == "two-sided":
+            # Each time one for the descriptor, one for the signature, three parts of zeroes, and one
+            # for what the descriptor says then; and some for what KVM touches meanwhile.
+            self.assertGreaterEqual(self.trips() - trips, 2 * 6)
+        else:
+            self.assertEqual(self.trips(), 0)
+
+    def test_what_is_beside_the_content_is_not_in_the_process(self):
+        guest = self.guest
+        secret = os.urandom(32)
+        for i in range(0, len(secret), 8):
+            guest.call("write", GROUND + 64 + i, int.from_bytes(secret[i:i + 8], "little"))
+        self.assertNotOnHost(GROUND, 1)
+        self.assertEqual(self.access(GROUND, 4, GROUND + PAGE // 2), 0)
+        self.assertNotOnHost(GROUND, 1)
+        self.assertEqual([hex(address) for address in guest.find_in_process(secret)], [])
+
+    def test_no_increment_is_lost_while_devices_read_and_write(self):
+        guest = self.guest
+        pages = 4
+        counting, reading = (1, 2, 3, 4), (5, 6)
+        for vcpu in counting:
+            guest.begin(vcpu, "count", GROUND, pages)
+        # Its descriptor is in one of the pages, and what it writes in the next, beside the counters.
+        for i, vcpu in enumerate(reading):
+            guest.begin(vcpu, "readsig", GROUND + 2 * i * PAGE + 0xc00, 1 << 32)
+        end = time.monotonic() + 10
+        touches = 0
+        while time.monotonic() < end:
+            for page in range(pages):
+                guest.qmp.execute("x-gmem-touch", gpa=GROUND + page * PAGE, size=1)
+                touches += 1
+            guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=pages * PAGE)
+        guest.call("stop")
+        rounds = {vcpu: guest.join(vcpu)[0] for vcpu in counting}
+        for vcpu in reading:
+            guest.join(vcpu)
+        self.assertGreater(min(rounds.values()), 0)
+        for page in range(pages):
+            gpa = GROUND + page * PAGE
+            for vcpu in counting:
+                self.assertEqual(guest.call("read", gpa + vcpu * 8), rounds[vcpu],
+                                 f"page {page}, vCPU {vcpu}, after {touches} touches")
+            self.assertEqual(guest.call("read", gpa + 0x800), sum(rounds.values()),
+                             f"page {page}, all vCPUs, after {touches} touches")
+        for i in range(len(reading)):
+            descriptor = GROUND + 2 * i * PAGE + 0xc00
+            self.assertEqual(guest.call("read32", descriptor), 0)
+            self.assertEqual(guest.call("read32", descriptor + 0x800), SIGNATURE)
+
+    def test_pages_change_state_under_a_device(self):
+        guest = self.guest
+        guest.begin(1, "remap", GROUND, 3)
+        for vcpu in (2, 3):
+            # The descriptor may be gone before it is read: then nothing is asked for.
+            guest.begin(vcpu, "readsig", GROUND + (vcpu - 2) * PAGE + 0xc00, 1 << 32)
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=3 * PAGE)
+        guest.call("stop")
+        self.assertEqual(guest.join(1)[0], 0)
+        for vcpu in (2, 3):
+            guest.join(vcpu)
+        for attribute in (SHARED, PRIVATE):
+            self.assertEqual(guest.map(GROUND, 3, attribute), 0)
+            # What is shared is not there yet: the descriptor is, the rest is put there to be written.
+            self.assertEqual(self.access(GROUND, 2 * PAGE, GROUND + 0x800), 0)
+            self.assertEqual(guest.call("read32", GROUND + 0x800), SIGNATURE)
+            self.assertGuestSees(GROUND + 0x804, 2 * PAGE - 4, 0)
+
+    def test_addresses_that_are_no_ram_are_errors_and_nothing_else(self):
+        guest = self.guest
+        end = 64 << 20
+        last = COURIER_END - PAGE
+        for address, length in ((end, 4), (end - 2, 4), (end - PAGE, 2 * PAGE), (HOLE, 4),
+                                (0xa0000 - 2, 4), (1 << 32, 4), (1 << 52, 4), ((1 << 64) - 4, 4),
+                                ((1 << 64) - 2, 4), (GROUND, 0xffffffff), (0xffff0000, 4),
+                                *((window, 4) for window in range(COURIER, last, 16 * PAGE)),
+                                (COURIER - 2, 4), (last, PAGE), (last + PAGE - 2, 4)):
+            self.assertEqual(self.access(GROUND, length, address), self.error,
+                             f"{length:#x} bytes at {address:#x}")
+        # So is a descriptor.
+        for at in (end - 8, HOLE, COURIER, last, 1 << 52, (1 << 64) - 8):
+            self.start(at)
+        # The device's own channel, its tables, its content and its code, are the same as ever.
+        self.assertEqual(self.access(GROUND, 4, GROUND + 64), 0)
+        self.assertEqual(guest.call("read32", GROUND + 64), SIGNATURE)
+        # What comes before the end of RAM is written, the error of a descriptor there too.
+        self.access(GROUND, 4, end - 2)
+        self.assertEqual(guest.call("read", end - 8).to_bytes(8, "little"), b"\0\0\0\1\0\0QE")
+
+    def test_a_reset_comes_while_a_device_reads(self):
+        guest = self.guest
+        for _ in range(5):
+            for vcpu in (1, 2):
+                guest.begin(vcpu, "readsig", GROUND + vcpu * PAGE, 1 << 32)
+            guest.call("fill", GROUND, PAGE, 0x51)
+            guest.qmp.execute("system_reset")
+            guest.wait_ready()
+            self.assertGuestSees(GROUND, 4 * PAGE, 0)
+        self.assertEqual(self.access(GROUND, 4, GROUND + 64), 0)
 
 
 class MemoryFault(GuestTest):

@@ -110,6 +110,16 @@ class SeveralProcessors(WindowsTest, test_memory.SeveralProcessors):
         super().setUp()
 
 
+class Dma(WindowsTest, test_memory.Dma):
+    """A device that reads and writes memory through a channel."""
+
+    def setUp(self):
+        kinds.require(self.kind)
+        if self._testMethodName == "test_pages_change_state_under_a_device":
+            kinds.require_hypercall(self.kind)
+        super().setUp()
+
+
 class HostTouch(WindowsTest, test_memory.HostTouch):
     """Pages that KVM or the VMM touch."""
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/kvm-uapi.h"
+#include "tests/unit/dma-device.h"
 #include "vmm/memory/engine.h"
 
 #define RAM_SIZE (16ull << 20)
@@ -321,7 +322,61 @@ static void test_hypercall(void)
 	tear_down(&fixture);
 }
 
-static void test_access(void)
+/* Pieces of any alignment, over other pages' ends, one of them empty. */
+static void check_chain(Fixture *fixture, DmaChannel *channel)
+{
+	const DmaPiece pieces[] = {
+		{ GROUND + 5 * PAGE + 4095, 3 },
+		{ 0, 0 },
+		{ GROUND + 9 * PAGE, 2 * PAGE },
+		{ GROUND, 1 },
+	};
+	g_autofree guint8 *out = g_malloc(2 * PAGE + 4), *in = g_malloc0(2 * PAGE + 4);
+	g_autoptr(GError) error = NULL;
+
+	for (gsize i = 0; i < 2 * PAGE + 4; i++)
+		out[i] = i * 5 + 1;
+	dma_channel_write(channel, pieces, G_N_ELEMENTS(pieces), out, &error);
+	g_assert_no_error(error);
+	g_assert_cmpmem(fixture->guest + 5 * PAGE + 4095, 3, out, 3);
+	g_assert_cmpmem(fixture->guest + 9 * PAGE, 2 * PAGE, out + 3, 2 * PAGE);
+	g_assert_cmpint(fixture->guest[0], ==, out[2 * PAGE + 3]);
+	dma_channel_read(channel, pieces, G_N_ELEMENTS(pieces), in, &error);
+	g_assert_no_error(error);
+	g_assert_cmpmem(in, 2 * PAGE + 4, out, 2 * PAGE + 4);
+}
+
+/* What comes before the part that cannot be is there; nothing fails but the transfer. */
+static void check_bad_pieces(Fixture *fixture, DmaChannel *channel)
+{
+	const DmaPiece bad[] = {
+		{ RAM_SIZE - 1, 2 },
+		{ RAM_SIZE, 1 },
+		{ MEMORY_VGA_HOLE_START - 1, 2 },
+		{ MEMORY_WINDOW_START, 8 },
+		{ G_MAXUINT64, 1 },
+		{ GROUND, G_MAXUINT64 - GROUND + 1 },
+		{ 1ull << 52, 1 },
+	};
+
+	for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+		const DmaPiece pieces[] = { { GROUND + i, 1 }, bad[i] };
+		g_autoptr(GError) error = NULL;
+		guint8 out[16] = { 0xc0 + i }, in[16];
+
+		g_assert_false(dma_channel_write(channel, pieces, 2, out, &error));
+		g_assert_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED);
+		g_clear_error(&error);
+		g_assert_false(dma_channel_read(channel, &bad[i], 1, in, &error));
+		g_assert_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED);
+		/* A range that wraps is no range, and nothing is moved for its sake. */
+		if (bad[i].gpa + bad[i].size > bad[i].gpa)
+			g_assert_cmpint(fixture->guest[i], ==, 0xc0 + i);
+	}
+	g_assert_cmpint(g_atomic_int_get(&fixture->failures), ==, 0);
+}
+
+static void test_dma(void)
 {
 	Fixture fixture;
 
@@ -330,16 +385,18 @@ static void test_access(void)
 		g_autofree guint8 *out = g_malloc(size);
 		g_autofree guint8 *in = g_malloc0(size);
 		g_autoptr(GError) error = NULL;
+		DmaChannel *channel = dma_channel_new(fixture.memory, &error);
 
 		for (gsize i = 0; i < size; i++)
 			out[i] = i * 7 + i / PAGE;
-		g_assert_true(memory_write(fixture.memory, GROUND + 100, out, size, &error));
+		g_assert_true(dma_device_write(channel, GROUND + 100, out, size, &error));
 		g_assert_cmpmem(fixture.guest + 100, size, out, size);
-		g_assert_true(memory_read(fixture.memory, GROUND + 100, in, size, &error));
+		g_assert_true(dma_device_read(channel, GROUND + 100, in, size, &error));
 		g_assert_cmpmem(in, size, out, size);
 		g_assert_false(is_open(&fixture, GROUND));
-		g_assert_false(memory_read(fixture.memory, RAM_SIZE - PAGE, in, 2 * PAGE, &error));
-		g_assert_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED);
+		check_chain(&fixture, channel);
+		check_bad_pieces(&fixture, channel);
+		dma_channel_free(channel);
 		/* It is no touch, whatever the policy. */
 		g_assert_cmpint(g_atomic_int_get(&fixture.host_touches), ==, 0);
 	}
@@ -576,17 +633,17 @@ static void test_nothing_is_lost(void)
 
 	if (set_up(&crowd.fixture, MEMORY_POLICY_ON_DEMAND)) {
 		Memory *memory = crowd.fixture.memory;
+		DmaDevice devices[] = {
+			{ .gpa = GROUND, .pages = PAGES, .offset = 2048 },
+			{ .gpa = GROUND, .pages = PAGES, .offset = 3072 },
+		};
 		guint64 closed = 0;
 
 		start(&crowd);
+		for (guint i = 0; i < G_N_ELEMENTS(devices); i++)
+			dma_device_start(&devices[i], memory);
 		for (guint round = 0; round < 3000; round++) {
-			const guint64 gpa = GROUND + round % PAGES * PAGE + 2048;
-			guint64 written = round, seen = 0;
-
 			closed += reclaim(&crowd.fixture, GROUND, PAGES * PAGE) / PAGE;
-			g_assert_true(memory_write(memory, gpa, &written, sizeof(written), &error));
-			g_assert_true(memory_read(memory, gpa, &seen, sizeof(seen), &error));
-			g_assert_cmpuint(seen, ==, written);
 			if (round % 50 == 0)
 				g_assert_true(memory_show_segments(
 					memory, round % 100 ? MEMORY_SEGMENTS_ALL : 0, &error));
@@ -594,6 +651,11 @@ static void test_nothing_is_lost(void)
 				gate_set_pause(crowd.gates);
 				gate_set_open(crowd.gates, GATE_PAUSE);
 			}
+		}
+		for (guint i = 0; i < G_N_ELEMENTS(devices); i++) {
+			dma_device_end(&devices[i]);
+			g_assert_cmpuint(devices[i].rounds, >, 0);
+			g_assert_cmpuint(devices[i].wrong, ==, 0);
 		}
 		gate_set_pause(crowd.gates);
 		g_atomic_int_set(&crowd.is_over, TRUE);
@@ -616,7 +678,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/windows/shown-and-hidden", test_shown_and_hidden);
 	g_test_add_func("/windows/hypercall", test_hypercall);
-	g_test_add_func("/windows/access", test_access);
+	g_test_add_func("/windows/dma", test_dma);
 	g_test_add_func("/windows/bound", test_bound);
 	g_test_add_func("/windows/discard", test_discard);
 	g_test_add_func("/windows/guest-only", test_guest_only);

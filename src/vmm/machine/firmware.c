@@ -13,6 +13,7 @@
 #include "vmm/chipset/pflash-file.h"
 #include "vmm/chipset/pflash.h"
 #include "vmm/log.h"
+#include "vmm/memory/dma.h"
 
 #define FIRMWARE_END (1ull << 32)
 
@@ -32,6 +33,7 @@ struct Firmware {
 	Memory *memory;
 	Unit code; /* or BIOS */
 	Unit variables;
+	DmaChannel *dma; /* fw_cfg's; under the device lock, on any vCPU's thread */
 	FwCfg *fw_cfg;
 	FwCfgContent *content;
 };
@@ -146,12 +148,16 @@ static gboolean add_bios(Firmware *firmware, const FirmwareConfig *config, GErro
 
 static gboolean read_memory(void *opaque, guint64 gpa, void *data, gsize size)
 {
-	return memory_read(opaque, gpa, data, size, NULL);
+	const DmaPiece piece = { gpa, size };
+
+	return dma_channel_read(opaque, &piece, 1, data, NULL);
 }
 
 static gboolean write_memory(void *opaque, guint64 gpa, const void *data, gsize size)
 {
-	return memory_write(opaque, gpa, data, size, NULL);
+	const DmaPiece piece = { gpa, size };
+
+	return dma_channel_write(opaque, &piece, 1, data, NULL);
 }
 
 static gboolean add_fw_cfg(Firmware *firmware, const FirmwareConfig *config, GError **error)
@@ -161,10 +167,9 @@ static gboolean add_fw_cfg(Firmware *firmware, const FirmwareConfig *config, GEr
 		{ KVM_VM_PAGES_START, KVM_VM_PAGES_END - KVM_VM_PAGES_START },
 	};
 	const MachineConfig *machine = config->machine;
-	const DeviceMemory memory = {
+	DeviceMemory memory = {
 		.read = read_memory,
 		.write = write_memory,
-		.opaque = firmware->memory,
 	};
 	AcpiConfig acpi = { 0 };
 	SmbiosConfig smbios = {
@@ -201,6 +206,10 @@ static gboolean add_fw_cfg(Firmware *firmware, const FirmwareConfig *config, GEr
 	config->describe_acpi(config->opaque, &acpi);
 	content.apic_ids = acpi.apic_ids;
 	content.numa = acpi.numa;
+	firmware->dma = dma_channel_new(firmware->memory, error);
+	if (!firmware->dma)
+		return FALSE;
+	memory.opaque = firmware->dma;
 	firmware->fw_cfg = fw_cfg_new(&memory);
 	firmware->content = fw_cfg_content_new(firmware->fw_cfg, &content, error);
 	if (!firmware->content)
@@ -234,6 +243,7 @@ void firmware_free(Firmware *firmware)
 		return;
 	fw_cfg_free(firmware->fw_cfg);
 	fw_cfg_content_free(firmware->content);
+	dma_channel_free(firmware->dma);
 	clear_unit(&firmware->variables);
 	clear_unit(&firmware->code);
 	g_free(firmware);

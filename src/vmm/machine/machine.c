@@ -427,6 +427,8 @@ static gboolean make_core(Machine *machine, const MachineConfig *config, GError 
 		.userfaultfd_device = config->userfaultfd_device,
 		.reclaim_seconds = config->reclaim_seconds,
 		.pagemap_fd = config->pagemap_fd,
+		.topology = config->cpu.topology,
+		.vcpus = config->vcpus,
 		.listener = &memory_listener,
 		.opaque = machine,
 	};
@@ -442,7 +444,7 @@ static gboolean make_core(Machine *machine, const MachineConfig *config, GError 
 		return FALSE;
 	if (config->discard_pit_ticks && !kvm_vm_discard_pit_ticks(machine->vm, error))
 		return FALSE;
-	/* The courier's vCPU, which comes with the memory, is the first. */
+	/* The memory thread's courier, which comes with the memory, is the first vCPU. */
 	if (config->cpu.no_pmu && !kvm_vm_disable_pmu(machine->vm, error))
 		return FALSE;
 	if (config->tsc_khz && !kvm_vm_set_tsc_frequency(machine->vm, config->tsc_khz, error))

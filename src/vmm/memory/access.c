@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * access.c - content of guest RAM in and out, without converting
+ * access.c - content of guest RAM in, without converting
  *
  * Theory of operation
  *
- * A range is walked in pieces of one state, each of which is a kind's to copy.
+ * A range is walked in pieces of one state, each of which is a kind's to copy. This is for what
+ * populates RAM at the start; devices read and write through DMA channels (dma.c), which ask for
+ * this only where a page has to be put there first.
  *
  * No vCPU has to be held. The guest may use the memory meanwhile, as with any DMA; what must
  * not change is the state of a page, and Memory.lock is held.
@@ -14,8 +16,7 @@
 
 #include "vmm/memory/engine.h"
 
-/* Return: FALSE where there is no RAM at @gpa. */
-static gboolean next_piece(Memory *memory, guint64 gpa, guint64 size, MemoryPiece *piece)
+gboolean engine_next_piece(Memory *memory, guint64 gpa, guint64 size, MemoryPiece *piece)
 {
 	guint64 in_page = gpa & (GUEST_PAGE_SIZE - 1);
 	RamRun *run = &piece->run;
@@ -42,24 +43,20 @@ guint8 *engine_piece_userspace(const MemoryPiece *piece)
 	return ram_run_userspace(&piece->run) + (piece->gpa & (GUEST_PAGE_SIZE - 1));
 }
 
-gboolean engine_access(Memory *memory, MemoryAccess access, guint64 gpa, guint8 *data, guint64 size,
-		       GError **error)
+gboolean engine_access(Memory *memory, MemoryAccess access, guint64 gpa, const guint8 *data,
+		       guint64 size, GError **error)
 {
 	MemoryPiece piece;
 
 	for (guint64 done = 0; done < size; done += piece.size) {
 		gint64 start_ns = statistics_now_ns();
-		gboolean accessed;
 
-		if (!next_piece(memory, gpa + done, size - done, &piece)) {
+		if (!engine_next_piece(memory, gpa + done, size - done, &piece)) {
 			g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
 				    _("gpa %#" PRIx64 " is not guest RAM"), gpa + done);
 			return FALSE;
 		}
-		accessed = access == MEMORY_ACCESS_READ ?
-				   memory->kind->read(memory, &piece, data + done, error) :
-				   memory->kind->write(memory, &piece, data + done, error);
-		if (!accessed) {
+		if (!memory->kind->write(memory, &piece, data + done, error)) {
 			engine_fail(memory, *error);
 			return FALSE;
 		}

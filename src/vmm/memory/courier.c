@@ -18,16 +18,17 @@
 #include "vmm/kvm/kick.h"
 #include "vmm/kvm/vcpu-state.h"
 
-/* The window, in bytes from its base. */
+/* The window, in bytes from its base. The page of code is behind the staging area. */
 #define PML4_OFFSET    0x0000ull
 #define PDPT_OFFSET    0x1000ull
 #define STAGING_OFFSET (PDPT_OFFSET + COURIER_REACH_TABLES * PAGE_SIZE)
-#define TABLES_SIZE    (STAGING_OFFSET + COURIER_STAGING_SIZE)
-#define CODE_OFFSET    TABLES_SIZE
 #define CODE_SIZE      0x1000ull
 #define PAGE_SIZE      0x1000ull
 
-G_STATIC_ASSERT(CODE_OFFSET + CODE_SIZE == COURIER_WINDOW_SIZE);
+G_STATIC_ASSERT(STAGING_OFFSET + CODE_SIZE == COURIER_WINDOW_SIZE(0));
+
+/* Where in the page of code the list is: away from the code, which is not written to. */
+#define LIST_OFFSET 0x400ull
 
 /* What an entry of each level of the one-to-one page tables covers. */
 #define PML4_SHIFT   39
@@ -72,11 +73,48 @@ G_STATIC_ASSERT(CODE_OFFSET + CODE_SIZE == COURIER_WINDOW_SIZE);
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-/* rep movsb; out %al, %dx */
-static const guint8 copy_loop[] = { 0xf3, 0xa4, 0xee };
+/* Takes what is to be copied from %r8 on, where it is listed up to %r9. */
+static const guint8 copy_loop[] = {
+	0x49, 0x8b, 0x30,	/* mov (%r8), %rsi */
+	0x49, 0x8b, 0x78, 0x08, /* mov 8(%r8), %rdi */
+	0x49, 0x8b, 0x48, 0x10, /* mov 16(%r8), %rcx */
+	0xf3, 0xa4,		/* rep movsb */
+	0x49, 0x83, 0xc0, 0x18, /* add $24, %r8 */
+	0x4d, 0x39, 0xc8,	/* cmp %r9, %r8 */
+	0x75, 0xea,		/* jne to the first */
+	0xee,			/* out %al, %dx */
+};
 
-#define LOOP_COPY 0 /* offsets of its instructions */
-#define LOOP_OUT  2
+/* Offsets of its instructions. */
+enum {
+	LOOP_SOURCE = 0,
+	LOOP_DESTINATION = 3,
+	LOOP_SIZE = 7,
+	LOOP_COPY = 11,
+	LOOP_ADVANCE = 13,
+	LOOP_COMPARE = 17,
+	LOOP_BRANCH = 20,
+	LOOP_OUT = 22,
+};
+
+G_STATIC_ASSERT(sizeof(copy_loop) == LOOP_OUT + 1);
+
+/* What is to be copied; an entry of the list, as the loop reads it. */
+typedef struct {
+	guint64 source;
+	guint64 destination;
+	guint64 size;
+} Load;
+
+G_STATIC_ASSERT(sizeof(Load) == 24);
+G_STATIC_ASSERT(sizeof(copy_loop) <= LIST_OFFSET);
+G_STATIC_ASSERT(LIST_OFFSET + COURIER_PIECES_MAX * sizeof(Load) <= CODE_SIZE);
+
+/* How far an attempt has come in a list. */
+typedef struct {
+	guint loads;   /* that are copied */
+	guint64 bytes; /* of the next */
+} Progress;
 
 struct Courier {
 	KvmVm *vm;
@@ -84,12 +122,14 @@ struct Courier {
 	struct kvm_run *run;
 	gsize run_size;
 	guint64 base;
+	guint64 staging_size;
 	guint8 *window;
 	struct kvm_sregs sregs; /* as every trip starts */
 	CourierCounter counter;
+	Load loads[COURIER_PIECES_MAX]; /* of the trip under way */
 
-	/* The memory thread's timers: one of its processor time, one of time. */
-	pid_t thread_id; /* 0 before the first trip */
+	/* Timers: one of the processor time of who made the last trip, one of time. */
+	pid_t thread_id; /* of that thread; 0 before the first trip */
 	pthread_t thread;
 	clockid_t cpu_clock;
 	timer_t deadline;
@@ -107,12 +147,20 @@ struct Courier {
 	gboolean is_stuck;
 };
 
-/* What is left to be copied. */
-typedef struct {
-	guint64 destination;
-	guint64 source;
-	guint64 size;
-} Load;
+static guint64 code_offset(const Courier *courier)
+{
+	return STAGING_OFFSET + courier->staging_size;
+}
+
+static guint64 window_size(const Courier *courier)
+{
+	return COURIER_WINDOW_SIZE(courier->staging_size);
+}
+
+static guint64 code_gpa(const Courier *courier)
+{
+	return courier->base + code_offset(courier);
+}
 
 static gboolean set_errno_error(GError **error, const char *what)
 {
@@ -130,7 +178,7 @@ static gint64 cpu_now_ns(const Courier *courier)
 }
 
 /*
- * Whether the memory thread sleeps, rather than waits for a processor. The third field of
+ * Whether the thread sleeps, rather than waits for a processor. The third field of
  * /proc/PID/stat, proc(5), follows a name that may hold anything.
  */
 static gboolean is_thread_asleep(const Courier *courier)
@@ -178,29 +226,47 @@ static void on_watchdog(union sigval value)
 	pthread_kill(courier->thread, KICK_SIGNAL);
 }
 
-/* On the memory thread, whose processor time a clock of its own counts. */
-static gboolean create_timers(Courier *courier, GError **error)
+static gboolean create_watchdog(Courier *courier, GError **error)
 {
-	struct sigevent kick = {
-		.sigev_notify = SIGEV_THREAD_ID,
-		.sigev_signo = KICK_SIGNAL,
-	};
 	struct sigevent call = {
 		.sigev_notify = SIGEV_THREAD,
 		.sigev_notify_function = on_watchdog,
 		.sigev_value.sival_ptr = courier,
 	};
 
-	courier->thread = pthread_self();
-	kick.sigev_notify_thread_id = gettid();
-	if (pthread_getcpuclockid(courier->thread, &courier->cpu_clock) != 0 ||
-	    timer_create(CLOCK_THREAD_CPUTIME_ID, &kick, &courier->deadline) < 0)
-		return set_errno_error(error, "timer_create(CLOCK_THREAD_CPUTIME_ID)");
-	courier->has_deadline = TRUE;
 	if (timer_create(CLOCK_MONOTONIC, &call, &courier->watchdog) < 0)
 		return set_errno_error(error, "timer_create(CLOCK_MONOTONIC)");
 	courier->has_watchdog = TRUE;
+	return TRUE;
+}
+
+static void delete_deadline(Courier *courier)
+{
+	if (courier->has_deadline)
+		timer_delete(courier->deadline);
+	courier->has_deadline = FALSE;
+}
+
+/* The thread that is about to make a trip has not made the last: its processor time counts now. */
+static gboolean adopt_thread(Courier *courier, GError **error)
+{
+	struct sigevent kick = {
+		.sigev_notify = SIGEV_THREAD_ID,
+		.sigev_signo = KICK_SIGNAL,
+	};
+	gboolean has_clock;
+
+	delete_deadline(courier);
+	/* The watchdog may be about to look, though there is nothing to see. */
+	g_mutex_lock(&courier->lock);
+	courier->thread = pthread_self();
 	courier->thread_id = gettid();
+	has_clock = pthread_getcpuclockid(courier->thread, &courier->cpu_clock) == 0;
+	g_mutex_unlock(&courier->lock);
+	kick.sigev_notify_thread_id = courier->thread_id;
+	if (!has_clock || timer_create(CLOCK_THREAD_CPUTIME_ID, &kick, &courier->deadline) < 0)
+		return set_errno_error(error, "timer_create(CLOCK_THREAD_CPUTIME_ID)");
+	courier->has_deadline = TRUE;
 	return TRUE;
 }
 
@@ -229,14 +295,14 @@ static gboolean add_window(Courier *courier, GError **error)
 {
 	const KvmMemslot tables = {
 		.gpa = courier->base,
-		.size = TABLES_SIZE,
+		.size = code_offset(courier),
 		.userspace = courier->window,
 		.guest_memfd = -1,
 	};
 	const KvmMemslot code = {
-		.gpa = courier->base + CODE_OFFSET,
+		.gpa = code_gpa(courier),
 		.size = CODE_SIZE,
-		.userspace = courier->window + CODE_OFFSET,
+		.userspace = courier->window + code_offset(courier),
 		.readonly = TRUE,
 		.guest_memfd = -1,
 	};
@@ -267,7 +333,7 @@ static void fill_window(Courier *courier)
 		pml4[i] = pml4_entry(courier, i);
 	for (guint64 i = 0; i < COURIER_REACH >> PDPT_SHIFT; i++)
 		pdpt[i] = pdpt_entry(i);
-	memcpy(courier->window + CODE_OFFSET, copy_loop, sizeof(copy_loop));
+	memcpy(courier->window + code_offset(courier), copy_loop, sizeof(copy_loop));
 }
 
 /* Whether the entries that map @gpa are still what they were; the guest may write at any time. */
@@ -334,36 +400,38 @@ static gboolean create_vcpu(Courier *courier, guint vcpu_id, GError **error)
 	return TRUE;
 }
 
-Courier *courier_new(KvmVm *vm, guint64 base, guint vcpu_id, CourierStuck stuck, gpointer opaque,
-		     GError **error)
+Courier *courier_new(KvmVm *vm, guint64 base, guint64 staging_size, guint vcpu_id,
+		     CourierStuck stuck, gpointer opaque, GError **error)
 {
+	const guint64 size = COURIER_WINDOW_SIZE(staging_size);
 	g_autoptr(Courier) courier = g_new0(Courier, 1);
 	void *window;
 
-	g_return_val_if_fail(base + COURIER_WINDOW_SIZE <= COURIER_REACH, NULL);
+	g_return_val_if_fail(base + size <= COURIER_REACH, NULL);
 
 	g_mutex_init(&courier->lock);
 	kick_install_handler();
 	courier->vm = vm;
 	courier->fd = -1;
 	courier->base = base;
+	courier->staging_size = staging_size;
 	courier->stuck = stuck;
 	courier->opaque = opaque;
-	window = mmap(NULL, COURIER_WINDOW_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		      -1, 0);
+	window = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (window == MAP_FAILED) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
 			    _("courier: mapping the window: %s"), g_strerror(errno));
 		return NULL;
 	}
 	courier->window = window;
-	madvise(window, COURIER_WINDOW_SIZE, MADV_DONTDUMP);
+	madvise(window, size, MADV_DONTDUMP);
 	/* Content of guest memory passes through here; a fault while it does is no option. */
-	memset(window, 0, COURIER_WINDOW_SIZE);
+	memset(window, 0, size);
 	/* Nor is swap, if the process may lock so much. */
-	(void)mlock(window, COURIER_WINDOW_SIZE);
+	(void)mlock(window, size);
 	fill_window(courier);
-	if (!add_window(courier, error) || !create_vcpu(courier, vcpu_id, error))
+	if (!create_watchdog(courier, error) || !create_vcpu(courier, vcpu_id, error) ||
+	    !add_window(courier, error))
 		return NULL;
 	return g_steal_pointer(&courier);
 }
@@ -374,14 +442,13 @@ void courier_free(Courier *courier)
 		return;
 	if (courier->has_watchdog)
 		timer_delete(courier->watchdog);
-	if (courier->has_deadline)
-		timer_delete(courier->deadline);
+	delete_deadline(courier);
 	if (courier->run)
 		munmap(courier->run, courier->run_size);
 	if (courier->fd >= 0)
 		close(courier->fd);
 	if (courier->window)
-		munmap(courier->window, COURIER_WINDOW_SIZE);
+		munmap(courier->window, window_size(courier));
 	g_mutex_clear(&courier->lock);
 	g_free(courier);
 }
@@ -405,17 +472,17 @@ const CourierCounter *courier_counter(const Courier *courier)
  * KVM drops the translations that a processor has cached when CR3 changes, and only then. One
  * that the guest's entry of a moment ago has left would be used past what was compared.
  */
-static void set_registers(Courier *courier, const Load *load)
+static void set_registers(Courier *courier, guint count)
 {
+	const guint64 list = code_gpa(courier) + LIST_OFFSET;
 	struct kvm_run *run = courier->run;
 
 	courier->sregs.cr3 ^= CR3_WRITE_THROUGH;
 	run->s.regs.regs = (struct kvm_regs){
-		.rip = courier->base + CODE_OFFSET + LOOP_COPY,
-		.rsi = load->source,
-		.rdi = load->destination,
-		.rcx = load->size,
+		.rip = code_gpa(courier) + LOOP_SOURCE,
 		.rdx = DONE_PORT,
+		.r8 = list,
+		.r9 = list + count * sizeof(Load),
 		.rflags = 2, /* bit 1 is always set; direction is up, interrupts are off */
 	};
 	run->s.regs.sregs = courier->sregs;
@@ -423,27 +490,57 @@ static void set_registers(Courier *courier, const Load *load)
 	run->kvm_valid_regs = KVM_SYNC_X86_REGS;
 }
 
-/* Whether the registers are those of the loop after it has copied some bytes of a load. */
-static gboolean has_copied(const Courier *courier, const Load *load, guint64 rip, guint64 *copied)
+/* Whether the registers say that so much of a load is copied. */
+static gboolean has_copied_of(const struct kvm_regs *regs, const Load *load, guint64 copied)
+{
+	return regs->rcx == load->size - copied && regs->rsi == load->source + copied &&
+	       regs->rdi == load->destination + copied;
+}
+
+/* Whether the registers are those of the loop on its way through a list. */
+static gboolean find_progress(const Courier *courier, const Load *loads, guint count,
+			      Progress *progress)
 {
 	const struct kvm_regs *regs = &courier->run->s.regs.regs;
+	const guint64 list = code_gpa(courier) + LIST_OFFSET, at = regs->r8 - list;
+	const guint64 index = at / sizeof(Load);
 
-	if (regs->rip != courier->base + CODE_OFFSET + rip || regs->rcx > load->size)
+	if (regs->r9 != list + count * sizeof(Load) || at % sizeof(Load) != 0 || index > count)
 		return FALSE;
-	*copied = load->size - regs->rcx;
-	return regs->rsi == load->source + *copied && regs->rdi == load->destination + *copied;
+	*progress = (Progress){ .loads = index };
+	switch (regs->rip - code_gpa(courier)) {
+	case LOOP_SOURCE:
+	case LOOP_DESTINATION:
+	case LOOP_SIZE:
+		return index < count;
+	case LOOP_COPY:
+		if (index == count || regs->rcx > loads[index].size)
+			return FALSE;
+		progress->bytes = loads[index].size - regs->rcx;
+		return has_copied_of(regs, &loads[index], progress->bytes);
+	case LOOP_ADVANCE:
+		progress->loads++;
+		return index < count && has_copied_of(regs, &loads[index], loads[index].size);
+	case LOOP_COMPARE:
+	case LOOP_BRANCH:
+		return index > 0;
+	case LOOP_OUT:
+		return index == count;
+	}
+	return FALSE;
 }
 
 /* Whether the loop came to its end, having copied all. */
-static gboolean is_complete(const Courier *courier, const Load *load)
+static gboolean is_complete(const Courier *courier, const Load *loads, guint count)
 {
 	const struct kvm_run *run = courier->run;
 	const struct kvm_regs *regs = &run->s.regs.regs;
+	const guint64 end = code_gpa(courier) + LIST_OFFSET + count * sizeof(Load);
+	const Load *last = &loads[count - 1];
 
 	return run->exit_reason == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_OUT &&
-	       run->io.port == DONE_PORT && regs->rcx == 0 &&
-	       regs->rsi == load->source + load->size &&
-	       regs->rdi == load->destination + load->size;
+	       run->io.port == DONE_PORT && regs->r8 == end && regs->r9 == end &&
+	       has_copied_of(regs, last, last->size);
 }
 
 /* One KVM_RUN, with the watchdog watching. Return: 0 or a negative errno. */
@@ -466,47 +563,51 @@ static int run_once(Courier *courier, gboolean *is_stuck)
 	return result;
 }
 
-static gboolean check_mappings(const Courier *courier, const Load *load, GError **error)
+static gboolean check_mapping(const Courier *courier, guint64 gpa, GError **error)
 {
-	const guint64 places[] = {
-		load->source,
-		load->source + load->size - 1,
-		load->destination,
-		load->destination + load->size - 1,
-		courier->base + CODE_OFFSET,
-	};
+	if (is_mapping_intact(courier, gpa))
+		return TRUE;
+	g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,
+		    _("the guest wrote to the courier's page tables at gpa %#" PRIx64),
+		    courier->base);
+	return FALSE;
+}
 
-	for (guint i = 0; i < G_N_ELEMENTS(places); i++) {
-		if (is_mapping_intact(courier, places[i]))
-			continue;
-		g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,
-			    _("the guest wrote to the courier's page tables at gpa %#" PRIx64),
-			    courier->base);
-		return FALSE;
+/* No load is larger than what an entry covers. */
+static gboolean check_mappings(const Courier *courier, const Load *loads, guint count,
+			       GError **error)
+{
+	for (guint i = 0; i < count; i++) {
+		const Load *load = &loads[i];
+
+		if (!check_mapping(courier, load->source, error) ||
+		    !check_mapping(courier, load->source + load->size - 1, error) ||
+		    !check_mapping(courier, load->destination, error) ||
+		    !check_mapping(courier, load->destination + load->size - 1, error))
+			return FALSE;
 	}
-	return TRUE;
+	return check_mapping(courier, code_gpa(courier), error);
 }
 
 /*
- * Runs the loop until it has copied a load, or until the deadline; whatever else it was that
+ * Runs the loop until it has copied a list, or until the deadline; whatever else it was that
  * ended it is an error.
- * @copied: how much of the load
  */
-static gboolean attempt(Courier *courier, const Load *load, guint64 *copied, GError **error)
+static gboolean attempt(Courier *courier, const Load *loads, guint count, Progress *progress,
+			GError **error)
 {
 	gboolean is_stuck;
 	int result;
 
-	if (!check_mappings(courier, load, error))
+	if (!check_mappings(courier, loads, count, error))
 		return FALSE;
-	set_registers(courier, load);
+	memcpy(courier->window + code_offset(courier) + LIST_OFFSET, loads, count * sizeof(Load));
+	set_registers(courier, count);
 	result = run_once(courier, &is_stuck);
-	*copied = load->size;
-	if (!is_stuck && result == 0 && is_complete(courier, load))
+	*progress = (Progress){ .loads = count };
+	if (!is_stuck && result == 0 && is_complete(courier, loads, count))
 		return TRUE;
-	if (!is_stuck && result == -EINTR &&
-	    (has_copied(courier, load, LOOP_COPY, copied) ||
-	     (has_copied(courier, load, LOOP_OUT, copied) && *copied == load->size)))
+	if (!is_stuck && result == -EINTR && find_progress(courier, loads, count, progress))
 		return TRUE;
 	g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,
 		    is_stuck ? _("KVM_RUN: %s, exit reason %u, at %#" PRIx64
@@ -517,42 +618,58 @@ static gboolean attempt(Courier *courier, const Load *load, guint64 *copied, GEr
 	return FALSE;
 }
 
-/* As many attempts as a load takes, as long as they are worth it. */
-static gboolean carry(Courier *courier, Load load, GError **error)
+static guint64 sum_of(const Load *loads, guint count)
 {
+	guint64 sum = 0;
+
+	for (guint i = 0; i < count; i++)
+		sum += loads[i].size;
+	return sum;
+}
+
+/* As many attempts as a list takes, as long as they are worth it. */
+static gboolean carry(Courier *courier, guint count, GError **error)
+{
+	Load *loads = courier->loads;
 	guint useless = 0;
 
-	while (load.size > 0) {
-		guint64 copied;
+	while (count > 0) {
+		guint64 left = sum_of(loads, count);
+		Progress progress;
 
-		if (!attempt(courier, &load, &copied, error))
+		if (!attempt(courier, loads, count, &progress, error))
 			return FALSE;
-		if (copied < MIN(load.size, PAGE_SIZE) && ++useless > USELESS_ATTEMPTS_MAX) {
+		if (sum_of(loads, progress.loads) + progress.bytes < MIN(left, PAGE_SIZE) &&
+		    ++useless > USELESS_ATTEMPTS_MAX) {
 			g_set_error(error, KVM_ERROR, KVM_ERROR_GUEST,
 				    ngettext("%u attempt copied less than a page",
 					     "%u attempts copied less than a page each", useless),
 				    useless);
 			return FALSE;
 		}
-		load.destination += copied;
-		load.source += copied;
-		load.size -= copied;
+		loads += progress.loads;
+		count -= progress.loads;
+		if (count == 0)
+			break;
+		loads->source += progress.bytes;
+		loads->destination += progress.bytes;
+		loads->size -= progress.bytes;
 	}
 	return TRUE;
 }
 
-static gboolean make_trip(Courier *courier, guint64 gpa, guint64 destination, guint64 source,
-			  guint64 size, GError **error)
+/* Of the list that is in @loads. */
+static gboolean make_trip(Courier *courier, guint64 gpa, guint count, GError **error)
 {
-	const Load load = { destination, source, size };
+	const guint64 size = sum_of(courier->loads, count);
 	const gint64 start_ns = statistics_now_ns();
 	g_autoptr(GError) cause = NULL;
 	gboolean is_done;
 
-	if (!courier->thread_id && !create_timers(courier, error))
+	if (courier->thread_id != gettid() && !adopt_thread(courier, error))
 		return FALSE;
 	set_watchdog(courier, 1);
-	is_done = carry(courier, load, &cause);
+	is_done = carry(courier, count, &cause);
 	set_watchdog(courier, 0);
 	if (!is_done) {
 		g_set_error(error, cause->domain, cause->code,
@@ -570,12 +687,28 @@ static gboolean make_trip(Courier *courier, guint64 gpa, guint64 destination, gu
 	return TRUE;
 }
 
-gboolean courier_fetch(Courier *courier, guint64 gpa, guint64 size, GError **error)
+gboolean courier_fetch(Courier *courier, const CourierPiece *pieces, guint count, GError **error)
 {
-	return make_trip(courier, gpa, courier->base + STAGING_OFFSET, gpa, size, error);
+	g_return_val_if_fail(count > 0 && count <= COURIER_PIECES_MAX, FALSE);
+	for (guint i = 0; i < count; i++) {
+		courier->loads[i] = (Load){
+			.source = pieces[i].gpa,
+			.destination = courier->base + STAGING_OFFSET + pieces[i].offset,
+			.size = pieces[i].size,
+		};
+	}
+	return make_trip(courier, pieces->gpa, count, error);
 }
 
-gboolean courier_store(Courier *courier, guint64 gpa, guint64 size, GError **error)
+gboolean courier_store(Courier *courier, const CourierPiece *pieces, guint count, GError **error)
 {
-	return make_trip(courier, gpa, gpa, courier->base + STAGING_OFFSET, size, error);
+	g_return_val_if_fail(count > 0 && count <= COURIER_PIECES_MAX, FALSE);
+	for (guint i = 0; i < count; i++) {
+		courier->loads[i] = (Load){
+			.source = courier->base + STAGING_OFFSET + pieces[i].offset,
+			.destination = pieces[i].gpa,
+			.size = pieces[i].size,
+		};
+	}
+	return make_trip(courier, pieces->gpa, count, error);
 }

@@ -3,7 +3,8 @@
  * engine.h - the memory engine's inside, for the files of this folder
  *
  * Lock order: Memory.lock before a vCPU's gate (kvm/gate.c), which is innermost. Nothing
- * under Memory.lock touches guest memory through the userspace mapping.
+ * under Memory.lock touches guest memory through the userspace mapping, but where the mapping
+ * holds a page.
  */
 #pragma once
 
@@ -11,6 +12,8 @@
 
 #include "vmm/kvm/gate.h"
 #include "vmm/memory/courier.h"
+#include "vmm/memory/couriers.h"
+#include "vmm/memory/dma.h"
 #include "vmm/memory/fair-lock.h"
 #include "vmm/memory/kind.h"
 #include "vmm/memory/mapping.h"
@@ -28,13 +31,6 @@ typedef struct {
 	guint64 entry; /* of the vCPU, when the touch was read: see gate_entry() */
 } PendingTouch;
 
-/* What an access is for: populating is counted as a conversion. */
-typedef enum {
-	MEMORY_ACCESS_READ,
-	MEMORY_ACCESS_WRITE,
-	MEMORY_ACCESS_POPULATE,
-} MemoryAccess;
-
 /* Work that only the memory thread can do, and that its caller waits for. */
 typedef struct {
 	enum {
@@ -49,10 +45,10 @@ typedef struct {
 	guint64 gpa;
 	guint64 size;
 	MemoryAccess access;
-	guint8 *data;	   /* access: in or out */
-	guint64 reclaimed; /* reclaim: bytes */
-	guint32 segments;  /* show segments: those of RAM */
-	guint rom;	   /* show ROM: which */
+	const guint8 *data; /* access: what is written */
+	guint64 reclaimed;  /* reclaim: bytes */
+	guint32 segments;   /* show segments: those of RAM */
+	guint rom;	    /* show ROM: which */
 	gboolean is_shown;
 	MapGpaRange *range; /* convert: a slice of it */
 	gboolean result;
@@ -78,7 +74,7 @@ struct Memory {
 	GThread *thread;
 
 	/* The memory thread's own. */
-	Courier *courier;	    /* of two-sided memory */
+	Courier *courier;	    /* of two-sided memory; the first of the couriers */
 	Windows *windows;	    /* of the kind of that name */
 	GArray *pending;	    /* of PendingTouch */
 	guint64 next_touch_gpa;	    /* where the last touch's run ended */
@@ -87,10 +83,14 @@ struct Memory {
 	gint64 next_tick_ns;	    /* or 0 */
 	gboolean has_refused;	    /* a touch of another process's: it has been told */
 
-	/* Guarded by lock, with each block's bitmaps and the attributes that KVM keeps. */
+	/*
+	 * Guarded by lock, with each block's bitmaps and the attributes that KVM keeps. DMA
+	 * channels share it, and look; to change something, it has to be held alone.
+	 */
 	FairLock lock;
 	MemoryStatistics statistics;
-	GArray *stalled; /* of PendingTouch: touches that the policy leaves waiting */
+	Couriers couriers; /* of two-sided memory */
+	GArray *stalled;   /* of PendingTouch: touches that the policy leaves waiting */
 	GateSet *gates;
 	gboolean has_failed;	/* nothing is converted any more */
 	gboolean is_discarding; /* all content is about to go: no touch has to wait */
@@ -100,6 +100,15 @@ struct Memory {
 	GCond request_done;
 	GQueue requests; /* of MemoryRequest, owned by the callers who wait */
 	gboolean is_ending;
+};
+
+struct DmaChannel {
+	Memory *memory;
+
+	/* With two-sided memory. */
+	Courier *courier;
+	CourierPiece pieces[COURIER_PIECES_MAX]; /* that the next trip carries */
+	guint n_pieces;
 };
 
 /* Each of these is called with Memory.lock held. */
@@ -148,9 +157,18 @@ gboolean engine_discard(Memory *memory, GError **error);
 /* Where a piece begins in the userspace mapping. */
 guint8 *engine_piece_userspace(const MemoryPiece *piece);
 
-/* Copies between guest RAM and @data; on the memory thread where the kind wants that. */
-gboolean engine_access(Memory *memory, MemoryAccess access, guint64 gpa, guint8 *data, guint64 size,
-		       GError **error);
+/*
+ * engine_next_piece - what of [gpa, gpa + size) is in the state of its first page
+ *
+ * MEMORY_PIECE_PAGES at most. Memory.lock may be shared.
+ *
+ * Return: FALSE where there is no RAM at @gpa.
+ */
+gboolean engine_next_piece(Memory *memory, guint64 gpa, guint64 size, MemoryPiece *piece);
+
+/* Copies @data to guest RAM; on the memory thread where the kind wants that. */
+gboolean engine_access(Memory *memory, MemoryAccess access, guint64 gpa, const guint8 *data,
+		       guint64 size, GError **error);
 
 /* mapping.h's two, with what the engine knows; every vCPU is outside KVM_RUN. */
 gboolean engine_show_segments(Memory *memory, guint32 shown, GError **error);

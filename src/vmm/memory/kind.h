@@ -10,7 +10,8 @@
  * kind's, in a file of its own:
  *
  *   ordinary.c   nothing is hidden, and nothing has a state
- *   two-sided.c  a page's attribute sends the guest to guest_memfd or to the userspace mapping;
+ *   two-sided.c, two-sided-dma.c
+ *                a page's attribute sends the guest to guest_memfd or to the userspace mapping;
  *                content is copied between the two
  *   windows.c    all is in guest_memfd; the host sees what is mapped at the moment
  *
@@ -21,6 +22,7 @@
  */
 #pragma once
 
+#include "vmm/memory/dma.h"
 #include "vmm/memory/memory.h"
 #include "vmm/memory/ram.h"
 
@@ -35,6 +37,38 @@ typedef struct {
 
 #define MEMORY_PIECE_PAGES 64ull
 
+/* What an access is for: populating is counted as a conversion. */
+typedef enum {
+	MEMORY_ACCESS_READ,
+	MEMORY_ACCESS_WRITE,
+	MEMORY_ACCESS_POPULATE,
+} MemoryAccess;
+
+/* What became of a piece of a transfer. */
+typedef enum {
+	DMA_STEP_MOVED,	 /* or will have been when the part is finished */
+	DMA_STEP_ABSENT, /* only the memory thread can write there */
+	DMA_STEP_FAILED,
+} DmaStep;
+
+/* DMA by a kind whose content is carried in trips; see dma.c. */
+typedef struct {
+	/* With Memory.lock held. */
+	gboolean (*open)(DmaChannel *channel, GError **error);
+	void (*close)(DmaChannel *channel);
+
+	/*
+	 * What follows, with Memory.lock shared, on the channel's thread.
+	 * @offset: of the piece in the part, which has DMA_CHANNEL_PART bytes
+	 * @data:   the piece's; of finish() the part's
+	 */
+	DmaStep (*move)(DmaChannel *channel, MemoryAccess access, const MemoryPiece *piece,
+			guint64 offset, guint8 *data);
+
+	/* All that move() was called for is moved. */
+	gboolean (*finish)(DmaChannel *channel, MemoryAccess access, guint8 *data, GError **error);
+} DmaKind;
+
 typedef struct {
 	/* Pages have states, RAM is in guest_memfd, touches are seen and a memory thread serves
 	 * them. */
@@ -47,8 +81,8 @@ typedef struct {
 	 */
 	gboolean moves_content;
 
-	/* Only the memory thread can read and write; only it can carry out the guest's requests. */
-	gboolean accesses_on_thread;
+	/* Only the memory thread can write at once; only it can carry out the guest's requests. */
+	gboolean populates_on_thread;
 	gboolean converts_on_thread;
 
 	/*
@@ -100,10 +134,17 @@ typedef struct {
 	 */
 	gboolean (*discard)(Memory *memory, const RamRun *run, GError **error);
 
-	/* Content in and out; no state changes. Anybody, but with accesses_on_thread. */
+	/*
+	 * Content in and out at once; no state changes, but a shared page that is absent is put
+	 * there to be written. Anybody, with Memory.lock shared; but with populates_on_thread the
+	 * memory thread alone, which has no use for read().
+	 */
 	gboolean (*read)(Memory *memory, const MemoryPiece *piece, guint8 *data, GError **error);
 	gboolean (*write)(Memory *memory, const MemoryPiece *piece, const guint8 *data,
 			  GError **error);
+
+	/* NULL: DMA is by read() and write(). */
+	const DmaKind *dma;
 
 	/* Adds the kind's own counters. */
 	void (*count)(Memory *memory, MemoryStatistics *statistics);
@@ -112,3 +153,5 @@ typedef struct {
 extern const MemoryKind memory_kind_ordinary;
 extern const MemoryKind memory_kind_two_sided;
 extern const MemoryKind memory_kind_windows;
+
+extern const DmaKind dma_kind_two_sided;

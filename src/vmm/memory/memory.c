@@ -212,17 +212,16 @@ MemoryPolicy memory_policy(const Memory *memory)
 	return memory->policy;
 }
 
-static gboolean access_range(Memory *memory, MemoryAccess access, guint64 gpa, guint8 *data,
-			     gsize size, GError **error)
+gboolean memory_populate(Memory *memory, guint64 gpa, const void *data, gsize size, GError **error)
 {
 	MemoryRequest request = {
 		.type = MEMORY_REQUEST_ACCESS,
-		.access = access,
+		.access = MEMORY_ACCESS_POPULATE,
 		.gpa = gpa,
 		.size = size,
 		.data = data,
 	};
-	gboolean accessed;
+	gboolean populated;
 
 	if (gpa + size < gpa) {
 		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
@@ -231,27 +230,12 @@ static gboolean access_range(Memory *memory, MemoryAccess access, guint64 gpa, g
 			    gpa, size);
 		return FALSE;
 	}
-	if (memory->kind->accesses_on_thread)
+	if (memory->kind->populates_on_thread)
 		return engine_request(memory, &request, error);
 	fair_lock_lock(&memory->lock);
-	accessed = engine_access(memory, access, gpa, data, size, error);
+	populated = engine_access(memory, MEMORY_ACCESS_POPULATE, gpa, data, size, error);
 	fair_lock_unlock(&memory->lock);
-	return accessed;
-}
-
-gboolean memory_populate(Memory *memory, guint64 gpa, const void *data, gsize size, GError **error)
-{
-	return access_range(memory, MEMORY_ACCESS_POPULATE, gpa, (guint8 *)data, size, error);
-}
-
-gboolean memory_read(Memory *memory, guint64 gpa, void *data, gsize size, GError **error)
-{
-	return access_range(memory, MEMORY_ACCESS_READ, gpa, data, size, error);
-}
-
-gboolean memory_write(Memory *memory, guint64 gpa, const void *data, gsize size, GError **error)
-{
-	return access_range(memory, MEMORY_ACCESS_WRITE, gpa, (guint8 *)data, size, error);
+	return populated;
 }
 
 /* The attributes of the pages of one segment: of their state where it shows RAM. */

@@ -2,13 +2,14 @@
 /*
  * memory.h - the memory engine: guest RAM that is private until someone needs it shared
  *
- * This is the only header of src/vmm/memory that the rest of the VMM includes.
+ * This and dma.h are the only headers of src/vmm/memory that the rest of the VMM includes.
  * docs/memory-engine.md explains the states, the threads and the locks.
  */
 #pragma once
 
 #include <glib.h>
 
+#include "common/cpu-topology.h"
 #include "common/domain-limits.h"
 #include "vmm/kvm/gate.h"
 #include "vmm/kvm/vm.h"
@@ -27,12 +28,12 @@ typedef struct Memory Memory;
 #define MEMORY_VGA_HOLE_END   0xc0000ull
 
 /*
- * Addresses in which the engine has its own memory, the courier's: between the local APICs
+ * Addresses in which the engine has its own memory, the couriers': between the local APICs
  * and KVM's pages, where a q35 has nothing. Below 4 GiB, because what lies above RAM is where
  * firmware and guests put PCI's windows.
  */
 #define MEMORY_WINDOW_START 0xfef00000ull
-#define MEMORY_WINDOW_END   0xfef4b000ull
+#define MEMORY_WINDOW_END   0xfeff7000ull
 
 /* A bit for each segment that PAM registers show and hide: see mapping.h. */
 #define MEMORY_SEGMENTS_ALL 0x1fffu
@@ -64,6 +65,8 @@ typedef struct {
 	int userfaultfd_device; /* an open /dev/userfaultfd, or -1: use userfaultfd(2) */
 	int pagemap_fd;		/* /proc/self/pagemap, open, for windows; else -1 */
 	guint reclaim_seconds;	/* after which a page that the host touched goes back; 0: never */
+	CpuTopology topology;	/* which APIC ids the guest's processors have */
+	guint vcpus;
 	const MemoryListener *listener;
 	void *opaque;
 } MemoryConfig;
@@ -96,20 +99,10 @@ guint64 memory_high_end_of(guint64 size);
  * @gpa: any alignment; [gpa, gpa + size) must be RAM, else an error that names it
  *
  * For launch and reset, while every vCPU is outside KVM_RUN; counted as conversions to
- * private. Bytes of a page that are not covered keep their content.
+ * private. Bytes of a page that are not covered keep their content. What devices read and write
+ * while the guest runs goes through a DMA channel; see dma.h.
  */
 gboolean memory_populate(Memory *memory, guint64 gpa, const void *data, gsize size, GError **error);
-
-/*
- * memory_read, memory_write - what a device does by DMA: content moves, no page is converted
- * @gpa: any alignment; an error names what of [gpa, gpa + size) is no RAM, before which all
- *       has been copied
- *
- * Any thread but the memory thread, with any of the VMM's locks but the engine's own; waits
- * for a trip of the courier where pages are private.
- */
-gboolean memory_read(Memory *memory, guint64 gpa, void *data, gsize size, GError **error);
-gboolean memory_write(Memory *memory, guint64 gpa, const void *data, gsize size, GError **error);
 
 /*
  * memory_show_segments - choose which segments between 768 KiB and 1 MiB show RAM

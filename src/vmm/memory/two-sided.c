@@ -10,9 +10,9 @@
  * what it leaves is freed. Where its content is to be kept, it is copied: out of guest_memfd and
  * into it by the courier, a vCPU of ours, since nothing else gets there.
  *
- * Pages that the userspace mapping holds are read and written there by the memory thread: it put
- * them there and no other takes them away, so the access raises no event. A shared page that is
- * not there yet reads as zeroes; it is put there to be written.
+ * Pages that the userspace mapping holds are read and written there, by the memory thread and by
+ * DMA channels (two-sided-dma.c): under Memory.lock they stay, so the access raises no event. One
+ * that is not there yet is put there to be written.
  */
 #include <errno.h>
 #include <glib/gi18n.h>
@@ -21,21 +21,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include "common/cpu-topology.h"
 #include "common/kvm-uapi.h"
-#include "vmm/memory/courier.h"
 #include "vmm/memory/engine.h"
-
-/*
- * The courier's id: the first that no vCPU of the guest can have, whose ids are APIC ids.
- * It has to be one that AVIC can address, or KVM refuses the vCPU, or goes without AVIC: 254
- * is the last (AVIC_MAX_PHYSICAL_ID of arch/x86/include/asm/svm.h).
- */
-#define COURIER_VCPU_ID (CPU_TOPOLOGY_MAX_APIC_ID + 1)
-
-G_STATIC_ASSERT(MEMORY_WINDOW_END - MEMORY_WINDOW_START >= COURIER_WINDOW_SIZE);
-G_STATIC_ASSERT(COURIER_REACH >= MEMORY_HIGH_BASE + MEMORY_MAX_SIZE);
-G_STATIC_ASSERT(MEMORY_PIECE_PAGES << PAGE_SHIFT <= COURIER_STAGING_SIZE);
 
 static gboolean set_attribute(Memory *memory, guint64 gpa, guint64 size, gboolean is_private,
 			      GError **error)
@@ -91,18 +78,20 @@ static gboolean init(Memory *memory, const MemoryConfig *config, GError **error)
 			return FALSE;
 	}
 	/*
-	 * When it is stuck, the memory thread is in KVM_RUN and may itself be waiting for a touch
-	 * to be served, which only it could. Memory.lock is its; what is read does not change
-	 * while it has it.
+	 * When one is stuck, its thread is in KVM_RUN and may be waiting for a touch to be served.
+	 * Only the memory thread could do that, which is in the trip, or waits for its end. Whoever
+	 * made the trip has Memory.lock, alone or shared: what is read does not change.
 	 */
-	memory->courier = courier_new(memory->vm, MEMORY_WINDOW_START, COURIER_VCPU_ID,
-				      engine_abandon, memory, error);
+	couriers_init(&memory->couriers, memory->vm, &config->topology, config->vcpus,
+		      engine_abandon, memory);
+	memory->courier = couriers_add_first(&memory->couriers, error);
 	return memory->courier != NULL;
 }
 
 static void clear(Memory *memory)
 {
-	g_clear_pointer(&memory->courier, courier_free);
+	couriers_clear(&memory->couriers);
+	memory->courier = NULL;
 }
 
 static void abandon(Memory *memory)
@@ -114,14 +103,28 @@ static void abandon(Memory *memory)
 	}
 }
 
+/* By the memory thread's courier, to the beginning of its staging area; and from there. */
+static gboolean fetch(Memory *memory, guint64 gpa, guint64 size, GError **error)
+{
+	const CourierPiece piece = { .gpa = gpa, .size = size };
+
+	return courier_fetch(memory->courier, &piece, 1, error);
+}
+
+static gboolean store(Memory *memory, guint64 gpa, guint64 size, GError **error)
+{
+	const CourierPiece piece = { .gpa = gpa, .size = size };
+
+	return courier_store(memory->courier, &piece, 1, error);
+}
+
 static gboolean show(Memory *memory, const RamRun *run, GError **error)
 {
 	guint64 gpa = ram_run_gpa(run);
 	guint64 size = ram_run_size(run);
 	gboolean shown;
 
-	shown = courier_fetch(memory->courier, gpa, size, error) &&
-		set_attribute(memory, gpa, size, FALSE, error) &&
+	shown = fetch(memory, gpa, size, error) && set_attribute(memory, gpa, size, FALSE, error) &&
 		userfault_copy(memory->userfault_fd, ram_run_userspace(run),
 			       courier_staging(memory->courier), size, error);
 	courier_wipe(memory->courier, size);
@@ -147,8 +150,7 @@ static gboolean hide(Memory *memory, const RamRun *run, GError **error)
 
 	/* Populated, so that this access is served by the page tables and not by this thread. */
 	memcpy(courier_staging(memory->courier), ram_run_userspace(run), size);
-	stored = set_attribute(memory, gpa, size, TRUE, error) &&
-		 courier_store(memory->courier, gpa, size, error);
+	stored = set_attribute(memory, gpa, size, TRUE, error) && store(memory, gpa, size, error);
 	courier_wipe(memory->courier, size);
 	return stored && free_shared(memory, run, error);
 }
@@ -164,25 +166,6 @@ static gboolean discard(Memory *memory, const RamRun *run, GError **error)
 	return ram_free_private(run, error) && free_shared(memory, run, error);
 }
 
-static gboolean read_piece(Memory *memory, const MemoryPiece *piece, guint8 *data, GError **error)
-{
-	gboolean fetched;
-
-	if (piece->is_populated) {
-		memcpy(data, engine_piece_userspace(piece), piece->size);
-		return TRUE;
-	}
-	if (piece->is_shared) {
-		memset(data, 0, piece->size);
-		return TRUE;
-	}
-	fetched = courier_fetch(memory->courier, piece->gpa, piece->size, error);
-	if (fetched)
-		memcpy(data, courier_staging(memory->courier), piece->size);
-	courier_wipe(memory->courier, piece->size);
-	return fetched;
-}
-
 static gboolean write_piece(Memory *memory, const MemoryPiece *piece, const guint8 *data,
 			    GError **error)
 {
@@ -195,20 +178,20 @@ static gboolean write_piece(Memory *memory, const MemoryPiece *piece, const guin
 		return TRUE;
 	}
 	memcpy(courier_staging(memory->courier), data, piece->size);
-	stored = courier_store(memory->courier, piece->gpa, piece->size, error);
+	stored = store(memory, piece->gpa, piece->size, error);
 	courier_wipe(memory->courier, piece->size);
 	return stored;
 }
 
 static void count(Memory *memory, MemoryStatistics *statistics)
 {
-	statistics->courier = *courier_counter(memory->courier);
+	statistics->courier = couriers_count(&memory->couriers);
 }
 
 const MemoryKind memory_kind_two_sided = {
 	.has_states = TRUE,
 	.moves_content = TRUE,
-	.accesses_on_thread = TRUE,
+	.populates_on_thread = TRUE,
 	.init = init,
 	.clear = clear,
 	.abandon = abandon,
@@ -218,7 +201,7 @@ const MemoryKind memory_kind_two_sided = {
 	.hide = hide,
 	.forget = forget,
 	.discard = discard,
-	.read = read_piece,
 	.write = write_piece,
+	.dma = &dma_kind_two_sided,
 	.count = count,
 };

@@ -22,8 +22,8 @@
  * it for the memory thread, which reads events until it is done. Nobody else opens or closes.
  *
  * The memory thread must not map with MAP_POPULATE, nor touch a window: that would wait for itself
- * where the window has gone. What devices read and write is mapped elsewhere, for as long as it is
- * being copied.
+ * where the window has gone. What DMA channels read and write is mapped elsewhere, for as long as
+ * it is being copied, by the thread that copies.
  *
  * Whether a window is still used can be seen: MADV_DONTNEED takes its entries out of the page table
  * and its next use puts them back, which the pagemap tells. So nothing is taken back too early.
@@ -165,13 +165,16 @@ static gboolean close_all(Memory *memory, GError **error)
 	return TRUE;
 }
 
-/* Maps a part of guest_memfd, at an address or anywhere; out of core dumps and children. */
+/*
+ * Maps a part of guest_memfd, at an address or elsewhere; out of core dumps and children. Elsewhere
+ * all of it is about to be used, and one fault for all pages takes half as long as one for each.
+ */
 static void *map_guest_memfd(const RamRun *run, void *address)
 {
 	gsize size = ram_run_size(run);
 	void *mapping = mmap(address, size, PROT_READ | PROT_WRITE,
-			     MAP_SHARED | (address ? MAP_FIXED : 0), run->block->guest_memfd,
-			     run->first << PAGE_SHIFT);
+			     MAP_SHARED | (address ? MAP_FIXED : MAP_POPULATE),
+			     run->block->guest_memfd, run->first << PAGE_SHIFT);
 
 	if (mapping != MAP_FAILED) {
 		madvise(mapping, size, MADV_DONTDUMP);

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * dma.h - channels: how devices read and write guest memory
+ *
+ * Theory of operation
+ *
+ * A device does not touch guest memory, it has content carried: between a buffer of its own and a
+ * list of pieces of guest memory, such as a chain of descriptors. No page changes its state for
+ * that, nothing is shown to the host, and no vCPU is held: a guest that uses the memory meanwhile
+ * finds what it would find with hardware.
+ *
+ * A channel is what carries it, for one thread at a time. Transfers of different channels go on
+ * beside each other, and beside the guest. What changes the state of pages waits for what is under
+ * way, which is a part of a transfer, DMA_CHANNEL_PART bytes in DMA_CHANNEL_PIECES pieces at most;
+ * so a transfer is not one step for the guest, as it is none with hardware.
+ *
+ * How content gets there is the kind of memory's. With two-sided memory a channel has a courier,
+ * a vCPU of its own, and one trip carries as many private pieces as there are in a part; pages that
+ * are shared are copied where the host has them. With windows guest memory is mapped elsewhere for
+ * as long as it is being copied. docs/memory-engine.md says why, and what was measured.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "vmm/memory/memory.h"
+
+/* What is carried in one go: bytes, and pieces of one state. */
+#define DMA_CHANNEL_PART   (32ull << 12)
+#define DMA_CHANNEL_PIECES 128u
+
+/* How many channels there can be at a time with two-sided memory; with the others, any number. */
+#define DMA_CHANNELS_MAX 4u
+
+typedef struct DmaChannel DmaChannel;
+
+/* A piece of guest memory: any alignment, any size, 0 too. What is no RAM is an error later. */
+typedef struct {
+	guint64 gpa;
+	guint64 size;
+} DmaPiece;
+
+/*
+ * dma_channel_new - make a channel
+ * @memory: outlives it
+ *
+ * With two-sided memory, before the first vCPU runs; later only as many as have been freed: a
+ * courier cannot be made any more then, but one that was given back is there for the next.
+ *
+ * Return: a channel that dma_channel_free() gives back, or NULL with @error set where there is
+ * nothing left of what it is made of.
+ */
+DmaChannel *dma_channel_new(Memory *memory, GError **error);
+void dma_channel_free(DmaChannel *channel);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmaChannel, dma_channel_free)
+
+/*
+ * dma_channel_read - get the content of pieces of guest memory, one behind the other
+ * @data: as many bytes as all pieces have
+ *
+ * Any thread, but one thread at a time; never the memory thread. The device lock may be held.
+ * What is no RAM, or wraps, is an error; what comes before it has been copied then.
+ */
+gboolean dma_channel_read(DmaChannel *channel, const DmaPiece *pieces, guint count, void *data,
+			  GError **error);
+
+/* The same the other way. */
+gboolean dma_channel_write(DmaChannel *channel, const DmaPiece *pieces, guint count,
+			   const void *data, GError **error);
