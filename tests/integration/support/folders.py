@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
 libvirt's folders of this machine, hidden: what is defined, configured or running here is not seen by
-tests, and what they leave is gone with them. So is what this machine says of its firmware.
+tests, and what they leave is gone with them. So is what this machine says of its firmware. Nor do tests
+see other processes than their own, so that several runs can look for what is left behind side by side.
 
-A process that calls hide() starts again in a mount namespace of its own, where each of the folders is an
-empty file system in memory. There the VMMs' user exists, also where nobody has made it, and the build folder
-is where that user can get at it, also where it is in somebody's home.
+A process that calls hide() starts again in a mount and a PID namespace of its own, where each of the folders
+is an empty file system in memory. There the VMMs' user exists, also where nobody has made it, and the build
+folder is where that user can get at it, also where it is in somebody's home. The namespace's first process
+takes what becomes of orphans, as a machine's does; when it ends, so does everything in there.
 """
 
 import os
@@ -35,9 +37,22 @@ def _show_build():
         os.environ["GMEM_BUILD"] = BUILD
 
 
+def _be_first_process():
+    """Returns in a child; what calls it waits for children, whoever's they were, and ends as that one does."""
+    child = os.fork()
+    if child == 0:
+        return
+    while (ended := os.wait())[0] != child:
+        pass
+    status = os.waitstatus_to_exitcode(ended[1])
+    # By the number of a signal as a shell has it: the first process cannot end itself by one.
+    os._exit(status if status >= 0 else 128 - status)
+
+
 def hide():
-    """Returns in a process that has the folders for itself; it has to be root."""
+    """Returns in a process that has folders and processes for itself; it has to be root."""
     if os.environ.pop(MARK, None):
+        _be_first_process()
         for folder in HIDDEN:
             os.makedirs(folder, exist_ok=True)
         for folder in HIDDEN + list(filter(os.path.isdir, HIDDEN_IF_THERE)):
@@ -45,5 +60,5 @@ def hide():
         _show_build()
         return
     os.environ[MARK] = "1"
-    os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", WITH_VMM_USER,
-                          sys.executable, *sys.argv])
+    os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
+                          "--mount-proc", WITH_VMM_USER, sys.executable, *sys.argv])
