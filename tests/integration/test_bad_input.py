@@ -13,10 +13,13 @@ from support.daemon import (DaemonTest, SOCKET, SOCKET_READONLY, STDIN, URI, dom
 from support.rpc import Closed, Rpc
 from support.vmm import KERNEL
 from support.waiting import Deadline, Timeout, wait_readable
+from support.where import NATIVE, everywhere
 
 
 class BadInput(DaemonTest):
     """A domain that must come to no harm, and a daemon that must serve on."""
+
+    where = NATIVE
 
     def setUp(self):
         super().setUp()
@@ -155,9 +158,11 @@ class Starts(BadInput):
     def test_a_kernel_that_is_a_device(self):
         self.check_start_fails("kernel '/dev/zero' is not a regular file", kernel="/dev/zero")
 
+    @everywhere
     def test_a_kernel_that_does_not_fit(self):
         self.check_start_fails("kernel needs memory .*RAM ends at 16 MiB", kernel=KERNEL)
 
+    @everywhere
     def test_an_initrd_that_does_not_fit(self):
         initrd = self.path("initrd")
         with open(initrd, "wb") as file:
@@ -190,6 +195,7 @@ class Starts(BadInput):
         virsh("destroy", "test")
         self.check_unharmed()
 
+    @everywhere
     def test_two_starts_at_once_start_one(self):
         self.define()
         starts = [subprocess.Popen(["virsh", "-q", "-c", URI, "start", "--paused", "test"],
@@ -362,6 +368,7 @@ class Vanishing(BadInput):
         self.daemon.close_clients()
         self.check_unharmed()
 
+    @everywhere
     def test_a_client_that_vanishes_in_the_middle_of_a_start_with_autodestroy(self):
         self.define()
         events = self.daemon.events()

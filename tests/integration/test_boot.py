@@ -3,24 +3,18 @@
 
 import os
 import re
-import subprocess
 import tempfile
 import unittest
 
 from support.qmp import QmpError
-from support.vmm import EMULATOR, INITRD, KERNEL, MEMTEST, Vmm, linux
-
-
-def refused(test, *arguments):
-    """What gmem-vmm says to arguments that it cannot start with."""
-    result = subprocess.run([EMULATOR, "--console=null", *arguments], capture_output=True,
-                            text=True, timeout=60, check=False)
-    test.assertEqual(result.returncode, 1, result.stderr)
-    return result.stderr
+from support.vmm import INITRD, KERNEL, MEMTEST, Vmm, linux, refused
+from support.where import EVERYWHERE, NATIVE, everywhere
 
 
 class Linux(unittest.TestCase):
     """The tests' guest: Debian's kernel package, busybox."""
+
+    limit = 240
 
     def boot(self, *arguments, **keywords):
         vmm = linux(*arguments, **keywords)
@@ -93,7 +87,7 @@ class Linux(unittest.TestCase):
     def test_timers_are_as_they_are_wanted(self):
         # A host that cannot scale says what it has; a kernel that is none ends the others.
         with tempfile.NamedTemporaryFile() as file:
-            said = refused(self, "--tsc-frequency=1000000999", f"--kernel={file.name}")
+            said = refused("--tsc-frequency=1000000999", f"--kernel={file.name}")
         host = re.search(r"a TSC of 1000000 kHz: this host's runs at (\d+) kHz", said)
         khz = int(host.group(1)) if host else 1000000
         vmm = self.boot("--vcpus=2", f"--tsc-frequency={khz}000", "--rtc-tick-policy=catchup",
@@ -120,6 +114,8 @@ class Memtest(unittest.TestCase):
 class Refusals(unittest.TestCase):
     """What cannot be: an error that names it, and a status that is not 0."""
 
+    where = NATIVE
+
     def file_of(self, content):
         file = tempfile.NamedTemporaryFile()
         self.addCleanup(file.close)
@@ -130,30 +126,33 @@ class Refusals(unittest.TestCase):
     def test_kernels_that_are_none(self):
         with open(KERNEL, "rb") as file:
             image = file.read()
-        self.assertIn("/nonexistent", refused(self, "--kernel=/nonexistent"))
+        self.assertIn("/nonexistent", refused("--kernel=/nonexistent"))
         for content in (b"", b"\0" * 4096, image[:600], image[:len(image) // 2],
                         os.urandom(100000)):
-            self.assertIn("kernel", refused(self, f"--kernel={self.file_of(content)}"))
-        self.assertIn("/etc", refused(self, "--kernel=/etc"))
+            self.assertIn("kernel", refused(f"--kernel={self.file_of(content)}"))
+        self.assertIn("/etc", refused("--kernel=/etc"))
 
+    @everywhere
     def test_an_initrd_that_does_not_fit(self):
         with tempfile.NamedTemporaryFile() as file:
             file.truncate(1 << 30)
-            self.assertIn("initrd", refused(self, "--memory=256M", f"--kernel={KERNEL}",
+            self.assertIn("initrd", refused("--memory=256M", f"--kernel={KERNEL}",
                                             f"--initrd={file.name}"))
 
     def test_sizes_that_cannot_be(self):
         for option in ("--memory=0", "--memory=5T", "--memory=x", "--vcpus=0", "--vcpus=241",
                        "--policy=none", "--memory-kind=none"):
             self.assertIn(option.split("=", 1)[0].lstrip("-"),
-                          refused(self, option, f"--kernel={KERNEL}"))
+                          refused(option, f"--kernel={KERNEL}"))
 
     def test_a_monitor_path_that_is_too_long(self):
-        self.assertIn("monitor", refused(self, f"--kernel={KERNEL}", "--monitor=/tmp/" + "x" * 200))
+        self.assertIn("monitor", refused(f"--kernel={KERNEL}", "--monitor=/tmp/" + "x" * 200))
 
 
 class Monitor(unittest.TestCase):
     """QMP as QEMU's own clients expect it."""
+
+    where = EVERYWHERE
 
     def test_errors_and_commands(self):
         with Vmm(f"--kernel={KERNEL}", f"--initrd={INITRD}", "--paused") as vmm:

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 
 from support.daemon import DaemonTest, domain_xml, virsh
 from support.waiting import Deadline, Timeout
+from support.where import NATIVE, everywhere
 
 # How virsh ends a console: its escape character, and then it is asked once more.
 ESCAPE = "\x1d"
@@ -38,6 +39,8 @@ def wait_content(path, wanted, seconds=30):
 class Console(DaemonTest):
     """The console of a guest that echoes what it gets."""
 
+    where = NATIVE
+
     def setUp(self):
         super().setUp()
         self.define(does="e")
@@ -54,6 +57,7 @@ class Console(DaemonTest):
         console.send(line)
         console.wait_for(line, 60)
 
+    @everywhere
     def test_every_byte_but_the_escape_passes_both_ways_unchanged(self):
         console = self.run_tiny()
         sent = bytes(byte for byte in range(256) if byte != ord(ESCAPE))
@@ -146,6 +150,7 @@ class Console(DaemonTest):
                 virsh(*end, "test")
                 self.assertEqual(console.wait_end(), 0)
 
+    @everywhere
     def test_a_console_of_a_paused_domain_waits_for_it(self):
         virsh("start", "--paused", "test")
         console = self.daemon.console("test")
@@ -188,6 +193,8 @@ class Console(DaemonTest):
 
 class Files(DaemonTest):
     """A serial port that is a file."""
+
+    where = NATIVE
 
     def setUp(self):
         super().setUp()
@@ -234,6 +241,7 @@ class Files(DaemonTest):
         self.assert_refused("'/nonexistent/folder/serial': No such file", "start", "test")
         self.assertEqual(virsh("domstate", "test"), "shut off")
 
+    @everywhere
     def test_a_log_gets_what_the_console_shows(self):
         self.define(does="e", serial=f"<serial type='pty'><log file='{self.log}'/></serial>")
         console = self.run_tiny()

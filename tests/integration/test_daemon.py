@@ -8,13 +8,16 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import xml.etree.ElementTree as ElementTree
 
+from support import kinds
 from support.daemon import (AUTOSTART_DONE, CONFIG_FOLDER, DaemonTest, LOG_FOLDER, STATE_FOLDER,
                             STDIN, URI, domain_names, domain_xml, left_behind, run_virsh, virsh,
                             vm_statistics, vmm_pid)
-from support.vmm import EMULATOR
+from support.vmm import EMULATOR, MEMORY_KIND
 from support.waiting import Deadline, Timeout, wait_for_exit
+from support.where import NATIVE, everywhere
 
 EXAMPLES = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../docs/examples")
 
@@ -30,6 +33,8 @@ def parsed(command, *arguments):
 
 class Host(DaemonTest):
     """What a client learns of driver and host."""
+
+    where = NATIVE
 
     def test_version_names_the_driver_and_its_version(self):
         self.assertRegex(virsh("version", "--daemon"),
@@ -58,18 +63,21 @@ class Host(DaemonTest):
         self.assertEqual(guest.findtext("arch/machine"), "q35")
         self.assertEqual(guest.find("arch/domain").get("type"), "kvm")
 
-    def test_domcapabilities_offer_software_protection_on_this_host(self):
+    @everywhere
+    def test_domcapabilities_offer_software_protection_where_the_host_has_it(self):
         security = parsed("domcapabilities").find("features/launchSecurity")
-        self.assertEqual(security.get("supported"), "yes")
-        self.assertEqual([value.text for value in security.iter("value")], ["sw-protected"])
+        offered = not kinds.why_not("two-sided")
+        self.assertEqual(security.get("supported"), "yes" if offered else "no")
+        self.assertEqual([value.text for value in security.iter("value")], ["sw-protected"] if offered else [])
 
-    def test_domcapabilities_say_which_kinds_of_memory_there_are(self):
+    @everywhere
+    def test_domcapabilities_say_what_a_kind_of_memory_lacks(self):
         namespace = "{urn:libvirt-gmem:domain-capabilities:1}"
-        kinds = {kind.get("name"): kind for kind in parsed("domcapabilities").iter(namespace + "kind")}
-        self.assertEqual(sorted(kinds), ["two-sided", "windows"])
-        self.assertEqual(kinds["two-sided"].get("supported"), "yes")
-        if kinds["windows"].get("supported") == "no":
-            self.assertIn("Linux 6.18", kinds["windows"].findtext(namespace + "reason"))
+        found = {kind.get("name"): kind for kind in parsed("domcapabilities").iter(namespace + "kind")}
+        self.assertEqual(found[MEMORY_KIND].get("supported"), "yes")
+        for name, needed in (("two-sided", "CONFIG_KVM_SW_PROTECTED_VM"), ("windows", "Linux 6.18")):
+            if found[name].get("supported") == "no":
+                self.assertIn(needed, found[name].findtext(namespace + "reason"))
 
     def test_a_procedure_that_is_not_served_is_an_error_and_no_lost_connection(self):
         result = run_virsh("nodesuspend mem 60; echo still; uri")
@@ -80,9 +88,12 @@ class Host(DaemonTest):
 class Definitions(DaemonTest):
     """Domains that are defined, and their files."""
 
+    where = NATIVE
+
     def path(self, name="test"):
         return os.path.join(CONFIG_FOLDER, name + ".xml")
 
+    @everywhere
     def test_every_example_of_the_documentation_validates_and_can_be_defined(self):
         examples = glob.glob(os.path.join(EXAMPLES, "*.xml"))
         self.assertTrue(examples, f"no example in {EXAMPLES}")
@@ -208,6 +219,8 @@ class Definitions(DaemonTest):
 class Lists(DaemonTest):
     """virsh list finds what its filters say."""
 
+    where = NATIVE
+
     def test_each_filter_of_list_finds_what_it_says(self):
         self.define("off")
         self.define("defined")
@@ -259,6 +272,8 @@ class Lists(DaemonTest):
 class Lifecycle(DaemonTest):
     """Domains that start, run and end."""
 
+    where = NATIVE
+
     def test_create_runs_a_transient_domain_that_is_gone_when_it_ends(self):
         events = self.daemon.events()
         self.create()
@@ -278,14 +293,13 @@ class Lifecycle(DaemonTest):
         console.wait_for("ready", 30)
         self.assertEqual(self.state(), "running (unpaused)")
 
+    @everywhere
     def test_a_domain_with_autodestroy_ends_with_its_client(self):
         self.define()
         events = self.daemon.events()
         for start in ("start test --autodestroy\n", "create /proc/self/fd/9 --autodestroy\n"):
             with self.subTest(start=start), contextlib.ExitStack() as stack:
-                source = stack.enter_context(open(
-                    f"/run/gmem-test-{os.getpid()}.xml", "w+", encoding="utf-8"))
-                stack.callback(os.unlink, source.name)
+                source = stack.enter_context(tempfile.NamedTemporaryFile("w+", encoding="utf-8"))
                 source.write(self.xml("passing"))
                 source.flush()
                 client = stack.enter_context(subprocess.Popen(
@@ -330,6 +344,7 @@ class Lifecycle(DaemonTest):
         self.assert_refused("not paused", "resume", "test")
         self.assertEqual(self.state(), "running (booted)")
 
+    @everywhere
     def test_suspend_halts_the_guest_and_resume_lets_it_go_on(self):
         self.define(does="e")
         console = self.run_tiny()
@@ -369,6 +384,7 @@ class Lifecycle(DaemonTest):
         virsh("shutdown", "test")
         events.wait("Stopped Shutdown")
 
+    @everywhere
     def test_reset_starts_the_guest_anew_at_once(self):
         self.define()
         events = self.daemon.events()
@@ -424,6 +440,7 @@ class Lifecycle(DaemonTest):
         self.daemon.wait_descriptors(before)
         self.assertEqual(left_behind(), [])
 
+    @everywhere
     def test_the_vmms_log_says_how_it_was_started(self):
         self.define("test with a log")
         self.addCleanup(os.unlink, os.path.join(LOG_FOLDER, "test with a log.log"))
@@ -431,11 +448,13 @@ class Lifecycle(DaemonTest):
         path = os.path.join(LOG_FOLDER, "test with a log.log")
         self.assertEqual(os.stat(path).st_mode & 0o7777, 0o600)
         with open(path, encoding="utf-8") as file:
-            self.assertRegex(file.read(), r"starting up libvirt-gmem .*'--memory-kind=two-sided'")
+            self.assertRegex(file.read(), rf"starting up libvirt-gmem .*'--memory-kind={MEMORY_KIND}'")
 
 
 class Actions(DaemonTest):
     """on_poweroff, on_reboot and on_crash."""
+
+    where = NATIVE
 
     def start(self, does, **actions):
         """Starts a guest that is told to do that; its events."""
@@ -451,6 +470,7 @@ class Actions(DaemonTest):
         self.start("p").wait("Stopped Shutdown")
         self.assertEqual(self.state(), "shut off (shutdown)")
 
+    @everywhere
     def test_a_guest_that_powers_off_can_be_restarted(self):
         events = self.start("p", poweroff="restart")
         self.console.wait_for("ready", 30)
@@ -485,6 +505,7 @@ class Actions(DaemonTest):
         events.wait("Stopped Shutdown")
         self.assertEqual(self.state(), "shut off (shutdown)")
 
+    @everywhere
     def test_a_machine_that_fails_is_a_crashed_domain_that_says_why(self):
         events = self.start("f")
         events.wait("Crashed Panicked")
@@ -509,6 +530,8 @@ class Actions(DaemonTest):
 
 class AsOtherDrivers(DaemonTest):
     """What stock clients ask of every driver is answered as libvirt's QEMU driver does."""
+
+    where = NATIVE
 
     def test_an_agent_is_asked_for_in_vain(self):
         self.define()
@@ -557,6 +580,8 @@ class AsOtherDrivers(DaemonTest):
 class ReadOnly(DaemonTest):
     """A read-only connection may look, and not change."""
 
+    where = NATIVE
+
     def test_a_read_only_connection_may_look(self):
         self.define()
         virsh("start", "--paused", "test")
@@ -585,6 +610,8 @@ class ReadOnly(DaemonTest):
 
 class Restarts(DaemonTest):
     """Domains outlive their daemon, however it ends."""
+
+    where = NATIVE
 
     def check_domains_outlive(self, number):
         self.define("running", does="e")
@@ -618,6 +645,7 @@ class Restarts(DaemonTest):
     def test_domains_outlive_a_daemon_that_is_told_to_end(self):
         self.check_domains_outlive(signal.SIGTERM)
 
+    @everywhere
     def test_domains_outlive_a_daemon_that_is_killed(self):
         self.check_domains_outlive(signal.SIGKILL)
 
@@ -659,6 +687,9 @@ class Restarts(DaemonTest):
 class BrokenVmms(DaemonTest):
     """A VMM that dies or hangs is its own domain's trouble alone."""
 
+    where = NATIVE
+
+    @everywhere
     def test_a_vmm_that_is_killed_is_a_crashed_domain_and_the_daemon_serves_on(self):
         self.define()
         self.define("other")
@@ -755,7 +786,7 @@ class Linux(DaemonTest):
         self.assertGreater(int(statistics["vcpu.1.time"]), 0)
         self.assertEqual(statistics["balloon.current"], "262144")
         self.assertEqual(statistics["balloon.maximum"], "262144")
-        self.assertEqual(statistics["vm.gmem.kind"], "two-sided")
+        self.assertEqual(statistics["vm.gmem.kind"], MEMORY_KIND)
         self.assertEqual(statistics["vm.gmem.policy"], "on-demand")
         private = int(statistics["vm.gmem.private.bytes.cur"])
         shared = int(statistics["vm.gmem.shared.bytes.cur"])
@@ -794,6 +825,8 @@ class Linux(DaemonTest):
 
 class Folders(DaemonTest):
     """Where things are."""
+
+    where = NATIVE
 
     def test_sockets_and_folders_are_for_whom_they_should_be(self):
         for path, mode in [("/run/libvirt/virtgmemd-sock-ro", 0o777),

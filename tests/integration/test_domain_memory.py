@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 from support import kinds
 from support.daemon import DaemonTest, STDIN, VirshError, virsh
+from support.where import EVERYWHERE
 
 NAMES = ["two-sided", "windows"]
 NAMESPACE = "{urn:libvirt-gmem:domain-capabilities:1}"
@@ -41,6 +42,8 @@ def elements():
 
 class DomainMemory(DaemonTest):
     """What is defined, and with what it runs."""
+
+    where = EVERYWHERE
 
     def allow(self, *names):
         """Starts the daemon anew, with these kinds and no others."""

@@ -3,11 +3,11 @@
 
 import os
 import shutil
-import subprocess
 import tempfile
 import unittest
 
-from support.vmm import EMULATOR, GUEST, INITRD, KERNEL, Vmm
+from support.vmm import GUEST, INITRD, KERNEL, Vmm, refused
+from support.where import NATIVE, everywhere
 
 RELEASES = ("bookworm", "trixie")
 BIOS = "/usr/share/seabios/bios-256k.bin"
@@ -163,11 +163,7 @@ class Exposure(FirmwareTest):
 class BadFiles(FirmwareTest):
     """Firmware that is none, and variables that cannot be used: an error that names the file."""
 
-    def refused(self, *arguments):
-        result = subprocess.run([EMULATOR, "--console=null", *arguments], capture_output=True,
-                                text=True, timeout=60, check=False)
-        self.assertEqual(result.returncode, 1, result.stderr)
-        return result.stderr
+    where = NATIVE
 
     def file_of(self, name, content):
         path = os.path.join(self.folder, name)
@@ -187,7 +183,7 @@ class BadFiles(FirmwareTest):
                               ("random", os.urandom((1 << 20) - 16) + bytes(16))):
             with self.subTest(name):
                 path = self.file_of(name, content)
-                self.assertIn(path, self.refused(f"--pflash-code={path}"))
+                self.assertIn(path, refused(f"--pflash-code={path}"))
 
     def test_variables_that_are_none(self):
         code = f"--pflash-code={ovmf(RELEASES[0], 'CODE')}"
@@ -196,11 +192,12 @@ class BadFiles(FirmwareTest):
                               ("odd", store + b"x"), ("zeroes", bytes(len(store)))):
             with self.subTest(name):
                 path = self.file_of(name, content)
-                self.assertIn(path, self.refused(code, f"--pflash-vars={path}"))
+                self.assertIn(path, refused(code, f"--pflash-vars={path}"))
 
+    @everywhere
     def test_variables_of_another_domain(self):
-        vmm = self.boot_ovmf(RELEASES[0])
-        message = self.refused(f"--pflash-code={ovmf(RELEASES[0], 'CODE')}",
+        vmm = self.boot_ovmf(RELEASES[0], "--paused")
+        message = refused(f"--pflash-code={ovmf(RELEASES[0], 'CODE')}",
                                f"--pflash-vars={self.variables(RELEASES[0])}")
         self.assertIn(self.variables(RELEASES[0]), message)
         self.assertIn("in use", message)
@@ -210,4 +207,4 @@ class BadFiles(FirmwareTest):
         for name, content in (("empty", b""), ("odd", bytes(65536 + 1)), ("zeroes", bytes(65536))):
             with self.subTest(name):
                 path = self.file_of(name, content)
-                self.assertIn(path, self.refused(f"--bios={path}"))
+                self.assertIn(path, refused(f"--bios={path}"))

@@ -12,10 +12,11 @@ import tempfile
 import time
 import unittest
 
-from support import tiny
+from support import kinds, tiny
 from support.agent import Agent, GROUND, PAGE, SHARED
-from support.vmm import Vmm, payload
+from support.vmm import MEMORY_KIND, Vmm, payload
 from support.waiting import Timeout
+from support.where import EVERYWHERE
 
 GIB = 1 << 30
 
@@ -53,7 +54,8 @@ class AfterAFailure(unittest.TestCase):
     """The engine has failed, for a guest that wrote to the courier's page tables."""
 
     def setUp(self):
-        self.guest = Agent("--memory=64M", "--vcpus=3")
+        kinds.require("two-sided")
+        self.guest = Agent("--memory-kind=two-sided", "--memory=64M", "--vcpus=3")
         self.addCleanup(self.guest.end)
         self.guest.call("fill", GROUND, 16 * PAGE, 0x61)
         self.guest.call("write", COURIER_PDPT, 0)
@@ -109,8 +111,12 @@ class Courier(unittest.TestCase):
     limit = 400
     processors = 4
 
+    def setUp(self):
+        kinds.require("two-sided")
+
     def start_guest(self):
-        self.guest = Agent("--memory=1G", "--vcpus=2", image=f"--bios={payload('firmware')}")
+        self.guest = Agent("--memory-kind=two-sided", "--memory=1G", "--vcpus=2",
+                           image=f"--bios={payload('firmware')}")
         self.addCleanup(self.guest.end)
 
     def write(self, gpa, content):
@@ -183,6 +189,7 @@ class HugeConversion(unittest.TestCase):
     size = 14 * GIB
 
     def setUp(self):
+        kinds.require_hypercall(MEMORY_KIND)
         self.guest = Agent("--memory=16G", "--vcpus=2")
         self.addCleanup(self.guest.end)
 
@@ -245,6 +252,8 @@ class HugeConversion(unittest.TestCase):
 
 class TripleFaults(unittest.TestCase):
     """A guest that does nothing but fail and begin again."""
+
+    where = EVERYWHERE
 
     resets = 60
     # LOG_LIMIT_BURST and LOG_LIMIT_SECONDS of src/common/log-limit.h.
@@ -324,6 +333,8 @@ def as_user(user, function, *arguments):
 
 class Neighbours(unittest.TestCase):
     """Processes of the same user as the VMM's, and what the VMM leaves open."""
+
+    where = EVERYWHERE
 
     arguments = ("--memory=64M",)
 

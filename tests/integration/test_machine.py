@@ -14,8 +14,10 @@ import tempfile
 import time
 import unittest
 
+from support import kinds
 from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED, STAYS_SHARED
 from support.vmm import INITRD, KERNEL, Vmm, payload
+from support.where import EVERYWHERE
 from test_firmware import BIOS, LINUXBOOT_ROM, RELEASES, FirmwareTest, ovmf
 
 # Where an interrupt command's bits are: Intel's manual, volume 3, "Interrupt Command Register".
@@ -53,9 +55,14 @@ class AgentTest(unittest.TestCase):
 class Broadcast(AgentTest):
     """Interrupts to everybody, which do not reach the courier."""
 
-    arguments = ("--memory=64M", "--vcpus=3", STAYS_SHARED)
+    # Others have no courier.
+    arguments = ("--memory-kind=two-sided", "--memory=64M", "--vcpus=3", STAYS_SHARED)
     processors = 4
     pages = 16
+
+    def setUp(self):
+        kinds.require("two-sided")
+        super().setUp()
 
     def carry(self, round_number):
         """The courier's work, both ways, with content that is looked at on the way."""
@@ -364,6 +371,8 @@ class Segments(OwnFirmwareTest):
 
 class Topology(unittest.TestCase):
     """Where the monitor says that processors are."""
+
+    where = EVERYWHERE
 
     processors = 4
 

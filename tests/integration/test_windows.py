@@ -19,6 +19,7 @@ from support import kinds, procfs, sizes
 from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED, STAYS_SHARED
 from support.vmm import EMULATOR, Vmm, payload
 from support.waiting import Deadline, Timeout
+from support.where import EVERYWHERE
 
 WINDOWS = "--memory-kind=windows"
 NOBODY = 65534
@@ -48,6 +49,8 @@ def await_gone(guest, gpa):
 
 class WindowsTest(test_memory.GuestTest):
     """A guest whose memory is in windows."""
+
+    where = EVERYWHERE
 
     kind = "windows"
 
@@ -131,6 +134,8 @@ class HostTouch(WindowsTest, test_memory.HostTouch):
 
 class GuestOnly(test_memory.GuestOnly):
     """The policy under which nobody but the guest converts."""
+
+    where = EVERYWHERE
 
     kind = "windows"
 
@@ -269,6 +274,8 @@ class Mappings(WindowsTest):
 class Unprivileged(unittest.TestCase):
     """A VMM that is handed its devices, as virtgmemd does it."""
 
+    where = EVERYWHERE
+
     def setUp(self):
         kinds.require("windows")
         folder = tempfile.TemporaryDirectory(prefix="gmem-test.")
@@ -296,6 +303,8 @@ class Unprivileged(unittest.TestCase):
 class Firmware(unittest.TestCase):
     """A firmware that copies itself to where PAM registers show RAM, and back at a reset."""
 
+    where = EVERYWHERE
+
     def setUp(self):
         kinds.require("windows")
         if not os.path.exists(BIOS):
@@ -314,6 +323,8 @@ class Firmware(unittest.TestCase):
 
 class Sizes(unittest.TestCase):
     """Machines small and large."""
+
+    where = EVERYWHERE
 
     # Two hundred processors of a guest, on a host of two that is emulated.
     limit = 600

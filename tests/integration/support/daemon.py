@@ -14,7 +14,7 @@ import unittest
 import uuid
 
 from . import tiny
-from .vmm import BUILD, Console, EMULATOR, INITRD, KERNEL, LOGGER
+from .vmm import BUILD, Console, EMULATOR, INITRD, KERNEL, LOGGER, MEMORY_KIND
 from .waiting import PATIENCE, Deadline, Timeout, wait_for_exit, wait_readable
 
 URI = "gmem:///system"
@@ -60,15 +60,24 @@ def domain_names(*filters):
     return virsh("list", "--name", *filters).splitlines()
 
 
-def domain_xml(name="test", memory=256, vcpus=1, kernel=KERNEL, initrd=INITRD,
-               cmdline="console=ttyS0", serial="<serial type='pty'/>", policy="on-demand",
-               extra="", emulator=None, identity=None, kind="two-sided"):
-    """A domain with the tests' guest; memory in MiB, and of a kind, which the host chooses where it is None."""
-    emulator = f"<emulator>{emulator}</emulator>" if emulator else ""
-    initrd = f"<initrd>{initrd}</initrd>" if initrd else ""
+def memory_elements(kind=MEMORY_KIND, policy="on-demand"):
+    """
+    What a domain's XML says of its memory: elements of <memoryBacking>, and those of <domain>. The host chooses where
+    the kind is None.
+    """
     conversion = f"<conversion policy='{policy}'/>"
     private = f"<private>{conversion if kind == 'windows' else ''}</private>" if kind else ""
     security = f"<launchSecurity type='sw-protected'>{conversion}</launchSecurity>" if kind == "two-sided" else ""
+    return private, security
+
+
+def domain_xml(name="test", memory=256, vcpus=1, kernel=KERNEL, initrd=INITRD,
+               cmdline="console=ttyS0", serial="<serial type='pty'/>", policy="on-demand",
+               extra="", emulator=None, identity=None, kind=MEMORY_KIND):
+    """A domain with the tests' guest; memory in MiB, and of a kind: see memory_elements()."""
+    emulator = f"<emulator>{emulator}</emulator>" if emulator else ""
+    initrd = f"<initrd>{initrd}</initrd>" if initrd else ""
+    private, security = memory_elements(kind, policy)
     return f"""<domain type='kvm'>
   <name>{name}</name>
   <uuid>{identity or uuid.uuid4()}</uuid>

@@ -45,6 +45,13 @@ def skip_firmware(arguments):
             raise unittest.SkipTest(f"{reason}, if the test host's kernel is not patched")
 
 
+def with_kind(arguments):
+    """Arguments of a VMM's that say which kind of memory it has."""
+    if any(argument.startswith("--memory-kind") for argument in arguments):
+        return arguments
+    return (f"--memory-kind={MEMORY_KIND}", *arguments)
+
+
 class Console:
     """What a guest writes to its serial port, and what it is sent."""
 
@@ -94,8 +101,7 @@ class Vmm:
         self._log = tempfile.TemporaryFile()
         if os.environ.get("GMEM_TESTHOST") == "stock":
             skip_firmware(arguments)
-        if not any(argument.startswith("--memory-kind") for argument in arguments):
-            arguments = (f"--memory-kind={MEMORY_KIND}", *arguments)
+        arguments = with_kind(arguments)
         # It listens before the VMM is there, so that nobody has to wait until it does.
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             listener.bind(self.monitor_path)
@@ -168,3 +174,12 @@ def run_payload(name, *arguments, seconds=120, **popen):
              **popen) as vmm:
         status = vmm.wait(seconds)
         return status, vmm.console.read_all(), vmm.log()
+
+
+def refused(*arguments):
+    """What the VMM says to arguments that it cannot start with."""
+    result = subprocess.run([EMULATOR, "--console=null", *with_kind(arguments)], capture_output=True,
+                            text=True, timeout=60 * PATIENCE, check=False)
+    if result.returncode != 1:
+        raise AssertionError(f"exit status {result.returncode}: {result.stderr}")
+    return result.stderr
