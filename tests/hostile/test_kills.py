@@ -95,11 +95,11 @@ class Kills(unittest.TestCase):
         os.mkdir(others)
         self.addCleanup(shutil.rmtree, others)
         self.daemon.define(domain_xml(
-            "elsewhere", kernel="/never/started", initrd=None).replace(
+            "elsewhere", kernel="/never/started", initrd=None, cmdline="none").replace(
                 "</os>", f"<loader type='pflash' readonly='yes'>/never/code.fd</loader>"
                 f"<nvram>{others}/x_VARS.fd</nvram></os>").replace(
                     "<kernel>/never/started</kernel>", "").replace(
-                        "<cmdline>console=ttyS0</cmdline>", ""))
+                        "<cmdline>none</cmdline>", ""))
         self.kill()
         left, kept = [], []
         for folder in (CONFIG_FOLDER, STATE_FOLDER, NVRAM_FOLDER, others):

@@ -6,8 +6,9 @@ import re
 import tempfile
 import unittest
 
+from support import tiny
 from support.qmp import QmpError
-from support.vmm import INITRD, KERNEL, MEMTEST, Vmm, linux, refused
+from support.vmm import CMDLINE, INITRD, KERNEL, MEMTEST, Vmm, linux, refused
 from support.where import EVERYWHERE, NATIVE, everywhere
 
 
@@ -30,7 +31,7 @@ class Linux(unittest.TestCase):
         end = vmm.console.wait_for(r"ENDED\r\n", 60).start()
         return vmm.console.text[:end].rsplit("'END''ED'\r\n", 1)[1].strip()
 
-    def test_boots_with_most_of_its_memory_private(self):
+    def test_boots_with_most_of_its_memory_private_and_gives_back_the_rest(self):
         vmm = self.boot("--vcpus=2", "--memory=512M")
         self.assertEqual(self.run_in(vmm, "nproc"), "2")
         statistics = vmm.qmp.conversions()
@@ -38,47 +39,26 @@ class Linux(unittest.TestCase):
         self.assertEqual(statistics["private-bytes"] + statistics["shared-bytes"],
                          (512 << 20) - (128 << 10))
         self.assertLess(statistics["shared-bytes"], 0.02 * statistics["mapped-bytes"])
+        self.assertGreater(vmm.qmp.execute("gmem-reclaim")["bytes"], 0)
+        self.assertLess(vmm.qmp.conversions()["shared-bytes"], statistics["shared-bytes"])
+        self.assertEqual(self.run_in(vmm, "echo still here"), "still here")
 
-    def test_the_power_button_ends_it(self):
-        vmm = self.boot()
-        vmm.qmp.execute("system_powerdown")
-        event = vmm.qmp.wait_event("SHUTDOWN", 60)
-        self.assertTrue(event["data"]["guest"])
-        self.assertEqual(vmm.wait(30), 0)
-        self.assertIn("The power button was pressed", vmm.console.read_all())
-
-    def test_a_reboot_boots_again(self):
-        vmm = self.boot()
-        vmm.console.send("reboot -f\n")
-        vmm.qmp.wait_event("RESET", 60)
-        vmm.console.wait_for("Hello from Linux", 100)
-
-    def test_no_reboot_ends_it_instead(self):
-        vmm = self.boot("--no-reboot")
-        vmm.console.send("reboot -f\n")
-        self.assertEqual(vmm.wait(60), 0)
-
-    def test_stop_and_cont(self):
-        vmm = self.boot()
+    def test_it_stops_and_goes_on_and_the_power_button_ends_it(self):
+        vmm = self.boot("--memory=600M")
+        self.assertEqual(self.run_in(vmm, "cat /sys/class/rtc/rtc0/name | cut -d ' ' -f 1"),
+                         "rtc_cmos")
+        self.assertEqual(self.run_in(vmm, "dmesg | grep -c 'ACPI.*rror'"), "0")
         vmm.qmp.execute("stop")
         self.assertEqual(vmm.qmp.execute("query-status")["status"], "paused")
         vmm.console.send("echo a''b\n")
         vmm.qmp.execute("cont")
         vmm.console.wait_for(r"ab\r\n", 30)
         self.assertEqual(vmm.qmp.execute("query-status"), {"status": "running", "running": True})
-
-    def test_the_clock_and_the_memory_map(self):
-        vmm = self.boot("--memory=600M")
-        self.assertEqual(self.run_in(vmm, "cat /sys/class/rtc/rtc0/name | cut -d ' ' -f 1"),
-                         "rtc_cmos")
-        self.assertEqual(self.run_in(vmm, "dmesg | grep -c 'ACPI.*rror'"), "0")
-
-    def test_reclaim_leaves_the_guest_as_it_was(self):
-        vmm = self.boot()
-        before = vmm.qmp.conversions()["shared-bytes"]
-        self.assertGreater(vmm.qmp.execute("gmem-reclaim")["bytes"], 0)
-        self.assertLess(vmm.qmp.conversions()["shared-bytes"], before)
-        self.assertEqual(self.run_in(vmm, "echo still here"), "still here")
+        vmm.qmp.execute("system_powerdown")
+        event = vmm.qmp.wait_event("SHUTDOWN", 60)
+        self.assertTrue(event["data"]["guest"])
+        self.assertEqual(vmm.wait(30), 0)
+        self.assertIn("The power button was pressed", vmm.console.read_all())
 
     def assert_tsc(self, vmm, khz):
         detected = self.run_in(vmm, "dmesg | grep -o 'tsc: Detected [0-9.]* MHz'").split()[2]
@@ -98,6 +78,18 @@ class Linux(unittest.TestCase):
         vmm.console.wait_for("Hello from Linux", 100)
         vmm.console.wait_for("/ # ", 60)
         self.assert_tsc(vmm, khz)
+
+
+class NoReboot(unittest.TestCase):
+    """A guest that resets itself where that is to be its end."""
+
+    where = EVERYWHERE
+
+    def test_it_ends_instead(self):
+        with tempfile.TemporaryDirectory(prefix="gmem-test.") as folder, \
+                Vmm(f"--kernel={tiny.write_kernel(folder)}", "--append=r", "--memory=64M", "--no-reboot") as vmm:
+            self.assertEqual(vmm.wait(60), 0)
+            self.assertEqual(vmm.console.read_all().count("ready"), 1)
 
 
 class Memtest(unittest.TestCase):
@@ -182,7 +174,7 @@ class Unprivileged(unittest.TestCase):
         descriptors = {option: os.open(*where) for option, where in paths.items()}
         try:
             with Vmm(*(f"{option}={fd}" for option, fd in descriptors.items()),
-                     "--append=console=ttyS0", pass_fds=tuple(descriptors.values()),
+                     f"--append={CMDLINE}", pass_fds=tuple(descriptors.values()),
                      user=65534, group=65534, extra_groups=()) as vmm:
                 vmm.console.wait_for("Hello from Linux", 100)
                 with open(f"/proc/{vmm.pid}/status", encoding="ascii") as status:

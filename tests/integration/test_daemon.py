@@ -15,7 +15,7 @@ from support import kinds
 from support.daemon import (AUTOSTART_DONE, CONFIG_FOLDER, DaemonTest, LOG_FOLDER, STATE_FOLDER,
                             STDIN, URI, domain_names, domain_xml, left_behind, run_virsh, virsh,
                             vm_statistics, vmm_pid)
-from support.vmm import EMULATOR, MEMORY_KIND
+from support.vmm import CMDLINE, EMULATOR, MEMORY_KIND
 from support.waiting import Deadline, Timeout, wait_for_exit
 from support.where import NATIVE, everywhere
 
@@ -759,7 +759,7 @@ class Linux(DaemonTest):
 
     limit = 240
 
-    def test_linux_boots_with_most_of_its_memory_private_and_obeys_the_power_button(self):
+    def test_linux_boots_with_most_of_its_memory_private_and_reboots_and_obeys_the_power_button(self):
         self.daemon.define(domain_xml(vcpus=2))
         events = self.daemon.events()
         console = self.daemon.start_guest()
@@ -770,6 +770,9 @@ class Linux(DaemonTest):
         self.assertEqual(info["State"], "running")
         self.assertEqual(info["CPU(s)"], "2")
         self.assertEqual(info["Max memory"], "262144 KiB")
+        virsh("reboot", "test")
+        console.wait_for("power button was pressed", 60)
+        console.wait_shell()
         virsh("shutdown", "test")
         console.wait_for("power button was pressed", 60)
         self.assertEqual(console.wait_end(), 0)
@@ -805,17 +808,8 @@ class Linux(DaemonTest):
         self.assertEqual(re.findall(r"^VCPU: +(\d+)", text, re.MULTILINE), ["0", "1"])
         self.assertEqual(re.findall(r"^State: +(.*)", text, re.MULTILINE), ["running"] * 2)
 
-    def test_linux_reboots_and_resets(self):
-        self.daemon.define(domain_xml())
-        console = self.daemon.start_guest()
-        virsh("reboot", "test")
-        console.wait_for("power button was pressed", 60)
-        console.wait_for("Hello from Linux", 120)
-        virsh("reset", "test")
-        console.wait_for("Hello from Linux", 120)
-
     def test_linux_that_panics_and_reboots_starts_anew(self):
-        self.daemon.define(domain_xml(cmdline="console=ttyS0 panic=-1"))
+        self.daemon.define(domain_xml(cmdline=f"{CMDLINE} panic=-1"))
         console = self.daemon.start_guest()
         console.send("echo c >/proc/sysrq-trigger\r")
         console.wait_for("Kernel panic", 60)

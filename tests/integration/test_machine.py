@@ -16,7 +16,7 @@ import unittest
 
 from support import kinds
 from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED, STAYS_SHARED
-from support.vmm import INITRD, KERNEL, Vmm, payload
+from support.vmm import CMDLINE, INITRD, KERNEL, Vmm, payload
 from support.where import EVERYWHERE
 from test_firmware import BIOS, LINUXBOOT_ROM, RELEASES, FirmwareTest, ovmf
 
@@ -462,7 +462,7 @@ class Linux(FirmwareTest):
     kernel = (f"--kernel={KERNEL}", f"--initrd={INITRD}", "--vcpus=2", "--memory=512M",
               "--pcie-root-port=1.0,chassis=1,port=8,multifunction=on",
               "--pcie-root-port=1.1,chassis=2,port=9")
-    append = "--append=console=ttyS0"
+    append = f"--append={CMDLINE}"
     limit = 240
 
     def boot_linux(self, *arguments):

@@ -14,7 +14,7 @@ import unittest
 import uuid
 
 from . import tiny
-from .vmm import BUILD, Console, EMULATOR, INITRD, KERNEL, LOGGER, MEMORY_KIND
+from .vmm import BUILD, CMDLINE, Console, EMULATOR, INITRD, KERNEL, LOGGER, MEMORY_KIND
 from .waiting import PATIENCE, Deadline, Timeout, wait_for_exit, wait_readable
 
 URI = "gmem:///system"
@@ -72,7 +72,7 @@ def memory_elements(kind=MEMORY_KIND, policy="on-demand"):
 
 
 def domain_xml(name="test", memory=256, vcpus=1, kernel=KERNEL, initrd=INITRD,
-               cmdline="console=ttyS0", serial="<serial type='pty'/>", policy="on-demand",
+               cmdline=CMDLINE, serial="<serial type='pty'/>", policy="on-demand",
                extra="", emulator=None, identity=None, kind=MEMORY_KIND):
     """A domain with the tests' guest; memory in MiB, and of a kind: see memory_elements()."""
     emulator = f"<emulator>{emulator}</emulator>" if emulator else ""
