@@ -92,11 +92,16 @@ prepare_firmware() {
 	fetch_ovmf bookworm && fetch_ovmf trixie
 }
 
-# Makes the guest's files, once; the initramfs anew when what it is made of has changed.
+# Makes the guest's files, once, also where several tools want them at the same time.
 prepare_guest() {
-	local parts=$GMEM_SOURCE/tools/guest.d
 	install_packages busybox-static cpio xz-utils
 	mkdir -p "$GMEM_GUEST"
+	{ flock 8 && make_guest; } 8>"$GMEM_GUEST.lock"
+}
+
+# The same; the initramfs anew when what it is made of has changed.
+make_guest() {
+	local parts=$GMEM_SOURCE/tools/guest.d
 	[ -e "$GMEM_GUEST/vmlinuz" ] || fetch_guest_kernel || return
 	fetch_memtest || return
 	if [ ! -e "$GMEM_GUEST/initrd" ] || [ "$parts/init" -nt "$GMEM_GUEST/initrd" ] ||

@@ -32,11 +32,17 @@ metapackage_target() {
 		sed -n 's/^ *Depends: \([^ <|]*\)$/\1/p' | head -n 1
 }
 
+# Runs a command when no other of the tools installs or lists packages, which may run side by side.
+one_at_a_time() {
+	mkdir -p "$GMEM_CACHE"
+	{ flock 9 && "$@" 9>&-; } 9>"$GMEM_CACHE/packages.lock"
+}
+
 # Updates the package lists, once in a run.
 update_lists() {
 	[ -z "${packages_are_listed:-}" ] || return 0
 	progress "reading the package lists"
-	quietly as_root apt-get -q update
+	one_at_a_time quietly as_root apt-get -q update
 	packages_are_listed=1
 }
 
@@ -49,7 +55,7 @@ install_packages() {
 	[ ${#missing[@]} -gt 0 ] || return 0
 	update_lists
 	progress "installing ${missing[*]}"
-	quietly as_root env DEBIAN_FRONTEND=noninteractive \
+	one_at_a_time quietly as_root env DEBIAN_FRONTEND=noninteractive \
 		apt-get -q -y --no-install-recommends install "${missing[@]}"
 }
 
@@ -78,7 +84,7 @@ suite_options() {
 		-o "Acquire::Check-Valid-Until=false")
 	[[ " ${listed_suites:-} " != *" $suite "* ]] || return 0
 	progress "reading the package lists of $suite"
-	quietly as_root apt-get -q "${suite_options[@]}" update
+	one_at_a_time quietly as_root apt-get -q "${suite_options[@]}" update
 	listed_suites="${listed_suites:-} $suite"
 }
 
@@ -104,7 +110,7 @@ install_backports() {
 	cp -f /etc/apt/sources.list.d/* "$parts/" 2>/dev/null || true
 	cp -f "$lists/sources.list" "$parts/gmem-backports.list"
 	progress "installing $* from $suite"
-	quietly as_root env DEBIAN_FRONTEND=noninteractive \
+	one_at_a_time quietly as_root env DEBIAN_FRONTEND=noninteractive \
 		apt-get -q -y --no-install-recommends -t "$suite" \
 		-o "Dir::Etc::SourceParts=$parts" \
 		-o "Dir::State::Lists=$merged" \
