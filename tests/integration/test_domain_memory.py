@@ -64,6 +64,7 @@ class DomainMemory(DaemonTest):
         self.run_tiny()
         self.assertEqual(statistics()["vm.gmem.kind"], kind)
         self.assertEqual(statistics()["vm.gmem.policy"], policy)
+        self.assertEqual(statistics()["vm.gmem.refused.count.sum"], "0")
         virsh("destroy", "test")
 
     def test_two_sided(self):

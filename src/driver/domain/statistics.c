@@ -239,6 +239,7 @@ static void add_memory(Params *params, JsonObject *reply)
 	add_member(params, reply, "shared-bytes-peak", "shared.bytes.max");
 	add_member(params, reply, "shared-allocated-bytes", "shared.allocated.bytes.cur");
 	add_member(params, reply, "mapped-bytes", "mapped.bytes.cur");
+	add_member(params, reply, "refused-touches", "refused.count.sum");
 	if (courier && JSON_NODE_HOLDS_OBJECT(courier)) {
 		add_member(params, json_node_get_object(courier), "trips", "courier.trips.sum");
 		add_member(params, json_node_get_object(courier), "bytes", "courier.bytes.sum");

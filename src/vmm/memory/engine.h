@@ -81,7 +81,6 @@ struct Memory {
 	guint64 next_touch_pages;   /* how long a run the next touch there gets */
 	gint64 reclaim_interval_ns; /* a tick of LentPages; 0: never */
 	gint64 next_tick_ns;	    /* or 0 */
-	gboolean has_refused;	    /* a touch of another process's: it has been told */
 
 	/*
 	 * Guarded by lock, with each block's bitmaps and the attributes that KVM keeps. DMA

@@ -193,17 +193,19 @@ static ConversionCause touch_cause(const PendingTouch *touch)
 						       CONVERSION_HOST_TOUCH_KERNEL;
 }
 
-/* Whoever waits is left waiting: it may be woken with others, and it can be killed. */
+/*
+ * Whoever waits is left waiting: it may be woken with others, and it can be killed. Each is
+ * counted, and the first is told.
+ */
 static gboolean is_refused(Memory *memory, const PendingTouch *touch)
 {
 	if (!memory->kind->refuses_strangers || touch->vcpu >= 0 ||
 	    is_own_thread(touch->event.thread_id))
 		return FALSE;
-	if (!memory->has_refused)
+	if (memory->statistics.refused_touches++ == 0)
 		g_warning(_("a thread of another process (%d) reads guest memory: it is left "
 			    "waiting, and so will others be"),
 			  (int)touch->event.thread_id);
-	memory->has_refused = TRUE;
 	return TRUE;
 }
 

@@ -49,8 +49,9 @@ typedef struct {
 	guint64 shared_bytes;  /* RAM whose state is shared now */
 	guint64 shared_bytes_peak;
 	guint64 shared_allocated_bytes; /* of it, what the userspace mapping holds pages for */
-	guint64 mapped_bytes;	/* what KVM maps in the guest's second-level page tables now */
-	CourierCounter courier; /* two-sided memory's */
+	guint64 mapped_bytes;	 /* what KVM maps in the guest's second-level page tables now */
+	CourierCounter courier;	 /* two-sided memory's */
+	guint64 refused_touches; /* by threads of other processes, which wait: of windows */
 } MemoryStatistics;
 
 /* Names as the monitor and libvirt show them, such as "guest-hypercall". */

@@ -177,6 +177,7 @@ static gboolean query_conversion_stats(JsonObject *arguments, gpointer opaque, J
 	json_object_set_int_member(object, "shared-allocated-bytes",
 				   statistics.shared_allocated_bytes);
 	json_object_set_int_member(object, "mapped-bytes", statistics.mapped_bytes);
+	json_object_set_int_member(object, "refused-touches", statistics.refused_touches);
 	json_object_set_int_member(courier, "trips", statistics.courier.trips);
 	json_object_set_int_member(courier, "bytes", statistics.courier.bytes);
 	json_object_set_int_member(courier, "time-ns", statistics.courier.time_ns);
