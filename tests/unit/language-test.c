@@ -92,18 +92,20 @@ static void test_children(void)
 	g_autofree char *text = NULL;
 	g_autoptr(VmmProcess) process = NULL;
 	g_autoptr(GError) error = NULL;
-	VmmSpawn spawn = { .argv = argv, .uid = geteuid(), .gid = getegid() };
+	JailProgram program = { .argv = argv };
+	Jail jail;
 
-	spawn.log_fd = g_file_open_tmp("language-test-XXXXXX", &path, &error);
+	jail_init(&jail, geteuid(), getegid(), 1u << JAIL_PART_NAMESPACES);
+	program.output = g_file_open_tmp("language-test-XXXXXX", &path, &error);
 	g_assert_no_error(error);
 	g_setenv("LC_MESSAGES", LOCALE, TRUE);
-	process = vmm_process_spawn(&spawn, &error);
+	process = vmm_process_spawn(&jail, &program, &error);
 	g_assert_no_error(error);
 	g_assert_true(vmm_process_wait(process, 60));
 	g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
 	g_assert_nonnull(strstr(text, "LC_MESSAGES=" LOCALE "\n"));
 	g_unsetenv("LC_MESSAGES");
-	close(spawn.log_fd);
+	close(program.output);
 	g_unlink(path);
 }
 

@@ -57,12 +57,19 @@ static int add_stream(Fixture *fixture, const char *name, gboolean is_first)
 	return fd;
 }
 
+static VmmProcess *spawn_logger(Fixture *fixture, const char *program, GError **error)
+{
+	Jail jail;
+
+	jail_init(&jail, geteuid(), getegid(), 1u << JAIL_PART_NAMESPACES);
+	return vmm_logger_spawn(program, &jail, &fixture->limits, fixture->streams, error);
+}
+
 /* The daemon has nothing of the streams from here on, as after a launch. */
 static VmmProcess *start_logger(Fixture *fixture)
 {
 	g_autoptr(GError) error = NULL;
-	VmmProcess *logger = vmm_logger_spawn(g_getenv("GMEM_LOGGER"), &fixture->limits,
-					      fixture->streams, &error);
+	VmmProcess *logger = spawn_logger(fixture, g_getenv("GMEM_LOGGER"), &error);
 
 	g_assert_no_error(error);
 	g_array_set_size(fixture->streams, 0);
@@ -188,8 +195,7 @@ static void test_program_that_is_not_there(Fixture *fixture, gconstpointer data 
 	const int log = add_stream(fixture, "guest.log", TRUE);
 	g_autoptr(GError) error = NULL;
 
-	g_assert_null(
-		vmm_logger_spawn("/none/gmem-logger", &fixture->limits, fixture->streams, &error));
+	g_assert_null(spawn_logger(fixture, "/none/gmem-logger", &error));
 	g_assert_error(error, DRIVER_ERROR, VIR_ERR_INTERNAL_ERROR);
 	g_assert_nonnull(strstr(error->message, "/none/gmem-logger"));
 	close(log);

@@ -5,6 +5,7 @@
 
 #include "driver/daemon/settings.h"
 #include "driver/error.h"
+#include "driver/jail/jail.h"
 #include "support.h"
 
 typedef struct {
@@ -233,6 +234,21 @@ static void test_memory_kinds(Fixture *fixture, gconstpointer data G_GNUC_UNUSED
 	}
 }
 
+static void test_may_lack(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_assert_cmpuint(load(fixture, "")->may_lack, ==, 0);
+	g_assert_cmpuint(load(fixture, "sandbox_may_lack = [ ]")->may_lack, ==, 0);
+	for (guint i = 0; i < JAIL_N_PARTS; i++) {
+		g_autofree char *content = g_strdup_printf("sandbox_may_lack = [ \"%s\" ]",
+							   jail_part_names[i]);
+
+		g_assert_cmpuint(load(fixture, content)->may_lack, ==, 1u << i);
+	}
+	assert_refused(fixture, "sandbox_may_lack = [ \"walls\" ]\n", "there is no part 'walls'");
+	assert_refused(fixture, "sandbox_may_lack = \"namespaces\"\n",
+		       "'sandbox_may_lack' must be a list");
+}
+
 static void test_no_such_group(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	assert_refused(fixture, "unix_sock_group = \"no such group here\"\n",
@@ -339,6 +355,7 @@ int main(int argc, char **argv)
 	add("/settings/strings-are-quoted", test_strings_are_quoted);
 	add("/settings/numbers", test_numbers);
 	add("/settings/memory-kinds", test_memory_kinds);
+	add("/settings/may-lack", test_may_lack);
 	add("/settings/no-such-group", test_no_such_group);
 	add("/settings/unknown", test_unknown_settings);
 	add("/settings/no-settings", test_no_settings);

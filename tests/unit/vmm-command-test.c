@@ -119,8 +119,8 @@ static void assert_has(const Fixture *fixture, const char *argument)
 /* The VMM gets a pipe in place of the file, and the logger the rest. */
 static void assert_pipe(const Fixture *fixture, guint index, const char *path)
 {
-	const VmmDescriptor *descriptor = &g_array_index(fixture->command.descriptors,
-							 VmmDescriptor, index);
+	const JailDescriptor *descriptor = &g_array_index(fixture->command.descriptors,
+							 JailDescriptor, index);
 	struct stat status;
 
 	g_assert_no_errno(fstat(descriptor->source, &status));
@@ -387,11 +387,11 @@ static void add_boot(Fixture *fixture)
 /* The descriptor at a place is of that file, opened like that, and has the next number. */
 static void assert_descriptor(const Fixture *fixture, guint index, const char *path, int access)
 {
-	const VmmDescriptor *descriptor;
+	const JailDescriptor *descriptor;
 	struct stat is, wanted;
 
 	g_assert_cmpuint(index, <, fixture->command.descriptors->len);
-	descriptor = &g_array_index(fixture->command.descriptors, VmmDescriptor, index);
+	descriptor = &g_array_index(fixture->command.descriptors, JailDescriptor, index);
 	g_assert_cmpint(descriptor->target, ==, 3 + (int)index);
 	g_assert_no_errno(fstat(descriptor->source, &is));
 	g_assert_no_errno(stat(path, &wanted));

@@ -294,6 +294,7 @@ static gboolean run(const Arguments *arguments, int parent_fd, GError **error)
 		return FALSE;
 	set_log_limits(driver, &settings);
 	driver_set_memory_kinds(driver, &settings.memory_kinds, config);
+	driver->may_lack = settings.may_lack;
 	driver->server = rpc_server_new(calls_tables, driver_uri(driver), driver);
 	daemon.server = driver->server;
 	driver_load(driver);

@@ -16,6 +16,7 @@
 
 #include "common/rotating-file.h"
 #include "driver/error.h"
+#include "driver/jail/jail.h"
 
 #define GROUP "virtgmemd"
 
@@ -23,8 +24,8 @@
 #define MAX_SIZE_MAX (G_GUINT64_CONSTANT(1) << 40)
 
 static const char *const names[] = {
-	"unix_sock_group", "unix_sock_rw_perms", "unix_sock_ro_perms", "user",
-	"group",	   "max_size",		 "max_backups",	       "memory_kinds",
+	"unix_sock_group", "unix_sock_rw_perms", "unix_sock_ro_perms", "user", "group", "max_size",
+	"max_backups",	   "memory_kinds",	 "sandbox_may_lack",
 };
 
 /* Return: FALSE where @value is no string in double quotes; they are taken off. */
@@ -147,33 +148,70 @@ static gboolean take_brackets(char *value)
 	return TRUE;
 }
 
-static gboolean get_memory_kinds(GKeyFile *file, const char *path, KvmMemoryKinds *kinds,
-				 GError **error)
+/* Reads a list of strings, for g_strfreev(); NULL where it is absent. */
+static gboolean get_list(GKeyFile *file, const char *path, const char *name, const char *example,
+			 char ***items, GError **error)
 {
-	g_autofree char *text = g_key_file_get_value(file, GROUP, "memory_kinds", NULL);
-	g_auto(GStrv) items = NULL;
+	g_autofree char *text = g_key_file_get_value(file, GROUP, name, NULL);
+	g_auto(GStrv) found = NULL;
 
+	*items = NULL;
 	if (!text)
 		return TRUE;
 	if (!take_brackets(g_strchomp(text)))
 		return driver_error(error, VIR_ERR_CONF_SYNTAX,
-				    _("%s: 'memory_kinds' must be a list in one line, such as [ "
-				      "\"two-sided\", \"windows\" ]"),
-				    path);
-	if (!*g_strstrip(text))
+				    _("%s: '%s' must be a list in one line, such as %s"), path,
+				    name, example);
+	found = g_strsplit(g_strstrip(text), ",", -1);
+	for (guint i = 0; found[i]; i++)
+		if (!unquote(g_strstrip(found[i])))
+			return driver_error(
+				error, VIR_ERR_CONF_SYNTAX,
+				_("%s: what is in the list '%s' must be strings in double quotes"),
+				path, name);
+	*items = g_steal_pointer(&found);
+	return TRUE;
+}
+
+static gboolean get_memory_kinds(GKeyFile *file, const char *path, KvmMemoryKinds *kinds,
+				 GError **error)
+{
+	g_auto(GStrv) items = NULL;
+
+	if (!get_list(file, path, "memory_kinds", "[ \"windows\" ]", &items, error))
+		return FALSE;
+	if (!items)
+		return TRUE;
+	if (!items[0])
 		return driver_error(error, VIR_ERR_CONF_SYNTAX,
 				    _("%s: 'memory_kinds' is empty: no domain could start"), path);
 	kinds->n_kinds = 0;
-	items = g_strsplit(text, ",", -1);
-	for (guint i = 0; items[i]; i++) {
-		if (!unquote(g_strstrip(items[i])))
-			return driver_error(error, VIR_ERR_CONF_SYNTAX,
-					    _("%s: what is in the list 'memory_kinds' must be "
-					      "strings in double quotes"),
-					    path);
+	for (guint i = 0; items[i]; i++)
 		if (!add_memory_kind(path, items[i], kinds, error))
 			return FALSE;
-	}
+	return TRUE;
+}
+
+static gboolean add_jail_part(const char *path, const char *name, guint *parts, GError **error)
+{
+	for (guint i = 0; i < JAIL_N_PARTS; i++)
+		if (strcmp(name, jail_part_names[i]) == 0) {
+			*parts |= 1u << i;
+			return TRUE;
+		}
+	return driver_error(error, VIR_ERR_CONF_SYNTAX,
+			    _("%s: 'sandbox_may_lack': there is no part '%.80s'"), path, name);
+}
+
+static gboolean get_may_lack(GKeyFile *file, const char *path, guint *parts, GError **error)
+{
+	g_auto(GStrv) items = NULL;
+
+	if (!get_list(file, path, "sandbox_may_lack", "[ \"namespaces\" ]", &items, error))
+		return FALSE;
+	for (guint i = 0; items && items[i]; i++)
+		if (!add_jail_part(path, items[i], parts, error))
+			return FALSE;
 	return TRUE;
 }
 
@@ -213,7 +251,8 @@ static gboolean read_settings(Settings *settings, GKeyFile *file, const char *pa
 	       get_string(file, path, "user", &settings->vmm_user, error) &&
 	       get_string(file, path, "group", &settings->vmm_group, error) &&
 	       get_log_limits(file, path, settings, error) &&
-	       get_memory_kinds(file, path, &settings->memory_kinds, error);
+	       get_memory_kinds(file, path, &settings->memory_kinds, error) &&
+	       get_may_lack(file, path, &settings->may_lack, error);
 }
 
 gboolean settings_load(Settings *settings, const char *path, gboolean must_exist, GError **error)

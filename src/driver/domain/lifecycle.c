@@ -477,6 +477,7 @@ static gboolean launch(Domain *domain, DomainDef *def, Vmm *vmm, GError **error)
 		.linuxboot_rom = LINUXBOOT_ROM_PATH,
 		.uid = driver->vmm_uid,
 		.gid = driver->vmm_gid,
+		.may_lack = driver->may_lack,
 	};
 
 	return vmm_launch(&launch, def, vmm, error);

@@ -24,7 +24,7 @@
 void vmm_command_init(VmmCommand *command)
 {
 	command->argv = g_ptr_array_new_with_free_func(g_free);
-	command->descriptors = g_array_new(FALSE, FALSE, sizeof(VmmDescriptor));
+	command->descriptors = g_array_new(FALSE, FALSE, sizeof(JailDescriptor));
 	command->streams = vmm_logger_streams_new();
 	command->vmm_uid = geteuid();
 }
@@ -32,7 +32,7 @@ void vmm_command_init(VmmCommand *command)
 void vmm_command_close(VmmCommand *command)
 {
 	for (guint i = 0; i < command->descriptors->len; i++)
-		close(g_array_index(command->descriptors, VmmDescriptor, i).source);
+		close(g_array_index(command->descriptors, JailDescriptor, i).source);
 	g_array_set_size(command->descriptors, 0);
 	g_array_set_size(command->streams, 0);
 }
@@ -56,7 +56,7 @@ void vmm_command_add(VmmCommand *command, const char *format, ...)
 
 void vmm_command_add_descriptor(VmmCommand *command, const char *option, int fd)
 {
-	const VmmDescriptor descriptor = {
+	const JailDescriptor descriptor = {
 		.source = fd,
 		.target = FIRST_DESCRIPTOR + (int)command->descriptors->len,
 	};

@@ -21,7 +21,7 @@
 
 typedef struct {
 	GPtrArray *argv;	   /* of char * */
-	GArray *descriptors;	   /* of VmmDescriptor; the sources are the command's own */
+	GArray *descriptors;	   /* of JailDescriptor; the sources are the command's own */
 	VmmLoggerStreams *streams; /* for the logger: what the VMM writes to files */
 	uid_t vmm_uid; /* whom files that are written to may belong to; the caller's at first */
 } VmmCommand;

@@ -12,7 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/capabilities.h"
 #include "driver/error.h"
+#include "driver/jail/jail.h"
 #include "driver/vmm/vmm-command.h"
 #include "driver/vmm/vmm-log.h"
 #include "driver/vmm/vmm-logger.h"
@@ -22,6 +24,9 @@
 
 /* How long one that was told to end may take. */
 #define END_SECONDS 10
+
+/* The only file that a VMM writes to has its firmware's variables, of a few MiB at most. */
+#define VMM_FILE_SIZE (64 << 20)
 
 /*
  * A userfaultfd belongs to the process that makes it, so the device is what is handed over.
@@ -132,25 +137,40 @@ static int open_log(const VmmLaunch *launch, VmmCommand *command, Vmm *vmm, GErr
 	return vmm_logger_add(command->streams, &log, TRUE, error);
 }
 
+/* Root's logger writes into folders and files that are others'; nobody else has these rights. */
+static void init_logger_jail(Jail *jail, const VmmLaunch *launch)
+{
+	jail_init(jail, geteuid(), getegid(), launch->may_lack);
+	if (geteuid() == 0)
+		jail->capabilities |= CAPABILITY(CAP_DAC_OVERRIDE) | CAPABILITY(CAP_FOWNER);
+}
+
+static void init_vmm_jail(Jail *jail, const VmmLaunch *launch)
+{
+	jail_init(jail, launch->uid, launch->gid, launch->may_lack);
+	jail_limit(jail, RLIMIT_FSIZE, VMM_FILE_SIZE);
+}
+
 /* Starts the logger, which then reads what the VMM writes from its first line on. */
 static gboolean spawn(const VmmLaunch *launch, VmmCommand *command, Vmm *vmm, GError **error)
 {
 	const int log_fd = open_log(launch, command, vmm, error);
-	const VmmSpawn spawn = {
+	const JailProgram program = {
 		.argv = (const char *const *)command->argv->pdata,
-		.descriptors = (const VmmDescriptor *)command->descriptors->data,
+		.descriptors = (const JailDescriptor *)command->descriptors->data,
 		.n_descriptors = command->descriptors->len,
-		.log_fd = log_fd,
-		.uid = launch->uid,
-		.gid = launch->gid,
+		.output = log_fd,
 	};
+	Jail logger_jail, vmm_jail;
 
 	if (log_fd < 0)
 		return FALSE;
-	vmm->logger = vmm_logger_spawn(launch->logger, &launch->log_limits, command->streams,
-				       error);
+	init_logger_jail(&logger_jail, launch);
+	init_vmm_jail(&vmm_jail, launch);
+	vmm->logger = vmm_logger_spawn(launch->logger, &logger_jail, &launch->log_limits,
+				       command->streams, error);
 	if (vmm->logger)
-		vmm->process = vmm_process_spawn(&spawn, error);
+		vmm->process = vmm_process_spawn(&vmm_jail, &program, error);
 	close(log_fd);
 	return vmm->process != NULL;
 }

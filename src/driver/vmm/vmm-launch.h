@@ -32,6 +32,7 @@ typedef struct {
 	const char *linuxboot_rom; /* with which a BIOS starts a kernel */
 	uid_t uid;		   /* who the VMM runs as */
 	gid_t gid;
+	guint may_lack; /* of its jail: bits 1 << JAIL_PART_* */
 } VmmLaunch;
 
 /* A VMM that runs. */

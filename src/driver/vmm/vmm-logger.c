@@ -68,7 +68,7 @@ int vmm_logger_add(VmmLoggerStreams *streams, SafeOutput *output, gboolean is_fi
 /* Return: the number that the descriptor gets in the logger. */
 static int hand_over(GArray *descriptors, int fd)
 {
-	const VmmDescriptor descriptor = {
+	const JailDescriptor descriptor = {
 		.source = fd,
 		.target = FIRST_DESCRIPTOR + (int)descriptors->len,
 	};
@@ -87,17 +87,16 @@ static void add_argument(GPtrArray *argv, GArray *descriptors, const VmmLoggerSt
 					      stream->output.place.name));
 }
 
-static VmmProcess *spawn(const GPtrArray *argv, const GArray *descriptors, GError **error)
+static VmmProcess *spawn(const GPtrArray *argv, const Jail *jail, const GArray *descriptors,
+			 GError **error)
 {
 	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	const VmmSpawn spawn = {
+	const JailProgram program = {
 		.argv = (const char *const *)argv->pdata,
-		.descriptors = (const VmmDescriptor *)descriptors->data,
+		.descriptors = (const JailDescriptor *)descriptors->data,
 		.n_descriptors = descriptors->len,
 		/* The daemon's own standard error may be somebody's who waits for its end. */
-		.log_fd = null,
-		.uid = geteuid(),
-		.gid = getegid(),
+		.output = null,
 	};
 	VmmProcess *process;
 
@@ -106,16 +105,16 @@ static VmmProcess *spawn(const GPtrArray *argv, const GArray *descriptors, GErro
 			     g_strerror(errno));
 		return NULL;
 	}
-	process = vmm_process_spawn(&spawn, error);
+	process = vmm_process_spawn(jail, &program, error);
 	close(null);
 	return process;
 }
 
-VmmProcess *vmm_logger_spawn(const char *program, const VmmLogLimits *limits,
+VmmProcess *vmm_logger_spawn(const char *program, const Jail *jail, const VmmLogLimits *limits,
 			     const VmmLoggerStreams *streams, GError **error)
 {
 	g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
-	g_autoptr(GArray) descriptors = g_array_new(FALSE, FALSE, sizeof(VmmDescriptor));
+	g_autoptr(GArray) descriptors = g_array_new(FALSE, FALSE, sizeof(JailDescriptor));
 
 	g_ptr_array_add(argv, g_strdup(program));
 	g_ptr_array_add(argv, g_strdup_printf("--max-size=%" G_GINT64_FORMAT, limits->max_size));
@@ -123,7 +122,7 @@ VmmProcess *vmm_logger_spawn(const char *program, const VmmLogLimits *limits,
 	for (guint i = 0; i < streams->len; i++)
 		add_argument(argv, descriptors, &g_array_index(streams, VmmLoggerStream, i));
 	g_ptr_array_add(argv, NULL);
-	return spawn(argv, descriptors, error);
+	return spawn(argv, jail, descriptors, error);
 }
 
 void vmm_logger_wait(VmmProcess *logger)

@@ -36,12 +36,13 @@ int vmm_logger_add(VmmLoggerStreams *streams, SafeOutput *output, gboolean is_fi
 /*
  * vmm_logger_spawn - start a logger for these streams
  * @program: its path
+ * @jail: the one that it starts in
  *
  * It ends when the VMM's ends of all pipes are closed.
  *
  * Return: NULL with DRIVER_ERROR.
  */
-VmmProcess *vmm_logger_spawn(const char *program, const VmmLogLimits *limits,
+VmmProcess *vmm_logger_spawn(const char *program, const Jail *jail, const VmmLogLimits *limits,
 			     const VmmLoggerStreams *streams, GError **error);
 
 /*

@@ -4,12 +4,10 @@
 
 #include <errno.h>
 #include <glib/gi18n.h>
-#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,26 +25,6 @@ struct VmmProcess {
 	gboolean has_status;
 	siginfo_t status;
 };
-
-/* What the child needs between fork and exec, where only system calls are safe. */
-typedef struct {
-	gboolean change_user;
-	uid_t uid;
-	gid_t gid;
-} ChildSetup;
-
-static void set_up_child(gpointer data)
-{
-	const ChildSetup *setup = data;
-
-	(void)setsid();
-	if (setup->change_user &&
-	    (setgroups(0, NULL) < 0 || setresgid(setup->gid, setup->gid, setup->gid) < 0 ||
-	     setresuid(setup->uid, setup->uid, setup->uid) < 0))
-		_exit(127);
-	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	(void)signal(SIGPIPE, SIG_DFL);
-}
 
 /*
  * Fields of /proc/PID/stat by their numbers in proc(5), from 3 on. The name, field 2, may
@@ -112,32 +90,14 @@ static int open_pidfd(pid_t pid)
 	return (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
-VmmProcess *vmm_process_spawn(const VmmSpawn *spawn, GError **error)
+VmmProcess *vmm_process_spawn(const Jail *jail, const JailProgram *program, GError **error)
 {
-	ChildSetup setup = {
-		.change_user = spawn->uid != geteuid() || spawn->gid != getegid(),
-		.uid = spawn->uid,
-		.gid = spawn->gid,
-	};
-	g_autofree int *sources = g_new(int, spawn->n_descriptors);
-	g_autofree int *targets = g_new(int, spawn->n_descriptors);
-	g_autoptr(GError) cause = NULL;
+	const pid_t pid = jail_spawn(jail, program, error);
 	guint64 start_time = 0;
-	GPid pid;
 	int pidfd;
 
-	for (guint i = 0; i < spawn->n_descriptors; i++) {
-		sources[i] = spawn->descriptors[i].source;
-		targets[i] = spawn->descriptors[i].target;
-	}
-	if (!g_spawn_async_with_pipes_and_fds("/", spawn->argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD,
-					      set_up_child, &setup, -1, spawn->log_fd,
-					      spawn->log_fd, sources, targets, spawn->n_descriptors,
-					      &pid, NULL, NULL, NULL, &cause)) {
-		driver_error(error, VIR_ERR_INTERNAL_ERROR, _("starting '%s': %s"), spawn->argv[0],
-			     cause->message);
+	if (pid < 0)
 		return NULL;
-	}
 	/* Nobody has reaped it, so that the number is still its own. */
 	pidfd = open_pidfd(pid);
 	if (pidfd < 0 || !read_start_time(pid, &start_time)) {

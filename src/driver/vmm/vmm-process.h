@@ -15,29 +15,16 @@
 #include <glib.h>
 #include <sys/types.h>
 
+#include "driver/jail/jail.h"
+
 typedef struct VmmProcess VmmProcess;
 
-/* A descriptor of this process and the number that it has in the VMM. */
-typedef struct {
-	int source;
-	int target;
-} VmmDescriptor;
-
-typedef struct {
-	const char *const *argv;	  /* argv[0] is the program's path */
-	const VmmDescriptor *descriptors; /* target numbers from 3 on */
-	guint n_descriptors;
-	int log_fd; /* becomes standard output and standard error */
-	uid_t uid;  /* who the VMM runs as; differs from the caller's only for root */
-	gid_t gid;
-} VmmSpawn;
-
 /*
- * vmm_process_spawn - start a program in a session of its own
+ * vmm_process_spawn - start a program in its jail, and so in a session of its own
  *
  * Return: NULL with DRIVER_ERROR (VIR_ERR_INTERNAL_ERROR) that names the program.
  */
-VmmProcess *vmm_process_spawn(const VmmSpawn *spawn, GError **error);
+VmmProcess *vmm_process_spawn(const Jail *jail, const JailProgram *program, GError **error);
 
 /*
  * vmm_process_adopt - find a process again

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * jail.h - what is done to a child before it becomes a program that may turn hostile
+ *
+ * Theory of operation
+ *
+ * A domain's processes (VMM, logger, and every companion of a VMM) start here and nowhere else.
+ * Between fork and exec the child goes through stages, listed in jail.c from top to bottom, each a
+ * function with its reason: what a program needs from outside, or cannot be trusted to do to
+ * itself. What is left, a program of ours does itself when it has loaded what it needs; see
+ * docs/sandbox.md for all stages in their order.
+ *
+ * A stage that fails ends the child, and says through a pipe which it was and why. That pipe
+ * closes with the exec, so that the daemon knows how it went when jail_spawn() returns. A part
+ * that a host may lack by its administrator's will (Jail.may_lack) is tried all the same, and what
+ * the host does not do is left out.
+ *
+ * The daemon has threads, so a child may only make system calls: nothing here allocates or
+ * locks after the fork.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+/* Parts of the jail that a host may lack; jail_part_names has their names in virtgmemd.conf. */
+typedef enum {
+	JAIL_PART_NAMESPACES,
+	JAIL_N_PARTS,
+} JailPart;
+
+extern const char *const jail_part_names[JAIL_N_PARTS];
+
+/* More than there are kinds of limits. */
+#define JAIL_LIMITS_MAX 16
+
+typedef struct {
+	int resource; /* RLIMIT_* */
+	rlim_t value;
+} JailLimit;
+
+typedef struct {
+	int cgroup;	/* its cgroup.procs, open to be written; -1: the daemon's own cgroup */
+	int namespaces; /* CLONE_NEW* of clone(2): those that it gets of its own */
+	JailLimit limits[JAIL_LIMITS_MAX];
+	guint n_limits;
+	uid_t uid; /* whom it runs as; differs from the daemon's only for root */
+	gid_t gid;
+	guint64 capabilities; /* what it has at its start, as in common/capabilities.h */
+	guint may_lack;	      /* bits 1 << JAIL_PART_* */
+} Jail;
+
+/*
+ * jail_init - a jail with all that fits every program
+ * @may_lack: bits 1 << JAIL_PART_*
+ *
+ * No network, shared memory, queue and host's name of the host's, where the daemon is root; no
+ * capability; modest limits.
+ */
+void jail_init(Jail *jail, uid_t uid, gid_t gid, guint may_lack);
+
+/* Sets or adds a limit. One above what the daemon may have itself becomes that. */
+void jail_limit(Jail *jail, int resource, rlim_t value);
+
+/* A descriptor of this process and the number that it has in the program. */
+typedef struct {
+	int source;
+	int target;
+} JailDescriptor;
+
+typedef struct {
+	const char *const *argv;	   /* argv[0] is the program's path */
+	const JailDescriptor *descriptors; /* target numbers from 3 on */
+	guint n_descriptors;
+	int output; /* becomes standard output and standard error; standard input is /dev/null */
+} JailProgram;
+
+/*
+ * jail_spawn - start a program in its jail
+ *
+ * Returns when the program runs, or will not.
+ *
+ * Return: its process id, which is the caller's to reap; -1 with DRIVER_ERROR
+ * (VIR_ERR_INTERNAL_ERROR) that names the program and the stage.
+ */
+pid_t jail_spawn(const Jail *jail, const JailProgram *program, GError **error);
