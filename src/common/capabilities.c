@@ -73,7 +73,7 @@ static gboolean empty_bound(void)
 	return TRUE;
 }
 
-gboolean capabilities_keep(guint64 kept)
+gboolean capabilities_keep(guint64 kept, gboolean for_exec)
 {
 	Capabilities capabilities;
 	gboolean may_lock;
@@ -83,8 +83,8 @@ gboolean capabilities_keep(guint64 kept)
 	may_lock = (capabilities.effective & CAPABILITY(CAP_SETPCAP)) != 0;
 	kept &= capabilities.permitted;
 	/* Nothing can become inheritable that is not in the bounding set, so that comes first. */
-	capabilities.inheritable = kept;
-	if (!capabilities_set(&capabilities) || !set_ambient(kept))
+	capabilities.inheritable = for_exec ? kept : 0;
+	if (!capabilities_set(&capabilities) || !set_ambient(capabilities.inheritable))
 		return FALSE;
 	if (may_lock && (!empty_bound() || prctl(PR_SET_SECUREBITS, LOCKED_BITS, 0, 0, 0) < 0))
 		return FALSE;
@@ -93,18 +93,16 @@ gboolean capabilities_keep(guint64 kept)
 	return capabilities_set(&capabilities);
 }
 
-gboolean capabilities_are_gone(gboolean is_bound_empty)
+gboolean capabilities_are_at_most(guint64 kept)
 {
 	Capabilities capabilities;
 
-	if (!capabilities_get(&capabilities) || capabilities.permitted || capabilities.effective ||
-	    capabilities.inheritable)
+	if (!capabilities_get(&capabilities) ||
+	    (capabilities.permitted | capabilities.effective | capabilities.inheritable) & ~kept)
 		return FALSE;
-	for (int i = 0; i <= LAST_CAPABILITY; i++) {
-		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, i, 0, 0) > 0)
+	for (int i = 0; i <= LAST_CAPABILITY; i++)
+		if (!(kept & CAPABILITY(i)) &&
+		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, i, 0, 0) > 0)
 			return FALSE;
-		if (is_bound_empty && prctl(PR_CAPBSET_READ, i, 0, 0, 0) > 0)
-			return FALSE;
-	}
 	return TRUE;
 }

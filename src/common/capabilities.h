@@ -23,8 +23,9 @@ gboolean capabilities_get(Capabilities *capabilities);
 gboolean capabilities_set(const Capabilities *capabilities);
 
 /*
- * capabilities_keep - have no more than these, and hand them on to the program of an exec
- * @kept: none where 0; those that the thread has not got are left out
+ * capabilities_keep - have no more than these
+ * @kept:     none where 0; those that the thread has not got are left out
+ * @for_exec: the program of an exec gets them, too
  *
  * The bounding set is emptied and the secure bits are locked where the thread may do so: from then
  * on no exec and no change of the user gives a capability. A thread that may not do so has none
@@ -32,11 +33,7 @@ gboolean capabilities_set(const Capabilities *capabilities);
  *
  * Return: FALSE with errno.
  */
-gboolean capabilities_keep(guint64 kept);
+gboolean capabilities_keep(guint64 kept, gboolean for_exec);
 
-/*
- * capabilities_are_gone - check that the thread has none, in any set
- *
- * Of the bounding set that is asked where @is_bound_empty says that it was emptied.
- */
-gboolean capabilities_are_gone(gboolean is_bound_empty);
+/* Whether the thread has no other than these, in any set but the bounding set. */
+gboolean capabilities_are_at_most(guint64 kept);

@@ -16,27 +16,26 @@
  * after them.
  *
  * It is root's where the daemon is, because folders are, and keeps no more of root's rights than
- * to write where it has been told to. Bytes are not looked at. Where a file cannot be written, the
- * disk being full, say, they are dropped, so that the VMM does not stand still. The first stream's
- * file, which is the domain's log, is told once that it has begun, and once, when the file takes
- * something again, how much was lost.
+ * to write where it has been told to; of the host's files it sees those folders alone. Bytes are
+ * not looked at. Where a file cannot be written, the disk being full, say, they are dropped, so
+ * that the VMM does not stand still. The first stream's file, which is the domain's log, is told
+ * once that it has begun, and once, when the file takes something again, how much was lost.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
 #include <glib/gi18n.h>
 #include <inttypes.h>
-#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/capabilities.h"
+#include "common/confinement.h"
 #include "common/rotating-file.h"
 #include "common/words.h"
 #include "config.h"
@@ -114,6 +113,7 @@ typedef struct {
 	gint64 max_size;
 	int max_backups;
 	char **streams;
+	char *may_lack;
 	gboolean is_version_asked;
 } Arguments;
 
@@ -127,6 +127,9 @@ static gboolean read_arguments(Arguments *arguments, int *argc, char ***argv)
 		{ "stream", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &arguments->streams,
 		  N_("Descriptors: what to read, the file, its folder; and its name there"),
 		  N_("PIPE:FILE:FOLDER:NAME") },
+		{ "sandbox-may-lack", 0, 0, G_OPTION_ARG_STRING, &arguments->may_lack,
+		  N_("Start where the host lacks a part of the sandbox: 'namespaces', 'seccomp'"),
+		  N_("LIST") },
 		{ "version", 'V', 0, G_OPTION_ARG_NONE, &arguments->is_version_asked,
 		  N_("Print the version"), NULL },
 		{ NULL },
@@ -239,27 +242,36 @@ static void ignore_signals(void)
 		(void)signal(signals[i], SIG_IGN);
 }
 
-/*
- * What is left of root's rights: the files may be in somebody's folder, and somebody's own in one
- * that is sticky. Without effect for anybody else, who has none.
- */
-static void give_up_rights(void)
+/* Whether a list of parts that the sandbox may lack has the only one that is of use here. */
+static gboolean may_lack_namespaces(const char *list)
 {
-	const guint32 kept = 1u << CAP_DAC_OVERRIDE | 1u << CAP_FOWNER;
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct rights[_LINUX_CAPABILITY_U32S_3];
+	g_auto(GStrv) parts = g_strsplit(list ? list : "", ",", -1);
 
-	if (geteuid() != 0 || syscall(SYS_capget, &header, rights) < 0)
-		return;
-	for (gsize i = 0; i < G_N_ELEMENTS(rights); i++) {
-		const guint32 mask = i == 0 ? kept : 0;
+	return g_strv_contains((const char *const *)parts, "namespaces");
+}
 
-		rights[i].permitted &= mask;
-		rights[i].effective &= mask;
-		rights[i].inheritable = 0;
+/*
+ * The stages of docs/sandbox.md. What is left of root's rights: the files may be in somebody's
+ * folder, and somebody's own in one that is sticky.
+ */
+static gboolean enter_sandbox(const Logger *logger, gboolean may_lack, GError **error)
+{
+	const guint64 kept = CAPABILITY(CAP_DAC_OVERRIDE) | CAPABILITY(CAP_FOWNER);
+	g_autoptr(GError) cause = NULL;
+	int open[3 * MAX_STREAMS];
+	gsize n_open = 0;
+
+	for (guint i = 0; i < logger->n_streams; i++) {
+		open[n_open++] = logger->streams[i].pipe;
+		open[n_open++] = logger->streams[i].file.fd;
+		open[n_open++] = logger->streams[i].file.folder;
 	}
-	(void)syscall(SYS_capset, &header, rights);
-	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (!confinement_close_others(open, n_open, error))
+		return FALSE;
+	if (!confinement_leave_files(may_lack ? &cause : error) && !may_lack)
+		return FALSE;
+	return confinement_refuse_privileges(error) &&
+	       confinement_drop_capabilities(geteuid() == 0 ? kept : 0, error);
 }
 
 int main(int argc, char **argv)
@@ -269,8 +281,15 @@ int main(int argc, char **argv)
 		.max_size = ROTATING_FILE_SIZE_DEFAULT,
 		.max_backups = ROTATING_FILE_BACKUPS_DEFAULT,
 	};
+	g_autoptr(GError) error = NULL;
 
+	/* The words of errno, while files can be opened. */
 	words_init();
+	(void)strerror(EPERM);
+	if (!confinement_hide_process(&error)) {
+		complain("%s", error->message);
+		return EXIT_FAILURE;
+	}
 	if (!read_arguments(&arguments, &argc, &argv))
 		return EXIT_FAILURE;
 	if (arguments.is_version_asked) {
@@ -280,10 +299,14 @@ int main(int argc, char **argv)
 	if (!set_up(&logger, &arguments))
 		return EXIT_FAILURE;
 	ignore_signals();
-	give_up_rights();
+	if (!enter_sandbox(&logger, may_lack_namespaces(arguments.may_lack), &error)) {
+		report(&logger, "%s", error->message);
+		return EXIT_FAILURE;
+	}
 	(void)umask(0077);
 	serve(&logger);
 	/* The names of the streams are the arguments', so that these go last. */
 	g_strfreev(arguments.streams);
+	g_free(arguments.may_lack);
 	return EXIT_SUCCESS;
 }

@@ -14,12 +14,13 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "common/confinement.h"
 #include "common/words.h"
-#include "vmm/isolation.h"
 #include "vmm/log.h"
 #include "vmm/machine/machine.h"
 #include "vmm/monitor/monitor.h"
 #include "vmm/options.h"
+#include "vmm/sandbox/sandbox.h"
 
 typedef struct {
 	Machine *machine;
@@ -129,6 +130,44 @@ static void close_device(int *fd)
 	*fd = -1;
 }
 
+/* What is in /proc, while there is one, and that the machine takes to be set up or to run. */
+static gboolean look_into_proc(MachineConfig *machine, GError **error)
+{
+	machine->task_folder = open("/proc/self/task", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return machine->memory_kind != KVM_MEMORY_WINDOWS ||
+	       kvm_support_count_windows(KVM_SUPPORT_MAX_MAP_COUNT, &machine->windows_max, error);
+}
+
+/* All is open, and nothing has been looked at yet. */
+static gboolean enter_sandbox(Options *options, GError **error)
+{
+	g_autoptr(GArray) open = options_descriptors(options);
+
+	options->sandbox.has_terminal = options->console_is_terminal;
+	options->sandbox.has_monitor_path = options->monitor_path != NULL;
+	return sandbox_enter(&options->sandbox, options->machine.memory_kind,
+			     (const int *)open->data, open->len, error);
+}
+
+/* With some of these one makes more of the kind; others are read once. What there is to be is
+ * there. */
+static void close_done_with(MachineConfig *machine)
+{
+	close_device(&machine->kvm_fd);
+	close_device(&machine->userfaultfd_device);
+	close_device(&machine->task_folder);
+	if (machine->memory_kind != KVM_MEMORY_WINDOWS)
+		close_device(&machine->pagemap_fd);
+	if (machine->pflash_code_fd < 0 && machine->bios_fd < 0)
+		return;
+	close_device(&machine->pflash_code_fd);
+	close_device(&machine->pflash_vars_fd);
+	close_device(&machine->bios_fd);
+	close_device(&machine->linuxboot_rom_fd);
+	close_device(&machine->kernel_fd);
+	close_device(&machine->initrd_fd);
+}
+
 int main(int argc, char **argv)
 {
 	g_auto(Options) options = { .monitor_fd = -1 };
@@ -147,8 +186,8 @@ int main(int argc, char **argv)
 	log_take_over_glib();
 	/* A process that hides cannot open it any more, unless it is root's. */
 	pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	if (!isolation_hide_process(&error)) {
-		log_error("isolation", "%s", error->message);
+	if (!confinement_hide_process(&error)) {
+		log_error("sandbox", "%s", error->message);
 		return EXIT_FAILURE;
 	}
 	signal(SIGPIPE, SIG_IGN);
@@ -160,16 +199,17 @@ int main(int argc, char **argv)
 	}
 	log_set_traces(options.traces);
 	options.machine.pagemap_fd = pagemap_fd;
+	if (!look_into_proc(&options.machine, &error) || !enter_sandbox(&options, &error)) {
+		log_error("sandbox", "%s", error->message);
+		return EXIT_FAILURE;
+	}
 	program.machine = machine_new(&options.machine, on_machine_event, &program, &error);
 	if (!program.machine) {
 		log_error("start", "%s", error->message);
 		return EXIT_FAILURE;
 	}
-	/* With these one makes more of the kind; what there is to be is there. */
-	close_device(&options.machine.kvm_fd);
-	close_device(&options.machine.userfaultfd_device);
-	if (options.machine.memory_kind != KVM_MEMORY_WINDOWS)
-		close_device(&options.machine.pagemap_fd);
+	close_done_with(&options.machine);
+	sandbox_enter_thread(SANDBOX_THREAD_MAIN);
 
 	status = run(&program, &options, &error);
 	if (error)

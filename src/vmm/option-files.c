@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gi18n.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "vmm/option-values.h"
@@ -66,6 +67,39 @@ gboolean option_open_file(const char *option, const char *path, int fd, int mode
 				     _("the descriptor is not open for reading and writing"));
 	*result = fd;
 	return TRUE;
+}
+
+char *option_name_fd(int fd)
+{
+	g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", fd);
+	char *name = g_file_read_link(link, NULL);
+
+	return name ? name : g_steal_pointer(&link);
+}
+
+static gboolean is_pty_master(int fd)
+{
+	unsigned int number;
+
+	return ioctl(fd, TIOCGPTN, &number) == 0;
+}
+
+void option_make_own(int fd)
+{
+	g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
+	const int flags = fcntl(fd, F_GETFL);
+	struct stat status;
+	int ours;
+
+	/* Opening a master's path makes a new terminal. */
+	if (flags < 0 || (flags & O_NONBLOCK) || fstat(fd, &status) < 0 ||
+	    S_ISSOCK(status.st_mode) || S_ISREG(status.st_mode) || is_pty_master(fd))
+		return;
+	ours = open(path, (flags & O_ACCMODE) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (ours < 0)
+		return;
+	(void)dup3(ours, fd, O_CLOEXEC);
+	close(ours);
 }
 
 gboolean option_open_output(const char *option, const char *path, int *result, GError **error)

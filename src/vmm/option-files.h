@@ -26,6 +26,17 @@ gboolean option_adopt_fd(const char *option, int fd, struct stat *status, GError
 gboolean option_open_file(const char *option, const char *path, int fd, int mode, int *result,
 			  GError **error);
 
+/* The name of an open file as the host knows it, for messages. Return: text for g_free(). */
+char *option_name_fd(int fd);
+
+/*
+ * option_make_own - open what a pipe's or terminal's descriptor stands for once more, in its place
+ *
+ * As a file description of our own it can be non-blocking without being so for others, who
+ * share the old one. Where that cannot be it stays what it is. Needs /proc.
+ */
+void option_make_own(int fd);
+
 /* A file to append to, of any kind; one that is not there is made, for its owner alone. */
 gboolean option_open_output(const char *option, const char *path, int *result, GError **error);
 

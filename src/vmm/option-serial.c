@@ -95,6 +95,11 @@ gboolean option_open_serial(const SerialOptions *options, MachineSerial *serial,
 	serial->is_present = TRUE;
 	is_open = options->where ? open_where(option, options->where, serial, error) :
 				   adopt(option, options->fd, serial, error);
-	return is_open &&
-	       (options->log_fd < 0 || adopt_log(option, options->log_fd, serial, error));
+	if (!is_open ||
+	    (options->log_fd >= 0 && !adopt_log(option, options->log_fd, serial, error)))
+		return FALSE;
+	option_make_own(serial->fd);
+	option_make_own(serial->input_fd);
+	option_make_own(serial->log_fd);
+	return TRUE;
 }

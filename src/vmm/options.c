@@ -66,6 +66,8 @@ typedef struct {
 	char *name;
 	char *trace;
 	char *debug_exit;
+	char *sandbox;
+	char *sandbox_may_lack;
 	char *uuid;
 	char **smbios;
 	char *rtc_base;
@@ -84,15 +86,15 @@ typedef struct {
 
 static void raw_options_clear(RawOptions *raw)
 {
-	char *strings[] = { raw->memory_kind,  raw->memory,	     raw->policy,
-			    raw->kernel,       raw->initrd,	     raw->append,
-			    raw->payload,      raw->pflash_code,     raw->pflash_vars,
-			    raw->bios,	       raw->linuxboot_rom,   raw->console,
-			    raw->serial2,      raw->monitor,	     raw->debug_console,
-			    raw->name,	       raw->trace,	     raw->uuid,
-			    raw->debug_exit,   raw->rtc_base,	     raw->cpu,
-			    raw->cpu_topology, raw->rtc_tick_policy, raw->pit_tick_policy,
-			    raw->tsc_frequency };
+	char *strings[] = { raw->memory_kind,	raw->memory,	      raw->policy,
+			    raw->kernel,	raw->initrd,	      raw->append,
+			    raw->payload,	raw->pflash_code,     raw->pflash_vars,
+			    raw->bios,		raw->linuxboot_rom,   raw->console,
+			    raw->serial2,	raw->monitor,	      raw->debug_console,
+			    raw->name,		raw->trace,	      raw->uuid,
+			    raw->debug_exit,	raw->rtc_base,	      raw->cpu,
+			    raw->cpu_topology,	raw->rtc_tick_policy, raw->pit_tick_policy,
+			    raw->tsc_frequency, raw->sandbox,	      raw->sandbox_may_lack };
 	char **lists[] = { raw->smbios, raw->numa_cells, raw->pcie_root_ports };
 
 	for (gsize i = 0; i < G_N_ELEMENTS(strings); i++)
@@ -199,6 +201,37 @@ static gboolean parse_traces(Options *options, const RawOptions *raw, GError **e
 				error, "trace", raw->trace,
 				_("a list of 'memslot' and 'conversion' is wanted"));
 	}
+	return TRUE;
+}
+
+static gboolean parse_lacking_part(SandboxConfig *sandbox, const char *name, const char *list,
+				   GError **error)
+{
+	for (guint i = 0; i < SANDBOX_N_PARTS; i++)
+		if (strcmp(name, sandbox_part_names[i]) == 0) {
+			sandbox->may_lack |= 1u << i;
+			return TRUE;
+		}
+	return option_bad_value(error, "sandbox-may-lack", list,
+				_("a list of 'namespaces' and 'seccomp' is wanted"));
+}
+
+static gboolean parse_sandbox(Options *options, const RawOptions *raw, GError **error)
+{
+	SandboxConfig *sandbox = &options->sandbox;
+	g_auto(GStrv)
+		names = g_strsplit(raw->sandbox_may_lack ? raw->sandbox_may_lack : "", ",", -1);
+
+	if (!raw->sandbox || strcmp(raw->sandbox, "process") == 0)
+		sandbox->level = SANDBOX_PROCESS;
+	else if (strcmp(raw->sandbox, "full") == 0)
+		sandbox->level = SANDBOX_FULL;
+	else
+		return option_bad_value(error, "sandbox", raw->sandbox,
+					_("'process' or 'full' is wanted"));
+	for (char **name = names; *name; name++)
+		if (!parse_lacking_part(sandbox, *name, raw->sandbox_may_lack, error))
+			return FALSE;
 	return TRUE;
 }
 
@@ -328,6 +361,12 @@ static gboolean open_guest_files(Options *options, const RawOptions *raw, GError
 	}
 	if (!check_guest_files(machine, raw, error))
 		return FALSE;
+	options->firmware_names[0] = option_name_fd(machine->pflash_code_fd);
+	options->firmware_names[1] = option_name_fd(machine->pflash_vars_fd);
+	options->firmware_names[2] = option_name_fd(machine->bios_fd);
+	machine->pflash_code_name = options->firmware_names[0];
+	machine->pflash_vars_name = options->firmware_names[1];
+	machine->bios_name = options->firmware_names[2];
 	machine->sercon = raw->sercon;
 	options->command_line = g_strdup(raw->append ? raw->append : "");
 	machine->command_line = options->command_line;
@@ -382,7 +421,7 @@ static gboolean open_serials(Options *options, const RawOptions *raw, GError **e
 	return TRUE;
 }
 
-static gboolean open_debug_console(Options *options, const RawOptions *raw, GError **error)
+static gboolean find_debug_console(Options *options, const RawOptions *raw, GError **error)
 {
 	int *result = &options->machine.debug_console_fd;
 	struct stat status;
@@ -403,6 +442,15 @@ static gboolean open_debug_console(Options *options, const RawOptions *raw, GErr
 	if (!option_adopt_fd("debug-console-fd", raw->debug_console_fd, &status, error))
 		return FALSE;
 	*result = raw->debug_console_fd;
+	return TRUE;
+}
+
+static gboolean open_debug_console(Options *options, const RawOptions *raw, GError **error)
+{
+	if (!find_debug_console(options, raw, error))
+		return FALSE;
+	option_make_own(options->machine.debug_console_fd);
+	option_make_own(options->machine.debug_console_log_fd);
 	return TRUE;
 }
 
@@ -621,6 +669,13 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 		  N_("Log what happens: 'memslot', 'conversion'"), N_("LIST") },
 		{ "debug-exit", 0, 0, G_OPTION_ARG_STRING, &raw->debug_exit,
 		  N_("Port by which a test guest ends the process"), N_("PORT") },
+		{ "sandbox", 0, 0, G_OPTION_ARG_STRING, &raw->sandbox,
+		  N_("What the process gives up: 'process' (default), without privileges, or "
+		     "'full'"),
+		  N_("LEVEL") },
+		{ "sandbox-may-lack", 0, 0, G_OPTION_ARG_STRING, &raw->sandbox_may_lack,
+		  N_("Start where the host lacks a part of the sandbox: 'namespaces', 'seccomp'"),
+		  N_("LIST") },
 		{ "version", 0, 0, G_OPTION_ARG_NONE, &raw->version, N_("Print the version"),
 		  NULL },
 		G_OPTION_ENTRY_NULL,
@@ -666,6 +721,8 @@ gboolean options_parse(Options *options, char **arguments, GError **error)
 		.monitor_fd = -1,
 		.machine = {
 			.kvm_fd = -1,
+			.pagemap_fd = -1,
+			.task_folder = -1,
 			.userfaultfd_device = -1,
 			.kernel_fd = -1,
 			.initrd_fd = -1,
@@ -697,27 +754,20 @@ gboolean options_parse(Options *options, char **arguments, GError **error)
 	}
 	options->name = g_strdup(raw.name);
 	return parse_numbers(options, &raw, error) && parse_choices(options, &raw, error) &&
-	       parse_traces(options, &raw, error) && parse_hardware(options, &raw, error) &&
+	       parse_traces(options, &raw, error) && parse_sandbox(options, &raw, error) &&
+	       parse_hardware(options, &raw, error) &&
 	       parse_clocks(&options->machine, &raw, error) &&
 	       open_guest_files(options, &raw, error) && open_devices(options, &raw, error) &&
 	       open_serials(options, &raw, error) && open_debug_console(options, &raw, error) &&
 	       open_monitor(options, &raw, error);
 }
 
-static void close_serial(const MachineSerial *serial)
+GArray *options_descriptors(const Options *options)
 {
-	if (serial->fd >= 0)
-		close(serial->fd);
-	if (serial->input_fd >= 0 && serial->input_fd != serial->fd)
-		close(serial->input_fd);
-	if (serial->log_fd >= 0)
-		close(serial->log_fd);
-}
-
-void options_clear(Options *options)
-{
-	MachineConfig *machine = &options->machine;
+	const MachineConfig *machine = &options->machine;
 	const int fds[] = { machine->kvm_fd,
+			    machine->pagemap_fd,
+			    machine->task_folder,
 			    machine->userfaultfd_device,
 			    machine->kernel_fd,
 			    machine->initrd_fd,
@@ -729,19 +779,38 @@ void options_clear(Options *options)
 			    machine->debug_console_fd,
 			    machine->debug_console_log_fd,
 			    options->monitor_fd };
+	GArray *open = g_array_new(FALSE, FALSE, sizeof(int));
 
-	for (guint i = 0; i < MACHINE_SERIALS; i++)
-		close_serial(&machine->serials[i]);
-	for (gsize i = 0; i < G_N_ELEMENTS(fds); i++) {
+	for (gsize i = 0; i < G_N_ELEMENTS(fds); i++)
 		if (fds[i] >= 0)
-			close(fds[i]);
+			g_array_append_val(open, fds[i]);
+	for (guint i = 0; i < MACHINE_SERIALS; i++) {
+		const MachineSerial *serial = &machine->serials[i];
+
+		if (serial->fd >= 0)
+			g_array_append_val(open, serial->fd);
+		if (serial->input_fd >= 0 && serial->input_fd != serial->fd)
+			g_array_append_val(open, serial->input_fd);
+		if (serial->log_fd >= 0)
+			g_array_append_val(open, serial->log_fd);
 	}
+	return open;
+}
+
+void options_clear(Options *options)
+{
+	g_autoptr(GArray) open = options_descriptors(options);
+
+	for (guint i = 0; i < open->len; i++)
+		close(g_array_index(open, int, i));
 	if (options->monitor_path)
 		unlink(options->monitor_path);
 	g_clear_pointer(&options->cpu_features, g_array_unref);
 	g_clear_pointer(&options->smbios, g_ptr_array_unref);
 	g_clear_pointer(&options->numa_cells, g_array_unref);
 	g_clear_pointer(&options->pcie_root_ports, g_array_unref);
+	for (gsize i = 0; i < G_N_ELEMENTS(options->firmware_names); i++)
+		g_free(options->firmware_names[i]);
 	g_free(options->monitor_path);
 	g_free(options->command_line);
 	g_free(options->name);

@@ -10,10 +10,12 @@
 #include <glib.h>
 
 #include "vmm/machine/machine.h"
+#include "vmm/sandbox/sandbox.h"
 
 typedef struct {
 	MachineConfig machine;
-	char *command_line; /* owner of machine.command_line */
+	char *command_line;	 /* owner of machine.command_line */
+	char *firmware_names[3]; /* owners of what machine has of that kind */
 	/* Owners of what machine points to by the same names, or by cpu.features. */
 	GArray *cpu_features;
 	GPtrArray *smbios;
@@ -25,6 +27,7 @@ typedef struct {
 	gboolean is_paused;
 	gboolean console_is_terminal; /* standard input and output, to be made raw */
 	guint traces;		      /* LogTrace bits */
+	SandboxConfig sandbox;
 } Options;
 
 /*
@@ -35,6 +38,9 @@ typedef struct {
  * answered and the program is done.
  */
 gboolean options_parse(Options *options, char **arguments, GError **error);
+
+/* Return: an array of int for g_array_unref(): all that is open for the options. */
+GArray *options_descriptors(const Options *options);
 
 /* Closes what was opened. */
 void options_clear(Options *options);

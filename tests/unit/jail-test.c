@@ -27,6 +27,7 @@ static gboolean is_root(void)
 static void init(Jail *jail)
 {
 	jail_init(jail, geteuid(), getegid(), 1u << JAIL_PART_NAMESPACES);
+	jail->capabilities = 0;
 }
 
 /* Runs a shell's command in the jail. Return: what it prints. */
@@ -184,6 +185,24 @@ static void test_namespaces(void)
 	}
 }
 
+static void test_argument(void)
+{
+	g_autofree char *none = NULL;
+	g_autofree char *one = NULL;
+	g_autofree char *all = NULL;
+	Jail jail;
+
+	jail_init(&jail, geteuid(), getegid(), 0);
+	none = jail_argument(&jail);
+	g_assert_null(none);
+	jail.may_lack = 1u << JAIL_PART_SECCOMP;
+	one = jail_argument(&jail);
+	g_assert_cmpstr(one, ==, "--sandbox-may-lack=seccomp");
+	jail.may_lack |= 1u << JAIL_PART_NAMESPACES;
+	all = jail_argument(&jail);
+	g_assert_cmpstr(all, ==, "--sandbox-may-lack=namespaces,seccomp");
+}
+
 static void test_cgroup(void)
 {
 	g_autofree char *path = NULL;
@@ -216,7 +235,7 @@ static void test_errors(void)
 	jail.cgroup = 9999;
 	assert_fails(&jail, &program, "joining its cgroup: Bad file descriptor");
 	jail.cgroup = -1;
-	/* Not a namespace. */
+	/* Not a namespace, and one that may be lacking. */
 	jail.namespaces = CLONE_PIDFD;
 	jail.may_lack = 0;
 	assert_fails(&jail, &program, "making namespaces: ");
@@ -234,6 +253,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/jail/privileges", test_privileges);
 	g_test_add_func("/jail/user", test_user);
 	g_test_add_func("/jail/namespaces", test_namespaces);
+	g_test_add_func("/jail/argument", test_argument);
 	g_test_add_func("/jail/cgroup", test_cgroup);
 	g_test_add_func("/jail/errors", test_errors);
 	return g_test_run();

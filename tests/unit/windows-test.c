@@ -154,6 +154,8 @@ static gboolean set_up(Fixture *fixture, MemoryPolicy policy)
 		.userfaultfd_device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC),
 	};
 	config.pagemap_fd = fixture->pagemap_fd;
+	g_assert_true(
+		kvm_support_count_windows(KVM_SUPPORT_MAX_MAP_COUNT, &config.windows_max, NULL));
 	config.userfaultfd_device = fixture->userfaultfd_device;
 	fixture->memory = memory_new(&fixture->vm, &config, &error);
 	if (!fixture->memory && strstr(error->message, "userfaultfd")) {

@@ -32,6 +32,7 @@
 
 const char *const jail_part_names[JAIL_N_PARTS] = {
 	[JAIL_PART_NAMESPACES] = "namespaces",
+	[JAIL_PART_SECCOMP] = "seccomp",
 };
 
 void jail_init(Jail *jail, uid_t uid, gid_t gid, guint may_lack)
@@ -42,8 +43,11 @@ void jail_init(Jail *jail, uid_t uid, gid_t gid, guint may_lack)
 		.gid = gid,
 		.may_lack = may_lack,
 	};
-	if (geteuid() == 0)
+	if (geteuid() == 0) {
 		jail->namespaces = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+		/* For confinement_leave_files(), which gives them up. */
+		jail->capabilities = CAPABILITY(CAP_SYS_ADMIN) | CAPABILITY(CAP_SYS_CHROOT);
+	}
 	jail_limit(jail, RLIMIT_CORE, 0);
 	jail_limit(jail, RLIMIT_NOFILE, OPEN_FILES);
 	jail_limit(jail, RLIMIT_FSIZE, FILE_SIZE);
@@ -60,6 +64,20 @@ void jail_limit(Jail *jail, int resource, rlim_t value)
 	g_assert(i < JAIL_LIMITS_MAX);
 	jail->limits[i] = (JailLimit){ .resource = resource, .value = value };
 	jail->n_limits = MAX(jail->n_limits, i + 1);
+}
+
+char *jail_argument(const Jail *jail)
+{
+	g_autoptr(GString) argument = g_string_new("--sandbox-may-lack=");
+	gboolean has_some = FALSE;
+
+	for (guint i = 0; i < JAIL_N_PARTS; i++)
+		if (jail->may_lack & 1u << i) {
+			g_string_append_printf(argument, "%s%s", has_some ? "," : "",
+					       jail_part_names[i]);
+			has_some = TRUE;
+		}
+	return has_some ? g_string_free(g_steal_pointer(&argument), FALSE) : NULL;
 }
 
 /*
@@ -142,7 +160,8 @@ static gboolean keep_capabilities(Child *child)
 	if (!capabilities_get(&capabilities))
 		return FALSE;
 	capabilities.effective = capabilities.permitted;
-	return capabilities_set(&capabilities) && capabilities_keep(child->jail->capabilities);
+	return capabilities_set(&capabilities) &&
+	       capabilities_keep(child->jail->capabilities, TRUE);
 }
 
 /* No program that is set-user-ID, or has capabilities as a file, gives any. Looked at again. */

@@ -27,6 +27,7 @@
 /* Parts of the jail that a host may lack; jail_part_names has their names in virtgmemd.conf. */
 typedef enum {
 	JAIL_PART_NAMESPACES,
+	JAIL_PART_SECCOMP, /* the program's own, who is told */
 	JAIL_N_PARTS,
 } JailPart;
 
@@ -55,13 +56,21 @@ typedef struct {
  * jail_init - a jail with all that fits every program
  * @may_lack: bits 1 << JAIL_PART_*
  *
- * No network, shared memory, queue and host's name of the host's, where the daemon is root; no
- * capability; modest limits.
+ * No network, shared memory, queue and host's name of the host's, where the daemon is root; the
+ * capabilities with which the program leaves the host's files when it has loaded what it needs,
+ * and no others; modest limits. A daemon that is not root leaves namespaces to the program.
  */
 void jail_init(Jail *jail, uid_t uid, gid_t gid, guint may_lack);
 
 /* Sets or adds a limit. One above what the daemon may have itself becomes that. */
 void jail_limit(Jail *jail, int resource, rlim_t value);
+
+/*
+ * jail_argument - what tells a program of ours which parts it may lack
+ *
+ * Return: "--sandbox-may-lack=PART,..." for g_free(), or NULL where it may lack none.
+ */
+char *jail_argument(const Jail *jail);
 
 /* A descriptor of this process and the number that it has in the program. */
 typedef struct {

@@ -83,8 +83,17 @@ static gboolean add_monitor(VmmCommand *command, const char *path, GError **erro
 	return TRUE;
 }
 
-static gboolean build_command(VmmCommand *command, const VmmLaunch *launch, DomainDef *def,
-			      GError **error)
+static void add_sandbox(VmmCommand *command, const Jail *jail)
+{
+	char *may_lack = jail_argument(jail);
+
+	vmm_command_add(command, "--sandbox=full");
+	if (may_lack)
+		g_ptr_array_add(command->argv, may_lack);
+}
+
+static gboolean build_command(VmmCommand *command, const VmmLaunch *launch, const Jail *jail,
+			      DomainDef *def, GError **error)
 {
 	vmm_command_add(command, "%s", def->emulator ? def->emulator : launch->emulator);
 	if (!vmm_command_add_machine(command, def, error) || !add_devices(command, error) ||
@@ -92,6 +101,7 @@ static gboolean build_command(VmmCommand *command, const VmmLaunch *launch, Doma
 	    !add_monitor(command, launch->monitor_path, error) ||
 	    !vmm_command_add_serials(command, def, error))
 		return FALSE;
+	add_sandbox(command, jail);
 	g_ptr_array_add(command->argv, NULL);
 	return TRUE;
 }
@@ -152,7 +162,8 @@ static void init_vmm_jail(Jail *jail, const VmmLaunch *launch)
 }
 
 /* Starts the logger, which then reads what the VMM writes from its first line on. */
-static gboolean spawn(const VmmLaunch *launch, VmmCommand *command, Vmm *vmm, GError **error)
+static gboolean spawn(const VmmLaunch *launch, const Jail *jail, VmmCommand *command, Vmm *vmm,
+		      GError **error)
 {
 	const int log_fd = open_log(launch, command, vmm, error);
 	const JailProgram program = {
@@ -161,16 +172,15 @@ static gboolean spawn(const VmmLaunch *launch, VmmCommand *command, Vmm *vmm, GE
 		.n_descriptors = command->descriptors->len,
 		.output = log_fd,
 	};
-	Jail logger_jail, vmm_jail;
+	Jail logger_jail;
 
 	if (log_fd < 0)
 		return FALSE;
 	init_logger_jail(&logger_jail, launch);
-	init_vmm_jail(&vmm_jail, launch);
 	vmm->logger = vmm_logger_spawn(launch->logger, &logger_jail, &launch->log_limits,
 				       command->streams, error);
 	if (vmm->logger)
-		vmm->process = vmm_process_spawn(&vmm_jail, &program, error);
+		vmm->process = vmm_process_spawn(jail, &program, error);
 	close(log_fd);
 	return vmm->process != NULL;
 }
@@ -179,13 +189,15 @@ gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **
 {
 	g_auto(VmmCommand) command;
 	g_autoptr(GError) cause = NULL;
+	Jail jail;
 	gboolean spawned;
 
 	*vmm = (Vmm){ 0 };
 	vmm_command_init(&command);
 	command.vmm_uid = launch->uid;
-	spawned = build_command(&command, launch, def, error) &&
-		  spawn(launch, &command, vmm, error);
+	init_vmm_jail(&jail, launch);
+	spawned = build_command(&command, launch, &jail, def, error) &&
+		  spawn(launch, &jail, &command, vmm, error);
 	/* The VMM must be the only one to hold them: their end is how its end is seen. */
 	vmm_command_close(&command);
 	if (spawned) {

@@ -115,10 +115,13 @@ VmmProcess *vmm_logger_spawn(const char *program, const Jail *jail, const VmmLog
 {
 	g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
 	g_autoptr(GArray) descriptors = g_array_new(FALSE, FALSE, sizeof(JailDescriptor));
+	g_autofree char *may_lack = jail_argument(jail);
 
 	g_ptr_array_add(argv, g_strdup(program));
 	g_ptr_array_add(argv, g_strdup_printf("--max-size=%" G_GINT64_FORMAT, limits->max_size));
 	g_ptr_array_add(argv, g_strdup_printf("--max-backups=%u", limits->max_backups));
+	if (may_lack)
+		g_ptr_array_add(argv, g_steal_pointer(&may_lack));
 	for (guint i = 0; i < streams->len; i++)
 		add_argument(argv, descriptors, &g_array_index(streams, VmmLoggerStream, i));
 	g_ptr_array_add(argv, NULL);

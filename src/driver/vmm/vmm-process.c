@@ -212,6 +212,11 @@ char *vmm_process_outcome(VmmProcess *process)
 	g_mutex_lock(&process->lock);
 	if (process->has_status && process->status.si_code == CLD_EXITED)
 		outcome = g_strdup_printf(_("exit status %d"), process->status.si_status);
+	else if (process->has_status && process->status.si_status == SIGSYS)
+		outcome = g_strdup_printf(
+			_("signal %d (%s): it made a system call that its sandbox does not "
+			  "allow, which the host's audit log names"),
+			process->status.si_status, g_strsignal(process->status.si_status));
 	else if (process->has_status)
 		outcome = g_strdup_printf(_("signal %d (%s)"), process->status.si_status,
 					  g_strsignal(process->status.si_status));

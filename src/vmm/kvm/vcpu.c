@@ -15,6 +15,7 @@
 #include "vmm/kvm/gate.h"
 #include "vmm/kvm/kick.h"
 #include "vmm/kvm/vcpu-state.h"
+#include "vmm/sandbox/sandbox.h"
 
 typedef struct {
 	VcpuSet *set;
@@ -204,6 +205,8 @@ static gpointer run_vcpu(gpointer data)
 	Vcpu *vcpu = data;
 	GateSet *gates = vcpu->set->gates;
 
+	memory_attach_thread(vcpu->set->memory);
+	sandbox_enter_thread(SANDBOX_THREAD_VCPU);
 	vcpu->pthread = pthread_self();
 	gate_attach(gates, vcpu->index);
 

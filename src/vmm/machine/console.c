@@ -27,8 +27,7 @@
 
 /* One direction of the line. */
 typedef struct {
-	int fd;		  /* -1: nothing there, or no more */
-	gboolean is_ours; /* opened here */
+	int fd; /* -1: nothing there, or no more */
 	gboolean is_socket;
 	int flags; /* to be put back; -1: as they were */
 } Channel;
@@ -67,21 +66,6 @@ static void clear_source(GSource **source)
 	g_clear_pointer(source, g_source_unref);
 }
 
-static gboolean is_pty_master(int fd)
-{
-	unsigned int number;
-
-	return ioctl(fd, TIOCGPTN, &number) == 0;
-}
-
-/* Opens what @fd stands for once more, as a file description of our own; -1 where it cannot. */
-static int reopen(int fd, int flags)
-{
-	g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
-
-	return open(path, (flags & O_ACCMODE) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-}
-
 /* @wrong: the error where @fd is of no use, with a place for what errno says */
 static gboolean open_channel(Channel *channel, int fd, const char *wrong, GError **error)
 {
@@ -103,16 +87,6 @@ static gboolean open_channel(Channel *channel, int fd, const char *wrong, GError
 	/* A regular file never makes a writer wait; a socket is asked not to, each time. */
 	if (channel->is_socket || S_ISREG(status.st_mode) || (flags & O_NONBLOCK))
 		return TRUE;
-	/* Opening a master's path makes a new terminal. */
-	if (!is_pty_master(fd)) {
-		int ours = reopen(fd, flags);
-
-		if (ours >= 0) {
-			channel->fd = ours;
-			channel->is_ours = TRUE;
-			return TRUE;
-		}
-	}
 	channel->flags = flags;
 	(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 	return TRUE;
@@ -124,8 +98,6 @@ static void close_channel(Channel *channel)
 		return;
 	if (channel->flags >= 0)
 		(void)fcntl(channel->fd, F_SETFL, channel->flags);
-	if (channel->is_ours)
-		close(channel->fd);
 	channel->fd = -1;
 }
 

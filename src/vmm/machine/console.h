@@ -12,9 +12,9 @@
  * Input is read when the serial port has room, and only as much, so that it waits in the
  * host's kernel and not here.
  *
- * Descriptors of pipes and terminals are opened anew, so that making them non-blocking does
- * not change them for others who share them. Those that cannot be are made non-blocking,
- * and put back at the end.
+ * A descriptor of a pipe or terminal that is not non-blocking is made so, and put back at the
+ * end. Others who share it would see that: whoever can gives one of its own
+ * (option_make_own() of option-files.h).
  */
 #pragma once
 

@@ -43,19 +43,9 @@ gboolean firmware_is_configured(const MachineConfig *config)
 	return config->pflash_code_fd >= 0 || config->bios_fd >= 0;
 }
 
-/* The name of an open file as the host knows it, for messages. */
-static char *name_of_fd(int fd)
+static PflashFile *open_file(int fd, const char *name, FirmwareKind kind, gboolean is_readonly,
+			     gsize max_size, GError **error)
 {
-	g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", fd);
-	char *name = g_file_read_link(link, NULL);
-
-	return name ? name : g_steal_pointer(&link);
-}
-
-static PflashFile *open_file(int fd, FirmwareKind kind, gboolean is_readonly, gsize max_size,
-			     GError **error)
-{
-	g_autofree char *name = name_of_fd(fd);
 	g_autoptr(PflashFile) file = NULL;
 	int own_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
@@ -123,8 +113,8 @@ static gboolean add_flash(Firmware *firmware, const FirmwareConfig *config, GErr
 	Bus *mmio = chipset_mmio(config->chipset);
 	gsize code_size;
 
-	firmware->code.file = open_file(machine->pflash_code_fd, FIRMWARE_UEFI_CODE, TRUE,
-					PFLASH_TOTAL_SIZE, error);
+	firmware->code.file = open_file(machine->pflash_code_fd, machine->pflash_code_name,
+					FIRMWARE_UEFI_CODE, TRUE, PFLASH_TOTAL_SIZE, error);
 	if (!firmware->code.file)
 		return FALSE;
 	code_size = pflash_file_size(firmware->code.file);
@@ -132,16 +122,17 @@ static gboolean add_flash(Firmware *firmware, const FirmwareConfig *config, GErr
 		return FALSE;
 	if (machine->pflash_vars_fd < 0)
 		return TRUE;
-	firmware->variables.file = open_file(machine->pflash_vars_fd, FIRMWARE_UEFI_VARIABLES,
-					     FALSE, PFLASH_TOTAL_SIZE - code_size, error);
+	firmware->variables.file = open_file(machine->pflash_vars_fd, machine->pflash_vars_name,
+					     FIRMWARE_UEFI_VARIABLES, FALSE,
+					     PFLASH_TOTAL_SIZE - code_size, error);
 	return firmware->variables.file && add_unit(firmware, &firmware->variables, mmio,
 						    FIRMWARE_END - code_size, FALSE, error);
 }
 
 static gboolean add_bios(Firmware *firmware, const FirmwareConfig *config, GError **error)
 {
-	firmware->code.file = open_file(config->machine->bios_fd, FIRMWARE_BIOS, TRUE,
-					FIRMWARE_BIOS_MAX_SIZE, error);
+	firmware->code.file = open_file(config->machine->bios_fd, config->machine->bios_name,
+					FIRMWARE_BIOS, TRUE, FIRMWARE_BIOS_MAX_SIZE, error);
 	return firmware->code.file &&
 	       show_unit(firmware, &firmware->code, FIRMWARE_END, TRUE, error);
 }

@@ -429,6 +429,8 @@ static gboolean make_core(Machine *machine, const MachineConfig *config, GError 
 		.pagemap_fd = config->pagemap_fd,
 		.topology = config->cpu.topology,
 		.vcpus = config->vcpus,
+		.windows_max = config->windows_max,
+		.task_folder = config->task_folder,
 		.listener = &memory_listener,
 		.opaque = machine,
 	};

@@ -100,6 +100,8 @@ typedef struct {
 	guint reclaim_seconds;	/* as MemoryConfig has it */
 	int kvm_fd;		/* open /dev/kvm; only lent to machine_new() */
 	int pagemap_fd;		/* open /proc/self/pagemap, or -1; stays open */
+	int task_folder;	/* open /proc/self/task, or -1; only lent to machine_new() */
+	guint64 windows_max;	/* of memory in windows, as kvm_support_count_windows() has it */
 	int userfaultfd_device; /* open /dev/userfaultfd or -1; the same */
 
 	/*
@@ -113,6 +115,10 @@ typedef struct {
 	int pflash_vars_fd;   /* right below it, open for reading and writing */
 	int bios_fd;	      /* a BIOS ROM that ends at 4 GiB */
 	int linuxboot_rom_fd; /* option ROM with which a BIOS boots the kernel */
+	/* Those of firmware by their names, for messages. */
+	const char *pflash_code_name;
+	const char *pflash_vars_name;
+	const char *bios_name;
 	int debug_console_fd; /* where what is written to port 0x402 goes; any kind of file */
 	const char *command_line;
 

@@ -3,6 +3,7 @@
 #include "vmm/memory/courier.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gi18n.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -17,6 +18,7 @@
 #include "vmm/kvm/cpuid.h"
 #include "vmm/kvm/kick.h"
 #include "vmm/kvm/vcpu-state.h"
+#include "vmm/sandbox/sandbox.h"
 
 /* The window, in bytes from its base. The page of code is behind the staging area. */
 #define PML4_OFFSET    0x0000ull
@@ -130,6 +132,7 @@ struct Courier {
 
 	/* Timers: one of the processor time of who made the last trip, one of time. */
 	pid_t thread_id; /* of that thread; 0 before the first trip */
+	int stat_fd;	 /* of it, as courier_attach_thread() has opened it; or -1 */
 	pthread_t thread;
 	clockid_t cpu_clock;
 	timer_t deadline;
@@ -177,18 +180,37 @@ static gint64 cpu_now_ns(const Courier *courier)
 	return now.tv_sec * NS_PER_SECOND + now.tv_nsec;
 }
 
+/* A descriptor and 1, so that 0 is none. */
+static void close_stat(gpointer stat)
+{
+	close(GPOINTER_TO_INT(stat) - 1);
+}
+
+/* The calling thread's /proc/PID/stat. */
+static GPrivate own_stat = G_PRIVATE_INIT(close_stat);
+
+void courier_attach_thread(int task_folder)
+{
+	g_autofree char *path = g_strdup_printf("%d/stat", (int)gettid());
+	const int fd = openat(task_folder, path, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		g_private_replace(&own_stat, GINT_TO_POINTER(fd + 1));
+}
+
 /*
  * Whether the thread sleeps, rather than waits for a processor. The third field of
- * /proc/PID/stat, proc(5), follows a name that may hold anything.
+ * /proc/PID/stat, proc(5), follows a name that may hold anything, but is not long.
  */
 static gboolean is_thread_asleep(const Courier *courier)
 {
-	g_autofree char *path = g_strdup_printf("/proc/self/task/%d/stat", (int)courier->thread_id);
-	g_autofree char *stat = NULL;
+	char stat[128];
 	const char *end_of_name;
+	const ssize_t size = pread(courier->stat_fd, stat, sizeof(stat) - 1, 0);
 
-	if (!g_file_get_contents(path, &stat, NULL, NULL))
+	if (size < 0)
 		return TRUE;
+	stat[size] = '\0';
 	end_of_name = strrchr(stat, ')');
 	return !end_of_name || strncmp(end_of_name, ") R", 3) != 0;
 }
@@ -226,18 +248,32 @@ static void on_watchdog(union sigval value)
 	pthread_kill(courier->thread, KICK_SIGNAL);
 }
 
-static gboolean create_watchdog(Courier *courier, GError **error)
+/*
+ * The C library makes a thread for timers that call functions when it makes the first, which has
+ * what the thread has given up that makes it. So that is one that does nothing else.
+ */
+static gpointer run_create_watchdog(gpointer data)
 {
+	Courier *courier = data;
 	struct sigevent call = {
 		.sigev_notify = SIGEV_THREAD,
 		.sigev_notify_function = on_watchdog,
 		.sigev_value.sival_ptr = courier,
 	};
 
-	if (timer_create(CLOCK_MONOTONIC, &call, &courier->watchdog) < 0)
-		return set_errno_error(error, "timer_create(CLOCK_MONOTONIC)");
-	courier->has_watchdog = TRUE;
-	return TRUE;
+	sandbox_enter_thread(SANDBOX_THREAD_MEMORY);
+	courier->has_watchdog = timer_create(CLOCK_MONOTONIC, &call, &courier->watchdog) == 0;
+	return GINT_TO_POINTER(errno);
+}
+
+static gboolean create_watchdog(Courier *courier, GError **error)
+{
+	GThread *thread = g_thread_try_new("watchdog", run_create_watchdog, courier, error);
+
+	if (!thread)
+		return FALSE;
+	errno = GPOINTER_TO_INT(g_thread_join(thread));
+	return courier->has_watchdog || set_errno_error(error, "timer_create(CLOCK_MONOTONIC)");
 }
 
 static void delete_deadline(Courier *courier)
@@ -261,6 +297,7 @@ static gboolean adopt_thread(Courier *courier, GError **error)
 	g_mutex_lock(&courier->lock);
 	courier->thread = pthread_self();
 	courier->thread_id = gettid();
+	courier->stat_fd = GPOINTER_TO_INT(g_private_get(&own_stat)) - 1;
 	has_clock = pthread_getcpuclockid(courier->thread, &courier->cpu_clock) == 0;
 	g_mutex_unlock(&courier->lock);
 	kick.sigev_notify_thread_id = courier->thread_id;
@@ -413,6 +450,7 @@ Courier *courier_new(KvmVm *vm, guint64 base, guint64 staging_size, guint vcpu_i
 	kick_install_handler();
 	courier->vm = vm;
 	courier->fd = -1;
+	courier->stat_fd = -1;
 	courier->base = base;
 	courier->staging_size = staging_size;
 	courier->stuck = stuck;

@@ -65,6 +65,15 @@ typedef struct Courier Courier;
 typedef void (*CourierStuck)(gpointer opaque);
 
 /*
+ * courier_attach_thread - let the watchdogs see what becomes of trips that the calling thread makes
+ * @task_folder: /proc/self/task, open
+ *
+ * At the thread's start, while it may open files. One that has not done so is taken for asleep
+ * when a trip of its takes seconds.
+ */
+void courier_attach_thread(int task_folder);
+
+/*
  * courier_new - make the vCPU and its window
  * @base:         guest physical address of the window, page-aligned, where nothing else is
  * @staging_size: bytes that one trip can carry, whole pages

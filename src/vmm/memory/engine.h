@@ -57,6 +57,7 @@ typedef struct {
 } MemoryRequest;
 
 struct Memory {
+	int task_folder; /* as MemoryConfig has it */
 	KvmVm *vm;
 	const MemoryKind *kind;
 	guint64 size;
@@ -97,7 +98,8 @@ struct Memory {
 	/* Guarded by request_lock; of the other locks the device lock alone may be held. */
 	GMutex request_lock;
 	GCond request_done;
-	GQueue requests; /* of MemoryRequest, owned by the callers who wait */
+	GQueue requests;     /* of MemoryRequest, owned by the callers who wait */
+	gboolean is_serving; /* the thread has begun */
 	gboolean is_ending;
 };
 

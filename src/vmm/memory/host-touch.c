@@ -36,6 +36,7 @@
 
 #include "vmm/log.h"
 #include "vmm/memory/engine.h"
+#include "vmm/sandbox/sandbox.h"
 
 /* The longest run that a touch is served with; a compromise of exposure and cost. */
 #define TOUCH_RUN_MAX 16ull
@@ -635,6 +636,12 @@ gpointer engine_run_memory_thread(gpointer data)
 {
 	Memory *memory = data;
 
+	memory_attach_thread(memory);
+	sandbox_enter_thread(SANDBOX_THREAD_MEMORY);
+	g_mutex_lock(&memory->request_lock);
+	memory->is_serving = TRUE;
+	g_cond_broadcast(&memory->request_done);
+	g_mutex_unlock(&memory->request_lock);
 	while (serve_requests(memory)) {
 		int timeout_ms = keep_time(memory);
 

@@ -72,7 +72,15 @@ static gboolean init_states(Memory *memory, const MemoryConfig *config, GError *
 	for (guint i = 0; i < memory->ram.n_blocks; i++)
 		memory->statistics.private_bytes += memory->ram.blocks[i].size;
 	memory->thread = g_thread_try_new("memory", engine_run_memory_thread, memory, error);
-	return memory->thread != NULL;
+	if (!memory->thread)
+		return FALSE;
+	/* It uses what is only lent, as it begins. */
+	g_mutex_lock(&memory->request_lock);
+	while (!memory->is_serving)
+		g_cond_wait(&memory->request_done, &memory->request_lock);
+	g_mutex_unlock(&memory->request_lock);
+	memory_attach_thread(memory);
+	return TRUE;
 }
 
 static const MemoryKind *choose_kind(KvmVm *vm)
@@ -88,12 +96,19 @@ static const MemoryKind *choose_kind(KvmVm *vm)
 	g_return_val_if_reached(NULL);
 }
 
+void memory_attach_thread(const Memory *memory)
+{
+	if (memory->courier)
+		courier_attach_thread(memory->task_folder);
+}
+
 Memory *memory_new(KvmVm *vm, const MemoryConfig *config, GError **error)
 {
 	g_autoptr(Memory) memory = g_new0(Memory, 1);
 
 	memory->vm = vm;
 	memory->size = config->size;
+	memory->task_folder = config->task_folder;
 	memory->policy = config->policy;
 	memory->reclaim_interval_ns = config->reclaim_seconds * G_GINT64_CONSTANT(1000000000);
 	memory->listener = config->listener;

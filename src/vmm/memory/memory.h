@@ -64,6 +64,8 @@ typedef struct {
 	MemoryPolicy policy;
 	int userfaultfd_device; /* an open /dev/userfaultfd, or -1: use userfaultfd(2) */
 	int pagemap_fd;		/* /proc/self/pagemap, open, for windows; else -1 */
+	guint64 windows_max;	/* kvm_support_count_windows(), for windows */
+	int task_folder;	/* /proc/self/task, open; lent until the vCPUs are there */
 	guint reclaim_seconds;	/* after which a page that the host touched goes back; 0: never */
 	CpuTopology topology;	/* which APIC ids the guest's processors have */
 	guint vcpus;
@@ -82,6 +84,13 @@ typedef struct {
  * vcpu_set_new().
  */
 Memory *memory_new(KvmVm *vm, const MemoryConfig *config, GError **error);
+
+/*
+ * memory_attach_thread - say that the calling thread may come to read or write guest memory
+ *
+ * At its start, while the machine is set up: from then on it may open nothing.
+ */
+void memory_attach_thread(const Memory *memory);
 void memory_free(Memory *memory);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Memory, memory_free)
 

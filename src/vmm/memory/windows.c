@@ -44,6 +44,7 @@
 
 #include "common/kvm-uapi.h"
 #include "vmm/memory/engine.h"
+#include "vmm/sandbox/sandbox.h"
 
 /* What is closed in one step at most. */
 #define SPARE_PAGES 512ull
@@ -84,6 +85,7 @@ static gpointer run_closer(gpointer data)
 {
 	Windows *windows = data;
 
+	sandbox_enter_thread(SANDBOX_THREAD_CLOSER);
 	g_mutex_lock(&windows->lock);
 	for (;;) {
 		guint8 *destination;
@@ -305,6 +307,7 @@ static gboolean init(Memory *memory, const MemoryConfig *config, GError **error)
 
 	memory->windows = windows;
 	windows->pagemap_fd = config->pagemap_fd;
+	windows->runs_max = config->windows_max;
 	windows->closed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	g_mutex_init(&windows->lock);
 	g_cond_init(&windows->changed);
@@ -313,7 +316,6 @@ static gboolean init(Memory *memory, const MemoryConfig *config, GError **error)
 		return FALSE;
 	}
 	if (!kvm_support_check_pagemap(windows->pagemap_fd, error) ||
-	    !kvm_support_count_windows(KVM_SUPPORT_MAX_MAP_COUNT, &windows->runs_max, error) ||
 	    !engine_watch_touches(memory, config->userfaultfd_device, error) ||
 	    !init_spare(memory, error))
 		return FALSE;

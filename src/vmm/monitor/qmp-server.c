@@ -10,6 +10,7 @@
 #include "common/qmp-splitter.h"
 #include "config.h"
 #include "vmm/log.h"
+#include "vmm/sandbox/sandbox.h"
 
 /* What may wait for a client that does not read; then it is sent away. */
 #define OUTPUT_MAX  (1u << 20)
@@ -378,6 +379,7 @@ static void run_slow_call(GTask *task, gpointer source, gpointer data, GCancella
 
 	(void)source;
 	(void)cancellable;
+	sandbox_enter_thread(SANDBOX_THREAD_WORKER);
 	if (call->command->handler(call->arguments, call->opaque, &result, &error))
 		g_task_return_pointer(task, result, (GDestroyNotify)json_node_unref);
 	else

@@ -106,6 +106,9 @@ class Vmm:
         if os.environ.get("GMEM_TESTHOST") == "stock":
             skip_firmware(arguments)
         arguments = with_kind(arguments)
+        # As the daemon starts it.
+        if not any(argument.startswith("--sandbox") for argument in arguments):
+            arguments = ("--sandbox=full", *arguments)
         # It listens before the VMM is there, so that nobody has to wait until it does.
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             listener.bind(self.monitor_path)

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* system-calls.c - which system calls each kind of thread may make, and with which arguments */
+#include "vmm/sandbox/system-calls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <glib/gi18n.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/kvm-uapi.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER TRUE
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+	__has_feature(memory_sanitizer)
+#define HAS_SANITIZER TRUE
+#endif
+#endif
+#ifndef HAS_SANITIZER
+#define HAS_SANITIZER FALSE
+#endif
+
+/* Of newer headers than Debian 12's. */
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE  103
+#endif
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#endif
+
+/* Kinds of threads. */
+#define SET_UP (1u << SANDBOX_THREAD_SET_UP)
+#define MAIN   (1u << SANDBOX_THREAD_MAIN)
+#define VCPU   (1u << SANDBOX_THREAD_VCPU)
+#define MEMORY (1u << SANDBOX_THREAD_MEMORY)
+#define CLOSER (1u << SANDBOX_THREAD_CLOSER)
+#define WORKER (1u << SANDBOX_THREAD_WORKER)
+#define ALL    (MAIN | VCPU | MEMORY | CLOSER | WORKER)
+
+/* Conditions of the machine; a row with some holds only for machines that meet one of them. */
+#define TWO_SIDED    (1u << 16)
+#define WINDOWS	     (1u << 17)
+#define ORDINARY     (1u << 18)
+#define TERMINAL     (1u << 19)
+#define MONITOR_PATH (1u << 20)
+#define CONDITIONS   (TWO_SIDED | WINDOWS | ORDINARY | TERMINAL | MONITOR_PATH)
+
+typedef struct {
+	int call;
+	guint who; /* kinds of threads, and conditions */
+} Call;
+
+/* Calls whose arguments say nothing that would matter. docs/sandbox.md has a reason for each. */
+static const Call calls[] = {
+	/* Memory and time of every thread; how it waits, is signalled and ends. */
+	{ SCMP_SYS(brk), ALL },
+	{ SCMP_SYS(clock_gettime), ALL },
+	{ SCMP_SYS(clock_nanosleep), ALL },
+	{ SCMP_SYS(exit), ALL },
+	{ SCMP_SYS(exit_group), ALL },
+	{ SCMP_SYS(futex), ALL },
+	{ SCMP_SYS(getpid), ALL },
+	{ SCMP_SYS(getrandom), ALL },
+	{ SCMP_SYS(gettid), ALL },
+	{ SCMP_SYS(gettimeofday), ALL },
+	{ SCMP_SYS(munmap), ALL },
+	{ SCMP_SYS(read), ALL },
+	{ SCMP_SYS(restart_syscall), ALL },
+	{ SCMP_SYS(rseq), ALL },
+	{ SCMP_SYS(rt_sigprocmask), ALL },
+	{ SCMP_SYS(rt_sigreturn), ALL },
+	{ SCMP_SYS(sched_yield), ALL },
+	{ SCMP_SYS(set_robust_list), ALL },
+	{ SCMP_SYS(write), ALL },
+
+	/* A realloc() of much; the closer's way to close a window. */
+	{ SCMP_SYS(mremap), ALL },
+
+	/* Devices and the files behind them. */
+	{ SCMP_SYS(close), MAIN | VCPU | MEMORY | WORKER },
+	{ SCMP_SYS(poll), MAIN | VCPU | MEMORY | WORKER },
+	{ SCMP_SYS(ppoll), MAIN | VCPU | MEMORY | WORKER },
+	{ SCMP_SYS(pread64), MAIN | VCPU | MEMORY | WORKER },
+	{ SCMP_SYS(pwrite64), MAIN | VCPU },
+	{ SCMP_SYS(fdatasync), MAIN | VCPU },
+	{ SCMP_SYS(fstat), MAIN },
+	{ SCMP_SYS(lseek), MAIN },
+	{ SCMP_SYS(timerfd_create), SET_UP },
+	{ SCMP_SYS(timerfd_settime), MAIN | VCPU },
+	{ SCMP_SYS(fallocate), MAIN | MEMORY },
+	{ SCMP_SYS(fallocate), VCPU | TWO_SIDED },
+
+	/* The monitor; what it waits with. */
+	{ SCMP_SYS(accept), MAIN },
+	{ SCMP_SYS(accept4), MAIN },
+	{ SCMP_SYS(dup), MAIN },
+	{ SCMP_SYS(eventfd2), MAIN },
+	{ SCMP_SYS(getpeername), MAIN },
+	{ SCMP_SYS(getsockname), MAIN },
+	{ SCMP_SYS(getsockopt), MAIN },
+	{ SCMP_SYS(shutdown), MAIN },
+	{ SCMP_SYS(unlink), MAIN | MONITOR_PATH },
+
+	/* Threads, and signals that are for the process. */
+	{ SCMP_SYS(rt_sigaction), MAIN },
+	{ SCMP_SYS(sched_getaffinity), MAIN },
+
+	/* The courier: what its thread's timers take, and memory that is not to be swapped. */
+	{ SCMP_SYS(mlock), SET_UP | TWO_SIDED },
+	{ SCMP_SYS(rt_sigtimedwait), MEMORY | TWO_SIDED },
+	{ SCMP_SYS(timer_create), MEMORY | TWO_SIDED },
+	{ SCMP_SYS(timer_delete), MAIN | TWO_SIDED },
+	{ SCMP_SYS(timer_settime), MEMORY | TWO_SIDED },
+
+	/* Where there is no device for it. */
+	{ SCMP_SYS(userfaultfd), SET_UP | TWO_SIDED | WINDOWS },
+};
+
+typedef struct {
+	int call;
+	guint argument;
+	guint64 mask;
+	guint64 value;
+	guint who;
+} CheckedCall;
+
+#define NO_BITS(bits)	  (bits), 0
+#define EXACTLY(value)	  G_MAXUINT64, (value)
+#define EXACTLY_32(value) G_MAXUINT32, (guint32)(value)
+
+/* What pthread_create() asks of clone(2), and nothing that would make a process or a namespace. */
+#define THREAD_FLAGS                                                                        \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | \
+	 CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
+
+/* Calls where an argument, the one with that number from 0, has to have a value under a mask. */
+static const CheckedCall checked_calls[] = {
+	/* No memory that can be written to and executed, nor any new one to execute. */
+	{ SCMP_SYS(mmap), 2, NO_BITS(PROT_EXEC), ALL },
+	{ SCMP_SYS(mprotect), 2, NO_BITS(PROT_EXEC), ALL },
+
+	{ SCMP_SYS(madvise), 2, EXACTLY_32(MADV_DONTNEED), ALL },
+	{ SCMP_SYS(madvise), 2, EXACTLY_32(MADV_DONTDUMP), ALL },
+	{ SCMP_SYS(madvise), 2, EXACTLY_32(MADV_DONTFORK), ALL },
+	{ SCMP_SYS(madvise), 2, EXACTLY_32(MADV_HUGEPAGE), SET_UP },
+	{ SCMP_SYS(madvise), 2, EXACTLY_32(MADV_NOHUGEPAGE), ALL },
+	{ SCMP_SYS(madvise), 2, EXACTLY_32(MADV_GUARD_INSTALL), ALL },
+	{ SCMP_SYS(madvise), 2, EXACTLY_32(MADV_GUARD_REMOVE), ALL },
+
+	/* A thread, for the courier's watchdog, too. */
+	{ SCMP_SYS(clone), 0, EXACTLY(THREAD_FLAGS), MAIN },
+	{ SCMP_SYS(clone), 0, EXACTLY(THREAD_FLAGS), MEMORY | TWO_SIDED },
+	{ SCMP_SYS(prctl), 0, EXACTLY_32(PR_SET_NAME), MAIN },
+	{ SCMP_SYS(seccomp), 0, EXACTLY_32(SECCOMP_SET_MODE_FILTER), MAIN },
+
+	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_GETFL), MAIN | VCPU },
+	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_SETFL), MAIN | VCPU },
+	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_GETFD), MAIN },
+	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_SETFD), MAIN },
+	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_DUPFD_CLOEXEC), MAIN },
+	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_OFD_SETLK), SET_UP },
+
+	/* What is open, not what has that name; without an address: nobody else's socket. */
+	{ SCMP_SYS(newfstatat), 3, EXACTLY_32(AT_EMPTY_PATH), MAIN },
+	{ SCMP_SYS(recvfrom), 4, EXACTLY(0), MAIN | VCPU },
+	{ SCMP_SYS(sendto), 4, EXACTLY(0), MAIN | VCPU },
+
+	/* The memory thread's state, which its watchdog looks at. */
+	{ SCMP_SYS(openat), 2, EXACTLY_32(O_RDONLY | O_CLOEXEC), SET_UP | TWO_SIDED },
+};
+
+typedef struct {
+	guint32 request;
+	guint who;
+} Request;
+
+/* Requests of ioctl(2). While the machine is set up, all of KVM's and of userfaultfd's. */
+static const Request requests[] = {
+	{ KVM_RUN, VCPU | MAIN },
+	{ KVM_RUN, MEMORY | TWO_SIDED },
+	{ KVM_IRQ_LINE, VCPU | MAIN },
+	{ KVM_SIGNAL_MSI, VCPU | MAIN },
+
+	/* A change of the memory's map, for flash and PAM; windows leave it to the memory thread.
+	 */
+	{ KVM_SET_USER_MEMORY_REGION2, MEMORY | MAIN },
+	{ KVM_SET_USER_MEMORY_REGION2, VCPU | TWO_SIDED | ORDINARY },
+	{ KVM_SET_MEMORY_ATTRIBUTES, VCPU | MEMORY | MAIN | TWO_SIDED },
+	{ UFFDIO_COPY, VCPU | MEMORY | MAIN | TWO_SIDED },
+	{ UFFDIO_ZEROPAGE, VCPU | MEMORY | MAIN | TWO_SIDED },
+	{ UFFDIO_REGISTER, MEMORY | MAIN },
+	{ UFFDIO_WAKE, VCPU | MEMORY | MAIN },
+	{ UFFDIO_UNREGISTER, VCPU | MEMORY | MAIN },
+
+	/* A reset. */
+	{ KVM_GET_SREGS, MAIN },
+	{ KVM_SET_DEBUGREGS, MAIN },
+	{ KVM_SET_IRQCHIP, MAIN },
+	{ KVM_SET_LAPIC, MAIN },
+	{ KVM_SET_MP_STATE, MAIN },
+	{ KVM_SET_MSRS, MAIN },
+	{ KVM_SET_PIT2, MAIN },
+	{ KVM_REINJECT_CONTROL, MAIN },
+	{ KVM_SET_REGS, MAIN },
+	{ KVM_SET_SREGS, MAIN },
+	{ KVM_SET_VCPU_EVENTS, MAIN },
+	{ KVM_SET_XCRS, MAIN },
+	{ KVM_SET_XSAVE, MAIN },
+
+	{ KVM_GET_STATS_FD, MAIN },
+
+	{ TCGETS, MAIN },
+	{ TCSETS, MAIN | TERMINAL },
+};
+
+/* Libraries ask for these, and go another way where there is no such call. */
+static const struct {
+	int call;
+	int code;
+	guint who;
+} denied_calls[] = {
+	/* glibc, which then takes clone(2), whose flags can be seen. */
+	{ SCMP_SYS(clone3), ENOSYS, ALL },
+	/* GLib, for threads of the same priority: it has a thread start them instead. */
+	{ SCMP_SYS(sched_getattr), EPERM, MAIN },
+	{ SCMP_SYS(sched_setattr), EPERM, MAIN },
+};
+
+/* What is made from the tables. */
+static struct sock_fprog programs[SANDBOX_N_THREADS];
+
+/* Each thread has the filter for setting up below its own, so that one has all rows. */
+static gboolean applies(guint who, SandboxThread thread, guint conditions)
+{
+	return (thread == SANDBOX_THREAD_SET_UP || (who & 1u << thread)) &&
+	       (!(who & CONDITIONS) || (who & conditions));
+}
+
+/* Each of these returns 0 or a negative errno, as libseccomp does. */
+
+static int add_calls(scmp_filter_ctx filter, SandboxThread thread, guint conditions)
+{
+	int result = 0;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(calls) && result == 0; i++)
+		if (applies(calls[i].who, thread, conditions))
+			result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].call, 0);
+	return result;
+}
+
+static int add_checked_calls(scmp_filter_ctx filter, SandboxThread thread, guint conditions)
+{
+	int result = 0;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(checked_calls) && result == 0; i++) {
+		const CheckedCall *call = &checked_calls[i];
+
+		if (applies(call->who, thread, conditions))
+			result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call->call, 1,
+						  SCMP_CMP(call->argument, SCMP_CMP_MASKED_EQ,
+							   call->mask, call->value));
+	}
+	return result;
+}
+
+/* Of a request the kernel looks at 32 bits. */
+static int allow_request(scmp_filter_ctx filter, guint32 mask, guint32 request)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				SCMP_CMP(1, SCMP_CMP_MASKED_EQ, mask, request));
+}
+
+static int add_requests(scmp_filter_ctx filter, SandboxThread thread, guint conditions)
+{
+	const guint32 type_mask = _IOC_TYPEMASK << _IOC_TYPESHIFT;
+	int result = 0;
+
+	if (thread == SANDBOX_THREAD_SET_UP) {
+		result = allow_request(filter, type_mask, KVMIO << _IOC_TYPESHIFT);
+		if (result == 0)
+			result = allow_request(filter, type_mask, UFFDIO << _IOC_TYPESHIFT);
+	}
+	for (gsize i = 0; i < G_N_ELEMENTS(requests) && result == 0; i++)
+		if (applies(requests[i].who, thread, conditions))
+			result = allow_request(filter, G_MAXUINT32, requests[i].request);
+	return result;
+}
+
+static int add_denied_calls(scmp_filter_ctx filter, SandboxThread thread)
+{
+	int result = 0;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(denied_calls) && result == 0; i++)
+		if (applies(denied_calls[i].who, thread, 0))
+			result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(denied_calls[i].code),
+						  denied_calls[i].call, 0);
+	return result;
+}
+
+/* A signal to a thread of this process: a kick, or an abort. */
+static int add_signals(scmp_filter_ctx filter)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+				SCMP_CMP(0, SCMP_CMP_MASKED_EQ, G_MAXUINT32, (guint32)getpid()));
+}
+
+static int set_attributes(scmp_filter_ctx filter)
+{
+	int result = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+
+	/* A binary tree: KVM_RUN is made very often. */
+	return result == 0 ? seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) : result;
+}
+
+/* Takes the program over from the library. */
+static int export_program(scmp_filter_ctx filter, struct sock_fprog *program)
+{
+	const int fd = memfd_create("filter", MFD_CLOEXEC);
+	struct stat status = { 0 };
+	int result = fd < 0 ? -errno : seccomp_export_bpf(filter, fd);
+
+	if (result == 0 && fstat(fd, &status) < 0)
+		result = -errno;
+	if (result == 0) {
+		program->len = (gushort)((gsize)status.st_size / sizeof(struct sock_filter));
+		program->filter = g_malloc((gsize)status.st_size);
+		if (pread(fd, program->filter, (gsize)status.st_size, 0) != status.st_size)
+			result = -EIO;
+	}
+	if (fd >= 0)
+		close(fd);
+	return result;
+}
+
+static int make_program(SandboxThread thread, guint conditions)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int result = filter ? set_attributes(filter) : -ENOMEM;
+
+	if (result == 0)
+		result = add_calls(filter, thread, conditions);
+	if (result == 0)
+		result = add_checked_calls(filter, thread, conditions);
+	if (result == 0)
+		result = add_requests(filter, thread, conditions);
+	if (result == 0)
+		result = add_denied_calls(filter, thread);
+	if (result == 0)
+		result = add_signals(filter);
+	if (result == 0)
+		result = export_program(filter, &programs[thread]);
+	seccomp_release(filter);
+	return result;
+}
+
+static guint conditions_of(const SandboxConfig *config, KvmMemoryKind memory_kind)
+{
+	guint conditions = 0;
+
+	switch (memory_kind) {
+	case KVM_MEMORY_TWO_SIDED:
+		conditions = TWO_SIDED;
+		break;
+	case KVM_MEMORY_WINDOWS:
+		conditions = WINDOWS;
+		break;
+	case KVM_MEMORY_ORDINARY:
+		conditions = ORDINARY;
+		break;
+	}
+	if (config->has_terminal)
+		conditions |= TERMINAL;
+	if (config->has_monitor_path)
+		conditions |= MONITOR_PATH;
+	return conditions;
+}
+
+static gboolean install(SandboxThread thread)
+{
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &programs[thread]) == 0;
+}
+
+gboolean system_calls_prepare(const SandboxConfig *config, KvmMemoryKind memory_kind,
+			      GError **error)
+{
+	const guint conditions = conditions_of(config, memory_kind);
+
+	if (HAS_SANITIZER)
+		return TRUE;
+	for (SandboxThread thread = 0; thread < SANDBOX_N_THREADS; thread++) {
+		const int result = make_program(thread, conditions);
+
+		if (result < 0) {
+			g_set_error(error, G_IO_ERROR, g_io_error_from_errno(-result),
+				    _("making a seccomp filter: %s"), g_strerror(-result));
+			return FALSE;
+		}
+	}
+	if (install(SANDBOX_THREAD_SET_UP))
+		return TRUE;
+	g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "%s: %s",
+		    "SECCOMP_SET_MODE_FILTER", g_strerror(errno));
+	for (SandboxThread thread = 0; thread < SANDBOX_N_THREADS; thread++)
+		g_clear_pointer(&programs[thread].filter, g_free);
+	return FALSE;
+}
+
+void system_calls_confine(SandboxThread thread)
+{
+	static _Thread_local guint installed;
+
+	if (!programs[thread].filter || (installed & 1u << thread))
+		return;
+	if (!install(thread))
+		g_error("seccomp: %s", g_strerror(errno));
+	installed |= 1u << thread;
+}
