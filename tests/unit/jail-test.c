@@ -13,6 +13,7 @@
 #include "common/capabilities.h"
 #include "driver/error.h"
 #include "driver/jail/jail.h"
+#include "driver/vmm/vmm-process.h"
 
 #define NOBODY 65534
 
@@ -203,6 +204,25 @@ static void test_argument(void)
 	g_assert_cmpstr(all, ==, "--sandbox-may-lack=namespaces,seccomp");
 }
 
+/* How a VMM ends that makes a call which its filters do not know is told in words. */
+static void test_outcome(void)
+{
+	const char *argv[] = { "/bin/sh", "-c", "kill -SYS $$", NULL };
+	const JailProgram program = { .argv = argv, .output = STDERR_FILENO };
+	g_autoptr(VmmProcess) process = NULL;
+	g_autofree char *outcome = NULL;
+	g_autoptr(GError) error = NULL;
+	Jail jail;
+
+	init(&jail);
+	process = vmm_process_spawn(&jail, &program, &error);
+	g_assert_no_error(error);
+	g_assert_true(vmm_process_wait(process, 60));
+	outcome = vmm_process_outcome(process);
+	g_assert_nonnull(strstr(outcome, "signal 31"));
+	g_assert_nonnull(strstr(outcome, "its sandbox does not allow"));
+}
+
 static void test_cgroup(void)
 {
 	g_autofree char *path = NULL;
@@ -254,6 +274,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/jail/user", test_user);
 	g_test_add_func("/jail/namespaces", test_namespaces);
 	g_test_add_func("/jail/argument", test_argument);
+	g_test_add_func("/jail/outcome", test_outcome);
 	g_test_add_func("/jail/cgroup", test_cgroup);
 	g_test_add_func("/jail/errors", test_errors);
 	return g_test_run();

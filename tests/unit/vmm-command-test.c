@@ -120,7 +120,7 @@ static void assert_has(const Fixture *fixture, const char *argument)
 static void assert_pipe(const Fixture *fixture, guint index, const char *path)
 {
 	const JailDescriptor *descriptor = &g_array_index(fixture->command.descriptors,
-							 JailDescriptor, index);
+							  JailDescriptor, index);
 	struct stat status;
 
 	g_assert_no_errno(fstat(descriptor->source, &status));

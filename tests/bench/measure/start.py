@@ -32,9 +32,9 @@ def _timed(run):
 SIZES = {"512 MiB": 512 << 20, "1 TiB": sizes.TIB, "4 TiB": 4 * sizes.TIB}
 
 
-def _gmem(kind, memory=512 << 20):
+def _gmem(kind, memory=512 << 20, sandbox="process"):
     return subprocess.run(
-        [EMULATOR, f"--payload={payload('first-instruction')}", f"--memory-kind={kind}",
+        [EMULATOR, f"--payload={payload('first-instruction')}", f"--memory-kind={kind}", f"--sandbox={sandbox}",
          f"--memory={memory >> 20}M", f"--debug-exit={DEBUG_EXIT_PORT:#x}", "--console=null"],
         stdin=subprocess.DEVNULL, timeout=120, check=False).returncode
 
@@ -82,13 +82,14 @@ def _measure_sizes(quick, kind):
 def measure(quick, kind):
     """512 MiB and one processor; and then memory that is larger and larger."""
     repetitions = 3 if quick else 9
-    times = {"private": [], "ordinary": [], "qemu": []}
+    times = {"private": [], "sandboxed": [], "ordinary": [], "qemu": []}
     with tempfile.TemporaryDirectory(prefix="gmem-bench.") as folder:
         firmware = os.path.join(folder, "firmware")
         with open(firmware, "wb") as file:
             file.write(FIRMWARE)
         ways = {
             "private": lambda: _gmem(kind),
+            "sandboxed": lambda: _gmem(kind, sandbox="full"),
             "ordinary": lambda: _gmem("ordinary"),
             "qemu": lambda: _qemu(firmware),
         }
@@ -99,11 +100,14 @@ def measure(quick, kind):
                 times[name].append(_timed(run))
     return [
         row("start", "gmem-vmm, private", "ms", times["private"]),
+        row("start", "gmem-vmm, private, whole sandbox", "ms", times["sandboxed"]),
         row("start", "gmem-vmm, ordinary", "ms", times["ordinary"]),
         row("start", "QEMU q35, ordinary", "ms", times["qemu"]),
         ratio("start", "gmem-vmm, private", times["private"], times["ordinary"],
               "gmem-vmm, ordinary"),
         ratio("start", "gmem-vmm, private", times["private"], times["qemu"],
               "QEMU, ordinary"),
+        ratio("start", "gmem-vmm, private, whole sandbox", times["sandboxed"], times["private"],
+              "gmem-vmm, private"),
         *_measure_sizes(quick, kind),
     ]
