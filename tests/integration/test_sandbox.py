@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+What is left to a VMM and its logger, as the kernel says, and what is said where a host lacks a part.
+
+"run test_sandbox" runs it without a test host, too. How the sandbox holds is for tests/sandbox/break-out.
+"""
+
+import os
+import signal
+import tempfile
+import unittest
+
+from support import kinds
+from support.daemon import DaemonTest, logger_pids, virsh, vmm_pid
+from support.vmm import EMULATOR, Vmm, payload
+
+# "ordinary" is there where any KVM is.
+GUEST = ["--memory-kind=ordinary", "--memory=64M", "--vcpus=2", f"--payload={payload('agent')}", "--paused"]
+
+# Starts the VMM as root of a user namespace, who may make no other namespaces in it.
+WITHOUT_NAMESPACES = f"""#!/bin/sh
+exec unshare --user --map-root-user sh -c 'echo 0 >/proc/sys/user/max_mnt_namespaces && exec "$0" "$@"' \\
+    {EMULATOR} "$@"
+"""
+
+DAC_OVERRIDE_AND_FOWNER = (1 << 1) | (1 << 3)
+
+
+def status(pid, thread=None):
+    path = f"/proc/{pid}/task/{thread}/status" if thread else f"/proc/{pid}/status"
+    with open(path, encoding="ascii") as file:
+        return {name: value.strip() for name, value in (line.split(":", 1) for line in file)}
+
+
+def namespaces(pid, *names):
+    return [os.readlink(f"/proc/{pid}/ns/{name}") for name in names]
+
+
+def capabilities(fields, *sets):
+    return [int(fields[name], 16) for name in sets]
+
+
+class ProcessTest(unittest.TestCase):
+    """What holds for each process in the sandbox."""
+
+    def assert_confined(self, pid, kept=0):
+        fields = status(pid)
+        self.assertEqual(fields["NoNewPrivs"], "1")
+        self.assertEqual(capabilities(fields, "CapInh", "CapAmb"), [0, 0])
+        self.assertEqual(capabilities(fields, "CapPrm", "CapEff"), [kept, kept])
+        self.assertEqual(os.listdir(f"/proc/{pid}/root"), [])
+        self.assertNotEqual(namespaces(pid, "mnt"), namespaces("self", "mnt"))
+
+    def assert_filtered(self, pid):
+        """Each thread has a filter of its own over the one for setting up, but those that GLib has made."""
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            fields = status(pid, thread)
+            self.assertEqual(fields["Seccomp"], "2", fields["Name"])
+            self.assertGreaterEqual(int(fields["Seccomp_filters"]), 2, fields["Name"])
+
+
+@unittest.skipUnless(os.path.exists("/dev/kvm"), "this machine has no KVM")
+class Alone(ProcessTest):
+    """gmem-vmm, started by a person."""
+
+    def test_the_whole_sandbox(self):
+        with Vmm(*GUEST, "--sandbox=full") as vmm:
+            vmm.qmp.execute("query-status")
+            self.assert_confined(vmm.pid)
+            self.assert_filtered(vmm.pid)
+
+    def test_what_takes_no_privileges(self):
+        with Vmm(*GUEST, "--sandbox=process") as vmm:
+            vmm.qmp.execute("query-status")
+            self.assertEqual(namespaces(vmm.pid, "mnt", "user"), namespaces("self", "mnt", "user"))
+            self.assertEqual(capabilities(status(vmm.pid), "CapPrm", "CapEff", "CapInh"), [0, 0, 0])
+            self.assert_filtered(vmm.pid)
+
+    def without_namespaces(self, *arguments):
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix="gmem-test."))
+        program = os.path.join(folder, "gmem-vmm")
+        with open(program, "w", encoding="ascii") as file:
+            file.write(WITHOUT_NAMESPACES)
+        os.chmod(program, 0o755)
+        return Vmm(*GUEST, "--sandbox=full", *arguments, emulator=program)
+
+    def test_a_part_that_the_host_lacks(self):
+        with self.without_namespaces() as vmm:
+            self.assertEqual(vmm.process.wait(30), 1)
+            self.assertIn("the sandbox lacks its part 'namespaces': unshare(CLONE_NEWNS)", vmm.log())
+
+    def test_a_part_that_may_be_lacking(self):
+        with self.without_namespaces("--sandbox-may-lack=namespaces") as vmm:
+            self.assertEqual(vmm.qmp.execute("query-status")["status"], "prelaunch")
+            self.assertIn("warning: there is no part 'namespaces': unshare(CLONE_NEWNS)", vmm.log())
+            self.assert_filtered(vmm.pid)
+
+
+class OfTheDaemon(DaemonTest, ProcessTest):
+    """Those that virtgmemd starts."""
+
+    def start(self):
+        if kinds.why_not("windows"):
+            kinds.require("two-sided")
+        self.define(kind=None)
+        virsh("start", "--paused", "test")
+        return vmm_pid("test")
+
+    def test_a_vmm_and_its_logger(self):
+        pid = self.start()
+        (logger,) = logger_pids()
+        self.assert_confined(pid)
+        self.assert_filtered(pid)
+        self.assertEqual(capabilities(status(pid), "CapBnd"), [0])
+        self.assert_confined(logger, kept=DAC_OVERRIDE_AND_FOWNER)
+        for process in pid, logger:
+            for own, others in zip(namespaces(process, "net", "ipc", "uts"), namespaces("self", "net", "ipc", "uts")):
+                self.assertNotEqual(own, others)
+        virsh("destroy", "test")
+
+    def test_the_end_by_a_call_that_is_not_allowed_is_told(self):
+        pid = self.start()
+        events = self.daemon.events()
+        os.kill(pid, signal.SIGSYS)
+        events.wait("Stopped Crashed")
+        events.close()
+        self.assertIn("it made a system call that its sandbox does not allow", virsh("dominfo", "test"))
