@@ -430,7 +430,7 @@ typedef struct {
 static const char *const thread_names[SANDBOX_N_THREADS] = {
 	[SANDBOX_THREAD_MAIN] = "main",	    [SANDBOX_THREAD_VCPU] = "vcpu",
 	[SANDBOX_THREAD_MEMORY] = "memory", [SANDBOX_THREAD_CLOSER] = "closer",
-	[SANDBOX_THREAD_WORKER] = "worker",
+	[SANDBOX_THREAD_WORKER] = "worker", [SANDBOX_THREAD_WATCHDOG] = "watchdog",
 };
 
 static void *attack(void *data)
@@ -745,11 +745,12 @@ static int be_judge(void)
 	}
 	try_some(&judge, NO_SANDBOX, "no sandbox", succeed_without_sandbox, TRUE);
 	try_some(&judge, NO_FILTERS, "no filters", fail_without_filters, FALSE);
-	for (SandboxThread kind = SANDBOX_THREAD_MAIN; kind < SANDBOX_N_THREADS; kind++)
+	for (SandboxThread kind = SANDBOX_THREAD_MAIN; kind < SANDBOX_THREAD_WATCHDOG; kind++)
 		try_all(&judge, KVM_MEMORY_WINDOWS, kind);
-	/* Those that may do more with that kind of memory. */
+	/* Those that may do more with that kind of memory, or are only there with it. */
 	try_all(&judge, KVM_MEMORY_TWO_SIDED, SANDBOX_THREAD_VCPU);
 	try_all(&judge, KVM_MEMORY_TWO_SIDED, SANDBOX_THREAD_MEMORY);
+	try_all(&judge, KVM_MEMORY_TWO_SIDED, SANDBOX_THREAD_WATCHDOG);
 	g_print("1..%u\n", judge.number);
 	put_away(&judge);
 	return judge.failures ? EXIT_FAILURE : EXIT_SUCCESS;

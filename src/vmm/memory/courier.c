@@ -261,7 +261,7 @@ static gpointer run_create_watchdog(gpointer data)
 		.sigev_value.sival_ptr = courier,
 	};
 
-	sandbox_enter_thread(SANDBOX_THREAD_MEMORY);
+	sandbox_enter_thread(SANDBOX_THREAD_WATCHDOG);
 	courier->has_watchdog = timer_create(CLOCK_MONOTONIC, &call, &courier->watchdog) == 0;
 	return GINT_TO_POINTER(errno);
 }

@@ -44,13 +44,17 @@
 #endif
 
 /* Kinds of threads. */
-#define SET_UP (1u << SANDBOX_THREAD_SET_UP)
-#define MAIN   (1u << SANDBOX_THREAD_MAIN)
-#define VCPU   (1u << SANDBOX_THREAD_VCPU)
-#define MEMORY (1u << SANDBOX_THREAD_MEMORY)
-#define CLOSER (1u << SANDBOX_THREAD_CLOSER)
-#define WORKER (1u << SANDBOX_THREAD_WORKER)
-#define ALL    (MAIN | VCPU | MEMORY | CLOSER | WORKER)
+#define SET_UP	 (1u << SANDBOX_THREAD_SET_UP)
+#define MAIN	 (1u << SANDBOX_THREAD_MAIN)
+#define VCPU	 (1u << SANDBOX_THREAD_VCPU)
+#define MEMORY	 (1u << SANDBOX_THREAD_MEMORY)
+#define CLOSER	 (1u << SANDBOX_THREAD_CLOSER)
+#define WORKER	 (1u << SANDBOX_THREAD_WORKER)
+#define WATCHDOG (1u << SANDBOX_THREAD_WATCHDOG)
+#define ALL	 (MAIN | VCPU | MEMORY | CLOSER | WORKER | WATCHDOG)
+
+/* Those that make a courier's trips. */
+#define CARRIERS (MAIN | VCPU | MEMORY)
 
 /* Conditions of the machine; a row with some holds only for machines that meet one of them. */
 #define TWO_SIDED    (1u << 16)
@@ -95,7 +99,7 @@ static const Call calls[] = {
 	{ SCMP_SYS(close), MAIN | VCPU | MEMORY | WORKER },
 	{ SCMP_SYS(poll), MAIN | VCPU | MEMORY | WORKER },
 	{ SCMP_SYS(ppoll), MAIN | VCPU | MEMORY | WORKER },
-	{ SCMP_SYS(pread64), MAIN | VCPU | MEMORY | WORKER },
+	{ SCMP_SYS(pread64), MAIN | VCPU | MEMORY | WORKER | WATCHDOG },
 	{ SCMP_SYS(pwrite64), MAIN | VCPU },
 	{ SCMP_SYS(fdatasync), MAIN | VCPU },
 	{ SCMP_SYS(fstat), MAIN },
@@ -120,12 +124,13 @@ static const Call calls[] = {
 	{ SCMP_SYS(rt_sigaction), MAIN },
 	{ SCMP_SYS(sched_getaffinity), MAIN },
 
-	/* The courier: what its thread's timers take, and memory that is not to be swapped. */
+	/* Couriers: what their deadlines and watchdogs take, and memory that is not to be swapped.
+	 */
 	{ SCMP_SYS(mlock), SET_UP | TWO_SIDED },
-	{ SCMP_SYS(rt_sigtimedwait), MEMORY | TWO_SIDED },
-	{ SCMP_SYS(timer_create), MEMORY | TWO_SIDED },
-	{ SCMP_SYS(timer_delete), MAIN | TWO_SIDED },
-	{ SCMP_SYS(timer_settime), MEMORY | TWO_SIDED },
+	{ SCMP_SYS(rt_sigtimedwait), WATCHDOG | TWO_SIDED },
+	{ SCMP_SYS(timer_create), CARRIERS | WATCHDOG | TWO_SIDED },
+	{ SCMP_SYS(timer_delete), CARRIERS | TWO_SIDED },
+	{ SCMP_SYS(timer_settime), CARRIERS | TWO_SIDED },
 
 	/* Where there is no device for it. */
 	{ SCMP_SYS(userfaultfd), SET_UP | TWO_SIDED | WINDOWS },
@@ -162,9 +167,9 @@ static const CheckedCall checked_calls[] = {
 	{ SCMP_SYS(madvise), 2, EXACTLY_32(MADV_GUARD_INSTALL), ALL },
 	{ SCMP_SYS(madvise), 2, EXACTLY_32(MADV_GUARD_REMOVE), ALL },
 
-	/* A thread, for the courier's watchdog, too. */
+	/* A thread. */
 	{ SCMP_SYS(clone), 0, EXACTLY(THREAD_FLAGS), MAIN },
-	{ SCMP_SYS(clone), 0, EXACTLY(THREAD_FLAGS), MEMORY | TWO_SIDED },
+	{ SCMP_SYS(clone), 0, EXACTLY(THREAD_FLAGS), WATCHDOG | TWO_SIDED },
 	{ SCMP_SYS(prctl), 0, EXACTLY_32(PR_SET_NAME), MAIN },
 	/* Without flags: one more filter, and nobody who is asked about a call. */
 	{ SCMP_SYS(seccomp), 1, EXACTLY(0), MAIN },
@@ -181,7 +186,7 @@ static const CheckedCall checked_calls[] = {
 	{ SCMP_SYS(recvfrom), 4, EXACTLY(0), MAIN | VCPU },
 	{ SCMP_SYS(sendto), 4, EXACTLY(0), MAIN | VCPU },
 
-	/* The memory thread's state, which its watchdog looks at. */
+	/* The state of threads that make a courier's trips, which its watchdog looks at. */
 	{ SCMP_SYS(openat), 2, EXACTLY_32(O_RDONLY | O_CLOEXEC), SET_UP | TWO_SIDED },
 };
 
@@ -207,6 +212,7 @@ static const Request requests[] = {
 	{ UFFDIO_REGISTER, MEMORY | MAIN },
 	{ UFFDIO_WAKE, VCPU | MEMORY | MAIN },
 	{ UFFDIO_UNREGISTER, VCPU | MEMORY | MAIN },
+	{ UFFDIO_UNREGISTER, WATCHDOG | TWO_SIDED },
 
 	/* A reset. */
 	{ KVM_GET_SREGS, MAIN },
