@@ -16,10 +16,31 @@
 
 #include "common/capabilities.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_LEAK_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_LEAK_SANITIZER
+#endif
+#endif
+#ifdef HAS_LEAK_SANITIZER
+#include <sanitizer/lsan_interface.h>
+#endif
+
 /* Where the empty file system is mounted, for a moment: a folder that each host has. */
 #define MOUNT_POINT	 "/tmp"
 
 #define FIRST_DESCRIPTOR 3
+
+#ifdef HAS_LEAK_SANITIZER
+/* It would stop all threads and read /proc, which a process that hides and has no files cannot. */
+static gboolean is_confined;
+
+int __lsan_is_turned_off(void)
+{
+	return is_confined;
+}
+#endif
 
 static gboolean set_errno_error(GError **error, const char *what)
 {
@@ -34,6 +55,9 @@ gboolean confinement_hide_process(GError **error)
 {
 	const struct rlimit no_core = { 0, 0 };
 
+#ifdef HAS_LEAK_SANITIZER
+	is_confined = TRUE;
+#endif
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return set_errno_error(error, "PR_SET_DUMPABLE");
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
