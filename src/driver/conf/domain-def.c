@@ -147,6 +147,7 @@ DomainDef *domain_def_copy(const DomainDef *def)
 	copy->timer_rtc_tickpolicy = g_strdup(def->timer_rtc_tickpolicy);
 	copy->timer_pit_tickpolicy = g_strdup(def->timer_pit_tickpolicy);
 	copy->pci_controllers = copy_array(def->pci_controllers, copy_pci_controller);
+	copy->seclabel_label = g_strdup(def->seclabel_label);
 	copy->emulator = g_strdup(def->emulator);
 
 	copy->serials = copy_serials(def->serials, def->n_serials);
@@ -163,6 +164,7 @@ void domain_def_free(DomainDef *def)
 	free_serials(def->debug_console, def->debug_console ? 1 : 0);
 	free_serials(def->serials, def->n_serials);
 	g_free(def->emulator);
+	g_free(def->seclabel_label);
 	free_array(def->pci_controllers);
 	g_free(def->timer_pit_tickpolicy);
 	g_free(def->timer_rtc_tickpolicy);

@@ -56,9 +56,8 @@ typedef enum {
 	DOMAIN_SAYS_NO_MEMBALLOON = 1 << 6,   /* <memballoon model='none'/> */
 	DOMAIN_SAYS_NO_VIDEO = 1 << 7,	      /* <video><model type='none'/></video> */
 	DOMAIN_SAYS_NO_AUDIO = 1 << 8,	      /* <audio id='1' type='none'/> */
-	DOMAIN_SAYS_NO_SECLABEL = 1 << 9,     /* <seclabel type='none'/> */
-	DOMAIN_SAYS_PRIVATE_ACCESS = 1 << 10, /* <memoryBacking><access mode='private'/> */
-	DOMAIN_SAYS_SMBIOS_EMULATE = 1 << 11, /* <os><smbios mode='emulate'/> */
+	DOMAIN_SAYS_PRIVATE_ACCESS = 1 << 9,  /* <memoryBacking><access mode='private'/> */
+	DOMAIN_SAYS_SMBIOS_EMULATE = 1 << 10, /* <os><smbios mode='emulate'/> */
 } DomainSays;
 
 /* <on_poweroff>, <on_reboot>, <on_crash> */
@@ -169,6 +168,14 @@ typedef struct {
 	DomainPciAddress address; /* of a root port, on bus 0 */
 } DomainPciController;
 
+/* <seclabel type=> */
+typedef enum {
+	DOMAIN_SECLABEL_ABSENT, /* no such element: as dynamic, and not printed while it is off */
+	DOMAIN_SECLABEL_DYNAMIC,
+	DOMAIN_SECLABEL_STATIC,
+	DOMAIN_SECLABEL_NONE,
+} DomainSeclabelType;
+
 typedef struct {
 	int id; /* -1 while the domain is off */
 	guint8 uuid[DOMAIN_UUID_SIZE];
@@ -240,6 +247,11 @@ typedef struct {
 	DomainAction on_poweroff;
 	DomainAction on_reboot;
 	DomainAction on_crash;
+
+	/* Of the model dac: who the VMM runs as. */
+	DomainSeclabelType seclabel_type;
+	gboolean seclabel_relabel; /* files that it writes to become its own while it runs */
+	char *seclabel_label;	   /* "user:group"; of a type that is not static, live XML only */
 
 	gboolean sw_protected; /* <launchSecurity type='sw-protected'> */
 	DomainPolicy policy;

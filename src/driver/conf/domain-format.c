@@ -274,6 +274,30 @@ static void format_devices(XmlWriter *writer, const DomainDef *def, gboolean liv
 	xml_writer_end(writer);
 }
 
+/* Who the VMM runs as is this run's alone, unless the definition says it. */
+static void format_seclabel(XmlWriter *writer, const DomainDef *def, DomainFormatFlags flags,
+			    gboolean live)
+{
+	static const char *const types[] = { "dynamic", "dynamic", "static", "none" };
+	const gboolean is_static = def->seclabel_type == DOMAIN_SECLABEL_STATIC;
+	const char *label = is_static || live ? def->seclabel_label : NULL;
+
+	/* A state file has who it is besides, and is to be read back as it was. */
+	if (def->seclabel_type == DOMAIN_SECLABEL_ABSENT &&
+	    (!label || (flags & DOMAIN_FORMAT_STATUS)))
+		return;
+
+	xml_writer_start(writer, "seclabel");
+	xml_writer_attribute(writer, "type", types[def->seclabel_type]);
+	xml_writer_attribute(writer, "model", "dac");
+	if (def->seclabel_type != DOMAIN_SECLABEL_NONE)
+		xml_writer_attribute(writer, "relabel", def->seclabel_relabel ? "yes" : "no");
+	xml_writer_element_text(writer, "label", label);
+	if (live && def->seclabel_relabel)
+		xml_writer_element_text(writer, "imagelabel", label);
+	xml_writer_end(writer);
+}
+
 static void format_launch_security(XmlWriter *writer, const DomainDef *def)
 {
 	if (!def->sw_protected)
@@ -312,8 +336,7 @@ char *domain_def_format(const DomainDef *def, DomainFormatFlags flags)
 	format_lifecycle(writer, def);
 	format_pm(writer, def);
 	format_devices(writer, def, live);
-	if (def->says & DOMAIN_SAYS_NO_SECLABEL)
-		xml_writer_element_with(writer, "seclabel", "type", "none");
+	format_seclabel(writer, def, flags, live);
 	format_launch_security(writer, def);
 
 	xml_writer_end(writer);

@@ -280,18 +280,6 @@ static void parse_pm(XmlWalk *walk, xmlNode *root, DomainDef *def)
 	def->suspend_to_disk = parse_suspend(walk, pm, "suspend-to-disk");
 }
 
-static void parse_seclabel(XmlWalk *walk, xmlNode *root, DomainDef *def)
-{
-	xmlNode *seclabel = xml_walk_child(walk, root, "seclabel");
-
-	if (!seclabel)
-		return;
-	if (!domain_parse_only(walk, seclabel, "type", "none"))
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("element 'seclabel' is not supported yet"));
-	def->says |= DOMAIN_SAYS_NO_SECLABEL;
-}
-
 static void parse_launch_security(XmlWalk *walk, xmlNode *root, DomainDef *def)
 {
 	xmlNode *security = xml_walk_child(walk, root, "launchSecurity");
@@ -339,7 +327,7 @@ static void parse_root(XmlWalk *walk, DomainParseFlags flags, DomainDef *def)
 	parse_lifecycle(walk, root, def);
 	parse_pm(walk, root, def);
 	domain_parse_devices(walk, root, flags, def);
-	parse_seclabel(walk, root, def);
+	domain_parse_seclabel(walk, root, flags, def);
 	parse_launch_security(walk, root, def);
 }
 

@@ -48,6 +48,7 @@ void domain_parse_cpu(XmlWalk *walk, xmlNode *root, DomainDef *def);
 void domain_parse_numa(XmlWalk *walk, xmlNode *cpu, DomainDef *def);
 void domain_parse_clock(XmlWalk *walk, xmlNode *root, DomainDef *def);
 void domain_parse_devices(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, DomainDef *def);
+void domain_parse_seclabel(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, DomainDef *def);
 
 /* One <controller type='pci'>; its index, chassis, port and address may be left unassigned. */
 void domain_parse_pci_controller(XmlWalk *walk, xmlNode *node, DomainDef *def);
