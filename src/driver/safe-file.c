@@ -136,15 +136,21 @@ static gboolean check_regular(const Subject *subject, int node, const struct sta
 	return TRUE;
 }
 
+gboolean safe_owners_in_range(const SafeOwners *owners, uid_t uid)
+{
+	return uid >= owners->first && uid - owners->first < owners->count;
+}
+
 static gboolean check_writable(const Subject *subject, int node, const struct stat *status,
-			       uid_t other_owner, GError **error)
+			       const SafeOwners *owners, GError **error)
 {
 	if (!check_regular(subject, node, status, error))
 		return FALSE;
 	if (status->st_nlink > 1)
 		return refuse(subject, error,
 			      _("%s '%s' has another name (hard link): it is not written to"));
-	if (!is_ours(status->st_uid) && status->st_uid != other_owner)
+	if (!is_ours(status->st_uid) && status->st_uid != owners->user &&
+	    !safe_owners_in_range(owners, status->st_uid))
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
 				    _("%s '%s' belongs to user %u: it is not written to"),
 				    subject->what, subject->path, (guint)status->st_uid);
@@ -335,28 +341,37 @@ int safe_file_open_input(const char *what, const char *path, GError **error)
 }
 
 /* Return: what is at a place and may be written to, to be opened; or -1. */
-static int look_at_writable(const Subject *subject, const SafePlace *place, uid_t other_owner,
-			    GError **error)
+static int look_at_writable(const Subject *subject, const SafePlace *place,
+			    const SafeOwners *owners, struct stat *status, GError **error)
 {
-	struct stat status;
-	int node = look_at(place, &status);
+	int node = look_at(place, status);
 
 	if (node < 0)
 		system_error(subject, error);
-	else if (!check_writable(subject, node, &status, other_owner, error))
+	else if (!check_writable(subject, node, status, owners, error))
 		close_fd(&node);
 	return node;
+}
+
+int safe_file_find_update(const char *what, const char *path, const SafeOwners *owners,
+			  struct stat *status, GError **error)
+{
+	const Subject subject = { what, path };
+	g_auto(SafePlace) place = SAFE_PLACE_INIT;
+
+	return find(&subject, TRUE, &place, error) ?
+		       look_at_writable(&subject, &place, owners, status, error) :
+		       -1;
 }
 
 int safe_file_open_update(const char *what, const char *path, uid_t other_owner, GError **error)
 {
 	const Subject subject = { what, path };
-	g_auto(SafePlace) place = SAFE_PLACE_INIT;
-	int node, fd;
+	const SafeOwners owners = { .user = other_owner };
+	struct stat status;
+	const int node = safe_file_find_update(what, path, &owners, &status, error);
+	int fd;
 
-	if (!find(&subject, TRUE, &place, error))
-		return -1;
-	node = look_at_writable(&subject, &place, other_owner, error);
 	if (node < 0)
 		return -1;
 	fd = open_node(&subject, node, O_RDWR, error);
@@ -365,10 +380,11 @@ int safe_file_open_update(const char *what, const char *path, uid_t other_owner,
 }
 
 gboolean safe_file_check_update(const char *what, const char *path, const SafePlace *place,
-				uid_t other_owner, GError **error)
+				const SafeOwners *owners, GError **error)
 {
 	const Subject subject = { what, path };
-	int node = look_at_writable(&subject, place, other_owner, error);
+	struct stat status;
+	int node = look_at_writable(&subject, place, owners, &status, error);
 
 	if (node < 0)
 		return FALSE;
@@ -380,9 +396,11 @@ static gboolean open_existing(const Subject *subject, int node, const struct sta
 			      gboolean is_emptied, uid_t other_owner, SafeOutput *output,
 			      GError **error)
 {
+	const SafeOwners owners = { .user = other_owner };
+
 	if (is_null_device(status))
 		safe_place_clear(&output->place);
-	else if (!check_writable(subject, node, status, other_owner, error))
+	else if (!check_writable(subject, node, status, &owners, error))
 		return FALSE;
 	output->fd = open_node(subject, node, O_WRONLY | O_APPEND, error);
 	if (output->fd < 0)

@@ -24,7 +24,17 @@
 #pragma once
 
 #include <glib.h>
+#include <sys/stat.h>
 #include <sys/types.h>
+
+/* Whom a file that is written to may belong to, besides root and the daemon's user. */
+typedef struct {
+	uid_t user;
+	uid_t first; /* and so many users from here on */
+	guint count;
+} SafeOwners;
+
+gboolean safe_owners_in_range(const SafeOwners *owners, uid_t uid);
 
 /* Where a file is, or will be. */
 typedef struct {
@@ -69,12 +79,22 @@ int safe_file_open_input(const char *what, const char *path, GError **error);
 int safe_file_open_update(const char *what, const char *path, uid_t other_owner, GError **error);
 
 /*
- * safe_file_check_update - whether safe_file_open_update() would open what is at a place
+ * safe_file_find_update - find what safe_file_open_update() would open
+ * @owners: whom it may belong to besides
+ * @status: what it is
+ *
+ * Return: a descriptor (O_PATH) for close(), or -1 with @error as of safe_place_find().
+ */
+int safe_file_find_update(const char *what, const char *path, const SafeOwners *owners,
+			  struct stat *status, GError **error);
+
+/*
+ * safe_file_check_update - whether a file may be written to that is at a place
  *
  * Return: FALSE with @error, also where there is nothing.
  */
 gboolean safe_file_check_update(const char *what, const char *path, const SafePlace *place,
-				uid_t other_owner, GError **error);
+				const SafeOwners *owners, GError **error);
 
 /* A file that is open for appending. */
 typedef struct {

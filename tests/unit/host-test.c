@@ -397,7 +397,7 @@ static void test_capabilities(Host *host, gconstpointer data G_GNUC_UNUSED)
 
 	host_make_regular(host);
 	host_file(host, "etc/machine-id", "0123456789abcdef0123456789abcdef\n");
-	xml = host_capabilities_xml_below(host->root, &able, EMULATOR, &error);
+	xml = host_capabilities_xml_below(host->root, &able, EMULATOR, "+70000:+70000", &error);
 	g_assert_no_error(error);
 	g_assert_nonnull(strstr(xml, "<arch name='x86_64'>"));
 	g_assert_nonnull(strstr(xml, "<machine maxCpus='16'>q35</machine>"));
@@ -405,9 +405,11 @@ static void test_capabilities(Host *host, gconstpointer data G_GNUC_UNUSED)
 	g_assert_nonnull(strstr(xml, "<cells num='2'>"));
 	g_assert_nonnull(strstr(xml, "siblings='2,6'/>"));
 
-	without = host_capabilities_xml_below(host->root, &unable, EMULATOR, &error);
+	without = host_capabilities_xml_below(host->root, &unable, EMULATOR, NULL, &error);
 	g_assert_no_error(error);
 	g_assert_null(strstr(without, "<guest>"));
+	g_assert_nonnull(strstr(xml, "<baselabel type='kvm'>+70000:+70000</baselabel>"));
+	g_assert_null(strstr(without, "<secmodel>"));
 
 	if (has_schemas()) {
 		assert_valid(xml, LIBVIRT_SCHEMADIR "/capability.rng");
@@ -418,7 +420,7 @@ static void test_capabilities(Host *host, gconstpointer data G_GNUC_UNUSED)
 static void test_capabilities_of_this_host(void)
 {
 	g_autoptr(GError) error = NULL;
-	g_autofree char *xml = host_capabilities_xml(&able, EMULATOR, &error);
+	g_autofree char *xml = host_capabilities_xml(&able, EMULATOR, "+70000:+70000", &error);
 
 	g_assert_no_error(error);
 	if (has_schemas())

@@ -75,7 +75,9 @@ static guint count_files(const char *folder)
 
 static gboolean prepare(Fixture *fixture, gboolean is_reset, GError **error)
 {
-	return nvram_prepare(fixture->def, is_reset, geteuid(), getegid(), error);
+	const SafeOwners owners = { .user = geteuid(), .first = 70000, .count = 10 };
+
+	return nvram_prepare(fixture->def, is_reset, &owners, error);
 }
 
 static void assert_prepared(Fixture *fixture, gboolean is_reset)
@@ -111,20 +113,18 @@ static void test_made_from_template(Fixture *fixture, gconstpointer data G_GNUC_
 	g_assert_cmphex(status.st_mode & 07777, ==, 0600);
 }
 
-static void test_belongs_to_the_vmm(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+/* One that a domain has had when the host lost power is taken as it is; a stranger's is not. */
+static void test_whose_it_may_be(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-	g_autoptr(GError) error = NULL;
-	struct stat status;
-
 	if (geteuid() != 0) {
 		g_test_skip("only root can give files away");
 		return;
 	}
-	g_assert_true(nvram_prepare(fixture->def, FALSE, 65534, 65533, &error));
-	g_assert_no_error(error);
-	g_assert_no_errno(stat(fixture->def->nvram, &status));
-	g_assert_cmpuint(status.st_uid, ==, 65534);
-	g_assert_cmpuint(status.st_gid, ==, 65533);
+	put(fixture->def->nvram, "written by the guest");
+	g_assert_no_errno(chown(fixture->def->nvram, 70009, 70009));
+	assert_prepared(fixture, FALSE);
+	g_assert_no_errno(chown(fixture->def->nvram, 70010, 70010));
+	assert_refused(fixture, FALSE, VIR_ERR_CONFIG_UNSUPPORTED, "belongs to user 70010");
 }
 
 static void test_existing_one_is_kept(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -358,7 +358,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 
 	add("/nvram/made-from-template", test_made_from_template);
-	add("/nvram/belongs-to-the-vmm", test_belongs_to_the_vmm);
+	add("/nvram/whose-it-may-be", test_whose_it_may_be);
 	add("/nvram/existing-one-is-kept", test_existing_one_is_kept);
 	add("/nvram/reset", test_reset);
 	add("/nvram/reset-through-a-link", test_reset_through_a_link);

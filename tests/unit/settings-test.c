@@ -81,6 +81,12 @@ static void assert_memory_kinds(const Settings *settings, const char *wanted)
 	g_assert_cmpstr(is, ==, wanted);
 }
 
+static void assert_range(const Settings *settings, uid_t first, guint count)
+{
+	g_assert_cmpuint(settings->user_range.first, ==, first);
+	g_assert_cmpuint(settings->user_range.count, ==, count);
+}
+
 static void assert_defaults(const Settings *settings)
 {
 	g_assert_cmpint((int)settings->socket_group, ==, -1);
@@ -88,6 +94,7 @@ static void assert_defaults(const Settings *settings)
 	g_assert_cmphex(settings->readonly_socket_mode, ==, 0777);
 	g_assert_null(settings->vmm_user);
 	g_assert_null(settings->vmm_group);
+	assert_range(settings, 70000, 10000);
 	g_assert_cmpint(settings->max_size, ==, 2 << 20);
 	g_assert_cmpuint(settings->max_backups, ==, 3);
 	assert_memory_kinds(settings, "two-sided windows");
@@ -263,6 +270,35 @@ static void test_unknown_settings(Fixture *fixture, gconstpointer data G_GNUC_UN
 	assert_refused(fixture, "user = \"a\"\nmax_clients = \"5\"\n", "'max_clients'");
 }
 
+static void test_user_range(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const char *const refused[] = {
+		"",
+		"70000",
+		"70000-",
+		"-70000",
+		"999-2000",
+		"70001-70000",
+		"70000-4294967294",
+		"70000 - 70001",
+		"+70000-70001",
+		"1000-2000-3000",
+		"a-b",
+	};
+
+	assert_range(load(fixture, "user_range = \"1000-1000\"\n"), 1000, 1);
+	assert_range(load(fixture, "user_range = \"1000-4294967293\"\n"), 1000, 4294966294);
+	for (gsize i = 0; i < G_N_ELEMENTS(refused); i++) {
+		g_autofree char *line = g_strdup_printf("user_range = \"%s\"\n", refused[i]);
+
+		assert_refused(fixture, line, "'user_range' must be two numbers");
+	}
+	assert_refused(fixture, "user = \"a\"\nuser_range = \"70000-70001\"\n", "set one of them");
+	/* To name none is to say nothing. */
+	g_assert_null(load(fixture, "user = \"\"\nuser_range = \"70000-70001\"\n")->vmm_user);
+	g_assert_null(load(fixture, "group = \"\"\n")->vmm_group);
+}
+
 /* Nothing in the file is passed over in silence. */
 static void test_no_settings(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -311,13 +347,8 @@ static void test_shipped_defaults(Fixture *fixture, gconstpointer data G_GNUC_UN
 {
 	g_autofree char *text = read_shipped();
 	g_autofree char *uncommented = uncomment(text);
-	Settings *settings = &fixture->settings;
 
-	load(fixture, uncommented);
-	g_assert_cmpstr(settings->vmm_user, ==, DEFAULT_VMM_USER);
-	g_assert_cmpstr(settings->vmm_group, ==, DEFAULT_VMM_USER);
-	settings_clear(settings);
-	assert_defaults(settings);
+	assert_defaults(load(fixture, uncommented));
 }
 
 /* Each setting is in it, once, and none that does not exist: that would not load. */
@@ -356,6 +387,7 @@ int main(int argc, char **argv)
 	add("/settings/numbers", test_numbers);
 	add("/settings/memory-kinds", test_memory_kinds);
 	add("/settings/may-lack", test_may_lack);
+	add("/settings/user-range", test_user_range);
 	add("/settings/no-such-group", test_no_such_group);
 	add("/settings/unknown", test_unknown_settings);
 	add("/settings/no-settings", test_no_settings);

@@ -437,6 +437,7 @@ static void on_status(StoreStatus *status, gpointer data)
 	store_status_clear(&fixture->status);
 	fixture->status = *status;
 	status->def = NULL;
+	status->identity = NULL;
 	fixture->n_statuses++;
 }
 
@@ -493,6 +494,54 @@ static void test_status_comes_back(Fixture *fixture, gconstpointer data G_GNUC_U
 }
 
 /* A key file has two characters for each of these. */
+static void test_identity_comes_back(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const FileOwner owner = {
+		.path = (char *)"/a;b\\c d\t/e_VARS.fd",
+		.device = G_MAXUINT64 - 4,
+		.inode = G_MAXUINT64 - 5,
+		.uid = 4294967293,
+		.gid = 4294967292,
+		.mode = 0644,
+	};
+	g_autoptr(DomainDef) def = make_def("a", "");
+	g_autoptr(DomainIdentity) identity = identity_new(70000, 70001, TRUE);
+	const StoreStatus status = { .def = def, .identity = identity, .is_starting = TRUE };
+	const DomainIdentity *found;
+	g_autoptr(GError) error = NULL;
+
+	for (guint i = 0; i < 2; i++)
+		g_ptr_array_add(identity->files, file_owner_copy(&owner));
+	g_assert_true(store_save_status(&fixture->driver, &status, &error));
+	g_assert_no_error(error);
+	load_statuses(fixture, 1);
+	g_assert_true(fixture->status.is_starting);
+	found = fixture->status.identity;
+	g_assert_cmpuint(found->uid, ==, 70000);
+	g_assert_cmpuint(found->gid, ==, 70001);
+	g_assert_true(found->is_claimed);
+	g_assert_cmpuint(found->files->len, ==, 2);
+	for (guint i = 0; i < 2; i++) {
+		const FileOwner *file = found->files->pdata[i];
+
+		g_assert_cmpstr(file->path, ==, owner.path);
+		g_assert_cmpuint(file->device, ==, owner.device);
+		g_assert_cmpuint(file->inode, ==, owner.inode);
+		g_assert_cmpuint(file->uid, ==, owner.uid);
+		g_assert_cmpuint(file->gid, ==, owner.gid);
+		g_assert_cmphex(file->mode, ==, owner.mode);
+	}
+}
+
+/* As an earlier version writes it. */
+static void test_status_without_identity(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	save_status(fixture, "a");
+	load_statuses(fixture, 1);
+	g_assert_null(fixture->status.identity);
+	g_assert_false(fixture->status.is_starting);
+}
+
 static void test_longest_status(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	g_autoptr(DomainDef) def = longest_def("a", '\\');
@@ -620,6 +669,8 @@ int main(int argc, char **argv)
 	add("/store/broken/dangling-link", test_dangling_link);
 	add("/store/broken/no-definitions", test_files_that_are_no_definitions);
 	add("/store/status/comes-back", test_status_comes_back);
+	add("/store/status/identity", test_identity_comes_back);
+	add("/store/status/without-identity", test_status_without_identity);
 	add("/store/status/longest", test_longest_status);
 	add("/store/status/broken", test_broken_statuses);
 	add("/store/status/broken-numbers", test_status_with_broken_numbers);

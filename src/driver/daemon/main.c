@@ -101,14 +101,12 @@ static char *default_config(gboolean is_system)
 }
 
 /*
- * Who the VMMs run as: root chooses. What is named has to exist. Without the default user no
- * domain starts until it is made, but all else goes on: definitions can be reached, and domains
- * that run are found.
+ * Who the VMMs run as: root chooses. What is named has to exist. Where no user is named each domain
+ * has its own; the default user, which some ask for, may be made later.
  */
 static gboolean choose_vmm_user(Driver *driver, const Settings *settings, GError **error)
 {
 	const gboolean is_named = settings->vmm_user || settings->vmm_group;
-	g_autoptr(GError) problem = NULL;
 
 	if (geteuid() != 0)
 		return !settings->vmm_user ||
@@ -116,14 +114,9 @@ static gboolean choose_vmm_user(Driver *driver, const Settings *settings, GError
 				    _("'user' is root's to choose, for its own instance"));
 	driver_set_vmm_user(driver, settings->vmm_user ? settings->vmm_user : DEFAULT_VMM_USER,
 			    settings->vmm_group);
-	if (driver_check_vmm_user(driver, &problem))
-		return TRUE;
-	if (is_named) {
-		g_propagate_error(error, g_steal_pointer(&problem));
-		return FALSE;
-	}
-	g_warning(_("no domain can start: %s"), problem->message);
-	return TRUE;
+	if (!settings->vmm_user)
+		driver_set_user_range(driver, &settings->user_range, settings->vmm_group != NULL);
+	return driver_check_vmm_user(driver, is_named ? error : NULL) || !is_named;
 }
 
 static void set_log_limits(Driver *driver, const Settings *settings)

@@ -24,8 +24,16 @@
 #define MAX_SIZE_MAX (G_GUINT64_CONSTANT(1) << 40)
 
 static const char *const names[] = {
-	"unix_sock_group", "unix_sock_rw_perms", "unix_sock_ro_perms", "user", "group", "max_size",
-	"max_backups",	   "memory_kinds",	 "sandbox_may_lack",
+	"unix_sock_group",
+	"unix_sock_rw_perms",
+	"unix_sock_ro_perms",
+	"user",
+	"group",
+	"max_size",
+	"max_backups",
+	"memory_kinds",
+	"sandbox_may_lack",
+	"user_range",
 };
 
 /* Return: FALSE where @value is no string in double quotes; they are taken off. */
@@ -52,6 +60,17 @@ static gboolean get_string(GKeyFile *file, const char *path, const char *name, c
 		return driver_error(error, VIR_ERR_CONF_SYNTAX,
 				    _("%s: '%s' must be a string in double quotes"), path, name);
 	*value = g_steal_pointer(&text);
+	return TRUE;
+}
+
+/* The same, where an empty one says that there is none. */
+static gboolean get_name(GKeyFile *file, const char *path, const char *name, char **value,
+			 GError **error)
+{
+	if (!get_string(file, path, name, value, error))
+		return FALSE;
+	if (*value && !**value)
+		g_clear_pointer(value, g_free);
 	return TRUE;
 }
 
@@ -117,6 +136,26 @@ static gboolean get_log_limits(GKeyFile *file, const char *path, Settings *setti
 	settings->max_size = (gint64)size;
 	settings->max_backups = (guint)backups;
 	return TRUE;
+}
+
+/* To have both would leave open which one holds. */
+static gboolean get_user_range(GKeyFile *file, const char *path, Settings *settings, GError **error)
+{
+	g_autofree char *text = NULL;
+
+	if (!get_string(file, path, "user_range", &text, error))
+		return FALSE;
+	if (text && settings->vmm_user)
+		return driver_error(
+			error, VIR_ERR_CONF_SYNTAX,
+			_("%s: 'user' has all domains run as one user, and 'user_range' "
+			  "each as its own: set one of them"),
+			path);
+	return !text || user_range_parse(text, &settings->user_range) ||
+	       driver_error(error, VIR_ERR_CONF_SYNTAX,
+			    _("%s: 'user_range' must be two numbers from %u to %u, such as "
+			      "\"70000-79999\""),
+			    path, USER_RANGE_MIN, USER_RANGE_MAX);
 }
 
 static gboolean add_memory_kind(const char *path, const char *name, KvmMemoryKinds *kinds,
@@ -248,8 +287,9 @@ static gboolean read_settings(Settings *settings, GKeyFile *file, const char *pa
 	       get_group(file, path, "unix_sock_group", &settings->socket_group, error) &&
 	       get_mode(file, path, "unix_sock_rw_perms", &settings->socket_mode, error) &&
 	       get_mode(file, path, "unix_sock_ro_perms", &settings->readonly_socket_mode, error) &&
-	       get_string(file, path, "user", &settings->vmm_user, error) &&
-	       get_string(file, path, "group", &settings->vmm_group, error) &&
+	       get_name(file, path, "user", &settings->vmm_user, error) &&
+	       get_name(file, path, "group", &settings->vmm_group, error) &&
+	       get_user_range(file, path, settings, error) &&
 	       get_log_limits(file, path, settings, error) &&
 	       get_memory_kinds(file, path, &settings->memory_kinds, error) &&
 	       get_may_lack(file, path, &settings->may_lack, error);
@@ -267,6 +307,7 @@ gboolean settings_load(Settings *settings, const char *path, gboolean must_exist
 		.socket_group = (gid_t)-1,
 		.socket_mode = 0700,
 		.readonly_socket_mode = 0777,
+		.user_range = USER_RANGE_DEFAULT,
 		.max_size = ROTATING_FILE_SIZE_DEFAULT,
 		.max_backups = ROTATING_FILE_BACKUPS_DEFAULT,
 		.memory_kinds = KVM_MEMORY_KINDS_ALL,

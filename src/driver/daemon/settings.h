@@ -12,16 +12,18 @@
 #include <sys/types.h>
 
 #include "common/kvm-support.h"
+#include "driver/security/user-pool.h"
 
-/* The VMMs' user where a system's instance is told no other. */
+/* The VMMs' user of the system's domains that want no label, where it is told no other. */
 #define DEFAULT_VMM_USER "libvirt-gmem"
 
 typedef struct {
 	gid_t socket_group; /* (gid_t)-1: the daemon's own */
 	mode_t socket_mode; /* of the socket that changes things */
 	mode_t readonly_socket_mode;
-	char *vmm_user;		     /* NULL: DEFAULT_VMM_USER, or a session's own */
+	char *vmm_user;		     /* that all run as; NULL: each its own, or a session's */
 	char *vmm_group;	     /* NULL: the user's */
+	UserRange user_range;	     /* of which domains have one each, without vmm_user */
 	gint64 max_size;	     /* of a log or console file, in bytes */
 	guint max_backups;	     /* how many older ones are kept of each */
 	KvmMemoryKinds memory_kinds; /* that domains may have */

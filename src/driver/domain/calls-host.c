@@ -85,9 +85,10 @@ static gboolean get_capabilities(RpcCall *call, const void *args, void *result, 
 	const Driver *driver = call->driver;
 	ConnectGetCapabilities_ret *ret = result;
 	g_autoptr(HostSupport) support = driver_support(call->driver);
+	g_autofree char *label = driver_base_label(call->driver);
 
 	(void)args;
-	ret->capabilities = host_capabilities_xml(support, driver->emulator, error);
+	ret->capabilities = host_capabilities_xml(support, driver->emulator, label, error);
 	return ret->capabilities != NULL;
 }
 
@@ -202,22 +203,6 @@ static gboolean node_get_cpu_map(RpcCall *call, const void *args, void *result, 
 	return TRUE;
 }
 
-/* There is no security driver: the model is the empty string, as libvirt says it then. */
-static gboolean node_get_security_model(RpcCall *call, const void *args, void *result,
-					GError **error)
-{
-	NodeGetSecurityModel_ret *ret = result;
-
-	(void)call;
-	(void)args;
-	(void)error;
-	ret->model.model_val = g_new0(int, 1);
-	ret->model.model_len = 1;
-	ret->doi.doi_val = g_new0(int, 1);
-	ret->doi.doi_len = 1;
-	return TRUE;
-}
-
 const RpcProcedure calls_host[] = {
 	RPC_PROCEDURE_RET(RPC_CONNECT_GET_TYPE, RPC_ACCESS_READ, ConnectGetType, get_type),
 	RPC_PROCEDURE_RET(RPC_CONNECT_GET_VERSION, RPC_ACCESS_READ, ConnectGetVersion, get_version),
@@ -237,7 +222,5 @@ const RpcProcedure calls_host[] = {
 	RPC_PROCEDURE(RPC_NODE_GET_CELLS_FREE_MEMORY, RPC_ACCESS_READ, NodeGetCellsFreeMemory,
 		      node_get_cells_free_memory),
 	RPC_PROCEDURE(RPC_NODE_GET_CPU_MAP, RPC_ACCESS_READ, NodeGetCpuMap, node_get_cpu_map),
-	RPC_PROCEDURE_RET(RPC_NODE_GET_SECURITY_MODEL, RPC_ACCESS_READ, NodeGetSecurityModel,
-			  node_get_security_model),
 	{ .name = NULL },
 };

@@ -8,8 +8,8 @@
 #include "driver/error.h"
 
 const RpcProcedure *const calls_tables[] = {
-	calls_host,  calls_find,       calls_define,  calls_lifecycle,
-	calls_query, calls_statistics, calls_console, NULL,
+	calls_host,	  calls_find,	 calls_define, calls_lifecycle, calls_query, calls_security,
+	calls_statistics, calls_console, NULL,
 };
 
 Domain *calls_domain(const RpcCall *call, const RpcDomain *wire, GError **error)

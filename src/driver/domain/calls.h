@@ -16,6 +16,7 @@ extern const RpcProcedure calls_find[];
 extern const RpcProcedure calls_define[];
 extern const RpcProcedure calls_lifecycle[];
 extern const RpcProcedure calls_query[];
+extern const RpcProcedure calls_security[];
 extern const RpcProcedure calls_statistics[];
 extern const RpcProcedure calls_console[];
 

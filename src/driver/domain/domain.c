@@ -42,6 +42,7 @@ void domain_unref(Domain *domain)
 	g_mutex_clear(&domain->lock);
 	g_free(domain->crash);
 	g_free(domain->nvram);
+	identity_free(domain->identity);
 	g_free(domain->name);
 	g_free(domain);
 }

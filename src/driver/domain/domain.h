@@ -18,6 +18,7 @@
 #include <glib.h>
 
 #include "driver/conf/domain-def.h"
+#include "driver/domain/identity.h"
 #include "driver/log-limit.h"
 #include "driver/rpc/client.h"
 #include "driver/rpc/stream.h"
@@ -86,13 +87,14 @@ struct Domain {
 	gint64 job_since;
 	gboolean is_removed; /* no longer in the list */
 
-	DomainDef *config;  /* what the next start uses; NULL for a transient domain */
-	DomainDef *live;    /* what runs, or NULL */
-	DomainVmm *vmm;	    /* NULL while it does not run, also for a moment at its start */
-	char *nvram;	    /* the variable file that is this run's alone, or NULL */
-	int state;	    /* VIR_DOMAIN_* */
-	int reason;	    /* VIR_DOMAIN_<state>_* */
-	gint64 state_since; /* monotonic, in microseconds */
+	DomainDef *config;	  /* what the next start uses; NULL for a transient domain */
+	DomainDef *live;	  /* what runs, or NULL */
+	DomainVmm *vmm;		  /* NULL while it does not run, also for a moment at its start */
+	char *nvram;		  /* the variable file that is this run's alone, or NULL */
+	DomainIdentity *identity; /* what this run has of the host, or NULL; with the job, too */
+	int state;		  /* VIR_DOMAIN_* */
+	int reason;		  /* VIR_DOMAIN_<state>_* */
+	gint64 state_since;	  /* monotonic, in microseconds */
 	/* config is newer than live, as far as this daemon knows */
 	gboolean is_updated;
 	gboolean is_autostart;

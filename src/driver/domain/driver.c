@@ -18,6 +18,7 @@
 #include "driver/error.h"
 #include "driver/host/firmware.h"
 #include "driver/log-limit.h"
+#include "driver/security/label.h"
 
 /* When what could not be done is tried again. */
 #define LATER_SECONDS 1
@@ -168,6 +169,39 @@ void driver_set_vmm_user(Driver *driver, const char *user, const char *group)
 	g_mutex_unlock(&driver->support_lock);
 }
 
+void driver_set_user_range(Driver *driver, const UserRange *range, gboolean has_group)
+{
+	g_clear_pointer(&driver->users, user_pool_free);
+	driver->users = user_pool_new(range, NULL);
+	driver->is_group_named = has_group;
+}
+
+char *driver_base_label(Driver *driver)
+{
+	uid_t uid;
+
+	if (!driver->is_system)
+		return NULL;
+	if (!driver->users)
+		return driver_check_vmm_user(driver, NULL) ?
+			       label_format(driver->vmm_uid, driver->vmm_gid) :
+			       NULL;
+	uid = user_pool_range(driver->users)->first;
+	return label_format(uid, driver->is_group_named ? driver->vmm_gid : (gid_t)uid);
+}
+
+SafeOwners driver_file_owners(const Driver *driver, uid_t uid)
+{
+	SafeOwners owners = { .user = uid };
+
+	/* A host that has lost power has not given back what was a domain's. */
+	if (driver->users) {
+		owners.first = user_pool_range(driver->users)->first;
+		owners.count = user_pool_range(driver->users)->count;
+	}
+	return owners;
+}
+
 void driver_set_memory_kinds(Driver *driver, const KvmMemoryKinds *kinds, const char *settings_path)
 {
 	driver->memory_kinds = *kinds;
@@ -237,6 +271,7 @@ void driver_free(Driver *driver)
 	host_support_free(driver->support);
 	g_mutex_clear(&driver->later_lock);
 	g_mutex_clear(&driver->support_lock);
+	user_pool_free(driver->users);
 	g_free(driver->vmm_group);
 	g_free(driver->vmm_user);
 	g_free(driver->settings_path);

@@ -12,6 +12,8 @@
 #include "driver/domain/domain-list.h"
 #include "driver/host/host-support.h"
 #include "driver/rpc/server.h"
+#include "driver/safe-file.h"
+#include "driver/security/user-pool.h"
 #include "driver/vmm/vmm-log.h"
 
 /* Folders of one daemon; libvirt's usual ones with gmem in place of qemu. */
@@ -55,6 +57,11 @@ typedef struct Driver {
 	/* Once driver_check_vmm_user() has said that they are known, they stay. */
 	uid_t vmm_uid;
 	gid_t vmm_gid;
+
+	/* Of which each domain has its own; NULL where all run as vmm_user. Before there are any.
+	 */
+	UserPool *users;
+	gboolean is_group_named; /* those of the pool have vmm_group, not a group each */
 } Driver;
 
 /*
@@ -70,6 +77,22 @@ Driver *driver_new(gboolean is_system);
  * The user need not exist before a domain starts.
  */
 void driver_set_vmm_user(Driver *driver, const char *user, const char *group);
+
+/*
+ * driver_set_user_range - give each domain a user of its own: none has one, before this
+ * @has_group: their group is that of driver_set_vmm_user()
+ */
+void driver_set_user_range(Driver *driver, const UserRange *range, gboolean has_group);
+
+/*
+ * driver_base_label - the label that a domain gets which names none, or the first of them
+ *
+ * Return: for g_free(); NULL where there are no labels, or where the user does not exist.
+ */
+char *driver_base_label(Driver *driver);
+
+/* Whom a file may belong to that a domain writes to which runs as @uid. */
+SafeOwners driver_file_owners(const Driver *driver, uid_t uid);
 
 /*
  * driver_set_memory_kinds - which kinds of memory domains may have: all, before this

@@ -32,6 +32,7 @@ gboolean follow_save_status(const Domain *domain, GError **error)
 		.logger_pid = logger ? vmm_process_pid(logger) : 0,
 		.logger_start_time = logger ? vmm_process_start_time(logger) : 0,
 		.log_mark = domain->vmm->log_mark,
+		.identity = domain->identity,
 		.state = domain->state,
 		.reason = domain->reason,
 	};

@@ -63,12 +63,14 @@ static void forget_autodestroy(Domain *domain)
 	g_clear_pointer(&domain->autodestroy, rpc_client_unref);
 }
 
-static void remove_files(const Domain *domain)
+/* What the run has of the host is given back; the status file, which says what that is, goes last.
+ */
+static void give_back(Domain *domain, gboolean has_ended)
 {
 	g_autofree char *monitor = store_monitor_path(domain->driver, domain->uuid);
 
 	(void)unlink(monitor);
-	store_delete_status(domain->driver, domain->name);
+	identity_end(domain, has_ended);
 }
 
 /*
@@ -79,8 +81,8 @@ static void finish(Domain *domain, DomainVmm *vmm)
 {
 	const int reason = vmm->end_reason;
 
-	remove_files(domain);
 	vmm_logger_wait(vmm->logger);
+	give_back(domain, vmm_process_wait(vmm->process, 0));
 	g_mutex_lock(&domain->lock);
 	if (reason == VIR_DOMAIN_SHUTOFF_CRASHED && !domain->crash) {
 		g_autofree char *log = store_log_path(domain->driver, domain->name);
@@ -460,8 +462,22 @@ static void set_autodestroy(Domain *domain, RpcClient *client)
 			    (GDestroyNotify)domain_unref);
 }
 
+typedef struct {
+	const Domain *domain;
+	const DomainDef *def;
+} Launching;
+
+/* Who ends it where this daemon is killed before it is let go. */
+static gboolean note_processes(const Vmm *vmm, gpointer data, GError **error)
+{
+	const Launching *launching = data;
+
+	return identity_note_processes(launching->domain, launching->def, vmm, error);
+}
+
 static gboolean launch(Domain *domain, DomainDef *def, Vmm *vmm, GError **error)
 {
+	Launching launching = { .domain = domain, .def = def };
 	const Driver *driver = domain->driver;
 	g_autofree char *monitor = store_monitor_path(driver, domain->uuid);
 	g_autofree char *log = store_log_path(driver, domain->name);
@@ -475,9 +491,11 @@ static gboolean launch(Domain *domain, DomainDef *def, Vmm *vmm, GError **error)
 		.log_limits = driver->log_limits,
 		.bios = bios,
 		.linuxboot_rom = LINUXBOOT_ROM_PATH,
-		.uid = driver->vmm_uid,
-		.gid = driver->vmm_gid,
+		.uid = domain->identity->uid,
+		.gid = domain->identity->gid,
 		.may_lack = driver->may_lack,
+		.spawned = note_processes,
+		.data = &launching,
 	};
 
 	return vmm_launch(&launch, def, vmm, error);
@@ -499,23 +517,25 @@ static gboolean prepare_nvram(Domain *domain, const DomainDef *def, gboolean is_
 			      GError **error)
 {
 	const Driver *driver = domain->driver;
-	g_autofree char *identity = nvram_identity(def);
+	const SafeOwners owners = driver_file_owners(driver, domain->identity->uid);
+	g_autofree char *path = nvram_identity(def);
 
-	return domain_list_claim_nvram(driver->domains, domain, identity, error) &&
-	       nvram_prepare(def, is_reset, driver->vmm_uid, driver->vmm_gid, error);
+	return domain_list_claim_nvram(driver->domains, domain, path, error) &&
+	       nvram_prepare(def, is_reset, &owners, error);
 }
 
 static gboolean prepare_and_launch(Domain *domain, DomainDef *def, gboolean is_reset, Vmm *launched,
 				   GError **error)
 {
-	if (!driver_check_vmm_user(domain->driver, error) ||
-	    !driver_settle_memory(domain->driver, def, error) ||
+	if (!driver_settle_memory(domain->driver, def, error) ||
 	    !driver_check_memory(domain->driver, def, error) || !check_host_memory(def, error) ||
 	    !complete_firmware(domain->driver, def, error) ||
-	    !domain_def_check_readable(def, error))
+	    !domain_def_check_readable(def, error) || !identity_choose(domain, def, error))
 		return FALSE;
-	if (prepare_nvram(domain, def, is_reset, error) && launch(domain, def, launched, error))
+	if (prepare_nvram(domain, def, is_reset, error) && identity_begin(domain, def, error) &&
+	    launch(domain, def, launched, error))
 		return TRUE;
+	identity_end(domain, TRUE);
 	(void)domain_list_claim_nvram(domain->driver->domains, domain, NULL, NULL);
 	return FALSE;
 }
@@ -720,7 +740,7 @@ gboolean lifecycle_shutdown(Domain *domain, gboolean is_reboot, GError **error)
 /* What is left of a VMM that is not there any more. With the job. */
 static void put_away(Domain *domain)
 {
-	remove_files(domain);
+	give_back(domain, TRUE);
 	g_mutex_lock(&domain->lock);
 	domain_set_state(domain, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_DAEMON);
 	domain_send_event(domain, VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_FAILED);
@@ -788,6 +808,20 @@ static void take_found(const Reconnection *reconnection, VmmProcess *process)
 	follow_found(vmm);
 }
 
+/* Nobody has seen the domain run, and nobody waits for it: what there is of it ends. */
+static void undo_start(Domain *domain, VmmProcess *process)
+{
+	g_warning(_("domain '%s' was being started when a daemon ended: that is undone"),
+		  domain->name);
+	if (process) {
+		vmm_process_signal(process, SIGKILL);
+		(void)vmm_process_wait(process, END_SECONDS);
+	}
+	identity_end_processes(domain);
+	put_away(domain);
+	domain_end_job(domain);
+}
+
 static void reconnect(gpointer data)
 {
 	Reconnection *reconnection = data;
@@ -796,13 +830,18 @@ static void reconnect(gpointer data)
 	g_autoptr(GError) error = NULL;
 	VmmProcess *process = vmm_process_adopt(status->pid, status->start_time, &error);
 
-	if (process) {
+	if (process && status->is_starting) {
+		undo_start(domain, process);
+		vmm_process_free(process);
+	} else if (process) {
 		take_found(reconnection, process);
 	} else if (g_error_matches(error, DRIVER_ERROR, VIR_ERR_SYSTEM_ERROR)) {
 		log_limit_warning(&reconnection->log, _("domain '%s': %s"), domain->name,
 				  error->message);
 		if (driver_run_later(domain->driver, reconnect, reconnection))
 			return;
+	} else if (status->is_starting) {
+		undo_start(domain, NULL);
 	} else {
 		g_warning(_("domain '%s' is given up: %s"), domain->name, error->message);
 		put_away(domain);
@@ -821,6 +860,7 @@ void lifecycle_reconnect(Domain *domain, StoreStatus *status)
 	domain->nvram = nvram_identity(domain->live);
 	domain_set_state(domain, status->state, status->reason);
 	g_mutex_unlock(&domain->lock);
+	identity_adopt(domain, g_steal_pointer(&status->identity));
 	reconnection->domain = domain_ref(domain);
 	reconnection->status = *status;
 	driver_run(domain->driver, reconnect, reconnection);

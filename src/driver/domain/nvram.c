@@ -14,7 +14,6 @@
 
 #include "driver/domain/replace-file.h"
 #include "driver/error.h"
-#include "driver/safe-file.h"
 
 /* All flash together lies in the 16 MiB below 4 GiB, so no variables need more. */
 #define TEMPLATE_SIZE_MAX (16 << 20)
@@ -71,15 +70,6 @@ static char *read_template(const char *path, gsize *size, GError **error)
 	return g_steal_pointer(&data);
 }
 
-/* Gives a file to its owner and brings it to the disk. */
-static gboolean fill_file(int fd, const char *data, gsize size, uid_t uid, gid_t gid)
-{
-	const gboolean is_own = uid == geteuid() && gid == getegid();
-
-	return replace_file_write_all(fd, data, size) && (is_own || fchown(fd, uid, gid) == 0) &&
-	       fsync(fd) == 0;
-}
-
 /* Makes a file that nobody has beside the one at a place. Return: -1 with errno. */
 static int make_temporary(const SafePlace *place, char **name)
 {
@@ -99,7 +89,7 @@ static int make_temporary(const SafePlace *place, char **name)
 }
 
 static gboolean write_file(const char *path, const SafePlace *place, const char *data, gsize size,
-			   uid_t uid, gid_t gid, GError **error)
+			   GError **error)
 {
 	g_autofree char *temporary = NULL;
 	int fd = make_temporary(place, &temporary);
@@ -107,7 +97,7 @@ static gboolean write_file(const char *path, const SafePlace *place, const char 
 
 	if (fd < 0)
 		return system_error(_("cannot make nvram '%s': %s"), path, error);
-	done = fill_file(fd, data, size, uid, gid) &&
+	done = replace_file_write_all(fd, data, size) && fsync(fd) == 0 &&
 	       renameat(place->folder, temporary, place->folder, place->name) == 0;
 	if (!done) {
 		system_error(_("cannot write nvram '%s': %s"), path, error);
@@ -119,7 +109,7 @@ static gboolean write_file(const char *path, const SafePlace *place, const char 
 	return done;
 }
 
-gboolean nvram_prepare(const DomainDef *def, gboolean is_reset, uid_t uid, gid_t gid,
+gboolean nvram_prepare(const DomainDef *def, gboolean is_reset, const SafeOwners *owners,
 		       GError **error)
 {
 	const char *path = def->nvram;
@@ -136,7 +126,7 @@ gboolean nvram_prepare(const DomainDef *def, gboolean is_reset, uid_t uid, gid_t
 	exists = fstatat(place.folder, place.name, &status, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!exists && errno != ENOENT)
 		return system_error(_("cannot look at nvram '%s': %s"), path, error);
-	if (exists && !safe_file_check_update(_("nvram"), path, &place, uid, error))
+	if (exists && !safe_file_check_update(_("nvram"), path, &place, owners, error))
 		return FALSE;
 	if (exists && !is_reset)
 		return TRUE;
@@ -151,7 +141,7 @@ gboolean nvram_prepare(const DomainDef *def, gboolean is_reset, uid_t uid, gid_t
 				      "it from: name one by <nvram template='...'>"),
 				    path);
 	data = read_template(def->nvram_template, &size, error);
-	return data && write_file(path, &place, data, size, uid, gid, error);
+	return data && write_file(path, &place, data, size, error);
 }
 
 gboolean nvram_check_undefine(const DomainDef *def, guint flags, GError **error)

@@ -10,6 +10,7 @@
  * whole. Where it may be is said by safe-file.h: a link is followed where nobody else can have
  * made it, and what is written, replaced or removed is the file that it leads to. Two domains must
  * not run with one file: who starts claims it in the list of domains, and the VMM locks it besides.
+ * While a domain runs the file is its user's (identity.h); before and after it is the daemon's.
  */
 #pragma once
 
@@ -17,11 +18,12 @@
 #include <sys/types.h>
 
 #include "driver/conf/domain-def.h"
+#include "driver/safe-file.h"
 
 /*
  * nvram_prepare - see to it that a domain's variable file exists
  * @is_reset: make it anew from its template
- * @uid, @gid: whom a new file belongs to
+ * @owners: whom a file that exists may belong to, besides root and the daemon's user
  *
  * Does nothing for a domain that has none. A file that exists is left as it is.
  *
@@ -29,7 +31,7 @@
  * VIR_ERR_CONFIG_UNSUPPORTED where the file is none that is written to, else with
  * VIR_ERR_SYSTEM_ERROR; all name the file.
  */
-gboolean nvram_prepare(const DomainDef *def, gboolean is_reset, uid_t uid, gid_t gid,
+gboolean nvram_prepare(const DomainDef *def, gboolean is_reset, const SafeOwners *owners,
 		       GError **error);
 
 /*

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <glib/gi18n.h>
 #include <glib/gstdio.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,10 +20,10 @@
 
 /*
  * Files larger than these were not written here. A key file has two characters for a line break,
- * a tab or a backslash.
+ * a tab or a backslash. Beside the document there is a path of a file, and numbers.
  */
 #define CONFIG_SIZE_MAX DOMAIN_XML_MAX_BYTES
-#define STATUS_SIZE_MAX (2 * DOMAIN_XML_MAX_BYTES + 4096)
+#define STATUS_SIZE_MAX (2 * DOMAIN_XML_MAX_BYTES + 2 * PATH_MAX + 4096)
 
 static char *file_path(const char *folder, const char *name, const char *suffix)
 {
@@ -169,6 +171,95 @@ void store_load_configs(const Driver *driver,
 void store_status_clear(StoreStatus *status)
 {
 	g_clear_pointer(&status->def, domain_def_free);
+	g_clear_pointer(&status->identity, identity_free);
+}
+
+/*
+ * What the run has of the host. A file's owner is five numbers, as format_owner() has them.
+ */
+
+#define OWNER_NUMBERS 5
+
+static char *format_owner(const FileOwner *owner)
+{
+	return g_strdup_printf("%" PRIu64 " %" PRIu64 " %u %u %u", owner->device, owner->inode,
+			       (guint)owner->uid, (guint)owner->gid, (guint)owner->mode);
+}
+
+/* Return: NULL where the text is none of format_owner(). */
+static FileOwner *parse_owner(const char *path, const char *text)
+{
+	g_auto(GStrv) parts = g_strsplit(text, " ", -1);
+	guint64 numbers[OWNER_NUMBERS];
+	FileOwner *owner;
+
+	if (g_strv_length(parts) != OWNER_NUMBERS)
+		return NULL;
+	for (guint i = 0; i < OWNER_NUMBERS; i++)
+		if (!g_ascii_string_to_unsigned(parts[i], 10, 0, i < 2 ? G_MAXUINT64 : G_MAXUINT32,
+						&numbers[i], NULL))
+			return NULL;
+	owner = g_new0(FileOwner, 1);
+	owner->path = g_strdup(path);
+	owner->device = numbers[0];
+	owner->inode = numbers[1];
+	owner->uid = (uid_t)numbers[2];
+	owner->gid = (gid_t)numbers[3];
+	owner->mode = (mode_t)numbers[4];
+	return owner;
+}
+
+static void put_identity(GKeyFile *file, const DomainIdentity *identity)
+{
+	g_autofree const char **paths = NULL;
+	g_auto(GStrv) owners = NULL;
+
+	if (!identity)
+		return;
+	g_key_file_set_uint64(file, STATUS_GROUP, "user", identity->uid);
+	g_key_file_set_uint64(file, STATUS_GROUP, "user-group", identity->gid);
+	g_key_file_set_boolean(file, STATUS_GROUP, "user-is-own", identity->is_claimed);
+	paths = g_new0(const char *, identity->files->len + 1);
+	owners = g_new0(char *, identity->files->len + 1);
+	for (guint i = 0; i < identity->files->len; i++) {
+		const FileOwner *owner = identity->files->pdata[i];
+
+		paths[i] = owner->path;
+		owners[i] = format_owner(owner);
+	}
+	g_key_file_set_string_list(file, STATUS_GROUP, "files", paths, identity->files->len);
+	g_key_file_set_string_list(file, STATUS_GROUP, "file-owners", (const char *const *)owners,
+				   identity->files->len);
+}
+
+static void get_files(GKeyFile *file, DomainIdentity *identity)
+{
+	g_auto(GStrv) paths = g_key_file_get_string_list(file, STATUS_GROUP, "files", NULL, NULL);
+	g_auto(GStrv)
+		owners = g_key_file_get_string_list(file, STATUS_GROUP, "file-owners", NULL, NULL);
+
+	for (guint i = 0; paths && owners && paths[i] && owners[i]; i++) {
+		FileOwner *owner = parse_owner(paths[i], owners[i]);
+
+		if (owner)
+			g_ptr_array_add(identity->files, owner);
+	}
+}
+
+/* Return: NULL where the file has none, as that of an earlier version. */
+static DomainIdentity *get_identity(GKeyFile *file)
+{
+	g_autoptr(GError) error = NULL;
+	const guint64 uid = g_key_file_get_uint64(file, STATUS_GROUP, "user", &error);
+	const guint64 gid = g_key_file_get_uint64(file, STATUS_GROUP, "user-group", NULL);
+	DomainIdentity *identity;
+
+	if (error || uid >= G_MAXUINT32 || gid >= G_MAXUINT32)
+		return NULL;
+	identity = identity_new((uid_t)uid, (gid_t)gid,
+				g_key_file_get_boolean(file, STATUS_GROUP, "user-is-own", NULL));
+	get_files(file, identity);
+	return identity;
 }
 
 gboolean store_save_status(const Driver *driver, const StoreStatus *status, GError **error)
@@ -185,6 +276,8 @@ gboolean store_save_status(const Driver *driver, const StoreStatus *status, GErr
 	g_key_file_set_uint64(file, STATUS_GROUP, "logger-start-time", status->logger_start_time);
 	g_key_file_set_int64(file, STATUS_GROUP, "log-start", status->log_mark.offset);
 	g_key_file_set_uint64(file, STATUS_GROUP, "log-inode", status->log_mark.inode);
+	g_key_file_set_boolean(file, STATUS_GROUP, "is-starting", status->is_starting);
+	put_identity(file, status->identity);
 	g_key_file_set_integer(file, STATUS_GROUP, "state", status->state);
 	g_key_file_set_integer(file, STATUS_GROUP, "reason", status->reason);
 	g_key_file_set_string(file, STATUS_GROUP, "xml", xml);
@@ -226,6 +319,8 @@ static void load_status(const char *path, const char *name, gpointer data)
 							 NULL);
 	status.log_mark.offset = g_key_file_get_int64(file, STATUS_GROUP, "log-start", NULL);
 	status.log_mark.inode = g_key_file_get_uint64(file, STATUS_GROUP, "log-inode", NULL);
+	status.is_starting = g_key_file_get_boolean(file, STATUS_GROUP, "is-starting", NULL);
+	status.identity = get_identity(file);
 	status.state = g_key_file_get_integer(file, STATUS_GROUP, "state", NULL);
 	status.reason = g_key_file_get_integer(file, STATUS_GROUP, "reason", NULL);
 	status.def = parse_def(path, name, xml, 0);

@@ -37,6 +37,8 @@ typedef struct {
 	pid_t logger_pid; /* 0: not known */
 	guint64 logger_start_time;
 	VmmLogMark log_mark;
+	gboolean is_starting;	  /* what runs, if anything does, has not been let go yet */
+	DomainIdentity *identity; /* NULL: a status file that says none */
 	int state;
 	int reason;
 } StoreStatus;
@@ -46,7 +48,8 @@ void store_status_clear(StoreStatus *status);
 gboolean store_save_status(const Driver *driver, const StoreStatus *status, GError **error);
 void store_delete_status(const Driver *driver, const char *name);
 
-/* The status files: @found is called with each; status->def is its to take. */
+/* The status files: @found is called with each; status->def and status->identity are its to take.
+ */
 void store_load_statuses(const Driver *driver, void (*found)(StoreStatus *status, gpointer data),
 			 gpointer data);
 

@@ -200,8 +200,20 @@ static void write_guest(XmlWriter *writer, const HostSupport *support, const cha
 	xml_writer_end(writer);
 }
 
+static void write_security_model(XmlWriter *writer, const char *base_label)
+{
+	xml_writer_start(writer, "secmodel");
+	xml_writer_element_text(writer, "model", "dac");
+	xml_writer_element_text(writer, "doi", "0");
+	xml_writer_start(writer, "baselabel");
+	xml_writer_attribute(writer, "type", VIRTTYPE);
+	xml_writer_text(writer, base_label);
+	xml_writer_end(writer);
+	xml_writer_end(writer);
+}
+
 char *host_capabilities_xml_below(const char *root, const HostSupport *support,
-				  const char *emulator, GError **error)
+				  const char *emulator, const char *base_label, GError **error)
 {
 	g_autoptr(NodeInfo) node = node_info_read(root, error);
 	guint8 uuid[HOST_UUID_SIZE];
@@ -225,6 +237,8 @@ char *host_capabilities_xml_below(const char *root, const HostSupport *support,
 	xml_writer_element_empty(&writer, "power_management");
 	xml_writer_element_with(&writer, "iommu", "support", "no");
 	write_topology(&writer, node);
+	if (base_label)
+		write_security_model(&writer, base_label);
 	xml_writer_end(&writer);
 
 	if (support->kvm_usable)
@@ -233,9 +247,10 @@ char *host_capabilities_xml_below(const char *root, const HostSupport *support,
 	return xml_writer_finish(&writer);
 }
 
-char *host_capabilities_xml(const HostSupport *support, const char *emulator, GError **error)
+char *host_capabilities_xml(const HostSupport *support, const char *emulator,
+			    const char *base_label, GError **error)
 {
-	return host_capabilities_xml_below("/", support, emulator, error);
+	return host_capabilities_xml_below("/", support, emulator, base_label, error);
 }
 
 static void write_supported(XmlWriter *writer, const char *name, gboolean supported)

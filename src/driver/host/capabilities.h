@@ -30,14 +30,16 @@ gboolean host_uuid(const char *root, guint8 uuid[HOST_UUID_SIZE], GError **error
  * host_capabilities_xml - virConnectGetCapabilities
  * @support:  decides the guest part: without a usable KVM there is none
  * @emulator: path of gmem-vmm
+ * @base_label: of the security model dac; NULL where there are no labels
  *
  * Return: XML for g_free(), or NULL with DRIVER_ERROR.
  */
-char *host_capabilities_xml(const HostSupport *support, const char *emulator, GError **error);
+char *host_capabilities_xml(const HostSupport *support, const char *emulator,
+			    const char *base_label, GError **error);
 
 /* The same of a host whose proc, sys and etc are below @root: for tests. */
 char *host_capabilities_xml_below(const char *root, const HostSupport *support,
-				  const char *emulator, GError **error);
+				  const char *emulator, const char *base_label, GError **error);
 
 /*
  * host_domain_capabilities_xml - virConnectGetDomainCapabilities

@@ -200,7 +200,10 @@ gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **
 		  spawn(launch, &jail, &command, vmm, error);
 	/* The VMM must be the only one to hold them: their end is how its end is seen. */
 	vmm_command_close(&command);
-	if (spawned) {
+	if (spawned && !launch->spawned(vmm, launch->data, error)) {
+		vmm_process_signal(vmm->process, SIGKILL);
+		(void)vmm_process_wait(vmm->process, END_SECONDS);
+	} else if (spawned) {
 		vmm->monitor = qmp_client_connect(launch->monitor_path, GREETING_SECONDS, &cause);
 		if (!vmm->monitor)
 			explain_failure(launch, vmm, cause, error);

@@ -22,6 +22,14 @@
 #include "driver/vmm/vmm-logger.h"
 #include "driver/vmm/vmm-process.h"
 
+/* A VMM that runs. */
+typedef struct {
+	VmmProcess *process;
+	QmpClient *monitor;  /* not started yet */
+	VmmProcess *logger;  /* NULL where it is not known */
+	VmmLogMark log_mark; /* for vmm_log_tail() */
+} Vmm;
+
 typedef struct {
 	const char *emulator;	  /* where the domain names none */
 	const char *logger;	  /* gmem-logger */
@@ -33,15 +41,12 @@ typedef struct {
 	uid_t uid;		   /* who the VMM runs as */
 	gid_t gid;
 	guint may_lack; /* of its jail: bits 1 << JAIL_PART_* */
+
+	/* Called when both processes are there, and before the VMM is ready. */
+	gboolean (*spawned)(const Vmm *vmm, gpointer data, GError **error);
+	gpointer data;
 } VmmLaunch;
 
-/* A VMM that runs. */
-typedef struct {
-	VmmProcess *process;
-	QmpClient *monitor;  /* not started yet */
-	VmmProcess *logger;  /* NULL where it is not known */
-	VmmLogMark log_mark; /* for vmm_log_tail() */
-} Vmm;
 
 /*
  * vmm_launch - start a VMM for a domain

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* identity.c - what a run of a domain has of the host: its user, and files that are its own */
+#include "driver/domain/identity.h"
+
+#include <glib/gi18n.h>
+#include <unistd.h>
+
+#include "driver/domain/driver.h"
+#include "driver/domain/store.h"
+#include "driver/error.h"
+#include "driver/security/label.h"
+#include "driver/security/user-processes.h"
+
+DomainIdentity *identity_new(uid_t uid, gid_t gid, gboolean is_claimed)
+{
+	DomainIdentity *identity = g_new0(DomainIdentity, 1);
+
+	identity->uid = uid;
+	identity->gid = gid;
+	identity->is_claimed = is_claimed;
+	identity->files = g_ptr_array_new_with_free_func((GDestroyNotify)file_owner_free);
+	return identity;
+}
+
+void identity_free(DomainIdentity *identity)
+{
+	if (!identity)
+		return;
+	g_ptr_array_unref(identity->files);
+	g_free(identity);
+}
+
+static void set_identity(Domain *domain, DomainIdentity *identity)
+{
+	g_mutex_lock(&domain->lock);
+	identity_free(domain->identity);
+	domain->identity = identity;
+	g_mutex_unlock(&domain->lock);
+}
+
+/*
+ * Who it runs as.
+ */
+
+static DomainIdentity *choose_session(const DomainDef *def, GError **error)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+
+	if (def->seclabel_type == DOMAIN_SECLABEL_STATIC &&
+	    !label_resolve(def->seclabel_label, &uid, &gid, error))
+		return NULL;
+	if (uid == geteuid() && gid == getegid())
+		return identity_new(uid, gid, FALSE);
+	driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+		     _("element 'seclabel/label' is '%.80s': a session's domains run as the "
+		       "session's user"),
+		     def->seclabel_label);
+	return NULL;
+}
+
+static DomainIdentity *choose_static(Driver *driver, const DomainDef *def, GError **error)
+{
+	uid_t uid;
+	gid_t gid;
+
+	if (!label_resolve(def->seclabel_label, &uid, &gid, error))
+		return NULL;
+	if (!driver->users || !user_range_has(user_pool_range(driver->users), uid))
+		return identity_new(uid, gid, FALSE);
+	if (user_pool_claim_this(driver->users, uid))
+		return identity_new(uid, gid, TRUE);
+	driver_error(error, VIR_ERR_RESOURCE_BUSY,
+		     _("element 'seclabel/label' is '%.80s': another domain runs as this user, "
+		       "which is one of 'user_range' in virtgmemd.conf"),
+		     def->seclabel_label);
+	return NULL;
+}
+
+/* Where there is no pool, or the definition wants no label: the user that all have. */
+static DomainIdentity *choose_common(Driver *driver, GError **error)
+{
+	return driver_check_vmm_user(driver, error) ?
+		       identity_new(driver->vmm_uid, driver->vmm_gid, FALSE) :
+		       NULL;
+}
+
+static DomainIdentity *choose_own(Driver *driver, GError **error)
+{
+	uid_t uid;
+
+	if (!user_pool_claim(driver->users, &uid, error))
+		return NULL;
+	return identity_new(uid, driver->is_group_named ? driver->vmm_gid : (gid_t)uid, TRUE);
+}
+
+static DomainIdentity *choose(Driver *driver, const DomainDef *def, GError **error)
+{
+	if (!driver->is_system)
+		return choose_session(def, error);
+	if (def->seclabel_type == DOMAIN_SECLABEL_STATIC)
+		return choose_static(driver, def, error);
+	if (def->seclabel_type == DOMAIN_SECLABEL_NONE || !driver->users)
+		return choose_common(driver, error);
+	return choose_own(driver, error);
+}
+
+/* libvirt has no labels in a session. */
+static void fill_label(const Driver *driver, DomainDef *def, const DomainIdentity *identity)
+{
+	if (!driver->is_system || def->seclabel_type == DOMAIN_SECLABEL_STATIC ||
+	    def->seclabel_type == DOMAIN_SECLABEL_NONE)
+		return;
+	g_free(def->seclabel_label);
+	def->seclabel_label = label_format(identity->uid, identity->gid);
+}
+
+gboolean identity_choose(Domain *domain, DomainDef *def, GError **error)
+{
+	DomainIdentity *identity = choose(domain->driver, def, error);
+
+	if (!identity)
+		return FALSE;
+	fill_label(domain->driver, def, identity);
+	set_identity(domain, identity);
+	return TRUE;
+}
+
+/*
+ * What it takes.
+ */
+
+static gboolean find_files(const Driver *driver, const DomainDef *def, DomainIdentity *identity,
+			   GError **error)
+{
+	const SafeOwners owners = driver_file_owners(driver, identity->uid);
+	FileOwner *owner;
+
+	if (!driver->is_system || !def->seclabel_relabel || !def->nvram)
+		return TRUE;
+	owner = file_owner_find(_("nvram"), def->nvram, &owners, error);
+	if (owner)
+		g_ptr_array_add(identity->files, owner);
+	return owner != NULL;
+}
+
+static gboolean give_files(const DomainIdentity *identity, GError **error)
+{
+	for (guint i = 0; i < identity->files->len; i++)
+		if (!file_owner_give(_("nvram"), identity->files->pdata[i], identity->uid,
+				     identity->gid, error))
+			return FALSE;
+	return TRUE;
+}
+
+/* @vmm: NULL before there are processes */
+static gboolean save_start(const Domain *domain, const DomainDef *def, const Vmm *vmm,
+			   GError **error)
+{
+	StoreStatus status = {
+		.def = (DomainDef *)def,
+		.identity = domain->identity,
+		.is_starting = TRUE,
+		.state = VIR_DOMAIN_PAUSED,
+		.reason = VIR_DOMAIN_PAUSED_STARTING_UP,
+	};
+
+	if (vmm) {
+		status.pid = vmm_process_pid(vmm->process);
+		status.start_time = vmm_process_start_time(vmm->process);
+		status.logger_pid = vmm_process_pid(vmm->logger);
+		status.logger_start_time = vmm_process_start_time(vmm->logger);
+		status.log_mark = vmm->log_mark;
+	}
+	return store_save_status(domain->driver, &status, error);
+}
+
+gboolean identity_begin(const Domain *domain, const DomainDef *def, GError **error)
+{
+	return find_files(domain->driver, def, domain->identity, error) &&
+	       save_start(domain, def, NULL, error) && give_files(domain->identity, error);
+}
+
+gboolean identity_note_processes(const Domain *domain, const DomainDef *def, const Vmm *vmm,
+				 GError **error)
+{
+	return save_start(domain, def, vmm, error);
+}
+
+void identity_adopt(Domain *domain, DomainIdentity *identity)
+{
+	const Driver *driver = domain->driver;
+
+	if (!identity)
+		return;
+	if (identity->is_claimed && driver->users &&
+	    !user_pool_claim_this(driver->users, identity->uid)) {
+		g_warning(_("domain '%s' runs as user %u, as another does"), domain->name,
+			  (guint)identity->uid);
+		identity->is_claimed = FALSE;
+	}
+	fill_label(driver, domain->live, identity);
+	set_identity(domain, identity);
+}
+
+/*
+ * Giving it back.
+ */
+
+void identity_end_processes(Domain *domain)
+{
+	const DomainIdentity *identity = domain->identity;
+
+	if (identity && identity->is_claimed)
+		user_processes_end(identity->uid);
+}
+
+static void give_files_back(const Domain *domain, const DomainIdentity *identity)
+{
+	for (guint i = 0; i < identity->files->len; i++) {
+		g_autoptr(GError) error = NULL;
+
+		if (!file_owner_give_back(_("nvram"), identity->files->pdata[i], identity->uid,
+					  &error))
+			g_warning(_("domain '%s': %s"), domain->name, error->message);
+	}
+}
+
+void identity_end(Domain *domain, gboolean has_ended)
+{
+	const Driver *driver = domain->driver;
+	const DomainIdentity *identity = domain->identity;
+
+	if (identity)
+		give_files_back(domain, identity);
+	store_delete_status(driver, domain->name);
+	if (!identity)
+		return;
+	if (identity->is_claimed && driver->users && has_ended)
+		user_pool_release(driver->users, identity->uid);
+	set_identity(domain, NULL);
+}

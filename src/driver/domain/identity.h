@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * identity.h - what a run of a domain has of the host: its user, and files that are its own
+ *
+ * Theory of operation
+ *
+ * The system's domains have a user each (user-pool.h), unless virtgmemd.conf or the domain's
+ * <seclabel> says which. Files that a domain writes to are that user's for as long as it runs
+ * (file-owner.h). Whatever is taken is written to the domain's status file before it is taken, and
+ * the file goes when all has been given back: so a daemon that comes after one that was killed can
+ * undo what that has begun, whenever that was. A session's domains run as the session's user, who
+ * cannot give files away.
+ *
+ * All functions want the domain's job, and none its lock.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+#include "driver/conf/domain-def.h"
+#include "driver/security/file-owner.h"
+#include "driver/vmm/vmm-launch.h"
+
+typedef struct Domain Domain;
+
+typedef struct {
+	uid_t uid;
+	gid_t gid;
+	gboolean is_claimed; /* in the driver's pool */
+	GPtrArray *files;    /* of FileOwner */
+} DomainIdentity;
+
+/* Without files. */
+DomainIdentity *identity_new(uid_t uid, gid_t gid, gboolean is_claimed);
+void identity_free(DomainIdentity *identity);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomainIdentity, identity_free)
+
+/*
+ * identity_choose - choose who a domain runs as
+ * @def: what is to run; the label is filled in
+ *
+ * Sets the domain's identity.
+ *
+ * Return: FALSE with an error that names the user which there is not, or with VIR_ERR_RESOURCE_BUSY
+ * where a label asks for another running domain's.
+ */
+gboolean identity_choose(Domain *domain, DomainDef *def, GError **error);
+
+/*
+ * identity_begin - write down what the start takes, and give the domain its files
+ * @def: what is to run, and the files that it names are there
+ */
+gboolean identity_begin(const Domain *domain, const DomainDef *def, GError **error);
+
+/* Writes down which processes there are now. Return: FALSE with VIR_ERR_SYSTEM_ERROR. */
+gboolean identity_note_processes(const Domain *domain, const DomainDef *def, const Vmm *vmm,
+				 GError **error);
+
+/*
+ * identity_adopt - a domain of an earlier daemon keeps the identity that its status file says
+ * @identity: taken over
+ *
+ * To be called before any other domain starts; domain->live is set.
+ */
+void identity_adopt(Domain *domain, DomainIdentity *identity);
+
+/*
+ * identity_end_processes - kill what may be left of a run whose processes are not known
+ *
+ * They are known by their user where that is the domain's alone.
+ */
+void identity_end_processes(Domain *domain);
+
+/*
+ * identity_end - give everything back, the status file last
+ * @has_ended: whether the VMM has; otherwise its user stays claimed
+ *
+ * Nothing happens where the domain has none.
+ */
+void identity_end(Domain *domain, gboolean has_ended);
