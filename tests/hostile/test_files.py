@@ -265,7 +265,7 @@ class LastWords(unittest.TestCase):
 
 
 class NoUser(unittest.TestCase):
-    """A host where nobody has made the user that the VMMs run as."""
+    """A host where nobody has made the user that VMMs without a label run as."""
 
     def setUp(self):
         folder = self.enterContext(tempfile.TemporaryDirectory(prefix="gmem-test."))
@@ -285,7 +285,8 @@ class NoUser(unittest.TestCase):
             file.write('user = "root"\n')
         self.daemon = self.enterContext(Daemon(self.program))
         # No host can start this one, for whatever reason comes first.
-        self.daemon.define(domain_xml(kernel="/none/kernel", initrd=None))
+        self.daemon.define(domain_xml(kernel="/none/kernel", initrd=None,
+                                      extra="<seclabel type='none'/>"))
 
     def start(self):
         result = run_virsh("start", "test")
@@ -296,7 +297,6 @@ class NoUser(unittest.TestCase):
         said = self.start()
         self.assertIn("user 'libvirt-gmem', which does not exist", said)
         self.assertIn("useradd --system", said)
-        self.assertIn("no domain can start", self.daemon.start_messages)
         # What is defined can be reached.
         self.assertIn("/none/kernel", virsh("dumpxml", "test"))
 
@@ -310,4 +310,3 @@ class NoUser(unittest.TestCase):
         self.daemon.config = self.root_config
         self.daemon.restart()
         self.assertNotIn("does not exist", self.start())
-        self.assertNotIn("no domain can start", self.daemon.start_messages)

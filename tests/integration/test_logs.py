@@ -6,7 +6,6 @@ not what they seem.
 
 import contextlib
 import os
-import pwd
 import signal
 import stat
 import tempfile
@@ -126,8 +125,9 @@ class Rotation(FileTest):
     def test_vmms_run_as_a_user_of_their_own(self):
         self.define_files()
         virsh("start", "test")
-        user = pwd.getpwnam("libvirt-gmem")
-        self.assertEqual(vmm_user("test"), (user.pw_uid, user.pw_gid))
+        uid, gid = vmm_user("test")
+        self.assertEqual(uid, gid)
+        self.assertIn(uid, range(70000, 80000))
 
     def test_the_logger_that_a_start_has_begun_ends_when_the_start_fails(self):
         with open(self.path("kernel"), "wb") as file:

@@ -524,15 +524,21 @@ static gboolean prepare_nvram(Domain *domain, const DomainDef *def, gboolean is_
 	       nvram_prepare(def, is_reset, &owners, error);
 }
 
+/* Settles what the host decides, and asks it for what the domain wants. */
+static gboolean prepare_definition(Driver *driver, DomainDef *def, GError **error)
+{
+	return driver_settle_memory(driver, def, error) &&
+	       driver_check_memory(driver, def, error) && check_host_memory(def, error) &&
+	       complete_firmware(driver, def, error) && domain_def_check_readable(def, error);
+}
+
 static gboolean prepare_and_launch(Domain *domain, DomainDef *def, gboolean is_reset, Vmm *launched,
 				   GError **error)
 {
-	if (!driver_settle_memory(domain->driver, def, error) ||
-	    !driver_check_memory(domain->driver, def, error) || !check_host_memory(def, error) ||
-	    !complete_firmware(domain->driver, def, error) ||
-	    !domain_def_check_readable(def, error) || !identity_choose(domain, def, error))
+	if (!identity_choose(domain, def, error))
 		return FALSE;
-	if (prepare_nvram(domain, def, is_reset, error) && identity_begin(domain, def, error) &&
+	if (prepare_definition(domain->driver, def, error) &&
+	    prepare_nvram(domain, def, is_reset, error) && identity_begin(domain, def, error) &&
 	    launch(domain, def, launched, error))
 		return TRUE;
 	identity_end(domain, TRUE);

@@ -379,8 +379,7 @@ def _pids_of(program):
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            # Not by its path: another run has its copies at the same, in folders of its own.
-            if os.path.samefile(f"/proc/{name}/exe", program):
+            if os.readlink(f"/proc/{name}/exe") == os.path.realpath(program):
                 found.append(int(name))
     return found
 

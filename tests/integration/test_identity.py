@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Who domains run as: a user each, and files that are theirs while they run.
+
+"run test_identity" runs it without a test host, too, where the machine's own KVM has private memory.
+"""
+
+import os
+import pwd
+import signal
+import tempfile
+import unittest
+from xml.etree import ElementTree
+
+from support import kinds
+from support.daemon import CONFIG_FOLDER, DaemonTest, NVRAM_FOLDER, STATE_FOLDER, STDIN, virsh, vmm_pid, vmm_user
+from support.waiting import wait_for_exit
+
+RANGE = range(70000, 80000)
+NVRAM = os.path.join(NVRAM_FOLDER, "test_VARS.fd")
+STATIC = "<seclabel type='static' model='dac' relabel='{relabel}'><label>{label}</label></seclabel>"
+NONE = "<seclabel type='none'/>"
+
+
+def parsed(*command):
+    return ElementTree.fromstring(virsh(*command))
+
+
+def label(name="test"):
+    """What the live XML says: type, relabel, label; None without an element."""
+    element = parsed("dumpxml", name).find("seclabel")
+    if element is None:
+        return None
+    return element.get("type"), element.get("relabel"), element.findtext("label")
+
+
+def owner(path=NVRAM):
+    status = os.stat(path)
+    return status.st_uid, status.st_gid, status.st_mode & 0o7777
+
+
+def information(name="test"):
+    """virsh dominfo's lines about security, without the model's name."""
+    lines = [line.split(":", 1) for line in virsh("dominfo", name).splitlines() if line.startswith("Security")]
+    return {key: value.strip() for key, value in lines}
+
+
+class Identity(DaemonTest):
+    """Domains that are started, paused, and looked at."""
+
+    def setUp(self):
+        for kind in ("windows", "two-sided"):
+            if kinds.why_not(kind) is None:
+                break
+        else:
+            raise unittest.SkipTest("this host has no private memory")
+        super().setUp()
+
+    def configure(self, text):
+        """Starts the daemon anew, with this configuration."""
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix="gmem-test."))
+        self.daemon.config = os.path.join(folder, "virtgmemd.conf")
+        with open(self.daemon.config, "w", encoding="ascii") as file:
+            file.write(text)
+        self.daemon.restart()
+
+    def start(self, name="test", **arguments):
+        self.define(name, kind=None, **arguments)
+        virsh("start", "--paused", name)
+
+    def start_with_variables(self, extra="", identity="6a0f3c52-3c6d-4c1b-9a54-1d1d3b1f0c01"):
+        self.daemon.define(f"""<domain type='kvm'>
+          <name>test</name><uuid>{identity}</uuid><memory unit='MiB'>64</memory>
+          <os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type></os>{extra}
+        </domain>""")
+        virsh("start", "--paused", "test")
+
+    def assert_runs_as(self, user, name="test"):
+        self.assertEqual(vmm_user(name), user)
+
+    def test_each_has_its_own(self):
+        found = set()
+        for name in ("test", "other", "third"):
+            self.start(name)
+            kind, relabel, text = label(name)
+            uid, gid = vmm_user(name)
+            self.assertEqual((kind, relabel, text), ("dynamic", "yes", f"+{uid}:+{gid}"))
+            self.assertIn(uid, RANGE)
+            self.assertEqual(uid, gid)
+            with open(f"/proc/{vmm_pid(name)}/status", encoding="ascii") as file:
+                self.assertIn("\nGroups:\t \n", file.read())
+            found.add(uid)
+        self.assertEqual(len(found), 3)
+
+    def test_it_is_shown_as_libvirt_does(self):
+        self.start()
+        uid, gid = vmm_user("test")
+        element = parsed("dumpxml", "test").find("seclabel")
+        self.assertEqual(element.attrib, {"type": "dynamic", "model": "dac", "relabel": "yes"})
+        self.assertEqual(element.findtext("imagelabel"), f"+{uid}:+{gid}")
+        self.assertEqual(information(), {"Security model": "dac", "Security DOI": "0",
+                                         "Security label": f"+{uid}:+{gid} (permissive)"})
+        # What is this run's alone is in no definition, nor where it would be taken elsewhere.
+        for options in (["--inactive"], ["--migratable"]):
+            self.assertIsNone(parsed("dumpxml", "test", *options).find("seclabel"))
+        with open(os.path.join(CONFIG_FOLDER, "test.xml"), encoding="utf-8") as file:
+            self.assertNotIn("seclabel", file.read())
+        model = parsed("capabilities").find("host/secmodel")
+        self.assertEqual({child.tag: child.text for child in model},
+                         {"model": "dac", "doi": "0", "baselabel": "+70000:+70000"})
+        self.assertEqual(model.find("baselabel").get("type"), "kvm")
+        virsh("destroy", "test")
+        self.assertIsNone(label())
+        self.assertEqual(information(), {"Security model": "dac", "Security DOI": "0"})
+
+    def test_what_is_shown_can_be_defined(self):
+        self.start()
+        virsh("define", "--validate", STDIN, text=virsh("dumpxml", "test"))
+        self.assertEqual(parsed("dumpxml", "test", "--inactive").find("seclabel").attrib,
+                         {"type": "dynamic", "model": "dac", "relabel": "yes"})
+
+    def test_it_stays_over_daemons(self):
+        self.start()
+        self.start("other")
+        before = {name: (vmm_user(name), label(name)) for name in ("test", "other")}
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            self.daemon.restart(number)
+            # The first that comes afterwards gets another.
+            self.start("third")
+            self.assertNotIn(vmm_user("third"), [user for user, _ in before.values()])
+            self.assertEqual({name: (vmm_user(name), label(name)) for name in before}, before)
+            self.assertIsNone(parsed("dumpxml", "test", "--migratable").find("seclabel"))
+            virsh("destroy", "third")
+            virsh("undefine", "third")
+
+    def test_it_is_given_back(self):
+        self.configure('user_range = "71000-71001"\n')
+        self.start()
+        self.start("other")
+        self.assertEqual({vmm_user("test")[0], vmm_user("other")[0]}, {71000, 71001})
+        self.define("third", kind=None)
+        self.assert_refused("no user left.*71000 to 71001.*user_range", "start", "third")
+        free = vmm_user("test")
+        virsh("destroy", "test")
+        virsh("start", "--paused", "third")
+        self.assert_runs_as(free, "third")
+        # A start that fails gives it back, too.
+        virsh("destroy", "third")
+        self.daemon.define(self.xml("fails", kind=None).replace(self.kernel, "/none/kernel"))
+        for _ in range(3):
+            self.assert_refused("/none/kernel", "start", "fails")
+        virsh("start", "--paused", "third")
+        # One that ends by itself while no daemon looks.
+        pid = vmm_pid("third")
+        self.daemon.stop()
+        os.kill(pid, signal.SIGKILL)
+        self.assertTrue(wait_for_exit(pid, 30))
+        self.daemon.start()
+        virsh("start", "--paused", "test")
+
+    def test_those_of_others_are_passed_over(self):
+        entry = pwd.getpwnam("libvirt-gmem")
+        if entry.pw_uid >= 1000:
+            self.configure(f'user_range = "{entry.pw_uid}-{entry.pw_uid}"\n')
+        else:
+            nobody = pwd.getpwnam("nobody").pw_uid
+            self.configure(f'user_range = "{nobody}-{nobody}"\n')
+        self.define(kind=None)
+        self.assert_refused("no user left", "start", "test")
+
+    def test_one_user_for_all(self):
+        self.configure('user = "nobody"\n')
+        entry = pwd.getpwnam("nobody")
+        for name in ("test", "other"):
+            self.start(name)
+            self.assert_runs_as((entry.pw_uid, entry.pw_gid), name)
+            self.assertEqual(label(name), ("dynamic", "yes", f"+{entry.pw_uid}:+{entry.pw_gid}"))
+
+    def test_a_group_for_all(self):
+        self.configure('group = "nogroup"\n')
+        self.start()
+        uid, gid = vmm_user("test")
+        self.assertIn(uid, RANGE)
+        self.assertEqual(gid, pwd.getpwnam("nobody").pw_gid)
+
+    def test_static(self):
+        nobody = pwd.getpwnam("nobody")
+        self.start(extra=STATIC.format(relabel="yes", label="nobody:nogroup"))
+        self.assert_runs_as((nobody.pw_uid, nobody.pw_gid))
+        self.assertEqual(label(), ("static", "yes", "nobody:nogroup"))
+        self.assertEqual(information()["Security label"], "nobody:nogroup (permissive)")
+        self.start("other", extra=STATIC.format(relabel="no", label="+70000:+70001"))
+        self.assert_runs_as((70000, 70001), "other")
+        # That is one of the range, and nobody else's now.
+        self.start("third")
+        self.assertNotEqual(vmm_user("third")[0], 70000)
+        self.define("fourth", kind=None, extra=STATIC.format(relabel="no", label="+70000:+5"))
+        self.assert_refused(r"'\+70000:\+5': another domain runs as this user", "start", "fourth")
+
+    def test_static_that_there_is_not(self):
+        self.define(kind=None, extra=STATIC.format(relabel="no", label="nobody-of-that-name:nogroup"))
+        self.assert_refused("there is no user 'nobody-of-that-name'", "start", "test")
+        self.define("other", kind=None, extra=STATIC.format(relabel="no", label="nobody:no-group-of-that-name"))
+        self.assert_refused("there is no group 'no-group-of-that-name'", "start", "other")
+
+    def test_none(self):
+        entry = pwd.getpwnam("libvirt-gmem")
+        self.start(extra=NONE)
+        self.assert_runs_as((entry.pw_uid, entry.pw_gid))
+        self.assertEqual(label(), ("none", None, None))
+        self.assertNotIn("Security label", information())
+
+    def test_variables_are_its_own_while_it_runs(self):
+        self.start_with_variables()
+        uid, gid = vmm_user("test")
+        self.assertEqual(owner(), (uid, gid, 0o600))
+        virsh("destroy", "test")
+        self.assertEqual(owner(), (0, 0, 0o600))
+        # Whoever had it gets it back, and what the domain has made of its mode is undone.
+        os.chmod(NVRAM, 0o640)
+        os.chown(NVRAM, 0, 42)
+        virsh("start", "--paused", "test")
+        uid, gid = vmm_user("test")
+        self.assertEqual(owner(), (uid, gid, 0o640))
+        os.chmod(NVRAM, 0o4777)
+        pid = vmm_pid("test")
+        self.daemon.stop(signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
+        self.assertTrue(wait_for_exit(pid, 30))
+        self.assertEqual(owner()[:2], (uid, gid))
+        self.daemon.start()
+        self.assertIn("shut off", self.wait_state("shut off"))
+        self.assertEqual(owner(), (0, 42, 0o640))
+
+    def wait_state(self, state):
+        """The state, which is settled when the job of the start of the daemon is done."""
+        # A call that wants the domain's job comes after it.
+        virsh("autostart", "--disable", "test")
+        return self.state()
+
+    def test_variables_that_a_host_without_power_has_left(self):
+        self.start_with_variables()
+        virsh("destroy", "test")
+        os.chown(NVRAM, 70123, 70123)
+        virsh("start", "--paused", "test")
+        self.assertEqual(owner()[:2], vmm_user("test"))
+        virsh("destroy", "test")
+        self.assertEqual(owner(), (0, 0, 0o600))
+
+    def test_variables_without_relabelling(self):
+        self.start_with_variables(extra=NONE)
+        self.assertEqual(owner(), (0, 0, 0o600))
+        virsh("destroy", "test")
+        self.start_with_variables(extra=STATIC.format(relabel="no", label="nobody:nogroup"))
+        self.assertEqual(owner(), (0, 0, 0o600))
+        virsh("destroy", "test")
+        self.start_with_variables(extra=STATIC.format(relabel="yes", label="nobody:nogroup"))
+        self.assertEqual(owner()[:2], vmm_user("test"))
+        virsh("destroy", "test")
+        self.assertEqual(owner(), (0, 0, 0o600))
+
+    def test_variables_of_a_start_that_fails(self):
+        self.start_with_variables()
+        virsh("destroy", "test")
+        with open(NVRAM, "r+b") as file:
+            file.truncate(100)
+        self.assert_refused("the VMM has ended", "start", "test")
+        self.assertEqual(owner(), (0, 0, 0o600))
+        self.assertEqual([name for name in os.listdir(STATE_FOLDER) if name.startswith("test")], [])
+
+    def test_both_settings(self):
+        self.daemon.stop()
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix="gmem-test."))
+        self.daemon.config = os.path.join(folder, "virtgmemd.conf")
+        with open(self.daemon.config, "w", encoding="ascii") as file:
+            file.write('user = "nobody"\nuser_range = "70000-70001"\n')
+        with self.assertRaises(Exception) as caught:
+            self.daemon.start()
+        self.assertIn("set one of them", caught.exception.stderr)
+        self.daemon.config = None
+        self.daemon.start()
