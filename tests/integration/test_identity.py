@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-Who domains run as: a user each, and files that are theirs while they run.
+Who domains run as: a user each, files that are theirs while they run, and a control group.
 
 "run test_identity" runs it without a test host, too, where the machine's own KVM has private memory.
 """
@@ -8,12 +8,14 @@ Who domains run as: a user each, and files that are theirs while they run.
 import os
 import pwd
 import signal
+import subprocess
 import tempfile
 import unittest
 from xml.etree import ElementTree
 
 from support import kinds
-from support.daemon import CONFIG_FOLDER, DaemonTest, NVRAM_FOLDER, STATE_FOLDER, STDIN, virsh, vmm_pid, vmm_user
+from support.daemon import (CONFIG_FOLDER, Daemon, DaemonTest, NVRAM_FOLDER, PROGRAM, STATE_FOLDER, STDIN,
+                            logger_pids, virsh, vmm_pid, vmm_user)
 from support.waiting import wait_for_exit
 
 RANGE = range(70000, 80000)
@@ -39,13 +41,27 @@ def owner(path=NVRAM):
     return status.st_uid, status.st_gid, status.st_mode & 0o7777
 
 
+def group_of(pid):
+    """The folder of a process's group of cgroup v2."""
+    with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+        path = next(line[3:].strip() for line in file if line.startswith("0::"))
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        mount = next(line.split()[4] for line in file if " - cgroup2 " in line)
+    return os.path.join(mount, path.lstrip("/"))
+
+
+def members(group):
+    with open(os.path.join(group, "cgroup.procs"), encoding="ascii") as file:
+        return sorted(int(line) for line in file)
+
+
 def information(name="test"):
     """virsh dominfo's lines about security, without the model's name."""
     lines = [line.split(":", 1) for line in virsh("dominfo", name).splitlines() if line.startswith("Security")]
     return {key: value.strip() for key, value in lines}
 
 
-class Identity(DaemonTest):
+class IdentityTest(DaemonTest):
     """Domains that are started, paused, and looked at."""
 
     def setUp(self):
@@ -74,6 +90,15 @@ class Identity(DaemonTest):
           <os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type></os>{extra}
         </domain>""")
         virsh("start", "--paused", "test")
+
+    def wait_settled(self, name="test"):
+        """Waits until a daemon that has just started is done with the domain."""
+        # A call that wants the domain's job comes after it.
+        virsh("autostart", "--disable", name)
+
+
+class Identity(IdentityTest):
+    """Users, and files."""
 
     def assert_runs_as(self, user, name="test"):
         self.assertEqual(vmm_user(name), user)
@@ -229,14 +254,9 @@ class Identity(DaemonTest):
         self.assertTrue(wait_for_exit(pid, 30))
         self.assertEqual(owner()[:2], (uid, gid))
         self.daemon.start()
-        self.assertIn("shut off", self.wait_state("shut off"))
+        self.wait_settled()
+        self.assertEqual(self.state(), "shut off (daemon)")
         self.assertEqual(owner(), (0, 42, 0o640))
-
-    def wait_state(self, state):
-        """The state, which is settled when the job of the start of the daemon is done."""
-        # A call that wants the domain's job comes after it.
-        virsh("autostart", "--disable", "test")
-        return self.state()
 
     def test_variables_that_a_host_without_power_has_left(self):
         self.start_with_variables()
@@ -279,3 +299,99 @@ class Identity(DaemonTest):
         self.assertIn("set one of them", caught.exception.stderr)
         self.daemon.config = None
         self.daemon.start()
+
+
+class Group(IdentityTest):
+    """The control group of a domain."""
+
+    def setUp(self):
+        with open("/proc/self/mountinfo", encoding="utf-8") as file:
+            if " - cgroup2 " not in file.read():
+                raise unittest.SkipTest("this host has no cgroup v2")
+        super().setUp()
+
+    def test_all_its_processes_are_in_it(self):
+        self.start()
+        self.start("other")
+        group = group_of(vmm_pid("test"))
+        self.assertEqual(os.path.dirname(group).rstrip("/"), group_of(self.daemon.pid).rstrip("/"))
+        self.assertRegex(os.path.basename(group), r"^gmem-[0-9]+-test-[0-9a-f]{8}\.libvirt-gmem$")
+        both = members(group) + members(group_of(vmm_pid("other")))
+        self.assertEqual(len(members(group)), 2)
+        self.assertIn(vmm_pid("test"), members(group))
+        self.assertEqual(sorted(logger_pids() + [vmm_pid("test"), vmm_pid("other")]), sorted(both))
+
+    def test_it_is_gone_with_the_domain(self):
+        self.start()
+        group = group_of(vmm_pid("test"))
+        # It may have made others, that nobody knows of.
+        stranger = self.in_group(group)
+        virsh("destroy", "test")
+        self.assertFalse(os.path.exists(group))
+        self.assertEqual(stranger.wait(30), -signal.SIGKILL)
+
+    def in_group(self, group):
+        """A process in a group, which heeds nothing."""
+        process = subprocess.Popen(["sh", "-c", "trap '' TERM; echo ready; exec sleep 1000"], stdout=subprocess.PIPE)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.assertEqual(process.stdout.readline(), b"ready\n")
+        with open(os.path.join(group, "cgroup.procs"), "w", encoding="ascii") as file:
+            file.write(str(process.pid))
+        return process
+
+    def test_it_is_gone_when_a_daemon_comes_too_late(self):
+        self.start()
+        pid, group = vmm_pid("test"), group_of(vmm_pid("test"))
+        stranger = self.in_group(group)
+        self.daemon.stop(signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
+        self.assertTrue(wait_for_exit(pid, 30))
+        self.daemon.start()
+        self.wait_settled()
+        self.assertFalse(os.path.exists(group))
+        self.assertEqual(stranger.wait(30), -signal.SIGKILL)
+
+    def test_it_stays_over_daemons(self):
+        self.start()
+        group = group_of(vmm_pid("test"))
+        self.daemon.restart(signal.SIGKILL)
+        self.wait_settled()
+        self.assertEqual(group_of(vmm_pid("test")), group)
+        virsh("destroy", "test")
+        self.assertFalse(os.path.exists(group))
+
+
+class NoGroup(IdentityTest):
+    """A host without cgroup v2."""
+
+    def setUp(self):
+        super().setUp()
+        self.daemon.stop()
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix="gmem-test."))
+        program = os.path.join(folder, "virtgmemd")
+        with open(program, "w", encoding="ascii") as file:
+            file.write("#!/bin/sh\nexec unshare --mount sh -c 'umount -a -l -t cgroup2 && "
+                       f"exec \"{PROGRAM}\" \"$@\"' sh \"$@\"\n")
+        os.chmod(program, 0o700)
+        self.daemon = self.enterContext(Daemon(program))
+
+    def test_the_start_says_so(self):
+        self.define(kind=None)
+        self.assert_refused("no cgroup of its own, and 'sandbox_may_lack'.*\"cgroup\"", "start", "test")
+
+    def test_it_may_be_lacking(self):
+        self.configure('sandbox_may_lack = [ "cgroup" ]\n')
+        self.start()
+        own = group_of(self.daemon.pid)
+        self.assertEqual(group_of(vmm_pid("test")), own)
+        virsh("destroy", "test")
+        self.start("other")
+        pid = vmm_pid("other")
+        self.daemon.stop(signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
+        self.assertTrue(wait_for_exit(pid, 30))
+        self.daemon.start()
+        self.wait_settled("other")
+        virsh("start", "--paused", "other")

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* identity.c - what a run of a domain has of the host: its user, and files that are its own */
+/* identity.c - what a run of a domain has of the host: its user, its group, files that are its own
+ */
 #include "driver/domain/identity.h"
 
+#include <errno.h>
 #include <glib/gi18n.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "driver/domain/driver.h"
 #include "driver/domain/store.h"
 #include "driver/error.h"
+#include "driver/jail/jail.h"
+#include "driver/security/cgroup.h"
 #include "driver/security/label.h"
 #include "driver/security/user-processes.h"
 
@@ -26,6 +31,7 @@ void identity_free(DomainIdentity *identity)
 {
 	if (!identity)
 		return;
+	g_free(identity->cgroup);
 	g_ptr_array_unref(identity->files);
 	g_free(identity);
 }
@@ -204,15 +210,104 @@ void identity_adopt(Domain *domain, DomainIdentity *identity)
 }
 
 /*
+ * Its control group.
+ */
+
+static void warn_that_there_is_none(const GError *cause)
+{
+	static gsize is_told;
+
+	if (!g_once_init_enter(&is_told))
+		return;
+	g_warning(_("domains have no cgroups, as 'sandbox_may_lack' in virtgmemd.conf allows: %s"),
+		  driver_error_detail(cause));
+	g_once_init_leave(&is_told, TRUE);
+}
+
+/* Return: whether the domain starts without a group. */
+static gboolean may_lack(const Driver *driver, const GError *cause, GError **error)
+{
+	if (driver->may_lack & (1u << JAIL_PART_CGROUP)) {
+		warn_that_there_is_none(cause);
+		return TRUE;
+	}
+	driver_error_from(error, VIR_ERR_OPERATION_FAILED, cause,
+			  _("the domain gets no cgroup of its own, and 'sandbox_may_lack' in "
+			    "virtgmemd.conf does not have \"cgroup\": %s"),
+			  driver_error_detail(cause));
+	return FALSE;
+}
+
+/* Its folder is in the status file before it is there. */
+static gboolean make_folder(const Domain *domain, const DomainDef *def, GError **error)
+{
+	DomainIdentity *identity = domain->identity;
+	g_autofree char *own = cgroup_own_folder("/", error);
+	g_autofree char *name = cgroup_machine_name(def->id, def->name);
+
+	if (!own)
+		return FALSE;
+	identity->cgroup = cgroup_new_folder(own, name);
+	if (save_start(domain, def, NULL, error) && cgroup_make(identity->cgroup, error))
+		return TRUE;
+	g_clear_pointer(&identity->cgroup, g_free);
+	return FALSE;
+}
+
+static gboolean join(int cgroup, pid_t pid, GError **error)
+{
+	return dprintf(cgroup, "%d", (int)pid) > 0 ||
+	       driver_error(error, VIR_ERR_OPERATION_FAILED,
+			    _("process %d cannot be put in its cgroup: %s"), (int)pid,
+			    g_strerror(errno));
+}
+
+static gboolean make_group(const Domain *domain, const DomainDef *def, pid_t first, int *cgroup,
+			   GError **error)
+{
+	if (!make_folder(domain, def, error))
+		return FALSE;
+	*cgroup = cgroup_open(domain->identity->cgroup, error);
+	return *cgroup >= 0 && join(*cgroup, first, error);
+}
+
+gboolean identity_make_group(Domain *domain, const DomainDef *def, pid_t first, int *cgroup,
+			     GError **error)
+{
+	const Driver *driver = domain->driver;
+	g_autoptr(GError) cause = NULL;
+
+	if (!driver->is_system || make_group(domain, def, first, cgroup, &cause))
+		return TRUE;
+	if (*cgroup >= 0)
+		close(*cgroup);
+	*cgroup = -1;
+	return may_lack(driver, cause, error);
+}
+
+/*
  * Giving it back.
  */
 
-void identity_end_processes(Domain *domain)
+/* Return: FALSE where something of it is still there. */
+static gboolean end_group(const Domain *domain, const DomainIdentity *identity)
 {
-	const DomainIdentity *identity = domain->identity;
+	g_autoptr(GError) error = NULL;
 
-	if (identity && identity->is_claimed)
+	if (cgroup_end(identity->cgroup, &error) &&
+	    (identity->is_scope || cgroup_remove(identity->cgroup, &error)))
+		return TRUE;
+	g_warning(_("domain '%s': %s"), domain->name, error->message);
+	return FALSE;
+}
+
+static gboolean end_processes(const Domain *domain, const DomainIdentity *identity)
+{
+	if (identity->cgroup)
+		return end_group(domain, identity);
+	if (identity->is_claimed)
 		user_processes_end(identity->uid);
+	return TRUE;
 }
 
 static void give_files_back(const Domain *domain, const DomainIdentity *identity)
@@ -231,8 +326,10 @@ void identity_end(Domain *domain, gboolean has_ended)
 	const Driver *driver = domain->driver;
 	const DomainIdentity *identity = domain->identity;
 
-	if (identity)
+	if (identity) {
+		has_ended &= end_processes(domain, identity);
 		give_files_back(domain, identity);
+	}
 	store_delete_status(driver, domain->name);
 	if (!identity)
 		return;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * identity.h - what a run of a domain has of the host: its user, and files that are its own
+ * identity.h - what a run of a domain has of the host: its user, its group, files that are its own
  *
  * Theory of operation
  *
  * The system's domains have a user each (user-pool.h), unless virtgmemd.conf or the domain's
  * <seclabel> says which. Files that a domain writes to are that user's for as long as it runs
- * (file-owner.h). Whatever is taken is written to the domain's status file before it is taken, and
- * the file goes when all has been given back: so a daemon that comes after one that was killed can
- * undo what that has begun, whenever that was. A session's domains run as the session's user, who
- * cannot give files away.
+ * (file-owner.h). Its processes are in a control group (cgroup.h), and end with that: whatever one
+ * of them has started does, too. Whatever is taken is written to the domain's status file before it
+ * is taken, and the file goes when all has been given back: so a daemon that comes after one that
+ * was killed can undo what that has begun, whenever that was. A session's domains run as the
+ * session's user, who cannot give files away, and in no other group.
  *
  * All functions want the domain's job, and none its lock.
  */
@@ -29,6 +30,8 @@ typedef struct {
 	gid_t gid;
 	gboolean is_claimed; /* in the driver's pool */
 	GPtrArray *files;    /* of FileOwner */
+	char *cgroup;	     /* the folder of its control group, or NULL */
+	gboolean is_scope;   /* the group is a scope of systemd's, which removes it */
 } DomainIdentity;
 
 /* Without files. */
@@ -53,6 +56,16 @@ gboolean identity_choose(Domain *domain, DomainDef *def, GError **error);
  */
 gboolean identity_begin(const Domain *domain, const DomainDef *def, GError **error);
 
+/*
+ * identity_make_group - put a domain's first process in a control group of its own
+ * @cgroup: for the others: of cgroup_open(), for close(); stays as it is where there is no group
+ *
+ * Return: FALSE with VIR_ERR_OPERATION_FAILED where there can be none, and virtgmemd.conf does not
+ * let domains start without.
+ */
+gboolean identity_make_group(Domain *domain, const DomainDef *def, pid_t first, int *cgroup,
+			     GError **error);
+
 /* Writes down which processes there are now. Return: FALSE with VIR_ERR_SYSTEM_ERROR. */
 gboolean identity_note_processes(const Domain *domain, const DomainDef *def, const Vmm *vmm,
 				 GError **error);
@@ -66,15 +79,11 @@ gboolean identity_note_processes(const Domain *domain, const DomainDef *def, con
 void identity_adopt(Domain *domain, DomainIdentity *identity);
 
 /*
- * identity_end_processes - kill what may be left of a run whose processes are not known
- *
- * They are known by their user where that is the domain's alone.
- */
-void identity_end_processes(Domain *domain);
-
-/*
- * identity_end - give everything back, the status file last
+ * identity_end - end what is left of the domain's processes, and give everything back
  * @has_ended: whether the VMM has; otherwise its user stays claimed
+ *
+ * Processes are known by their group or, where there is none, by their user if that is the domain's
+ * alone. The status file goes last.
  *
  * Nothing happens where the domain has none.
  */

@@ -463,9 +463,16 @@ static void set_autodestroy(Domain *domain, RpcClient *client)
 }
 
 typedef struct {
-	const Domain *domain;
+	Domain *domain;
 	const DomainDef *def;
 } Launching;
+
+static gboolean make_group(pid_t logger, int *cgroup, gpointer data, GError **error)
+{
+	const Launching *launching = data;
+
+	return identity_make_group(launching->domain, launching->def, logger, cgroup, error);
+}
 
 /* Who ends it where this daemon is killed before it is let go. */
 static gboolean note_processes(const Vmm *vmm, gpointer data, GError **error)
@@ -494,6 +501,7 @@ static gboolean launch(Domain *domain, DomainDef *def, Vmm *vmm, GError **error)
 		.uid = domain->identity->uid,
 		.gid = domain->identity->gid,
 		.may_lack = driver->may_lack,
+		.make_group = make_group,
 		.spawned = note_processes,
 		.data = &launching,
 	};
@@ -823,7 +831,6 @@ static void undo_start(Domain *domain, VmmProcess *process)
 		vmm_process_signal(process, SIGKILL);
 		(void)vmm_process_wait(process, END_SECONDS);
 	}
-	identity_end_processes(domain);
 	put_away(domain);
 	domain_end_job(domain);
 }

@@ -33,6 +33,7 @@
 const char *const jail_part_names[JAIL_N_PARTS] = {
 	[JAIL_PART_NAMESPACES] = "namespaces",
 	[JAIL_PART_SECCOMP] = "seccomp",
+	[JAIL_PART_CGROUP] = "cgroup",
 };
 
 void jail_init(Jail *jail, uid_t uid, gid_t gid, guint may_lack)

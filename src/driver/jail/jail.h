@@ -28,6 +28,7 @@
 typedef enum {
 	JAIL_PART_NAMESPACES,
 	JAIL_PART_SECCOMP, /* the program's own, who is told */
+	JAIL_PART_CGROUP,
 	JAIL_N_PARTS,
 } JailPart;
 

@@ -172,6 +172,7 @@ static gboolean spawn(const VmmLaunch *launch, const Jail *jail, VmmCommand *com
 		.n_descriptors = command->descriptors->len,
 		.output = log_fd,
 	};
+	Jail vmm_jail = *jail;
 	Jail logger_jail;
 
 	if (log_fd < 0)
@@ -179,8 +180,11 @@ static gboolean spawn(const VmmLaunch *launch, const Jail *jail, VmmCommand *com
 	init_logger_jail(&logger_jail, launch);
 	vmm->logger = vmm_logger_spawn(launch->logger, &logger_jail, &launch->log_limits,
 				       command->streams, error);
-	if (vmm->logger)
-		vmm->process = vmm_process_spawn(jail, &program, error);
+	if (vmm->logger &&
+	    launch->make_group(vmm_process_pid(vmm->logger), &vmm_jail.cgroup, launch->data, error))
+		vmm->process = vmm_process_spawn(&vmm_jail, &program, error);
+	if (vmm_jail.cgroup >= 0)
+		close(vmm_jail.cgroup);
 	close(log_fd);
 	return vmm->process != NULL;
 }

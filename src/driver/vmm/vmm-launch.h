@@ -42,11 +42,16 @@ typedef struct {
 	gid_t gid;
 	guint may_lack; /* of its jail: bits 1 << JAIL_PART_* */
 
+	/*
+	 * Called when the logger is there, which is to be put in the domain's cgroup.
+	 * @cgroup: of the VMM's jail, for close(); -1, as it is before: it gets no cgroup
+	 */
+	gboolean (*make_group)(pid_t logger, int *cgroup, gpointer data, GError **error);
+
 	/* Called when both processes are there, and before the VMM is ready. */
 	gboolean (*spawned)(const Vmm *vmm, gpointer data, GError **error);
 	gpointer data;
 } VmmLaunch;
-
 
 /*
  * vmm_launch - start a VMM for a domain
