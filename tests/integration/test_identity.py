@@ -5,17 +5,22 @@ Who domains run as: a user each, files that are theirs while they run, and a con
 "run test_identity" runs it without a test host, too, where the machine's own KVM has private memory.
 """
 
+import contextlib
 import os
 import pwd
+import random
+import re
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
+import uuid
 from xml.etree import ElementTree
 
 from support import kinds
 from support.daemon import (CONFIG_FOLDER, Daemon, DaemonTest, NVRAM_FOLDER, PROGRAM, STATE_FOLDER, STDIN,
-                            logger_pids, virsh, vmm_pid, vmm_user)
+                            URI, logger_pids, run_virsh, virsh, vmm_pid, vmm_pids, vmm_user)
 from support.waiting import wait_for_exit
 
 RANGE = range(70000, 80000)
@@ -39,6 +44,14 @@ def label(name="test"):
 def owner(path=NVRAM):
     status = os.stat(path)
     return status.st_uid, status.st_gid, status.st_mode & 0o7777
+
+
+def with_variables(name, extra=""):
+    """A domain that has a file of firmware variables, always the same one."""
+    return f"""<domain type='kvm'>
+      <name>{name}</name><uuid>{uuid.uuid5(uuid.NAMESPACE_DNS, name)}</uuid><memory unit='MiB'>64</memory>
+      <os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type></os>{extra}
+    </domain>"""
 
 
 def group_of(pid):
@@ -84,11 +97,8 @@ class IdentityTest(DaemonTest):
         self.define(name, kind=None, **arguments)
         virsh("start", "--paused", name)
 
-    def start_with_variables(self, extra="", identity="6a0f3c52-3c6d-4c1b-9a54-1d1d3b1f0c01"):
-        self.daemon.define(f"""<domain type='kvm'>
-          <name>test</name><uuid>{identity}</uuid><memory unit='MiB'>64</memory>
-          <os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type></os>{extra}
-        </domain>""")
+    def start_with_variables(self, extra=""):
+        self.daemon.define(with_variables("test", extra))
         virsh("start", "--paused", "test")
 
     def wait_settled(self, name="test"):
@@ -255,7 +265,7 @@ class Identity(IdentityTest):
         self.assertEqual(owner()[:2], (uid, gid))
         self.daemon.start()
         self.wait_settled()
-        self.assertEqual(self.state(), "shut off (daemon)")
+        self.assertRegex(self.state(), "^shut off")
         self.assertEqual(owner(), (0, 42, 0o640))
 
     def test_variables_that_a_host_without_power_has_left(self):
@@ -395,3 +405,88 @@ class NoGroup(IdentityTest):
         self.daemon.start()
         self.wait_settled("other")
         virsh("start", "--paused", "other")
+
+
+def groups(name):
+    """The control groups of domains of that name, wherever they are."""
+    found = []
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        mounts = [line.split()[4] for line in file if " - cgroup2 " in line]
+    for mount in mounts:
+        for folder, names, _ in os.walk(mount):
+            found += [os.path.join(folder, each) for each in names if re.match(rf"gmem-[0-9]+-{name}-", each)]
+    return found
+
+
+class Kills(IdentityTest):
+    """
+    Starts, and daemons and VMMs that are killed in the middle of them.
+
+    GMEM_STARTS says how many, for a longer run by hand.
+    """
+
+    starts = int(os.environ.get("GMEM_STARTS", "30"))
+    domains = 3
+    # As long as a start takes, and its end.
+    longest = 0.5
+    limit = max(180, 2 * starts)
+
+    def setUp(self):
+        super().setUp()
+        # As many users as domains: one that stayed claimed would be missed.
+        self.configure(f'user_range = "72000-{72000 + self.domains - 1}"\n')
+        self.names = [f"kill{os.getpid()}x{number}" for number in range(self.domains)]
+        for name in self.names:
+            self.daemon.define(with_variables(name))
+        self.source = random.Random(11)
+
+    def start_all(self):
+        """Begins to start those that do not run; the clients, whose end is nobody's business."""
+        clients = [subprocess.Popen(["virsh", "-q", "-c", URI, "start", "--paused", name], stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for name in self.names]
+        for client in clients:
+            self.addCleanup(client.wait)
+        return clients
+
+    def end_some(self):
+        """While there is no daemon, some VMMs end."""
+        for pid in vmm_pids():
+            if self.source.random() < 0.3:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def round(self):
+        clients = self.start_all()
+        time.sleep(self.source.uniform(0, self.longest))
+        self.daemon.stop(signal.SIGKILL)
+        for client in clients:
+            client.wait(60)
+        self.end_some()
+        self.daemon.start()
+        for name in self.names:
+            self.wait_settled(name)
+            run_virsh("destroy", name)
+
+    def assert_nothing_is_left(self):
+        self.assertEqual(vmm_pids() + logger_pids(), [])
+        self.assertEqual([group for name in self.names for group in groups(name)], [])
+        self.assertEqual([name for name in os.listdir(STATE_FOLDER) if name.endswith((".status", ".mon"))], [])
+        self.assertEqual({owner(os.path.join(NVRAM_FOLDER, name)) for name in os.listdir(NVRAM_FOLDER)},
+                         {(0, 0, 0o600)})
+        self.assertEqual(virsh("list", "--name"), "")
+
+    def assert_all_can_start(self):
+        for name in self.names:
+            virsh("start", "--paused", name)
+        self.assertEqual(len({vmm_user(name) for name in self.names}), self.domains)
+        for name in self.names:
+            virsh("destroy", name)
+
+    def test_nothing_is_left(self):
+        self.assert_all_can_start()
+        for number in range(-(-self.starts // self.domains)):
+            with self.subTest(round=number):
+                self.round()
+                self.assert_nothing_is_left()
+        self.assert_all_can_start()
+        self.assert_nothing_is_left()
