@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <glib/gi18n.h>
 #include <stdio.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "driver/domain/driver.h"
@@ -14,6 +15,7 @@
 #include "driver/jail/jail.h"
 #include "driver/security/cgroup.h"
 #include "driver/security/label.h"
+#include "driver/security/scope.h"
 #include "driver/security/user-processes.h"
 
 DomainIdentity *identity_new(uid_t uid, gid_t gid, gboolean is_claimed)
@@ -187,12 +189,6 @@ gboolean identity_begin(const Domain *domain, const DomainDef *def, GError **err
 	       save_start(domain, def, NULL, error) && give_files(domain->identity, error);
 }
 
-gboolean identity_note_processes(const Domain *domain, const DomainDef *def, const Vmm *vmm,
-				 GError **error)
-{
-	return save_start(domain, def, vmm, error);
-}
-
 void identity_adopt(Domain *domain, DomainIdentity *identity)
 {
 	const Driver *driver = domain->driver;
@@ -262,9 +258,42 @@ static gboolean join(int cgroup, pid_t pid, GError **error)
 			    g_strerror(errno));
 }
 
+/*
+ * The same where systemd makes it. Until its folder is known, and in the status file, there is only
+ * a logger in it, which ends by itself when its daemon does.
+ */
+static gboolean make_scope(const Domain *domain, const DomainDef *def, pid_t first, GError **error)
+{
+	DomainIdentity *identity = domain->identity;
+	g_autofree char *name = cgroup_machine_name(def->id, def->name);
+	g_autofree char *description = g_strdup_printf("Virtual Machine %s", def->name);
+	g_autoptr(GDBusConnection) bus = scope_connect(error);
+
+	if (!bus || !scope_start(bus, name, description, first, error))
+		return FALSE;
+	identity->is_scope = TRUE;
+	identity->cgroup = scope_folder(name, first, error);
+	return identity->cgroup && save_start(domain, def, NULL, error);
+}
+
+/* Not to be known by machined takes nothing away from a domain. */
+static void register_machine(const Domain *domain, const DomainDef *def, const Vmm *vmm)
+{
+	g_autofree char *name = cgroup_machine_name(def->id, def->name);
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GDBusConnection) bus = scope_connect(&error);
+
+	if (!bus || !scope_register(bus, name, domain->uuid, vmm_process_pid(vmm->process), &error))
+		g_warning(_("domain '%s' is not registered with machined: %s"), domain->name,
+			  driver_error_detail(error));
+}
+
 static gboolean make_group(const Domain *domain, const DomainDef *def, pid_t first, int *cgroup,
 			   GError **error)
 {
+	if (sd_booted() > 0)
+		return make_scope(domain, def, first, error) &&
+		       (*cgroup = cgroup_open(domain->identity->cgroup, error)) >= 0;
 	if (!make_folder(domain, def, error))
 		return FALSE;
 	*cgroup = cgroup_open(domain->identity->cgroup, error);
@@ -282,7 +311,22 @@ gboolean identity_make_group(Domain *domain, const DomainDef *def, pid_t first, 
 	if (*cgroup >= 0)
 		close(*cgroup);
 	*cgroup = -1;
-	return may_lack(driver, cause, error);
+	if (!may_lack(driver, cause, error))
+		return FALSE;
+	/* A scope goes by itself, when the process has ended that has got there. */
+	if (domain->identity->cgroup && !domain->identity->is_scope)
+		(void)cgroup_remove(domain->identity->cgroup, NULL);
+	domain->identity->is_scope = FALSE;
+	g_clear_pointer(&domain->identity->cgroup, g_free);
+	return TRUE;
+}
+
+gboolean identity_note_processes(const Domain *domain, const DomainDef *def, const Vmm *vmm,
+				 GError **error)
+{
+	if (domain->identity->is_scope)
+		register_machine(domain, def, vmm);
+	return save_start(domain, def, vmm, error);
 }
 
 /*
