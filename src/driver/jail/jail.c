@@ -73,7 +73,7 @@ char *jail_argument(const Jail *jail)
 	gboolean has_some = FALSE;
 
 	for (guint i = 0; i < JAIL_N_PARTS; i++)
-		if (jail->may_lack & 1u << i) {
+		if (i != JAIL_PART_CGROUP && (jail->may_lack & 1u << i)) {
 			g_string_append_printf(argument, "%s%s", has_some ? "," : "",
 					       jail_part_names[i]);
 			has_some = TRUE;

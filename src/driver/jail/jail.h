@@ -28,7 +28,7 @@
 typedef enum {
 	JAIL_PART_NAMESPACES,
 	JAIL_PART_SECCOMP, /* the program's own, who is told */
-	JAIL_PART_CGROUP,
+	JAIL_PART_CGROUP,  /* the daemon's, before there is a program */
 	JAIL_N_PARTS,
 } JailPart;
 
@@ -67,7 +67,7 @@ void jail_init(Jail *jail, uid_t uid, gid_t gid, guint may_lack);
 void jail_limit(Jail *jail, int resource, rlim_t value);
 
 /*
- * jail_argument - what tells a program of ours which parts it may lack
+ * jail_argument - what tells a program of ours which parts it may lack that it makes itself
  *
  * Return: "--sandbox-may-lack=PART,..." for g_free(), or NULL where it may lack none.
  */
