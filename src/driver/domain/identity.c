@@ -266,7 +266,7 @@ static gboolean make_scope(const Domain *domain, const DomainDef *def, pid_t fir
 {
 	DomainIdentity *identity = domain->identity;
 	g_autofree char *name = cgroup_machine_name(def->id, def->name);
-	g_autofree char *description = g_strdup_printf("Virtual Machine %s", def->name);
+	g_autofree char *description = g_strdup_printf(_("virtual machine '%s'"), def->name);
 	g_autoptr(GDBusConnection) bus = scope_connect(error);
 
 	if (!bus || !scope_start(bus, name, description, first, error))

@@ -2,13 +2,11 @@
 /* user-processes.c - all processes of a user who is one domain's alone */
 #include "driver/security/user-processes.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <glib.h>
 #include <glib/gi18n.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,18 +14,20 @@
 /* How long one that was killed may take. */
 #define END_SECONDS 10
 
+/* Of /proc/PID/status: the real user comes first behind it. */
+#define UID_LINE "\nUid:"
+
 /* A process's folder is root's where the process is not dumpable: the file in it is no help. */
 static gboolean is_users(pid_t pid, uid_t uid)
 {
 	g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)pid);
 	g_autofree char *text = NULL;
 	const char *line;
-	guint real;
 
 	if (!g_file_get_contents(path, &text, NULL, NULL))
 		return FALSE;
-	line = g_strstr_len(text, -1, "\nUid:");
-	return line && sscanf(line, "\nUid: %u", &real) == 1 && real == uid;
+	line = strstr(text, UID_LINE);
+	return line && g_ascii_strtoull(line + strlen(UID_LINE), NULL, 10) == uid;
 }
 
 /* Looked at again when the pidfd is open: the number may have become another's meanwhile. */
