@@ -8,7 +8,8 @@
 #include "driver/error.h"
 #include "driver/security/scope.h"
 
-#define JOB "/org/freedesktop/systemd1/job/7"
+#define JOB  "/org/freedesktop/systemd1/job/7"
+#define UNIT "machine-gmem\\x2d3\\x2dlinux.scope"
 
 static const char introspection[] =
 	"<node><interface name='org.freedesktop.systemd1.Manager'>"
@@ -16,6 +17,10 @@ static const char introspection[] =
 	"<method name='StartTransientUnit'><arg type='s' direction='in'/>"
 	"<arg type='s' direction='in'/><arg type='a(sv)' direction='in'/>"
 	"<arg type='a(sa(sv))' direction='in'/><arg type='o' direction='out'/></method>"
+	"<method name='KillUnit'><arg type='s' direction='in'/>"
+	"<arg type='s' direction='in'/><arg type='i' direction='in'/></method>"
+	"<method name='StopUnit'><arg type='s' direction='in'/>"
+	"<arg type='s' direction='in'/><arg type='o' direction='out'/></method>"
 	"<signal name='JobRemoved'><arg type='u'/><arg type='o'/><arg type='s'/><arg "
 	"type='s'/></signal>"
 	"</interface><interface name='org.freedesktop.machine1.Manager'>"
@@ -38,6 +43,7 @@ typedef struct {
 	gboolean is_ready;
 	guint exists;	    /* how often the unit is there already */
 	const char *result; /* of the job */
+	gboolean is_gone;   /* the unit that is to end */
 	gboolean is_early;  /* its end is told before the reply */
 	char *asked;	    /* the last question */
 	guint n_asked;
@@ -86,6 +92,11 @@ static void on_call(GDBusConnection *bus, const char *sender G_GNUC_UNUSED,
 		fixture->n_asked++;
 		if (strcmp(method, "StartTransientUnit") == 0)
 			answer_start(fixture, bus, call);
+		else if (fixture->is_gone)
+			g_dbus_method_invocation_return_dbus_error(
+				call, "org.freedesktop.systemd1.NoSuchUnit", "it is not there");
+		else if (strcmp(method, "KillUnit") == 0)
+			g_dbus_method_invocation_return_value(call, NULL);
 		else
 			g_dbus_method_invocation_return_value(call, g_variant_new("(o)", "/m"));
 	}
@@ -159,7 +170,7 @@ static gboolean start_scope(GError **error)
 {
 	g_autoptr(GDBusConnection) bus = scope_connect(error);
 
-	return bus && scope_start(bus, "gmem-3-linux", "Virtual Machine linux", 4711, error);
+	return bus && scope_start(bus, UNIT, "Virtual Machine linux", 4711, error);
 }
 
 static void assert_started(Fixture *fixture, guint turns)
@@ -242,11 +253,37 @@ static void test_no_machined(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpuint(fixture->n_asked, ==, 0);
 }
 
+static void assert_ends(Fixture *fixture, gboolean is_gone)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GDBusConnection) bus = scope_connect(&error);
+
+	fixture->is_gone = is_gone;
+	g_assert_true(scope_end(bus, UNIT, &error));
+	g_assert_no_error(error);
+	g_assert_cmpstr(fixture->asked, ==,
+			"('machine-gmem\\\\x2d3\\\\x2dlinux.scope', 'replace')");
+}
+
+static void test_end(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	assert_ends(fixture, FALSE);
+	assert_ends(fixture, TRUE);
+	g_assert_cmpuint(fixture->n_asked, ==, 4);
+}
+
+static void test_unit(void)
+{
+	g_autofree char *unit = scope_unit("gmem-3-linux");
+
+	g_assert_cmpstr(unit, ==, UNIT);
+}
+
 static void test_folder(void)
 {
 	g_autoptr(GError) error = NULL;
 
-	g_assert_null(scope_folder("gmem-3-linux", getpid(), &error));
+	g_assert_null(scope_folder(UNIT, getpid(), &error));
 	g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED);
 }
 
@@ -267,8 +304,10 @@ int main(int argc, char **argv)
 	add("/scope/end-before-the-reply", "machined", test_end_before_the_reply);
 	add("/scope/name-in-use", "machined", test_name_in_use);
 	add("/scope/failures", "machined", test_failures);
+	add("/scope/end", "machined", test_end);
 	add("/scope/register", "machined", test_register);
 	add("/scope/no-machined", NULL, test_no_machined);
+	g_test_add_func("/scope/unit", test_unit);
 	g_test_add_func("/scope/folder", test_folder);
 	return g_test_run();
 }

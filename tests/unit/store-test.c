@@ -511,7 +511,7 @@ static void test_identity_comes_back(Fixture *fixture, gconstpointer data G_GNUC
 	g_autoptr(GError) error = NULL;
 
 	identity->cgroup = g_strdup("/sys/fs/cgroup/gmem-1-a;b\\ c.libvirt-gmem");
-	identity->is_scope = TRUE;
+	identity->scope = g_strdup("machine-gmem\\x2d1\\x2da.scope");
 	for (guint i = 0; i < 2; i++)
 		g_ptr_array_add(identity->files, file_owner_copy(&owner));
 	g_assert_true(store_save_status(&fixture->driver, &status, &error));
@@ -523,7 +523,7 @@ static void test_identity_comes_back(Fixture *fixture, gconstpointer data G_GNUC
 	g_assert_cmpuint(found->gid, ==, 70001);
 	g_assert_true(found->is_claimed);
 	g_assert_cmpstr(found->cgroup, ==, identity->cgroup);
-	g_assert_true(found->is_scope);
+	g_assert_cmpstr(found->scope, ==, identity->scope);
 	g_assert_cmpuint(found->files->len, ==, 2);
 	for (guint i = 0; i < 2; i++) {
 		const FileOwner *file = found->files->pdata[i];

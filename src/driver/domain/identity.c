@@ -33,6 +33,7 @@ void identity_free(DomainIdentity *identity)
 {
 	if (!identity)
 		return;
+	g_free(identity->scope);
 	g_free(identity->cgroup);
 	g_ptr_array_unref(identity->files);
 	g_free(identity);
@@ -258,10 +259,7 @@ static gboolean join(int cgroup, pid_t pid, GError **error)
 			    g_strerror(errno));
 }
 
-/*
- * The same where systemd makes it. Until its folder is known, and in the status file, there is only
- * a logger in it, which ends by itself when its daemon does.
- */
+/* The same where systemd makes it. */
 static gboolean make_scope(const Domain *domain, const DomainDef *def, pid_t first, GError **error)
 {
 	DomainIdentity *identity = domain->identity;
@@ -269,11 +267,14 @@ static gboolean make_scope(const Domain *domain, const DomainDef *def, pid_t fir
 	g_autofree char *description = g_strdup_printf(_("virtual machine '%s'"), def->name);
 	g_autoptr(GDBusConnection) bus = scope_connect(error);
 
-	if (!bus || !scope_start(bus, name, description, first, error))
+	if (!bus)
 		return FALSE;
-	identity->is_scope = TRUE;
-	identity->cgroup = scope_folder(name, first, error);
-	return identity->cgroup && save_start(domain, def, NULL, error);
+	identity->scope = scope_unit(name);
+	if (!save_start(domain, def, NULL, error) ||
+	    !scope_start(bus, identity->scope, description, first, error))
+		return FALSE;
+	identity->cgroup = scope_folder(identity->scope, first, error);
+	return identity->cgroup != NULL;
 }
 
 /* Not to be known by machined takes nothing away from a domain. */
@@ -313,10 +314,10 @@ gboolean identity_make_group(Domain *domain, const DomainDef *def, pid_t first, 
 	*cgroup = -1;
 	if (!may_lack(driver, cause, error))
 		return FALSE;
-	/* A scope goes by itself, when the process has ended that has got there. */
-	if (domain->identity->cgroup && !domain->identity->is_scope)
+	/* A scope goes by itself, when the process has ended that may have got there. */
+	if (domain->identity->cgroup && !domain->identity->scope)
 		(void)cgroup_remove(domain->identity->cgroup, NULL);
-	domain->identity->is_scope = FALSE;
+	g_clear_pointer(&domain->identity->scope, g_free);
 	g_clear_pointer(&domain->identity->cgroup, g_free);
 	return TRUE;
 }
@@ -324,7 +325,7 @@ gboolean identity_make_group(Domain *domain, const DomainDef *def, pid_t first, 
 gboolean identity_note_processes(const Domain *domain, const DomainDef *def, const Vmm *vmm,
 				 GError **error)
 {
-	if (domain->identity->is_scope)
+	if (domain->identity->scope)
 		register_machine(domain, def, vmm);
 	return save_start(domain, def, vmm, error);
 }
@@ -333,13 +334,21 @@ gboolean identity_note_processes(const Domain *domain, const DomainDef *def, con
  * Giving it back.
  */
 
+static gboolean end_scope(const char *unit, GError **error)
+{
+	g_autoptr(GDBusConnection) bus = scope_connect(error);
+
+	return bus && scope_end(bus, unit, error);
+}
+
 /* Return: FALSE where something of it is still there. */
 static gboolean end_group(const Domain *domain, const DomainIdentity *identity)
 {
 	g_autoptr(GError) error = NULL;
 
-	if (cgroup_end(identity->cgroup, &error) &&
-	    (identity->is_scope || cgroup_remove(identity->cgroup, &error)))
+	if ((!identity->cgroup || cgroup_end(identity->cgroup, &error)) &&
+	    (identity->scope ? end_scope(identity->scope, &error) :
+			       cgroup_remove(identity->cgroup, &error)))
 		return TRUE;
 	g_warning(_("domain '%s': %s"), domain->name, error->message);
 	return FALSE;
@@ -347,7 +356,7 @@ static gboolean end_group(const Domain *domain, const DomainIdentity *identity)
 
 static gboolean end_processes(const Domain *domain, const DomainIdentity *identity)
 {
-	if (identity->cgroup)
+	if (identity->cgroup || identity->scope)
 		return end_group(domain, identity);
 	if (identity->is_claimed)
 		user_processes_end(identity->uid);

@@ -31,7 +31,7 @@ typedef struct {
 	gboolean is_claimed; /* in the driver's pool */
 	GPtrArray *files;    /* of FileOwner */
 	char *cgroup;	     /* the folder of its control group, or NULL */
-	gboolean is_scope;   /* the group is a scope of systemd's, which removes it */
+	char *scope;	     /* the unit of systemd's that the group is of, or NULL */
 } DomainIdentity;
 
 /* Without files. */

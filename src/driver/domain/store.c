@@ -221,7 +221,8 @@ static void put_identity(GKeyFile *file, const DomainIdentity *identity)
 	g_key_file_set_boolean(file, STATUS_GROUP, "user-is-own", identity->is_claimed);
 	if (identity->cgroup)
 		g_key_file_set_string(file, STATUS_GROUP, "cgroup", identity->cgroup);
-	g_key_file_set_boolean(file, STATUS_GROUP, "cgroup-is-scope", identity->is_scope);
+	if (identity->scope)
+		g_key_file_set_string(file, STATUS_GROUP, "scope", identity->scope);
 	paths = g_new0(const char *, identity->files->len + 1);
 	owners = g_new0(char *, identity->files->len + 1);
 	for (guint i = 0; i < identity->files->len; i++) {
@@ -262,7 +263,7 @@ static DomainIdentity *get_identity(GKeyFile *file)
 	identity = identity_new((uid_t)uid, (gid_t)gid,
 				g_key_file_get_boolean(file, STATUS_GROUP, "user-is-own", NULL));
 	identity->cgroup = g_key_file_get_string(file, STATUS_GROUP, "cgroup", NULL);
-	identity->is_scope = g_key_file_get_boolean(file, STATUS_GROUP, "cgroup-is-scope", NULL);
+	identity->scope = g_key_file_get_string(file, STATUS_GROUP, "scope", NULL);
 	get_files(file, identity);
 	return identity;
 }

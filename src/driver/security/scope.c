@@ -3,6 +3,7 @@
 #include "driver/security/scope.h"
 
 #include <glib/gi18n.h>
+#include <signal.h>
 #include <string.h>
 
 #include "driver/error.h"
@@ -12,6 +13,7 @@
 #define SYSTEMD_PATH	   "/org/freedesktop/systemd1"
 #define SYSTEMD_INTERFACE  "org.freedesktop.systemd1.Manager"
 #define SYSTEMD_EXISTS	   "org.freedesktop.systemd1.UnitExists"
+#define SYSTEMD_NO_SUCH	   "org.freedesktop.systemd1.NoSuchUnit"
 #define MACHINED_NAME	   "org.freedesktop.machine1"
 #define MACHINED_PATH	   "/org/freedesktop/machine1"
 #define MACHINED_INTERFACE "org.freedesktop.machine1.Manager"
@@ -199,10 +201,9 @@ static gboolean start_on(GMainContext *context, GDBusConnection *bus, const char
 	return done;
 }
 
-gboolean scope_start(GDBusConnection *bus, const char *machine_name, const char *description,
-		     pid_t first, GError **error)
+gboolean scope_start(GDBusConnection *bus, const char *unit, const char *description, pid_t first,
+		     GError **error)
 {
-	g_autofree char *unit = scope_unit(machine_name);
 	GMainContext *context = g_main_context_new();
 	gboolean done;
 
@@ -213,9 +214,26 @@ gboolean scope_start(GDBusConnection *bus, const char *machine_name, const char 
 	return done;
 }
 
-char *scope_folder(const char *machine_name, pid_t member, GError **error)
+/* Tells systemd something about a unit. A unit that there is not is fine. */
+static gboolean tell_systemd(GDBusConnection *bus, const char *method, GVariant *parameters,
+			     GError **error)
 {
-	g_autofree char *unit = scope_unit(machine_name);
+	g_autoptr(GError) cause = NULL;
+	g_autoptr(GVariant) reply = g_dbus_connection_call_sync(
+		bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE, method, parameters, NULL,
+		G_DBUS_CALL_FLAGS_NONE, ANSWER_MS, NULL, &cause);
+
+	return reply || is_error(cause, SYSTEMD_NO_SUCH) || take_cause(error, cause);
+}
+
+gboolean scope_end(GDBusConnection *bus, const char *unit, GError **error)
+{
+	return tell_systemd(bus, "KillUnit", g_variant_new("(ssi)", unit, "all", SIGKILL), error) &&
+	       tell_systemd(bus, "StopUnit", g_variant_new("(ss)", unit, "replace"), error);
+}
+
+char *scope_folder(const char *unit, pid_t member, GError **error)
+{
 	g_autofree char *folder = cgroup_folder_of("/", member, error);
 	g_autofree char *name = folder ? g_path_get_basename(folder) : NULL;
 

@@ -6,9 +6,11 @@
  *
  * systemd owns the tree of control groups, so it is asked for one: a scope in machine.slice, named
  * as libvirt's QEMU driver names its own. A scope begins with a process that is there, which is
- * moved into it; what follows is started there. It goes when its last process does. Where machined
- * is installed the domain is registered with it, for machinectl and systemd-cgls, and forgotten by
- * it when the scope goes. Both are asked over the system's bus, by a connection for this alone.
+ * moved into it; what follows is started there. It goes when its last process does, but for one
+ * whose first process has ended before it was moved: so at the end systemd is told to stop it.
+ * Where machined is installed the domain is registered with it, for machinectl and systemd-cgls,
+ * and forgotten by it when the scope goes. Both are asked over the system's bus, by a connection
+ * for this alone.
  */
 #pragma once
 
@@ -23,14 +25,21 @@ GDBusConnection *scope_connect(GError **error);
 
 /*
  * scope_start - have systemd make a scope
- * @machine_name: of cgroup_machine_name()
+ * @unit: of scope_unit()
  * @description: for people
  * @first: the process that it begins with; it is there when this returns
  *
  * Return: FALSE with VIR_ERR_OPERATION_FAILED.
  */
-gboolean scope_start(GDBusConnection *bus, const char *machine_name, const char *description,
-		     pid_t first, GError **error);
+gboolean scope_start(GDBusConnection *bus, const char *unit, const char *description, pid_t first,
+		     GError **error);
+
+/*
+ * scope_end - kill what is in a scope, and have systemd forget it
+ *
+ * Return: FALSE with VIR_ERR_OPERATION_FAILED. A scope that there is not has ended.
+ */
+gboolean scope_end(GDBusConnection *bus, const char *unit, GError **error);
 
 /*
  * scope_folder - the folder of a scope
@@ -38,7 +47,7 @@ gboolean scope_start(GDBusConnection *bus, const char *machine_name, const char 
  *
  * Return: for g_free(), or NULL with VIR_ERR_OPERATION_FAILED where the process is elsewhere.
  */
-char *scope_folder(const char *machine_name, pid_t member, GError **error);
+char *scope_folder(const char *unit, pid_t member, GError **error);
 
 /*
  * scope_register - tell machined of a domain
