@@ -429,7 +429,7 @@ class Kills(IdentityTest):
     domains = 3
     # As long as a start takes, and its end.
     longest = 0.5
-    limit = max(180, 2 * starts)
+    limit = max(400, 2 * starts)
 
     def setUp(self):
         super().setUp()
