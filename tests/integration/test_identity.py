@@ -22,6 +22,7 @@ from support import kinds
 from support.daemon import (CONFIG_FOLDER, Daemon, DaemonTest, NVRAM_FOLDER, PROGRAM, STATE_FOLDER, STDIN,
                             URI, logger_pids, run_virsh, virsh, vmm_pid, vmm_pids, vmm_user)
 from support.waiting import wait_for_exit
+from support.where import NATIVE, everywhere
 
 RANGE = range(70000, 80000)
 NVRAM = os.path.join(NVRAM_FOLDER, "test_VARS.fd")
@@ -77,6 +78,8 @@ def information(name="test"):
 class IdentityTest(DaemonTest):
     """Domains that are started, paused, and looked at."""
 
+    where = NATIVE
+
     def setUp(self):
         for kind in ("windows", "two-sided"):
             if kinds.why_not(kind) is None:
@@ -127,6 +130,7 @@ class Identity(IdentityTest):
             found.add(uid)
         self.assertEqual(len(found), 3)
 
+    @everywhere
     def test_it_is_shown_as_libvirt_does(self):
         self.start()
         uid, gid = vmm_user("test")
@@ -245,6 +249,7 @@ class Identity(IdentityTest):
         self.assertEqual(label(), ("none", None, None))
         self.assertNotIn("Security label", information())
 
+    @everywhere
     def test_variables_are_its_own_while_it_runs(self):
         self.start_with_variables()
         uid, gid = vmm_user("test")
@@ -320,6 +325,7 @@ class Group(IdentityTest):
                 raise unittest.SkipTest("this host has no cgroup v2")
         super().setUp()
 
+    @everywhere
     def test_all_its_processes_are_in_it(self):
         self.start()
         self.start("other")
@@ -351,6 +357,7 @@ class Group(IdentityTest):
             file.write(str(process.pid))
         return process
 
+    @everywhere
     def test_it_is_gone_when_a_daemon_comes_too_late(self):
         self.start()
         pid, group = vmm_pid("test"), group_of(vmm_pid("test"))
