@@ -36,6 +36,15 @@ const char *const jail_part_names[JAIL_N_PARTS] = {
 	[JAIL_PART_CGROUP] = "cgroup",
 };
 
+/* Whether a security module says something else of this process than that it is unconfined. */
+static gboolean is_confined(void)
+{
+	g_autofree char *label = NULL;
+
+	return g_file_get_contents("/proc/self/attr/current", &label, NULL, NULL) && *label &&
+	       !g_str_has_prefix(label, "unconfined");
+}
+
 void jail_init(Jail *jail, uid_t uid, gid_t gid, guint may_lack)
 {
 	*jail = (Jail){
@@ -43,6 +52,7 @@ void jail_init(Jail *jail, uid_t uid, gid_t gid, guint may_lack)
 		.uid = uid,
 		.gid = gid,
 		.may_lack = may_lack,
+		.is_confined = is_confined(),
 	};
 	if (geteuid() == 0) {
 		jail->namespaces = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
@@ -165,10 +175,15 @@ static gboolean keep_capabilities(Child *child)
 	       capabilities_keep(child->jail->capabilities, TRUE);
 }
 
-/* No program that is set-user-ID, or has capabilities as a file, gives any. Looked at again. */
+/*
+ * No program that is set-user-ID, or has capabilities as a file, gives any. Looked at again. A
+ * process that a security module confines could not get from the daemon's profile into its own
+ * any more; then this is left to the program, whose own stages have it, too.
+ */
 static gboolean refuse_privileges(Child *child)
 {
-	(void)child;
+	if (child->jail->is_confined)
+		return TRUE;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return FALSE;
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)

@@ -51,6 +51,7 @@ typedef struct {
 	gid_t gid;
 	guint64 capabilities; /* what it has at its start, as in common/capabilities.h */
 	guint may_lack;	      /* bits 1 << JAIL_PART_* */
+	gboolean is_confined; /* the daemon, by AppArmor or SELinux */
 } Jail;
 
 /*
