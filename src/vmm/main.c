@@ -149,8 +149,10 @@ static gboolean enter_sandbox(Options *options, GError **error)
 			     (const int *)open->data, open->len, error);
 }
 
-/* With some of these one makes more of the kind; others are read once. What there is to be is
- * there. */
+/*
+ * With some of these one makes more of the kind; what there is to be is there. Of firmware's files
+ * the machine has descriptors of its own; fw_cfg reads kernel, initrd and option ROM when asked.
+ */
 static void close_done_with(MachineConfig *machine)
 {
 	close_device(&machine->kvm_fd);
@@ -158,14 +160,9 @@ static void close_done_with(MachineConfig *machine)
 	close_device(&machine->task_folder);
 	if (machine->memory_kind != KVM_MEMORY_WINDOWS)
 		close_device(&machine->pagemap_fd);
-	if (machine->pflash_code_fd < 0 && machine->bios_fd < 0)
-		return;
 	close_device(&machine->pflash_code_fd);
 	close_device(&machine->pflash_vars_fd);
 	close_device(&machine->bios_fd);
-	close_device(&machine->linuxboot_rom_fd);
-	close_device(&machine->kernel_fd);
-	close_device(&machine->initrd_fd);
 }
 
 int main(int argc, char **argv)

@@ -105,8 +105,9 @@ typedef struct {
 	int userfaultfd_device; /* open /dev/userfaultfd or -1; the same */
 
 	/*
-	 * Files, each -1 where absent. They stay the caller's. Firmware is read once; so are
-	 * kernel and initrd with firmware, and else, as a payload, at each reset.
+	 * Files, each -1 where absent. They stay the caller's, as long as the machine but for
+	 * firmware's, of which it has descriptors of its own. Kernel and initrd are read when
+	 * firmware asks for them; without firmware, as a payload, at each reset.
 	 */
 	int kernel_fd; /* bzImage */
 	int initrd_fd;
