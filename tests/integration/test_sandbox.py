@@ -42,6 +42,12 @@ def namespaces(pid, *names):
     return [os.readlink(f"/proc/{pid}/ns/{name}") for name in names]
 
 
+def hard_limits(pid, *names):
+    with open(f"/proc/{pid}/limits", encoding="ascii") as file:
+        lines = {line[:25].strip(): line.split() for line in file}
+    return [int(lines[name][-2]) for name in names]
+
+
 def capabilities(fields, *sets):
     return [int(fields[name], 16) for name in sets]
 
@@ -119,6 +125,9 @@ class OfTheDaemon(DaemonTest, ProcessTest):
         self.assert_confined(pid)
         self.assert_filtered(pid)
         self.assertEqual(capabilities(status(pid), "CapBnd"), [0])
+        # Threads: 64 beside that of its vCPU.
+        self.assertEqual(hard_limits(pid, "Max core file size", "Max open files", "Max msgqueue size", "Max processes"),
+                         [0, 2048, 0, 65])
         self.assert_confined(logger, kept=DAC_OVERRIDE_AND_FOWNER)
         for process in pid, logger:
             for own, others in zip(namespaces(process, "net", "ipc", "uts"), namespaces("self", "net", "ipc", "uts")):

@@ -500,6 +500,7 @@ static gboolean launch(Domain *domain, DomainDef *def, Vmm *vmm, GError **error)
 		.linuxboot_rom = LINUXBOOT_ROM_PATH,
 		.uid = domain->identity->uid,
 		.gid = domain->identity->gid,
+		.is_own_user = domain->identity->is_claimed,
 		.may_lack = driver->may_lack,
 		.make_group = make_group,
 		.spawned = note_processes,

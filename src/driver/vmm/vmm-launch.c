@@ -28,6 +28,9 @@
 /* The only file that a VMM writes to has its firmware's variables, of a few MiB at most. */
 #define VMM_FILE_SIZE (64 << 20)
 
+/* What a VMM has besides a thread for each vCPU, by far: a dozen. */
+#define VMM_OTHER_THREADS 64
+
 /*
  * A userfaultfd belongs to the process that makes it, so the device is what is handed over.
  * Where there is none, the VMM makes one by the system call, if it may.
@@ -155,10 +158,13 @@ static void init_logger_jail(Jail *jail, const VmmLaunch *launch)
 		jail->capabilities |= CAPABILITY(CAP_DAC_OVERRIDE) | CAPABILITY(CAP_FOWNER);
 }
 
-static void init_vmm_jail(Jail *jail, const VmmLaunch *launch)
+/* The kernel counts the threads of a user, in whatever process: the limit is for one alone. */
+static void init_vmm_jail(Jail *jail, const VmmLaunch *launch, const DomainDef *def)
 {
 	jail_init(jail, launch->uid, launch->gid, launch->may_lack);
 	jail_limit(jail, RLIMIT_FSIZE, VMM_FILE_SIZE);
+	if (launch->is_own_user)
+		jail_limit(jail, RLIMIT_NPROC, def->vcpus + VMM_OTHER_THREADS);
 }
 
 /* Starts the logger, which then reads what the VMM writes from its first line on. */
@@ -199,7 +205,7 @@ gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **
 	*vmm = (Vmm){ 0 };
 	vmm_command_init(&command);
 	command.vmm_uid = launch->uid;
-	init_vmm_jail(&jail, launch);
+	init_vmm_jail(&jail, launch, def);
 	spawned = build_command(&command, launch, &jail, def, error) &&
 		  spawn(launch, &jail, &command, vmm, error);
 	/* The VMM must be the only one to hold them: their end is how its end is seen. */

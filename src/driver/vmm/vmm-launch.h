@@ -40,7 +40,8 @@ typedef struct {
 	const char *linuxboot_rom; /* with which a BIOS starts a kernel */
 	uid_t uid;		   /* who the VMM runs as */
 	gid_t gid;
-	guint may_lack; /* of its jail: bits 1 << JAIL_PART_* */
+	gboolean is_own_user; /* nobody else does */
+	guint may_lack;	      /* of its jail: bits 1 << JAIL_PART_* */
 
 	/*
 	 * Called when the logger is there, which is to be put in the domain's cgroup.
