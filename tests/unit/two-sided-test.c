@@ -47,6 +47,8 @@ struct KvmVm {
 	gboolean is_set_up;
 };
 
+#include "tests/unit/memslots.h"
+
 /* As the guest sees it, where it is private; and the attributes, from VM_FD's point of view. */
 static guint8 *guest_memory;
 static gint is_private[RAM_SIZE / PAGE];
@@ -110,30 +112,6 @@ int kvm_vm_create_guest_memfd(KvmVm *vm, guint64 size, guint64 flags, GError **e
 		       MAP_SHARED | MAP_FIXED, fd, 0);
 	g_assert_true(mapping != MAP_FAILED);
 	return fd;
-}
-
-guint kvm_vm_new_memslot(KvmVm *vm)
-{
-	return vm->n_memslots++;
-}
-
-gboolean kvm_vm_set_memslot(KvmVm *vm, guint slot, const KvmMemslot *memslot, GError **error)
-{
-	(void)memslot;
-	(void)error;
-	g_assert_cmpuint(slot, <, vm->n_memslots);
-	return TRUE;
-}
-
-gboolean kvm_vm_add_memslot(KvmVm *vm, const KvmMemslot *memslot, GError **error)
-{
-	return kvm_vm_set_memslot(vm, kvm_vm_new_memslot(vm), memslot, error);
-}
-
-guint64 kvm_vm_mapped_bytes(KvmVm *vm)
-{
-	(void)vm;
-	return 0;
 }
 
 /* ---- Couriers: see courier.h --------------------------------------------------------------- */

@@ -41,6 +41,8 @@ struct KvmVm {
 	guint n_memslots;
 };
 
+#include "tests/unit/memslots.h"
+
 int kvm_vm_fd(const KvmVm *vm)
 {
 	(void)vm;
@@ -68,30 +70,6 @@ int kvm_vm_create_guest_memfd(KvmVm *vm, guint64 size, guint64 flags, GError **e
 	g_assert_cmpuint(flags, ==, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
 	g_assert_cmpint(ftruncate(fd, size), ==, 0);
 	return fd;
-}
-
-guint kvm_vm_new_memslot(KvmVm *vm)
-{
-	return vm->n_memslots++;
-}
-
-gboolean kvm_vm_set_memslot(KvmVm *vm, guint slot, const KvmMemslot *memslot, GError **error)
-{
-	(void)memslot;
-	(void)error;
-	g_assert_cmpuint(slot, <, vm->n_memslots);
-	return TRUE;
-}
-
-gboolean kvm_vm_add_memslot(KvmVm *vm, const KvmMemslot *memslot, GError **error)
-{
-	return kvm_vm_set_memslot(vm, kvm_vm_new_memslot(vm), memslot, error);
-}
-
-guint64 kvm_vm_mapped_bytes(KvmVm *vm)
-{
-	(void)vm;
-	return 0;
 }
 
 typedef struct {
