@@ -117,9 +117,10 @@ class Definitions(DaemonTest):
         self.assertRegex(live.find("devices/serial/source").get("path"), r"^/dev/pts/\d+$")
         self.assertEqual(virsh("dumpxml", "--inactive", "test"), defined)
         self.assertEqual(parsed("dumpxml", "--security-info", "test").get("id"), live.get("id"))
-        # What runs can be defined, and is the next start's without what was of this one.
+        # What runs can be defined, and is the next start's without what was of this one; that it gets a user is said.
         virsh("define", STDIN, text=virsh("dumpxml", "test"))
-        self.assertEqual(virsh("dumpxml", "--inactive", "test"), defined)
+        self.assertEqual(virsh("dumpxml", "--inactive", "test"), defined.replace(
+            "</domain>", "  <seclabel type='dynamic' model='dac' relabel='yes'/>\n</domain>"))
 
     def test_a_domain_that_runs_has_all_of_its_memory_whatever_it_is_to_begin_with(self):
         self.define(extra="<currentMemory unit='MiB'>8</currentMemory>")
