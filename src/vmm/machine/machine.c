@@ -82,15 +82,22 @@ static void emit_type(Machine *machine, MachineEventType type)
 
 /*
  * Requests. What a guest asks for takes effect before its processors do anything else: the
- * gates are closed by the thread that posts, right after it has posted.
+ * gates are closed by the thread that posts, in one step with that.
  */
+
+static void on_posting(void *opaque)
+{
+	Machine *machine = opaque;
+
+	if (machine->vcpus)
+		vcpu_set_request_pause(machine->vcpus);
+}
 
 static void on_guest_reset(void *opaque)
 {
 	Machine *machine = opaque;
 
 	request_queue_post(machine->requests, REQUEST_RESET);
-	vcpu_set_request_pause(machine->vcpus);
 }
 
 static void on_guest_power_off(void *opaque)
@@ -98,7 +105,6 @@ static void on_guest_power_off(void *opaque)
 	Machine *machine = opaque;
 
 	request_queue_post(machine->requests, REQUEST_POWER_OFF);
-	vcpu_set_request_pause(machine->vcpus);
 }
 
 static void on_debug_exit(void *opaque, guint32 value)
@@ -106,7 +112,6 @@ static void on_debug_exit(void *opaque, guint32 value)
 	Machine *machine = opaque;
 
 	request_queue_post_debug_exit(machine->requests, value);
-	vcpu_set_request_pause(machine->vcpus);
 }
 
 static void on_set_interrupt(void *opaque, guint gsi, gboolean level)
@@ -141,14 +146,12 @@ static const ChipsetHost chipset_host = {
 	.debug_exit = on_debug_exit,
 };
 
-/* Under the memory engine's lock: post, and stop the processors, and no more. */
+/* Under the memory engine's lock: post, and no more. */
 static void on_host_touch(void *opaque, const HostTouch *touch)
 {
 	Machine *machine = opaque;
 
 	request_queue_post_host_touch(machine->requests, touch);
-	if (machine->vcpus)
-		vcpu_set_request_pause(machine->vcpus);
 }
 
 static void on_memory_failed(void *opaque, const GError *error)
@@ -156,8 +159,6 @@ static void on_memory_failed(void *opaque, const GError *error)
 	Machine *machine = opaque;
 
 	request_queue_post_failure(machine->requests, error);
-	if (machine->vcpus)
-		vcpu_set_request_pause(machine->vcpus);
 }
 
 static const MemoryListener memory_listener = {
@@ -219,7 +220,6 @@ static void on_vcpu_failed(void *opaque, guint index, const GError *error)
 
 	(void)index;
 	request_queue_post_failure(machine->requests, error);
-	vcpu_set_request_pause(machine->vcpus);
 }
 
 static void on_vcpu_no_memory(void *opaque, guint index, const GError *error)
@@ -228,7 +228,6 @@ static void on_vcpu_no_memory(void *opaque, guint index, const GError *error)
 
 	(void)index;
 	request_queue_post_no_memory(machine->requests, error);
-	vcpu_set_request_pause(machine->vcpus);
 }
 
 static const VcpuHandlers vcpu_handlers = {
@@ -262,7 +261,7 @@ static void on_hpet_expired(void *opaque)
 
 /*
  * Opens the gates, unless something was posted that closed them: then serve_requests() has
- * yet to decide. Whoever posts after the look closes the gates after it too.
+ * yet to decide. Whoever posts after the look closes the gates after it, too.
  */
 static void resume_vcpus(Machine *machine)
 {
@@ -627,7 +626,8 @@ Machine *machine_new(const MachineConfig *config, MachineListener listener, void
 	machine->listener = listener;
 	machine->opaque = opaque;
 	machine->context = g_main_context_ref_thread_default();
-	machine->requests = request_queue_new(machine->context, serve_requests, machine);
+	machine->requests = request_queue_new(machine->context, on_posting, serve_requests,
+					      machine);
 	g_mutex_init(&machine->device_lock);
 	machine->on_reboot = config->on_reboot;
 	machine->keep_after_shutdown = config->keep_after_shutdown;

@@ -6,6 +6,7 @@ struct RequestQueue {
 	GMutex lock;
 	Requests posted; /* under lock */
 	GSource *source; /* its ready time is 0 while something is posted */
+	void (*posting)(void *opaque);
 	void (*serve)(void *opaque);
 	void *opaque;
 };
@@ -26,11 +27,13 @@ static gboolean on_posted(gpointer data)
 	return G_SOURCE_CONTINUE;
 }
 
-RequestQueue *request_queue_new(GMainContext *context, void (*serve)(void *opaque), void *opaque)
+RequestQueue *request_queue_new(GMainContext *context, void (*posting)(void *opaque),
+				void (*serve)(void *opaque), void *opaque)
 {
 	RequestQueue *queue = g_new0(RequestQueue, 1);
 
 	g_mutex_init(&queue->lock);
+	queue->posting = posting;
 	queue->serve = serve;
 	queue->opaque = opaque;
 	queue->source = g_source_new(&source_functions, sizeof(GSource));
@@ -54,6 +57,7 @@ void request_queue_free(RequestQueue *queue)
 static void post_locked(RequestQueue *queue, RequestType type)
 {
 	queue->posted.types |= type;
+	queue->posting(queue->opaque);
 	g_source_set_ready_time(queue->source, 0);
 }
 

@@ -10,6 +10,10 @@
  * and of memory that was not there only the first is kept. Host
  * touches are the exception; each of them holds its thread, so there are no more of them
  * than threads.
+ *
+ * To post is one step with what has to happen before the request is served, the closing of the
+ * gates: whoever has taken what was posted may open them again, and they would stay closed for
+ * good if the poster came to it only then.
  */
 #pragma once
 
@@ -36,8 +40,14 @@ typedef struct {
 
 typedef struct RequestQueue RequestQueue;
 
-/* @serve is called on @context, soon after something was posted. */
-RequestQueue *request_queue_new(GMainContext *context, void (*serve)(void *opaque), void *opaque);
+/*
+ * request_queue_new - a queue that is served on @context
+ * @posting: called with each post, on the poster's thread and under the queue's lock, which nobody
+ *           takes before it returns; it must not block, nor use the queue
+ * @serve:   called on @context, soon after something was posted
+ */
+RequestQueue *request_queue_new(GMainContext *context, void (*posting)(void *opaque),
+				void (*serve)(void *opaque), void *opaque);
 void request_queue_free(RequestQueue *queue);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RequestQueue, request_queue_free)
 
