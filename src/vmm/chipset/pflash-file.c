@@ -106,7 +106,7 @@ static gboolean lock(const PflashFile *file, gboolean is_readonly, GError **erro
 
 	if (fcntl(file->fd, F_OFD_SETLK, &range) == 0)
 		return TRUE;
-	if (errno == EAGAIN || errno == EACCES)
+	if (errno == EAGAIN)
 		return fail(G_IO_ERROR_BUSY, error, _("flash file %s is in use by another domain"),
 			    file->name);
 	return fail_errno(file, _("flash file %s cannot be locked: %s"), error);
