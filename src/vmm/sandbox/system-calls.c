@@ -10,6 +10,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
@@ -185,6 +186,9 @@ static const CheckedCall checked_calls[] = {
 	{ SCMP_SYS(newfstatat), 3, EXACTLY_32(AT_EMPTY_PATH), MAIN },
 	{ SCMP_SYS(recvfrom), 4, EXACTLY(0), MAIN | VCPU },
 	{ SCMP_SYS(sendto), 4, EXACTLY(0), MAIN | VCPU },
+
+	/* GLib 2.84 does that to each socket; those of the monitor have no TCP. */
+	{ SCMP_SYS(setsockopt), 1, EXACTLY_32(IPPROTO_TCP), MAIN },
 
 	/* The state of threads that make a courier's trips, which its watchdog looks at. */
 	{ SCMP_SYS(openat), 2, EXACTLY_32(O_RDONLY | O_CLOEXEC), SET_UP | TWO_SIDED },
