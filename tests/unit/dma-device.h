@@ -19,6 +19,7 @@ typedef struct {
 	GThread *thread;
 	gint is_over;
 	guint64 rounds; /* its own */
+	gint has_begun; /* atomic: it has made one */
 	guint64 wrong;	/* its own: rounds that did not read what they had written */
 } DmaDevice;
 
@@ -61,6 +62,7 @@ static gpointer dma_device_run(gpointer data)
 		g_assert_no_error(error);
 		device->wrong += memcmp(seen, written, size) != 0;
 		device->rounds++;
+		g_atomic_int_set(&device->has_begun, TRUE);
 	}
 	return NULL;
 }

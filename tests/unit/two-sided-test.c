@@ -733,7 +733,8 @@ static void test_reset_under_a_device(void)
 		g_autoptr(GError) error = NULL;
 
 		dma_device_start(&device, fixture.memory);
-		for (guint round = 0; round < 200; round++) {
+		for (guint round = 0; round < 200 || !g_atomic_int_get(&device.has_begun);
+		     round++) {
 			convert(&fixture, GROUND, 2, FALSE);
 			g_assert_true(memory_release_touches(fixture.memory, &error));
 			g_assert_true(memory_discard(fixture.memory, &error));
