@@ -10,13 +10,13 @@
 #include "driver/daemon/settings.h"
 
 #include <glib/gi18n.h>
-#include <grp.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "common/rotating-file.h"
 #include "driver/error.h"
 #include "driver/jail/jail.h"
+#include "driver/security/user-database.h"
 
 #define GROUP "virtgmemd"
 
@@ -95,18 +95,14 @@ static gboolean get_group(GKeyFile *file, const char *path, const char *name, gi
 			  GError **error)
 {
 	g_autofree char *value = NULL;
-	const struct group *entry;
 
 	if (!get_string(file, path, name, &value, error))
 		return FALSE;
 	if (!value || !*value)
 		return TRUE;
-	/* At the daemon's start there is one thread. */
-	entry = getgrnam(value);
-	if (!entry)
+	if (!user_database_find_group(value, group))
 		return driver_error(error, VIR_ERR_CONF_SYNTAX, _("%s: '%s': no group '%s'"), path,
 				    name, value);
-	*group = entry->gr_gid;
 	return TRUE;
 }
 

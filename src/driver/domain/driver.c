@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <glib/gi18n.h>
-#include <grp.h>
-#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,12 +17,10 @@
 #include "driver/host/firmware.h"
 #include "driver/log-limit.h"
 #include "driver/security/label.h"
+#include "driver/security/user-database.h"
 
 /* When what could not be done is tried again. */
 #define LATER_SECONDS 1
-
-/* Room for what is known of a user or a group: all its members. */
-#define ENTRY_SIZE (1 << 20)
 
 typedef struct {
 	void (*function)(gpointer data);
@@ -212,28 +208,17 @@ void driver_set_memory_kinds(Driver *driver, const KvmMemoryKinds *kinds, const 
 /* With the lock. */
 static gboolean find_vmm_user(Driver *driver, GError **error)
 {
-	g_autofree char *buffer = g_malloc(ENTRY_SIZE);
-	struct passwd user, *found_user = NULL;
-	struct group group, *found_group = NULL;
-
-	(void)getpwnam_r(driver->vmm_user, &user, buffer, ENTRY_SIZE, &found_user);
-	if (!found_user)
+	if (!user_database_find_user(driver->vmm_user, &driver->vmm_uid, &driver->vmm_gid))
 		return driver_error(error, VIR_ERR_OPERATION_FAILED,
 				    _("VMMs run as user '%s', which does not exist: make it "
 				      "('systemd-sysusers', or 'useradd --system --user-group "
 				      "%s'), or name another one by 'user' in virtgmemd.conf"),
 				    driver->vmm_user, driver->vmm_user);
-	driver->vmm_uid = user.pw_uid;
-	driver->vmm_gid = user.pw_gid;
-	if (!driver->vmm_group)
-		return TRUE;
-	(void)getgrnam_r(driver->vmm_group, &group, buffer, ENTRY_SIZE, &found_group);
-	if (!found_group)
+	if (driver->vmm_group && !user_database_find_group(driver->vmm_group, &driver->vmm_gid))
 		return driver_error(error, VIR_ERR_OPERATION_FAILED,
 				    _("VMMs run as group '%s', which does not exist: make it, or "
 				      "name another one by 'group' in virtgmemd.conf"),
 				    driver->vmm_group);
-	driver->vmm_gid = group.gr_gid;
 	return TRUE;
 }
 

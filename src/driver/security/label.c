@@ -3,66 +3,51 @@
 #include "driver/security/label.h"
 
 #include <glib/gi18n.h>
-#include <grp.h>
-#include <pwd.h>
 #include <string.h>
 
 #include "driver/error.h"
-
-/* Room for what is known of a user or a group: all its members. */
-#define ENTRY_SIZE (1 << 20)
+#include "driver/security/user-database.h"
 
 /* The last number of 32 bits says "none". */
 #define ID_MAX (G_MAXUINT32 - 1)
 
-static gboolean find_user(const char *name, guint64 *id)
+static gboolean find_user(const char *name, guint *id)
 {
-	g_autofree char *buffer = g_malloc(ENTRY_SIZE);
-	struct passwd user, *found = NULL;
-
-	(void)getpwnam_r(name, &user, buffer, ENTRY_SIZE, &found);
-	if (found)
-		*id = found->pw_uid;
-	return found != NULL;
+	return user_database_find_user(name, id, NULL);
 }
 
-static gboolean find_group(const char *name, guint64 *id)
+static gboolean read_number(const char *text, guint *id)
 {
-	g_autofree char *buffer = g_malloc(ENTRY_SIZE);
-	struct group group, *found = NULL;
+	guint64 number;
 
-	(void)getgrnam_r(name, &group, buffer, ENTRY_SIZE, &found);
-	if (found)
-		*id = found->gr_gid;
-	return found != NULL;
+	if (!g_ascii_string_to_unsigned(text, 10, 0, ID_MAX, &number, NULL))
+		return FALSE;
+	*id = (guint)number;
+	return TRUE;
 }
 
-static gboolean read_id(const char *part, gboolean (*find)(const char *name, guint64 *id),
-			guint64 *id)
+static gboolean read_id(const char *part, gboolean (*find)(const char *name, guint *id), guint *id)
 {
 	if (*part == '+')
-		return g_ascii_string_to_unsigned(part + 1, 10, 0, ID_MAX, id, NULL);
-	return find(part, id) || g_ascii_string_to_unsigned(part, 10, 0, ID_MAX, id, NULL);
+		return read_number(part + 1, id);
+	return find(part, id) || read_number(part, id);
 }
 
 gboolean label_resolve(const char *label, uid_t *uid, gid_t *gid, GError **error)
 {
 	g_auto(GStrv) parts = g_strsplit(label, ":", 2);
-	guint64 user, group;
 
 	if (!parts[0] || !parts[1])
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
 				    _("label '%.80s' is not a user and a group"), label);
-	if (!read_id(parts[0], find_user, &user))
+	if (!read_id(parts[0], find_user, uid))
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
 				    _("element 'seclabel/label': there is no user '%.80s'"),
 				    parts[0]);
-	if (!read_id(parts[1], find_group, &group))
+	if (!read_id(parts[1], user_database_find_group, gid))
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
 				    _("element 'seclabel/label': there is no group '%.80s'"),
 				    parts[1]);
-	*uid = (uid_t)user;
-	*gid = (gid_t)group;
 	return TRUE;
 }
 

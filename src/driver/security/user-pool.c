@@ -4,14 +4,10 @@
 
 #include <errno.h>
 #include <glib/gi18n.h>
-#include <grp.h>
-#include <pwd.h>
 #include <string.h>
 
 #include "driver/error.h"
-
-/* Room for what is known of a user or a group: all its members. */
-#define ENTRY_SIZE (1 << 20)
+#include "driver/security/user-database.h"
 
 struct UserPool {
 	UserRange range;
@@ -41,25 +37,13 @@ gboolean user_range_has(const UserRange *range, uid_t uid)
 	return uid >= range->first && uid - range->first < range->count;
 }
 
-/* One that cannot be looked up now is taken for nobody's, as for most of them it is. */
-static gboolean is_in_database(uid_t uid)
-{
-	g_autofree char *buffer = g_malloc(ENTRY_SIZE);
-	struct passwd user, *found_user = NULL;
-	struct group group, *found_group = NULL;
-
-	(void)getpwuid_r(uid, &user, buffer, ENTRY_SIZE, &found_user);
-	(void)getgrgid_r((gid_t)uid, &group, buffer, ENTRY_SIZE, &found_group);
-	return found_user || found_group;
-}
-
 UserPool *user_pool_new(const UserRange *range, gboolean (*is_others)(uid_t uid))
 {
 	UserPool *pool = g_new0(UserPool, 1);
 
 	g_mutex_init(&pool->lock);
 	pool->range = *range;
-	pool->is_others = is_others ? is_others : is_in_database;
+	pool->is_others = is_others ? is_others : user_database_has;
 	pool->claimed = g_hash_table_new(NULL, NULL);
 	return pool;
 }
