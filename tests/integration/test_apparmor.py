@@ -12,6 +12,8 @@ import unittest
 from support import apparmor, kinds
 from support.daemon import DaemonTest, logger_pids, virsh, vmm_pid
 
+WHY_NOT = apparmor.why_not()
+
 # What a program of the tests tries in a profile; each in a process of its own.
 TRIES = {
     "a program": "os.execv('/bin/true', ['true'])",
@@ -56,26 +58,25 @@ for name, attempt in zip(tries[::2], tries[1::2]):
 """
 
 
+@unittest.skipIf(WHY_NOT, WHY_NOT)
 class Profiles(unittest.TestCase):
     is_refused = True
-
-    def setUp(self):
-        reason = apparmor.why_not()
-        if reason:
-            self.skipTest(reason)
 
     def test_they_are_enforced(self):
         found = apparmor.modes()
         self.assertEqual({name: found.get(name) for name in apparmor.PROFILES},
                          {name: "enforce" for name in apparmor.PROFILES})
 
-    def assert_refused(self, profile, names):
-        """Root is refused all that is named."""
+    def went_through(self, profile, names):
+        """What root can do in a profile, of what is named."""
         tries = [word for name in names for word in (name, TRIES[name])]
         result = subprocess.run([sys.executable, "-c", PROGRAM, profile, *tries], check=False,
                                 capture_output=True, text=True)
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertEqual(result.stdout, "", "went through")
+        return result.stdout.splitlines()
+
+    def assert_refused(self, profile, names):
+        self.assertEqual(self.went_through(profile, names), [])
 
     def test_roots_own_vmm_gets_nowhere(self):
         self.assert_refused("gmem-vmm", TRIES)
@@ -90,20 +91,12 @@ class Profiles(unittest.TestCase):
 
     def test_without_a_profile_all_of_it_works(self):
         """What is tried can be done: nothing else refuses it."""
-        tries = [word for name in ["the passwords", "a network", "a mount", "the first process"]
-                 for word in (name, TRIES[name])]
-        result = subprocess.run([sys.executable, "-c", PROGRAM, "unconfined", *tries], check=True,
-                                capture_output=True, text=True)
-        self.assertEqual(result.stdout.split("\n")[:-1], ["the passwords", "a network", "a mount", "the first process"])
+        names = ["the passwords", "a network", "a mount", "the first process"]
+        self.assertEqual(self.went_through("unconfined", names), names)
 
 
+@unittest.skipIf(WHY_NOT, WHY_NOT)
 class Domains(DaemonTest):
-    def setUp(self):
-        reason = apparmor.why_not()
-        if reason:
-            self.skipTest(reason)
-        super().setUp()
-
     def test_a_domain_runs_confined(self):
         kinds.require("windows")
         self.define(kind="windows")
@@ -114,14 +107,9 @@ class Domains(DaemonTest):
         virsh("destroy", "test")
 
 
+@unittest.skipIf(WHY_NOT, WHY_NOT)
 class Refusals(DaemonTest):
     is_refused = True
-
-    def setUp(self):
-        reason = apparmor.why_not()
-        if reason:
-            self.skipTest(reason)
-        super().setUp()
 
     def test_another_emulator_is_refused_by_name(self):
         kinds.require("windows")

@@ -14,11 +14,11 @@ import unittest
 
 from support import kinds
 from support.qmp import QmpError
-from support.vmm import BUILD, Vmm, payload
+from support.vmm import BUILD, MEMORY_KIND, Vmm, payload
 from support.where import EVERYWHERE
 
 ASKING = os.path.join(BUILD, "tests/sandbox/asking-vmm")
-GUEST = ["--memory=64M", "--vcpus=2", f"--payload={payload('agent')}", "--sandbox=full"]
+GUEST = ["--memory=64M", "--vcpus=2", f"--payload={payload('agent')}"]
 
 CURRENT_FOLDER = -100
 GETPID = 39
@@ -27,7 +27,7 @@ GETPID = 39
 REFUSALS = (errno.ENOSYS, errno.EPERM)
 
 
-def attempts(other, socket_of_daemon="/run/libvirt/virtgmemd-sock-ro"):
+def attempts(other):
     """By name: a call's number and arguments. @other is the other VMM's process."""
     return {
         "open a file": (2, "/etc/passwd", os.O_RDONLY),
@@ -38,7 +38,7 @@ def attempts(other, socket_of_daemon="/run/libvirt/virtgmemd-sock-ro"):
         "remove the monitor of the other": (87, "/run/libvirt/gmem/other.monitor"),
         "a UNIX socket": (41, 1, 1, 0),
         "a network socket": (41, 2, 1, 0),
-        "connect to the daemon": (42, 0, socket_of_daemon, 16),
+        "connect to the daemon": (42, 0, "/run/libvirt/virtgmemd-sock-ro", 16),
         "send a descriptor": (46, 1, 0, 0),
         "receive a descriptor": (47, 0, 0, 0),
         "a pidfd of the other": (434, other, 0),
@@ -100,12 +100,10 @@ class Beside(unittest.TestCase):
     limit = 300
 
     def setUp(self):
-        if kinds.why_not("windows"):
-            kinds.require("two-sided")
-        self.kind = "two-sided" if kinds.why_not("windows") else "windows"
+        kinds.require(MEMORY_KIND)
 
     def vmm(self):
-        return Vmm(f"--memory-kind={self.kind}", *GUEST, emulator=ASKING)
+        return Vmm(*GUEST, emulator=ASKING)
 
     def test_it_can_be_asked(self):
         """What the sandbox lets through is carried out, on both threads."""

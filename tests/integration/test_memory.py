@@ -53,6 +53,16 @@ class GuestTest(unittest.TestCase):
         seen = self.guest.host_read(gpa, size)
         self.assertEqual(seen, bytes([byte]) * size)
 
+    def assert_counted(self, pages, rounds, touches):
+        """The agent's counters of "count" are right in each page: each vCPU's, and the one that all share."""
+        for page in range(pages):
+            gpa = GROUND + page * PAGE
+            for vcpu, count in rounds.items():
+                self.assertEqual(self.guest.call("read", gpa + vcpu * 8), count,
+                                 f"page {page}, vCPU {vcpu}, after {touches} touches")
+            self.assertEqual(self.guest.call("read", gpa + 0x800), sum(rounds.values()),
+                             f"page {page}, all vCPUs, after {touches} touches")
+
     def assertNotOnHost(self, gpa, pages):
         there = [hex(gpa + i * PAGE) for i in range(pages)
                  if self.guest.has_host_page(gpa + i * PAGE)]
@@ -172,22 +182,10 @@ class SeveralProcessors(GuestTest):
         counting = (1, 2, 3)
         for vcpu in counting:
             guest.begin(vcpu, "count", GROUND, pages)
-        end = time.monotonic() + 10
-        touches = 0
-        while time.monotonic() < end:
-            for page in range(pages):
-                guest.qmp.execute("x-gmem-touch", gpa=GROUND + page * PAGE, size=1)
-                touches += 1
-            guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=pages * PAGE)
+        touches = guest.touch_and_reclaim(pages, 10)
         guest.call("stop")
         rounds = {vcpu: guest.join(vcpu)[0] for vcpu in counting}
-        for page in range(pages):
-            gpa = GROUND + page * PAGE
-            for vcpu in counting:
-                self.assertEqual(guest.call("read", gpa + vcpu * 8), rounds[vcpu],
-                                 f"page {page}, vCPU {vcpu}, after {touches} touches")
-            self.assertEqual(guest.call("read", gpa + 0x800), sum(rounds.values()),
-                             f"page {page}, all vCPUs, after {touches} touches")
+        self.assert_counted(pages, rounds, touches)
         self.assertGreater(self.counter("to-private", "reclaim")["count"], 0)
         self.assertGreater(min(rounds.values()), 0)
 
@@ -278,25 +276,13 @@ class Dma(GuestTest):
         # Its descriptor is in one of the pages, and what it writes in the next, beside the counters.
         for i, vcpu in enumerate(reading):
             guest.begin(vcpu, "readsig", GROUND + 2 * i * PAGE + 0xc00, 1 << 32)
-        end = time.monotonic() + 10
-        touches = 0
-        while time.monotonic() < end:
-            for page in range(pages):
-                guest.qmp.execute("x-gmem-touch", gpa=GROUND + page * PAGE, size=1)
-                touches += 1
-            guest.qmp.execute("gmem-reclaim", gpa=GROUND, size=pages * PAGE)
+        touches = guest.touch_and_reclaim(pages, 10)
         guest.call("stop")
         rounds = {vcpu: guest.join(vcpu)[0] for vcpu in counting}
         for vcpu in reading:
             guest.join(vcpu)
         self.assertGreater(min(rounds.values()), 0)
-        for page in range(pages):
-            gpa = GROUND + page * PAGE
-            for vcpu in counting:
-                self.assertEqual(guest.call("read", gpa + vcpu * 8), rounds[vcpu],
-                                 f"page {page}, vCPU {vcpu}, after {touches} touches")
-            self.assertEqual(guest.call("read", gpa + 0x800), sum(rounds.values()),
-                             f"page {page}, all vCPUs, after {touches} touches")
+        self.assert_counted(pages, rounds, touches)
         for i in range(len(reading)):
             descriptor = GROUND + 2 * i * PAGE + 0xc00
             self.assertEqual(guest.call("read32", descriptor), 0)

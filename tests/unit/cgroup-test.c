@@ -112,13 +112,12 @@ static char *make_group(void)
 	return folder;
 }
 
-/* Children in a group that do nothing, not even on SIGTERM, and a child of each. */
-static void fill(const char *folder, pid_t *pids)
+/*
+ * Starts children that do nothing, and waits until each is ready.
+ * @prepare: in a child, with @argument: FALSE where that fails
+ */
+static void start_processes(pid_t *pids, gboolean (*prepare)(int argument), int argument)
 {
-	g_autoptr(GError) error = NULL;
-	const int procs = cgroup_open(folder, &error);
-
-	g_assert_no_error(error);
 	for (guint i = 0; i < PROCESSES; i++) {
 		int ready[2];
 		char byte;
@@ -126,8 +125,7 @@ static void fill(const char *folder, pid_t *pids)
 		g_assert_no_errno(pipe(ready));
 		pids[i] = fork();
 		if (pids[i] == 0) {
-			(void)signal(SIGTERM, SIG_IGN);
-			if (write(procs, "0", 1) != 1 || fork() < 0 || write(ready[1], "", 1) != 1)
+			if (!prepare(argument) || write(ready[1], "", 1) != 1)
 				_exit(1);
 			for (;;)
 				pause();
@@ -136,6 +134,27 @@ static void fill(const char *folder, pid_t *pids)
 		g_assert_cmpint(read(ready[0], &byte, 1), ==, 1);
 		close(ready[0]);
 	}
+}
+
+static gboolean join_and_fork(int procs)
+{
+	(void)signal(SIGTERM, SIG_IGN);
+	return write(procs, "0", 1) == 1 && fork() >= 0;
+}
+
+static gboolean become(int uid)
+{
+	return setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid) == 0;
+}
+
+/* Children in a group that do nothing, not even on SIGTERM, and a child of each. */
+static void fill(const char *folder, pid_t *pids)
+{
+	g_autoptr(GError) error = NULL;
+	const int procs = cgroup_open(folder, &error);
+
+	g_assert_no_error(error);
+	start_processes(pids, join_and_fork, procs);
 	close(procs);
 }
 
@@ -228,22 +247,7 @@ static void test_processes_of_a_user(void)
 		g_test_skip("needs root");
 		return;
 	}
-	for (guint i = 0; i < PROCESSES; i++) {
-		int ready[2];
-		char byte;
-
-		g_assert_no_errno(pipe(ready));
-		pids[i] = fork();
-		if (pids[i] == 0) {
-			if (setresuid(uid, uid, uid) < 0 || write(ready[1], "", 1) != 1)
-				_exit(1);
-			for (;;)
-				pause();
-		}
-		close(ready[1]);
-		g_assert_cmpint(read(ready[0], &byte, 1), ==, 1);
-		close(ready[0]);
-	}
+	start_processes(pids, become, (int)uid);
 	user_processes_end(uid);
 	assert_killed(pids);
 	user_processes_end(uid);

@@ -6,6 +6,7 @@ import ctypes
 import os
 import re
 import struct
+import time
 
 from .vmm import DEBUG_EXIT_PORT, Vmm, payload
 from .waiting import Timeout
@@ -106,6 +107,17 @@ class Agent(Vmm):
         return self.call("map", gpa, pages, attributes, vcpu=vcpu)
 
     # The host's side.
+
+    def touch_and_reclaim(self, pages, seconds):
+        """Shows the first pages from GROUND on to the host and takes them back, so long; how many touches it were."""
+        end = time.monotonic() + seconds
+        touches = 0
+        while time.monotonic() < end:
+            for page in range(pages):
+                self.qmp.execute("x-gmem-touch", gpa=GROUND + page * PAGE, size=1)
+                touches += 1
+            self.qmp.execute("gmem-reclaim", gpa=GROUND, size=pages * PAGE)
+        return touches
 
     def memslots(self):
         """(guest address, size, address in the VMM) of each memslot, from the VMM's log."""
