@@ -17,6 +17,10 @@
 #include "common/cpu-set.h"
 #include "common/domain-limits.h"
 #include "common/kvm-support.h"
+#include "driver/conf/devices/disk.h"
+#include "driver/conf/devices/interface.h"
+#include "driver/conf/devices/rng.h"
+#include "driver/conf/domain-types.h"
 #include "driver/conf/uuid.h"
 
 #define DOMAIN_UUID_SIZE VIR_UUID_BUFLEN
@@ -34,13 +38,6 @@
 #define DOMAIN_MAX_SERIALS     2
 #define DOMAIN_MIN_MEMORY_KIB  G_GUINT64_CONSTANT(1024)
 #define DOMAIN_MAX_MEMORY_KIB  (LIMIT_MEMORY / 1024)
-
-/* yes/no and on/off attributes that print as they were given, or not at all. */
-typedef enum {
-	DOMAIN_SWITCH_ABSENT,
-	DOMAIN_SWITCH_NO,
-	DOMAIN_SWITCH_YES,
-} DomainSwitch;
 
 /*
  * What says that something is absent, or is as this machine has it anyway, asks for nothing
@@ -148,15 +145,6 @@ typedef struct {
 	char *value;
 } DomainSysinfoEntry;
 
-/* <address type='pci'> on bus 0 or behind a root port */
-typedef struct {
-	gboolean is_set;
-	guint8 bus;
-	guint8 slot;
-	guint8 function;
-	DomainSwitch multifunction;
-} DomainPciAddress;
-
 /* <controller type='pci'>: index 0 is pcie-root, the others are pcie-root-port. */
 typedef struct {
 	guint index; /* of the bus that it makes */
@@ -176,7 +164,7 @@ typedef enum {
 	DOMAIN_SECLABEL_NONE,
 } DomainSeclabelType;
 
-typedef struct {
+struct DomainDef {
 	int id; /* -1 while the domain is off */
 	guint8 uuid[DOMAIN_UUID_SIZE];
 	char *name;
@@ -266,7 +254,15 @@ typedef struct {
 	/* <serial> with <target type='isa-debug'>, or NULL. Its port is no COM port: a number that
 	 * no serial has. */
 	DomainSerial *debug_console;
-} DomainDef;
+
+	/* Arrays that are never NULL, in the order that they are printed in. */
+	GPtrArray *disks;      /* of DomainDisk, by bus and target */
+	GPtrArray *interfaces; /* of DomainInterface */
+	GPtrArray *rngs;       /* of DomainRng */
+
+	GArray *iothreads;	   /* of guint: the ids, ascending; NULL where there are none */
+	gboolean says_iothreadids; /* <iothreadids>, else <iothreads> says how many */
+};
 
 /*
  * domain_def_memory_kind - how a domain's memory is kept
@@ -281,17 +277,6 @@ void domain_def_set_memory_kind(DomainDef *def, KvmMemoryKind kind);
 
 /* The element that asks for a kind, for messages. */
 const char *domain_memory_kind_element(KvmMemoryKind kind);
-
-typedef enum {
-	DOMAIN_PARSE_INACTIVE = 1 << 0, /* ignore the id and other live-only parts */
-	DOMAIN_PARSE_VALIDATE = 1 << 1, /* check against the RELAX NG schema first */
-} DomainParseFlags;
-
-typedef enum {
-	DOMAIN_FORMAT_INACTIVE = 1 << 0, /* without the id and other live-only parts */
-	DOMAIN_FORMAT_SECURE = 1 << 1,	 /* nothing is secret yet; accepted */
-	DOMAIN_FORMAT_STATUS = 1 << 2,	 /* for our own state files: live parts even without id */
-} DomainFormatFlags;
 
 /*
  * domain_def_parse - read, complete with defaults and validate a <domain> document

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * disk.h - <disk>: what stores data
+ */
+#pragma once
+
+#include "driver/conf/devices/device.h"
+
+typedef enum {
+	DOMAIN_DISK_DISK,
+	DOMAIN_DISK_CDROM,
+} DomainDiskDevice;
+
+/* <target bus=> */
+typedef enum {
+	DOMAIN_DISK_BUS_VIRTIO,
+	DOMAIN_DISK_BUS_SATA, /* refused: there is no AHCI controller yet */
+} DomainDiskBus;
+
+/* <disk type=> */
+typedef enum {
+	DOMAIN_DISK_FILE,
+	DOMAIN_DISK_BLOCK,
+	DOMAIN_DISK_NETWORK, /* NBD */
+} DomainDiskType;
+
+typedef enum {
+	DOMAIN_DISK_CACHE_DEFAULT, /* as writeback */
+	DOMAIN_DISK_CACHE_NONE,
+	DOMAIN_DISK_CACHE_WRITETHROUGH,
+	DOMAIN_DISK_CACHE_WRITEBACK,
+	DOMAIN_DISK_CACHE_DIRECTSYNC,
+	DOMAIN_DISK_CACHE_UNSAFE,
+} DomainDiskCache;
+
+typedef enum {
+	DOMAIN_DISK_DISCARD_DEFAULT, /* as ignore */
+	DOMAIN_DISK_DISCARD_UNMAP,
+	DOMAIN_DISK_DISCARD_IGNORE,
+} DomainDiskDiscard;
+
+typedef enum {
+	DOMAIN_DISK_DETECT_ZEROES_DEFAULT, /* as off */
+	DOMAIN_DISK_DETECT_ZEROES_OFF,
+	DOMAIN_DISK_DETECT_ZEROES_ON,
+	DOMAIN_DISK_DETECT_ZEROES_UNMAP, /* as on where discard is not unmap */
+} DomainDiskDetectZeroes;
+
+/* What becomes of an error: <driver error_policy= rerror_policy=> */
+typedef enum {
+	DOMAIN_DISK_ERROR_DEFAULT, /* of writing: enospace; of reading: report */
+	DOMAIN_DISK_ERROR_STOP,
+	DOMAIN_DISK_ERROR_REPORT,
+	DOMAIN_DISK_ERROR_IGNORE,
+	DOMAIN_DISK_ERROR_ENOSPACE, /* stop where the disk is full, report others */
+} DomainDiskErrorPolicy;
+
+/* The most that one disk's <driver queues=> asks for. */
+#define DOMAIN_DISK_MAX_QUEUES 256
+
+typedef struct {
+	DomainDiskDevice device;
+	DomainDiskType type;
+	char *path;	  /* of a file or a block device; NULL in a drive without a medium */
+	char *nbd_export; /* <source protocol='nbd' name=>, or NULL */
+	char *nbd_host;	  /* <host name=>, or NULL */
+	guint nbd_port;	  /* <host port=>, 10809 where none was given */
+	char *nbd_socket; /* <host transport='unix' socket=>, or NULL */
+	char *format;	  /* <driver type=>: "raw" */
+	gboolean says_no_backing; /* <backingStore/> */
+
+	DomainDiskCache cache;
+	gboolean says_io_uring; /* <driver io='io_uring'>: so it is anyway */
+	DomainDiskDiscard discard;
+	DomainDiskDetectZeroes detect_zeroes;
+	DomainDiskErrorPolicy write_error, read_error;
+	guint queues;	  /* 0: not given, one */
+	guint queue_size; /* 0: the VMM's choice */
+	guint iothread;	  /* the id of one, or 0: its own */
+	DomainVirtioOptions virtio;
+
+	char *target; /* "vda": unique, and gives the alias its number */
+	DomainDiskBus bus;
+	char *serial; /* what the guest reads, 20 bytes at most */
+	gboolean is_readonly;
+	gboolean is_shareable;
+	guint logical_block_size, physical_block_size; /* <blockio>: 0 where absent */
+	DomainDeviceInfo info;
+} DomainDisk;
+
+DomainDisk *domain_disk_copy(const DomainDisk *disk);
+void domain_disk_free(DomainDisk *disk);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomainDisk, domain_disk_free)
+
+/* Return: never NULL; errors are in @walk. */
+DomainDisk *domain_parse_disk(XmlWalk *walk, xmlNode *node, DomainParseFlags flags);
+void domain_format_disk(XmlWriter *writer, const DomainDisk *disk, gboolean live);
+
+/*
+ * domain_check_disk - what depends on several of its elements
+ *
+ * Return: FALSE with VIR_ERR_XML_ERROR or VIR_ERR_CONFIG_UNSUPPORTED that names its target.
+ */
+gboolean domain_check_disk(const DomainDisk *disk, GError **error);
+
+/* The place of "vda", "vdab" among all with its letters: 0, 27. Return: FALSE for other names. */
+gboolean domain_disk_target_index(const char *target, guint *index);
+
+/* The disk whose target, or source, is @name, as virsh's calls take it; NULL where there is none.
+ */
+DomainDisk *domain_find_disk(const DomainDef *def, const char *name);
+
+/* <disk> of domain capabilities. */
+void domain_write_disk_capabilities(XmlWriter *writer);
