@@ -17,9 +17,11 @@
 #include "common/cpu-set.h"
 #include "common/domain-limits.h"
 #include "common/kvm-support.h"
+#include "driver/conf/devices/controller.h"
 #include "driver/conf/devices/disk.h"
 #include "driver/conf/devices/interface.h"
 #include "driver/conf/devices/rng.h"
+#include "driver/conf/devices/serial.h"
 #include "driver/conf/domain-types.h"
 #include "driver/conf/uuid.h"
 
@@ -35,7 +37,6 @@
 
 #define DOMAIN_MAX_VCPUS       LIMIT_VCPUS
 #define DOMAIN_MAX_NUMA_CELLS  LIMIT_NUMA_CELLS
-#define DOMAIN_MAX_SERIALS     2
 #define DOMAIN_MIN_MEMORY_KIB  G_GUINT64_CONSTANT(1024)
 #define DOMAIN_MAX_MEMORY_KIB  (LIMIT_MEMORY / 1024)
 
@@ -72,26 +73,6 @@ typedef enum {
 	DOMAIN_POLICY_ON_DEMAND,
 	DOMAIN_POLICY_GUEST_ONLY,
 } DomainPolicy;
-
-typedef enum {
-	DOMAIN_CHARDEV_PTY,  /* type='pty' */
-	DOMAIN_CHARDEV_FILE, /* type='file', <source path= append=> */
-	DOMAIN_CHARDEV_NULL, /* type='null' */
-} DomainChardevType;
-
-/* The only port that the debug console can be at: <address type='isa' iobase='0x402'/>. */
-#define DOMAIN_DEBUG_CONSOLE_PORT 0x402
-
-/* <serial>, and <console> which is its twin for the first port. */
-typedef struct {
-	DomainChardevType type;
-	char *path;	 /* of the file; of the pty while the domain runs, else NULL */
-	gboolean append; /* file: keep what is there */
-	char *log_path;	 /* <log file='...' append='...'/>, or NULL */
-	gboolean log_append;
-	guint port;  /* <target port='...'> */
-	char *alias; /* live XML only: "serial0", by port */
-} DomainSerial;
 
 /* <os firmware='...'>: a descriptor of the host's is chosen when the domain is defined. */
 typedef enum {
@@ -144,17 +125,6 @@ typedef struct {
 	char *name;  /* "vendor", "manufacturer", ...; NULL in oemStrings */
 	char *value;
 } DomainSysinfoEntry;
-
-/* <controller type='pci'>: index 0 is pcie-root, the others are pcie-root-port. */
-typedef struct {
-	guint index; /* of the bus that it makes */
-	gboolean is_root;
-	char *model_name; /* <model name='pcie-root-port'/> */
-	guint chassis;
-	guint port;
-	DomainSwitch hotplug;	  /* <target hotplug='on|off'/> */
-	DomainPciAddress address; /* of a root port, on bus 0 */
-} DomainPciController;
 
 /* <seclabel type=> */
 typedef enum {

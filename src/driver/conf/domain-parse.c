@@ -2,14 +2,16 @@
 /*
  * domain-parse.c - from <domain> to its model
  *
- * What stands directly below <domain> and needs no file of its own; see domain-parse.h for how
+ * What stands directly below <domain> and needs no file of its own; see domain-parts.h for how
  * the files work together. The order is the one in which the formatter prints.
  */
 #include <glib/gi18n.h>
 #include <inttypes.h>
 #include <string.h>
 
-#include "driver/conf/domain-parse.h"
+#include "driver/conf/domain-parts.h"
+#include "driver/conf/pci.h"
+#include "driver/conf/values.h"
 #include "driver/conf/xml-writer.h"
 #include "driver/error.h"
 
@@ -86,77 +88,6 @@ static void parse_metadata(XmlWalk *walk, xmlNode *root, DomainDef *def)
 		xmlFreeNode(copy);
 }
 
-static void parse_memory_size(XmlWalk *walk, xmlNode *root, DomainDef *def)
-{
-	xmlNode *memory = xml_walk_child(walk, root, "memory");
-	xmlNode *current = xml_walk_child(walk, root, "currentMemory");
-
-	if (!memory)
-		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element 'memory' is missing"));
-
-	def->memory_kib = domain_parse_kib(walk, memory, NULL);
-	def->current_memory_kib = current ? domain_parse_kib(walk, current, NULL) : def->memory_kib;
-	/* As libvirt has it. */
-	if (def->current_memory_kib == 0 || def->current_memory_kib > def->memory_kib)
-		def->current_memory_kib = def->memory_kib;
-}
-
-/* Return: TRUE where the element is there. */
-static gboolean parse_conversion(XmlWalk *walk, xmlNode *parent, DomainDef *def)
-{
-	xmlNode *conversion = xml_walk_child(walk, parent, "conversion");
-	const char *policy = xml_walk_attribute_required(walk, conversion, "policy");
-
-	if (policy && strcmp(policy, "guest-only") == 0)
-		def->policy = DOMAIN_POLICY_GUEST_ONLY;
-	else if (policy && strcmp(policy, "on-demand") != 0)
-		xml_walk_error(walk, VIR_ERR_XML_ERROR,
-			       _("attribute '%s' of element '%s' is '%s', not 'on-demand' or "
-				 "'guest-only'"),
-			       "policy", xml_walk_path(walk, conversion),
-			       xml_walk_quote(walk, policy));
-	return conversion != NULL;
-}
-
-static void parse_memory_backing(XmlWalk *walk, xmlNode *root, DomainDef *def)
-{
-	xmlNode *backing = xml_walk_child(walk, root, "memoryBacking");
-	xmlNode *private = xml_walk_child(walk, backing, "private");
-	xmlNode *access = xml_walk_child(walk, backing, "access");
-	xmlNode *source = xml_walk_child(walk, backing, "source");
-	const char *mode = xml_walk_attribute_required(walk, access, "mode");
-	const char *type = xml_walk_attribute_required(walk, source, "type");
-
-	def->memory_private = private != NULL;
-	if (parse_conversion(walk, private, def) && xml_walk_child(walk, root, "launchSecurity"))
-		xml_walk_error(walk, VIR_ERR_XML_ERROR,
-			       _("element 'memoryBacking/private/conversion' belongs into "
-				 "'launchSecurity' where there is one"));
-
-	if (xml_walk_child(walk, backing, "hugepages"))
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("element 'memoryBacking/hugepages': private memory comes from "
-				 "guest_memfd, which has no huge pages"));
-
-	if (mode && strcmp(mode, "shared") == 0)
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("element 'memoryBacking/access' with mode 'shared': private "
-				 "memory is mapped by no process and cannot be shared with one"));
-	else if (mode && strcmp(mode, "private") != 0)
-		xml_walk_error(
-			walk, VIR_ERR_XML_ERROR,
-			_("attribute '%s' of element '%s' is '%s', not 'private' or 'shared'"),
-			"mode", xml_walk_path(walk, access), xml_walk_quote(walk, mode));
-	else if (mode)
-		def->says |= DOMAIN_SAYS_PRIVATE_ACCESS;
-
-	if (type)
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("element 'memoryBacking/source' with type '%s': private memory "
-				 "comes from guest_memfd"),
-			       xml_walk_quote(walk, type));
-}
-
 static void parse_vcpus(XmlWalk *walk, xmlNode *root, DomainDef *def)
 {
 	xmlNode *vcpu = xml_walk_child(walk, root, "vcpu");
@@ -182,48 +113,6 @@ static void parse_vcpus(XmlWalk *walk, xmlNode *root, DomainDef *def)
 			       _("attribute 'current' of element 'vcpu' is %" PRIu64 " of %" PRIu64
 				 ": vCPUs cannot be added later"),
 			       enabled, count);
-}
-
-static void parse_features(XmlWalk *walk, xmlNode *root, DomainDef *def)
-{
-	xmlNode *features = xml_walk_child(walk, root, "features");
-	xmlNode *smm = xml_walk_child(walk, features, "smm");
-	xmlNode *vmport = xml_walk_child(walk, features, "vmport");
-	xmlNode *pmu = xml_walk_child(walk, features, "pmu");
-
-	/* The machine has both whether they were asked for or not; the model tells the truth. */
-	domain_parse_flag(walk, features, "acpi");
-	domain_parse_flag(walk, features, "apic");
-	def->acpi = TRUE;
-	def->apic = TRUE;
-
-	if (domain_parse_flag(walk, features, "pae"))
-		def->says |= DOMAIN_SAYS_PAE;
-
-	if (pmu) {
-		/* Without a state it is on, as in libvirt. */
-		def->pmu = domain_parse_switch(walk, pmu, "state", "off", "on");
-		if (def->pmu == DOMAIN_SWITCH_ABSENT)
-			def->pmu = DOMAIN_SWITCH_YES;
-	}
-
-	if (xml_walk_child(walk, features, "hyperv"))
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("element 'features/hyperv': Hyper-V's enlightenments are pages "
-				 "that KVM writes, and guest memory is private"));
-
-	if (smm && domain_parse_switch(walk, smm, "state", "off", "on") != DOMAIN_SWITCH_NO)
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("element 'features/smm': a protected domain cannot have SMM, KVM "
-				 "gives it no second address space"));
-	else if (smm)
-		def->says |= DOMAIN_SAYS_NO_SMM;
-
-	if (vmport && domain_parse_switch(walk, vmport, "state", "off", "on") != DOMAIN_SWITCH_NO)
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("element 'features/vmport' is not supported yet"));
-	else if (vmport)
-		def->says |= DOMAIN_SAYS_NO_VMPORT;
 }
 
 static DomainAction parse_action(XmlWalk *walk, xmlNode *root, const char *name,
@@ -280,27 +169,6 @@ static void parse_pm(XmlWalk *walk, xmlNode *root, DomainDef *def)
 	def->suspend_to_disk = parse_suspend(walk, pm, "suspend-to-disk");
 }
 
-static void parse_launch_security(XmlWalk *walk, xmlNode *root, DomainDef *def)
-{
-	xmlNode *security = xml_walk_child(walk, root, "launchSecurity");
-	const char *type = xml_walk_attribute_required(walk, security, "type");
-
-	if (!type)
-		return;
-	if (strcmp(type, "sw-protected") != 0) {
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("attribute 'type' of element 'launchSecurity' is '%s': only "
-				 "'sw-protected' is supported"),
-			       xml_walk_quote(walk, type));
-		return;
-	}
-
-	def->sw_protected = TRUE;
-	def->memory_private = TRUE;
-
-	(void)parse_conversion(walk, security, def);
-}
-
 static void parse_root(XmlWalk *walk, DomainParseFlags flags, DomainDef *def)
 {
 	xmlNode *root = walk->root;
@@ -316,19 +184,19 @@ static void parse_root(XmlWalk *walk, DomainParseFlags flags, DomainDef *def)
 
 	parse_identity(walk, root, flags, def);
 	parse_metadata(walk, root, def);
-	parse_memory_size(walk, root, def);
-	parse_memory_backing(walk, root, def);
+	domain_parse_memory(walk, root, def);
+	domain_parse_memory_backing(walk, root, def);
 	parse_vcpus(walk, root, def);
 	domain_parse_sysinfo(walk, root, def);
 	domain_parse_os(walk, root, def);
-	parse_features(walk, root, def);
+	domain_parse_features(walk, root, def);
 	domain_parse_cpu(walk, root, def);
 	domain_parse_clock(walk, root, def);
 	parse_lifecycle(walk, root, def);
 	parse_pm(walk, root, def);
 	domain_parse_devices(walk, root, flags, def);
 	domain_parse_seclabel(walk, root, flags, def);
-	parse_launch_security(walk, root, def);
+	domain_parse_launch_security(walk, root, def);
 }
 
 DomainDef *domain_def_parse(const char *xml, DomainParseFlags flags, GError **error)

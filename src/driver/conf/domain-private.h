@@ -44,33 +44,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DomainTurn, domain_turn_give)
 /* domain_def_parse() for who has a turn. */
 DomainDef *domain_def_parse_in_turn(const char *xml, DomainParseFlags flags, GError **error);
 
-/* Of a PCI controller that is not complete: its index, chassis or port was not given. */
-#define DOMAIN_PCI_UNASSIGNED G_MAXUINT
-
-/* The last second that a real-time clock with four digits for the year can show. */
-#define DOMAIN_CLOCK_MAX_SECONDS G_GINT64_CONSTANT(253402300799)
-
-/*
- * domain_pci_complete - number the PCI controllers and give them addresses
- *
- * Adds the root where the document has none, and root ports for indexes that were left out.
- * Indexes, addresses, chassis and ports that were given stay; see domain-pci.c for the rest.
- *
- * Return: FALSE with VIR_ERR_XML_ERROR or VIR_ERR_CONFIG_UNSUPPORTED, naming both controllers
- * where two want the same.
- */
-gboolean domain_pci_complete(DomainDef *def, GError **error);
-
-/* Frees what is in it. */
-void domain_serial_clear(DomainSerial *serial);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DomainSerial, domain_serial_clear)
-
-/* Arrays of the model, which own their elements. */
-GPtrArray *domain_sysinfo_new(void);
-GPtrArray *domain_cpu_features_new(void);
-GPtrArray *domain_numa_cells_new(void);
-GPtrArray *domain_pci_controllers_new(void);
-
 /*
  * domain_schema_validate - check a document against schemas/domain.rng
  *

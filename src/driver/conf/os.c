@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * domain-parse-os.c - <os>: firmware, kernel, and what the firmware is told
+ * os.c - <os>: firmware, kernel, and what the firmware is told
  *
  * Which firmware a descriptor of the host's stands for is not known here: with <os firmware=>
  * the model has what the document has, and driver/host completes it. So does it with the file
@@ -9,7 +9,17 @@
 #include <glib/gi18n.h>
 #include <string.h>
 
-#include "driver/conf/domain-parse.h"
+#include "driver/conf/domain-parts.h"
+#include "driver/conf/values.h"
+#include "driver/error.h"
+
+static const char *const boot_names[] = {
+	[DOMAIN_BOOT_FLOPPY] = "fd",
+	[DOMAIN_BOOT_CDROM] = "cdrom",
+	[DOMAIN_BOOT_DISK] = "hd",
+	[DOMAIN_BOOT_NETWORK] = "network",
+	NULL,
+};
 
 static void parse_type(XmlWalk *walk, xmlNode *os, DomainDef *def)
 {
@@ -159,13 +169,6 @@ static void parse_nvram(XmlWalk *walk, xmlNode *os, DomainDef *def)
 /* Applications name the devices whatever there are; without one the order means nothing. */
 static void parse_boot_devices(XmlWalk *walk, xmlNode *os, DomainDef *def)
 {
-	static const char *const names[] = {
-		[DOMAIN_BOOT_FLOPPY] = "fd",
-		[DOMAIN_BOOT_CDROM] = "cdrom",
-		[DOMAIN_BOOT_DISK] = "hd",
-		[DOMAIN_BOOT_NETWORK] = "network",
-		NULL,
-	};
 	xmlNode *boot = NULL;
 	guint given = 0;
 
@@ -174,13 +177,13 @@ static void parse_boot_devices(XmlWalk *walk, xmlNode *os, DomainDef *def)
 
 		if (!xml_walk_attribute_required(walk, boot, "dev"))
 			return;
-		device = domain_parse_choice(walk, boot, "dev", names);
+		device = domain_parse_choice(walk, boot, "dev", boot_names);
 		if (device < 0)
 			return;
 		if (given & (1u << device)) {
 			xml_walk_error(walk, VIR_ERR_XML_ERROR,
 				       _("element 'os/boot' with dev '%s' appears more than once"),
-				       names[device]);
+				       boot_names[device]);
 			return;
 		}
 		given |= 1u << device;
@@ -249,4 +252,160 @@ void domain_parse_os(XmlWalk *walk, xmlNode *root, DomainDef *def)
 	parse_boot_menu(walk, os, def);
 	def->bios_useserial = domain_parse_switch(walk, bios, "useserial", "no", "yes");
 	parse_smbios(walk, os, def);
+}
+
+static void format_firmware_feature(XmlWriter *writer, const char *name, DomainSwitch enabled)
+{
+	if (enabled == DOMAIN_SWITCH_ABSENT)
+		return;
+	xml_writer_start(writer, "feature");
+	domain_format_switch(writer, "enabled", enabled, "no", "yes");
+	xml_writer_attribute(writer, "name", name);
+	xml_writer_end(writer);
+}
+
+static void format_firmware(XmlWriter *writer, const DomainDef *def)
+{
+	if (def->firmware_enrolled_keys == DOMAIN_SWITCH_ABSENT &&
+	    def->firmware_secure_boot == DOMAIN_SWITCH_ABSENT)
+		return;
+
+	xml_writer_start(writer, "firmware");
+	format_firmware_feature(writer, "enrolled-keys", def->firmware_enrolled_keys);
+	format_firmware_feature(writer, "secure-boot", def->firmware_secure_boot);
+	xml_writer_end(writer);
+}
+
+static void format_loader(XmlWriter *writer, const DomainDef *def)
+{
+	if (!def->loader && def->loader_type == DOMAIN_LOADER_NONE &&
+	    def->loader_readonly == DOMAIN_SWITCH_ABSENT &&
+	    def->loader_secure == DOMAIN_SWITCH_ABSENT &&
+	    def->loader_stateless == DOMAIN_SWITCH_ABSENT)
+		return;
+
+	xml_writer_start(writer, "loader");
+	domain_format_switch(writer, "readonly", def->loader_readonly, "no", "yes");
+	domain_format_switch(writer, "secure", def->loader_secure, "no", "yes");
+	if (def->loader_type != DOMAIN_LOADER_NONE)
+		xml_writer_attribute(writer, "type",
+				     def->loader_type == DOMAIN_LOADER_ROM ? "rom" : "pflash");
+	domain_format_switch(writer, "stateless", def->loader_stateless, "no", "yes");
+	if (def->loader)
+		xml_writer_text(writer, def->loader);
+	xml_writer_end(writer);
+}
+
+static void format_nvram(XmlWriter *writer, const DomainDef *def)
+{
+	if (!def->nvram && !def->nvram_template)
+		return;
+
+	xml_writer_start(writer, "nvram");
+	xml_writer_attribute(writer, "template", def->nvram_template);
+	if (def->nvram && def->nvram_as_source) {
+		xml_writer_attribute(writer, "type", "file");
+		xml_writer_element_with(writer, "source", "file", def->nvram);
+	} else if (def->nvram) {
+		xml_writer_text(writer, def->nvram);
+	}
+	xml_writer_end(writer);
+}
+
+static void format_boot(XmlWriter *writer, const DomainDef *def)
+{
+	for (guint i = 0; i < def->n_boot_devices; i++)
+		xml_writer_element_with(writer, "boot", "dev", boot_names[def->boot_devices[i]]);
+	if (def->says & DOMAIN_SAYS_NO_BOOT_MENU)
+		xml_writer_element_with(writer, "bootmenu", "enable", "no");
+	if (def->bios_useserial != DOMAIN_SWITCH_ABSENT) {
+		xml_writer_start(writer, "bios");
+		domain_format_switch(writer, "useserial", def->bios_useserial, "no", "yes");
+		xml_writer_end(writer);
+	}
+	if (def->smbios_sysinfo)
+		xml_writer_element_with(writer, "smbios", "mode", "sysinfo");
+	else if (def->says & DOMAIN_SAYS_SMBIOS_EMULATE)
+		xml_writer_element_with(writer, "smbios", "mode", "emulate");
+}
+
+void domain_format_os(XmlWriter *writer, const DomainDef *def)
+{
+	xml_writer_start(writer, "os");
+	if (def->firmware != DOMAIN_FIRMWARE_MANUAL)
+		xml_writer_attribute(writer, "firmware",
+				     def->firmware == DOMAIN_FIRMWARE_EFI ? "efi" : "bios");
+	xml_writer_start(writer, "type");
+	xml_writer_attribute(writer, "arch", "x86_64");
+	xml_writer_attribute(writer, "machine", def->machine);
+	xml_writer_text(writer, "hvm");
+	xml_writer_end(writer);
+	format_firmware(writer, def);
+	format_loader(writer, def);
+	format_nvram(writer, def);
+	xml_writer_element_text(writer, "kernel", def->kernel);
+	xml_writer_element_text(writer, "initrd", def->initrd);
+	xml_writer_element_text(writer, "cmdline", def->cmdline);
+	format_boot(writer, def);
+	xml_writer_end(writer);
+}
+
+static gboolean check_firmware(const DomainDef *def, GError **error)
+{
+	const gboolean is_chosen = def->firmware != DOMAIN_FIRMWARE_MANUAL;
+	const gboolean has_features = def->firmware_secure_boot != DOMAIN_SWITCH_ABSENT ||
+				      def->firmware_enrolled_keys != DOMAIN_SWITCH_ABSENT;
+
+	if (has_features && def->firmware != DOMAIN_FIRMWARE_EFI)
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    _("element 'os/firmware' needs <os firmware='efi'>"));
+	if (def->firmware_enrolled_keys == DOMAIN_SWITCH_YES &&
+	    def->firmware_secure_boot == DOMAIN_SWITCH_NO)
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    _("element 'os/firmware/feature': 'enrolled-keys' cannot be "
+				      "enabled while 'secure-boot' is not"));
+	if (def->loader_type == DOMAIN_LOADER_PFLASH && def->firmware == DOMAIN_FIRMWARE_BIOS)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    _("element 'os/loader' with type 'pflash': a BIOS, which <os "
+				      "firmware='bios'> asks for, is of type 'rom'"));
+	if (!def->loader && !is_chosen &&
+	    (def->loader_type != DOMAIN_LOADER_NONE ||
+	     def->loader_readonly != DOMAIN_SWITCH_ABSENT ||
+	     def->loader_secure != DOMAIN_SWITCH_ABSENT ||
+	     def->loader_stateless != DOMAIN_SWITCH_ABSENT))
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    _("element 'os/loader' names no file: name one or let it be "
+				      "chosen, with <os firmware='efi'>"));
+
+	return domain_check_path("os/loader", def->loader, error);
+}
+
+static gboolean check_nvram(const DomainDef *def, GError **error)
+{
+	if (!def->nvram && !def->nvram_template)
+		return TRUE;
+
+	if (def->loader_type != DOMAIN_LOADER_PFLASH &&
+	    (def->loader_type == DOMAIN_LOADER_ROM || def->firmware != DOMAIN_FIRMWARE_EFI))
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    _("element 'os/nvram' needs <loader type='pflash'> or <os "
+				      "firmware='efi'>"));
+	return domain_check_path("os/nvram", def->nvram, error) &&
+	       domain_check_path("os/nvram/template", def->nvram_template, error);
+}
+
+static gboolean check_kernel(const DomainDef *def, GError **error)
+{
+	if (!def->kernel && (def->initrd || def->cmdline))
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    _("element 'os/%s' without 'os/kernel'"),
+				    def->initrd ? "initrd" : "cmdline");
+
+	return domain_check_path("os/kernel", def->kernel, error) &&
+	       domain_check_path("os/initrd", def->initrd, error);
+}
+
+gboolean domain_check_os(const DomainDef *def, GError **error)
+{
+	return check_firmware(def, error) && check_nvram(def, error) && check_kernel(def, error);
 }

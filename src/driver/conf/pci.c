@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * domain-pci.c - indexes, addresses, chassis and ports of the PCI controllers
+ * pci.c - indexes, addresses, chassis and ports of the PCI controllers
  *
  * Theory of operation
  *
@@ -14,10 +14,11 @@
  * The result is kept in the document, so that a guest finds its devices where they were when
  * more are added.
  */
-#include "driver/conf/domain-private.h"
-
-#include "driver/error.h"
 #include <glib/gi18n.h>
+
+#include "driver/conf/domain-def.h"
+#include "driver/conf/pci.h"
+#include "driver/error.h"
 
 #define FIRST_FREE_SLOT	   2
 #define LPC_SLOT	   0x1f

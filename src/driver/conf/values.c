@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * domain-parse-values.c - kinds of values that many elements of <domain> have
- */
+/* values.c - kinds of values that many elements of <domain> have */
 #include <glib/gi18n.h>
 #include <string.h>
 
-#include "driver/conf/domain-parse.h"
+#include "driver/conf/values.h"
+#include "driver/error.h"
 
 gboolean domain_parse_only(XmlWalk *walk, xmlNode *node, const char *name, const char *only)
 {
@@ -159,4 +158,52 @@ guint64 domain_parse_kib(XmlWalk *walk, xmlNode *node, const char *attribute)
 	}
 
 	return (bytes + 1023) / 1024;
+}
+
+gboolean domain_parse_number(XmlWalk *walk, xmlNode *node, const char *name, guint max,
+			     guint *number)
+{
+	const char *text = xml_walk_attribute(walk, node, name);
+	guint64 value = 0;
+	gboolean valid = FALSE;
+
+	if (!text)
+		return TRUE;
+
+	if (g_str_has_prefix(text, "0x"))
+		valid = g_ascii_string_to_unsigned(text + 2, 16, 0, max, &value, NULL) &&
+			g_ascii_isxdigit(text[2]);
+	else
+		valid = xml_walk_number(text, &value) && value <= max;
+	if (valid) {
+		*number = (guint)value;
+		return TRUE;
+	}
+
+	xml_walk_error(walk, VIR_ERR_XML_ERROR,
+		       _("attribute '%s' of element '%s' is '%s', not a number from 0 to %u"), name,
+		       xml_walk_path(walk, node), xml_walk_quote(walk, text), max);
+	return FALSE;
+}
+
+void domain_format_switch(XmlWriter *writer, const char *name, DomainSwitch value, const char *no,
+			  const char *yes)
+{
+	if (value != DOMAIN_SWITCH_ABSENT)
+		xml_writer_attribute(writer, name, value == DOMAIN_SWITCH_YES ? yes : no);
+}
+
+void domain_format_hex(XmlWriter *writer, const char *name, guint value, int digits)
+{
+	g_autofree char *text = g_strdup_printf("0x%0*x", digits, value);
+
+	xml_writer_attribute(writer, name, text);
+}
+
+gboolean domain_check_path(const char *element, const char *path, GError **error)
+{
+	if (!path || g_path_is_absolute(path))
+		return TRUE;
+	return driver_error(error, VIR_ERR_XML_ERROR,
+			    _("element '%s': '%s' is not an absolute path"), element, path);
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * domain-parse-seclabel.c - <seclabel>: who a domain's VMM runs as
+ * seclabel.c - <seclabel>: who a domain's VMM runs as
  *
  * The rules about its attributes, and what is read of a document that shows a running domain, are
  * libvirt's. Of its models there is dac, users and groups, and no other.
  */
-#include "driver/conf/domain-parse.h"
-
 #include <glib/gi18n.h>
 #include <string.h>
+
+#include "driver/conf/domain-parts.h"
+#include "driver/conf/values.h"
 
 static DomainSeclabelType parse_type(XmlWalk *walk, xmlNode *seclabel)
 {
@@ -71,4 +72,28 @@ void domain_parse_seclabel(XmlWalk *walk, xmlNode *root, DomainParseFlags flags,
 	else if (flags & DOMAIN_PARSE_INACTIVE)
 		label = NULL;
 	def->seclabel_label = g_strdup(label);
+}
+
+/* Who the VMM runs as is this run's alone, unless the definition says it. */
+void domain_format_seclabel(XmlWriter *writer, const DomainDef *def, DomainFormatFlags flags,
+			    gboolean live)
+{
+	static const char *const types[] = { "dynamic", "dynamic", "static", "none" };
+	const gboolean is_static = def->seclabel_type == DOMAIN_SECLABEL_STATIC;
+	const char *label = is_static || live ? def->seclabel_label : NULL;
+
+	/* A state file has who it is besides, and is to be read back as it was. */
+	if (def->seclabel_type == DOMAIN_SECLABEL_ABSENT &&
+	    (!label || (flags & DOMAIN_FORMAT_STATUS)))
+		return;
+
+	xml_writer_start(writer, "seclabel");
+	xml_writer_attribute(writer, "type", types[def->seclabel_type]);
+	xml_writer_attribute(writer, "model", "dac");
+	if (def->seclabel_type != DOMAIN_SECLABEL_NONE)
+		xml_writer_attribute(writer, "relabel", def->seclabel_relabel ? "yes" : "no");
+	xml_writer_element_text(writer, "label", label);
+	if (live && def->seclabel_relabel)
+		xml_writer_element_text(writer, "imagelabel", label);
+	xml_writer_end(writer);
 }

@@ -1,27 +1,56 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * domain-parse-devices.c - <devices>: serial ports, the consoles, controllers, and what says
- * that there is no such device
+ * serial.c - <serial> and <console>: the serial ports, the debug console, and what is behind them
  */
 #include <glib/gi18n.h>
 #include <string.h>
 
-#include "driver/conf/domain-parse.h"
+#include "driver/conf/devices/serial.h"
+#include "driver/conf/domain-def.h"
+#include "driver/conf/values.h"
+#include "driver/error.h"
+
+void domain_serial_clear(DomainSerial *serial)
+{
+	g_free(serial->path);
+	g_free(serial->log_path);
+	g_free(serial->alias);
+}
+
+DomainSerial *domain_copy_serials(const DomainSerial *serials, guint count)
+{
+	DomainSerial *copy = g_memdup2(serials, count * sizeof(*serials));
+
+	for (guint i = 0; i < count; i++) {
+		copy[i].path = g_strdup(serials[i].path);
+		copy[i].log_path = g_strdup(serials[i].log_path);
+		copy[i].alias = g_strdup(serials[i].alias);
+	}
+	return copy;
+}
+
+void domain_free_serials(DomainSerial *serials, guint count)
+{
+	for (guint i = 0; i < count; i++)
+		domain_serial_clear(&serials[i]);
+	g_free(serials);
+}
 
 /* Of a <serial> without <target port=>. */
 #define UNASSIGNED_PORT G_MAXUINT
 
+static const char *const type_names[] = {
+	[DOMAIN_CHARDEV_PTY] = "pty",
+	[DOMAIN_CHARDEV_FILE] = "file",
+	[DOMAIN_CHARDEV_NULL] = "null",
+};
+
 static DomainChardevType parse_chardev_type(XmlWalk *walk, xmlNode *node)
 {
-	static const char *const names[] = {
-		[DOMAIN_CHARDEV_PTY] = "pty",
-		[DOMAIN_CHARDEV_FILE] = "file",
-		[DOMAIN_CHARDEV_NULL] = "null",
-	};
 	const char *type = xml_walk_attribute_required(walk, node, "type");
 
-	for (guint i = 0; type && i < G_N_ELEMENTS(names); i++)
-		if (strcmp(type, names[i]) == 0)
+	for (guint i = 0; type && i < G_N_ELEMENTS(type_names); i++)
+		if (strcmp(type, type_names[i]) == 0)
 			return (DomainChardevType)i;
 
 	if (type)
@@ -307,84 +336,103 @@ static void number_debug_console(XmlWalk *walk, DomainDef *def)
 			       def->debug_console->port);
 }
 
-/* USB is known for its absence only. */
-static void parse_usb_controller(XmlWalk *walk, xmlNode *controller, DomainDef *def)
+void domain_parse_serials(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags, DomainDef *def)
 {
-	domain_parse_only(walk, controller, "index", "0");
-	if (!domain_parse_only(walk, controller, "model", "none"))
-		xml_walk_error(
-			walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			_("element 'devices/controller' with type 'usb' is not supported yet"));
-	if (def->says & DOMAIN_SAYS_NO_USB)
-		xml_walk_error(
-			walk, VIR_ERR_XML_ERROR,
-			_("element 'devices/controller' with type 'usb' appears more than once"));
-	def->says |= DOMAIN_SAYS_NO_USB;
-}
-
-static void parse_controllers(XmlWalk *walk, xmlNode *devices, DomainDef *def)
-{
-	xmlNode *controller = NULL;
-
-	while ((controller = xml_walk_next(walk, devices, controller, "controller"))) {
-		const char *type = xml_walk_attribute_required(walk, controller, "type");
-
-		if (!type)
-			return;
-		if (strcmp(type, "pci") == 0)
-			domain_parse_pci_controller(walk, controller, def);
-		else if (strcmp(type, "usb") == 0)
-			parse_usb_controller(walk, controller, def);
-		else
-			xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-				       _("attribute 'type' of element 'devices/controller' is "
-					 "'%s': supported are 'pci' and 'usb'"),
-				       xml_walk_quote(walk, type));
-	}
-}
-
-/* Devices that say that there is no such device. A second one is left for the general check. */
-static void parse_absent_devices(XmlWalk *walk, xmlNode *devices, DomainDef *def)
-{
-	xmlNode *audio = xml_walk_next(walk, devices, NULL, "audio");
-	xmlNode *video = xml_walk_next(walk, devices, NULL, "video");
-	xmlNode *model = xml_walk_child(walk, video, "model");
-	xmlNode *memballoon = xml_walk_child(walk, devices, "memballoon");
-
-	if (audio) {
-		domain_parse_only(walk, audio, "id", "1");
-		if (!domain_parse_only(walk, audio, "type", "none"))
-			xml_walk_error(walk, VIR_ERR_XML_ERROR,
-				       _("attribute 'type' of element 'devices/audio' is missing"));
-		def->says |= DOMAIN_SAYS_NO_AUDIO;
-	}
-
-	if (video) {
-		if (!domain_parse_only(walk, model, "type", "none"))
-			xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-				       _("element 'devices/video' is not supported yet"));
-		def->says |= DOMAIN_SAYS_NO_VIDEO;
-	}
-
-	if (memballoon) {
-		if (!domain_parse_only(walk, memballoon, "model", "none"))
-			xml_walk_error(
-				walk, VIR_ERR_XML_ERROR,
-				_("attribute 'model' of element 'devices/memballoon' is missing"));
-		def->says |= DOMAIN_SAYS_NO_MEMBALLOON;
-	}
-}
-
-void domain_parse_devices(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, DomainDef *def)
-{
-	xmlNode *devices = xml_walk_child(walk, root, "devices");
-
-	if (!devices)
-		return;
-
-	def->emulator = g_strdup(xml_walk_child_text(walk, devices, "emulator"));
-	parse_controllers(walk, devices, def);
-	parse_absent_devices(walk, devices, def);
 	parse_ports(walk, devices, flags, def);
 	number_debug_console(walk, def);
+}
+
+static void format_chardev_source(XmlWriter *writer, const DomainSerial *serial, gboolean live)
+{
+	switch (serial->type) {
+	case DOMAIN_CHARDEV_NULL:
+		return;
+	case DOMAIN_CHARDEV_PTY:
+		if (live && serial->path)
+			xml_writer_element_with(writer, "source", "path", serial->path);
+		return;
+	case DOMAIN_CHARDEV_FILE:
+		xml_writer_start(writer, "source");
+		xml_writer_attribute(writer, "path", serial->path);
+		if (serial->append)
+			xml_writer_attribute(writer, "append", "on");
+		xml_writer_end(writer);
+		return;
+	}
+}
+
+static void format_chardev_log(XmlWriter *writer, const DomainSerial *serial)
+{
+	if (!serial->log_path)
+		return;
+	xml_writer_start(writer, "log");
+	xml_writer_attribute(writer, "file", serial->log_path);
+	xml_writer_attribute(writer, "append", serial->log_append ? "on" : "off");
+	xml_writer_end(writer);
+}
+
+static void format_serial(XmlWriter *writer, const DomainSerial *serial, gboolean is_debug_console,
+			  gboolean live)
+{
+	xml_writer_start(writer, "serial");
+	xml_writer_attribute(writer, "type", type_names[serial->type]);
+	format_chardev_source(writer, serial, live);
+	format_chardev_log(writer, serial);
+	xml_writer_start(writer, "target");
+	xml_writer_attribute(writer, "type", is_debug_console ? "isa-debug" : "isa-serial");
+	xml_writer_attribute_number(writer, "port", serial->port);
+	xml_writer_element_with(writer, "model", "name",
+				is_debug_console ? "isa-debugcon" : "isa-serial");
+	xml_writer_end(writer);
+	if (live && serial->alias)
+		xml_writer_element_with(writer, "alias", "name", serial->alias);
+	if (is_debug_console) {
+		xml_writer_start(writer, "address");
+		xml_writer_attribute(writer, "type", "isa");
+		domain_format_hex(writer, "iobase", DOMAIN_DEBUG_CONSOLE_PORT, 3);
+		xml_writer_end(writer);
+	}
+	xml_writer_end(writer);
+}
+
+static void format_console(XmlWriter *writer, const DomainSerial *serial, gboolean live)
+{
+	xml_writer_start(writer, "console");
+	xml_writer_attribute(writer, "type", type_names[serial->type]);
+	if (live && serial->type == DOMAIN_CHARDEV_PTY)
+		xml_writer_attribute(writer, "tty", serial->path);
+	format_chardev_source(writer, serial, live);
+	format_chardev_log(writer, serial);
+	xml_writer_start(writer, "target");
+	xml_writer_attribute(writer, "type", "serial");
+	xml_writer_attribute_number(writer, "port", serial->port);
+	xml_writer_end(writer);
+	if (live && serial->alias)
+		xml_writer_element_with(writer, "alias", "name", serial->alias);
+	xml_writer_end(writer);
+}
+
+void domain_format_serials(XmlWriter *writer, const DomainDef *def, gboolean live)
+{
+	for (guint i = 0; i < def->n_serials; i++)
+		format_serial(writer, &def->serials[i], FALSE, live);
+	if (def->debug_console)
+		format_serial(writer, def->debug_console, TRUE, live);
+	if (def->console_present && def->n_serials > 0)
+		format_console(writer, &def->serials[0], live);
+}
+
+static gboolean check_serial(const DomainSerial *serial, GError **error)
+{
+	return domain_check_path("devices/serial/source", serial->path, error) &&
+	       domain_check_path("devices/serial/log", serial->log_path, error);
+}
+
+gboolean domain_check_serials(const DomainDef *def, GError **error)
+{
+	for (guint i = 0; i < def->n_serials; i++)
+		if (!check_serial(&def->serials[i], error))
+			return FALSE;
+
+	return !def->debug_console || check_serial(def->debug_console, error);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * domain-parse-clock.c - <clock> and its timers
- */
+/* clock.c - <clock> and its timers */
 #include <glib/gi18n.h>
 #include <string.h>
 
-#include "driver/conf/domain-parse.h"
+#include "driver/conf/domain-parts.h"
+#include "driver/conf/values.h"
+
+/* The last second that a real-time clock with four digits for the year can show. */
+#define MAX_SECONDS G_GINT64_CONSTANT(253402300799)
 
 static const char *const offset_names[] = {
 	[DOMAIN_CLOCK_UTC] = "utc",	      [DOMAIN_CLOCK_LOCALTIME] = "localtime",
@@ -20,8 +22,7 @@ static gint64 parse_seconds(XmlWalk *walk, xmlNode *clock, const char *name, con
 	const char *number = *bare == '+' && g_ascii_isdigit(bare[1]) ? bare + 1 : bare;
 	gint64 seconds = 0;
 
-	if (!g_ascii_string_to_signed(number, 10, -DOMAIN_CLOCK_MAX_SECONDS,
-				      DOMAIN_CLOCK_MAX_SECONDS, &seconds, NULL))
+	if (!g_ascii_string_to_signed(number, 10, -MAX_SECONDS, MAX_SECONDS, &seconds, NULL))
 		xml_walk_error(walk, VIR_ERR_XML_ERROR,
 			       _("attribute '%s' of element '%s' is '%s', not a number of seconds "
 				 "that a clock can show"),
@@ -242,4 +243,69 @@ void domain_parse_clock(XmlWalk *walk, xmlNode *root, DomainDef *def)
 	parse_offset(walk, clock, def);
 	while ((timer = xml_walk_next(walk, clock, timer, "timer")))
 		parse_timer(walk, timer, &given, def);
+}
+
+static void attribute_signed(XmlWriter *writer, const char *name, gint64 value)
+{
+	g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, value);
+
+	xml_writer_attribute(writer, name, text);
+}
+
+static void format_offset(XmlWriter *writer, const DomainDef *def)
+{
+	xml_writer_attribute(writer, "offset", offset_names[def->clock_offset]);
+	switch (def->clock_offset) {
+	case DOMAIN_CLOCK_UTC:
+	case DOMAIN_CLOCK_LOCALTIME:
+		if (def->says & DOMAIN_SAYS_CLOCK_RESET)
+			xml_writer_attribute(writer, "adjustment", "reset");
+		return;
+	case DOMAIN_CLOCK_TIMEZONE:
+		xml_writer_attribute(writer, "timezone", def->clock_timezone);
+		return;
+	case DOMAIN_CLOCK_VARIABLE:
+		attribute_signed(writer, "adjustment", def->clock_adjustment);
+		xml_writer_attribute(writer, "basis",
+				     def->clock_basis_localtime ? "localtime" : "utc");
+		return;
+	case DOMAIN_CLOCK_ABSOLUTE:
+		attribute_signed(writer, "start", def->clock_start);
+		return;
+	}
+}
+
+static void format_timer(XmlWriter *writer, const char *name, const char *attribute,
+			 const char *value)
+{
+	xml_writer_start(writer, "timer");
+	xml_writer_attribute(writer, "name", name);
+	xml_writer_attribute(writer, attribute, value);
+	xml_writer_end(writer);
+}
+
+static void format_presence(XmlWriter *writer, const char *name, DomainSwitch present)
+{
+	if (present != DOMAIN_SWITCH_ABSENT)
+		format_timer(writer, name, "present", present == DOMAIN_SWITCH_YES ? "yes" : "no");
+}
+
+void domain_format_clock(XmlWriter *writer, const DomainDef *def)
+{
+	xml_writer_start(writer, "clock");
+	format_offset(writer, def);
+	if (def->says_timer_rtc)
+		format_timer(writer, "rtc", "tickpolicy", def->timer_rtc_tickpolicy);
+	if (def->says_timer_pit)
+		format_timer(writer, "pit", "tickpolicy", def->timer_pit_tickpolicy);
+	format_presence(writer, "hpet", def->timer_hpet);
+	format_presence(writer, "kvmclock", def->timer_kvmclock);
+	if (def->says_timer_tsc) {
+		xml_writer_start(writer, "timer");
+		xml_writer_attribute(writer, "name", "tsc");
+		if (def->timer_tsc_frequency)
+			xml_writer_attribute_number(writer, "frequency", def->timer_tsc_frequency);
+		xml_writer_end(writer);
+	}
+	xml_writer_end(writer);
 }

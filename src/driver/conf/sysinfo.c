@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * domain-parse-sysinfo.c - <sysinfo type='smbios'>
+ * sysinfo.c - <sysinfo type='smbios'>
  *
  * The model keeps entries in libvirt's order, whatever the document's: block by block, and in
  * a block as the table below has them.
@@ -8,7 +8,39 @@
 #include <glib/gi18n.h>
 #include <string.h>
 
-#include "driver/conf/domain-parse.h"
+#include "driver/conf/domain-parts.h"
+#include "driver/conf/values.h"
+#include "driver/error.h"
+
+/* Of SMBIOS strings: half of what the table's length, 16 bits in its 32-bit entry point, can
+ * say, so that the other structures have room. */
+#define MAX_BYTES 32768
+
+static void free_sysinfo_entry(gpointer data)
+{
+	DomainSysinfoEntry *entry = data;
+
+	g_free(entry->value);
+	g_free(entry->name);
+	g_free(entry->block);
+	g_free(entry);
+}
+
+gpointer domain_copy_sysinfo_entry(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+	const DomainSysinfoEntry *entry = data;
+	DomainSysinfoEntry *copy = g_memdup2(entry, sizeof(*entry));
+
+	copy->block = g_strdup(entry->block);
+	copy->name = g_strdup(entry->name);
+	copy->value = g_strdup(entry->value);
+	return copy;
+}
+
+static GPtrArray *entries_new(void)
+{
+	return g_ptr_array_new_with_free_func(free_sysinfo_entry);
+}
 
 #define MAX_ENTRIES 7
 
@@ -130,7 +162,7 @@ void domain_parse_sysinfo(XmlWalk *walk, xmlNode *root, DomainDef *def)
 			return;
 		}
 
-		def->sysinfo = domain_sysinfo_new();
+		def->sysinfo = entries_new();
 		for (guint i = 0; i < G_N_ELEMENTS(blocks); i++) {
 			xmlNode *node = xml_walk_child(walk, sysinfo, blocks[i].name);
 
@@ -141,4 +173,96 @@ void domain_parse_sysinfo(XmlWalk *walk, xmlNode *root, DomainDef *def)
 		}
 		use_system_uuid(walk, root, def);
 	}
+}
+
+/* Entries of one block follow each other: the parser has put them in order. */
+void domain_format_sysinfo(XmlWriter *writer, const DomainDef *def)
+{
+	const char *block = NULL;
+
+	if (!def->sysinfo)
+		return;
+
+	xml_writer_start(writer, "sysinfo");
+	xml_writer_attribute(writer, "type", "smbios");
+	for (guint i = 0; i < def->sysinfo->len; i++) {
+		const DomainSysinfoEntry *entry = def->sysinfo->pdata[i];
+
+		if (g_strcmp0(block, entry->block) != 0) {
+			if (block)
+				xml_writer_end(writer);
+			xml_writer_start(writer, entry->block);
+			block = entry->block;
+		}
+		xml_writer_start(writer, "entry");
+		xml_writer_attribute(writer, "name", entry->name);
+		xml_writer_text(writer, entry->value);
+		xml_writer_end(writer);
+	}
+	if (block)
+		xml_writer_end(writer);
+	xml_writer_end(writer);
+}
+
+static gboolean has_control_character(const char *text)
+{
+	for (const char *at = text; *at; at = g_utf8_next_char(at))
+		if (g_unichar_iscntrl(g_utf8_get_char(at)))
+			return TRUE;
+	return FALSE;
+}
+
+/* The forms that SMBIOS has for a BIOS's date and release (3.6, section 7.1). */
+static gboolean check_bios_entry(const DomainSysinfoEntry *entry, GError **error)
+{
+	const gboolean is_date = strcmp(entry->name, "date") == 0;
+
+	if (is_date && !g_regex_match_simple("^(0?[1-9]|1[0-2])/(0?[1-9]|[12][0-9]|3[01])/"
+					     "([0-9]{2}|[0-9]{4})$",
+					     entry->value, G_REGEX_DOLLAR_ENDONLY, 0))
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    _("element 'sysinfo/bios/entry' with name 'date' is '%.80s', "
+				      "not a date as 'mm/dd/yyyy'"),
+				    entry->value);
+	if (strcmp(entry->name, "release") == 0 &&
+	    !g_regex_match_simple("^(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\\."
+				  "(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])$",
+				  entry->value, G_REGEX_DOLLAR_ENDONLY, 0))
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    _("element 'sysinfo/bios/entry' with name 'release' is "
+				      "'%.80s', not two numbers up to 255 as '4.2'"),
+				    entry->value);
+	return TRUE;
+}
+
+gboolean domain_check_sysinfo(const DomainDef *def, GError **error)
+{
+	gsize total = 0;
+
+	if (def->smbios_sysinfo && !def->sysinfo)
+		return driver_error(
+			error, VIR_ERR_XML_ERROR,
+			_("element 'os/smbios' with mode 'sysinfo' needs <sysinfo type='smbios'>"));
+
+	for (guint i = 0; def->sysinfo && i < def->sysinfo->len; i++) {
+		const DomainSysinfoEntry *entry = def->sysinfo->pdata[i];
+
+		if (has_control_character(entry->value))
+			return driver_error(
+				error, VIR_ERR_XML_ERROR,
+				_("element 'sysinfo/%s/entry' contains a control character"),
+				entry->block);
+		if (strcmp(entry->block, "bios") == 0 && !check_bios_entry(entry, error))
+			return FALSE;
+		total += strlen(entry->value) + 1;
+	}
+	if (total > MAX_BYTES)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    ngettext("element 'sysinfo' has %zu byte of text: the guest's "
+					     "tables take %d",
+					     "element 'sysinfo' has %zu bytes of text: the guest's "
+					     "tables take %d",
+					     total),
+				    total, MAX_BYTES);
+	return TRUE;
 }

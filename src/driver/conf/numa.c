@@ -1,15 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * domain-parse-numa.c - <cpu><numa>: cells with their vCPUs, memory and distances
+ * numa.c - <cpu><numa>: cells with their vCPUs, memory and distances
  *
  * A cell's number is its place in the array, whatever the document's order. What the cells
- * must be together is domain-validate.c's.
+ * must be together is checked with the whole model.
  */
 #include <glib/gi18n.h>
 #include <inttypes.h>
 #include <string.h>
 
-#include "driver/conf/domain-parse.h"
+#include "driver/conf/domain-parts.h"
+#include "driver/conf/values.h"
+#include "driver/error.h"
+
+#define KIB_PER_PAGE 4
+
+gpointer domain_copy_numa_cell(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+	return g_memdup2(data, sizeof(DomainNumaCell));
+}
+
+/* A parse that failed leaves cells out: NULL. */
+static GPtrArray *cells_new(void)
+{
+	return g_ptr_array_new_with_free_func(g_free);
+}
 
 /* Between a cell and itself, and the longest; ACPI's SLIT has both (6.5, section 5.2.17). */
 #define DISTANCE_LOCAL	     10
@@ -173,7 +188,7 @@ void domain_parse_numa(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
 	if (n_cells == 0 || walk->error)
 		return;
 
-	def->numa_cells = domain_numa_cells_new();
+	def->numa_cells = cells_new();
 	g_ptr_array_set_size(def->numa_cells, (int)n_cells);
 
 	while ((node = xml_walk_next(walk, numa, node, "cell"))) {
@@ -201,4 +216,107 @@ void domain_parse_numa(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
 	/* An error may have left cells out. */
 	if (!walk->error)
 		complete_distances(def->numa_cells);
+}
+
+static void format_distances(XmlWriter *writer, const DomainNumaCell *cell)
+{
+	gboolean is_open = FALSE;
+
+	for (guint i = 0; i < G_N_ELEMENTS(cell->distances); i++) {
+		if (!cell->distances[i])
+			continue;
+		if (!is_open)
+			xml_writer_start(writer, "distances");
+		is_open = TRUE;
+		xml_writer_start(writer, "sibling");
+		xml_writer_attribute_number(writer, "id", i);
+		xml_writer_attribute_number(writer, "value", cell->distances[i]);
+		xml_writer_end(writer);
+	}
+	if (is_open)
+		xml_writer_end(writer);
+}
+
+void domain_format_numa(XmlWriter *writer, const DomainDef *def)
+{
+	if (!def->numa_cells)
+		return;
+
+	xml_writer_start(writer, "numa");
+	for (guint i = 0; i < def->numa_cells->len; i++) {
+		const DomainNumaCell *cell = def->numa_cells->pdata[i];
+
+		xml_writer_start(writer, "cell");
+		xml_writer_attribute_number(writer, "id", i);
+		if (!cpu_set_is_empty(&cell->cpus)) {
+			g_autoptr(GString) cpus = g_string_new(NULL);
+
+			cpu_set_append(cpus, &cell->cpus, ',');
+			xml_writer_attribute(writer, "cpus", cpus->str);
+		}
+		xml_writer_attribute_number(writer, "memory", cell->memory_kib);
+		xml_writer_attribute(writer, "unit", "KiB");
+		if (cell->says_private_access)
+			xml_writer_attribute(writer, "memAccess", "private");
+		format_distances(writer, cell);
+		xml_writer_end(writer);
+	}
+	xml_writer_end(writer);
+}
+
+static gboolean check_numa_cpus(const DomainDef *def, GError **error)
+{
+	CpuSet seen = { 0 };
+	guint missing;
+
+	for (guint i = 0; i < def->numa_cells->len; i++) {
+		const DomainNumaCell *cell = def->numa_cells->pdata[i];
+
+		if (cpu_set_intersects(&cell->cpus, &seen))
+			return driver_error(error, VIR_ERR_XML_ERROR,
+					    _("element 'cpu/numa/cell' with id '%u' has a vCPU "
+					      "that another has, too"),
+					    i);
+		if (cpu_set_end(&cell->cpus) > def->vcpus) {
+			g_autoptr(GString) cpus = g_string_new(NULL);
+
+			cpu_set_append(cpus, &cell->cpus, ',');
+			return driver_error(error, VIR_ERR_XML_ERROR,
+					    _("element 'cpu/numa/cell' with id '%u' has the vCPUs "
+					      "'%s', and 'vcpu' is %u"),
+					    i, cpus->str, def->vcpus);
+		}
+		cpu_set_unite(&seen, &cell->cpus);
+	}
+	missing = cpu_set_first_missing(&seen);
+	if (missing < def->vcpus)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    _("element 'cpu/numa': no cell has vCPU %u"), missing);
+	return TRUE;
+}
+
+gboolean domain_check_numa(const DomainDef *def, GError **error)
+{
+	guint64 total = 0;
+
+	if (!def->numa_cells)
+		return TRUE;
+
+	for (guint i = 0; i < def->numa_cells->len; i++) {
+		const DomainNumaCell *cell = def->numa_cells->pdata[i];
+
+		if (cell->memory_kib == 0 || cell->memory_kib % KIB_PER_PAGE)
+			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+					    _("element 'cpu/numa/cell' with id '%u' has %" PRIu64
+					      " KiB: a cell has some memory, in pages of 4 KiB"),
+					    i, cell->memory_kib);
+		if (!g_uint64_checked_add(&total, total, cell->memory_kib))
+			total = G_MAXUINT64;
+	}
+	if (total != def->memory_kib)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    _("element 'cpu/numa': the cells have %" PRIu64
+				      " KiB together and 'memory' is %" PRIu64 " KiB"),
+				    total, def->memory_kib);
+	return check_numa_cpus(def, error);
 }

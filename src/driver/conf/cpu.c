@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * domain-parse-cpu.c - <cpu>: mode, topology and features
+ * cpu.c - <cpu>: mode, topology and features
  *
  * Whether the host has a feature is known when the domain starts; here it has to be one that
  * KVM can give a software-protected VM at all.
@@ -8,7 +8,34 @@
 #include <glib/gi18n.h>
 #include <string.h>
 
-#include "driver/conf/domain-parse.h"
+#include "common/cpu-topology.h"
+#include "driver/conf/domain-parts.h"
+#include "driver/conf/values.h"
+#include "driver/error.h"
+
+static void free_cpu_feature(gpointer data)
+{
+	DomainCpuFeature *feature = data;
+
+	g_free(feature->policy);
+	g_free(feature->name);
+	g_free(feature);
+}
+
+gpointer domain_copy_cpu_feature(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+	const DomainCpuFeature *feature = data;
+	DomainCpuFeature *copy = g_memdup2(feature, sizeof(*feature));
+
+	copy->name = g_strdup(feature->name);
+	copy->policy = g_strdup(feature->policy);
+	return copy;
+}
+
+static GPtrArray *features_new(void)
+{
+	return g_ptr_array_new_with_free_func(free_cpu_feature);
+}
 
 static void parse_mode(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
 {
@@ -147,7 +174,7 @@ static void parse_features(XmlWalk *walk, xmlNode *cpu, DomainDef *def)
 		if (!feature)
 			return;
 		if (!def->cpu_features)
-			def->cpu_features = domain_cpu_features_new();
+			def->cpu_features = features_new();
 		g_ptr_array_add(def->cpu_features, feature);
 
 		if (!g_hash_table_add(names, feature->name)) {
@@ -172,4 +199,73 @@ void domain_parse_cpu(XmlWalk *walk, xmlNode *root, DomainDef *def)
 	parse_topology(walk, cpu, def);
 	parse_features(walk, cpu, def);
 	domain_parse_numa(walk, cpu, def);
+}
+
+static void format_topology(XmlWriter *writer, const DomainDef *def)
+{
+	if (def->cpu_cores == 0)
+		return;
+	xml_writer_start(writer, "topology");
+	xml_writer_attribute_number(writer, "sockets", def->cpu_sockets);
+	xml_writer_attribute_number(writer, "dies", def->cpu_dies);
+	xml_writer_attribute_number(writer, "cores", def->cpu_cores);
+	xml_writer_attribute_number(writer, "threads", def->cpu_threads);
+	xml_writer_end(writer);
+}
+
+static void format_cpu_features(XmlWriter *writer, const DomainDef *def)
+{
+	for (guint i = 0; def->cpu_features && i < def->cpu_features->len; i++) {
+		const DomainCpuFeature *feature = def->cpu_features->pdata[i];
+
+		xml_writer_start(writer, "feature");
+		xml_writer_attribute(writer, "policy", feature->policy);
+		xml_writer_attribute(writer, "name", feature->name);
+		xml_writer_end(writer);
+	}
+}
+
+void domain_format_cpu(XmlWriter *writer, const DomainDef *def)
+{
+	xml_writer_start(writer, "cpu");
+	xml_writer_attribute(writer, "mode",
+			     def->cpu_host_passthrough ? "host-passthrough" : "host-model");
+	xml_writer_attribute(writer, "check", def->cpu_host_passthrough ? "none" : "partial");
+	domain_format_switch(writer, "migratable", def->cpu_migratable, "off", "on");
+	format_topology(writer, def);
+	format_cpu_features(writer, def);
+	domain_format_numa(writer, def);
+	xml_writer_end(writer);
+}
+
+gboolean domain_check_cpu(const DomainDef *def, GError **error)
+{
+	const guint64 factors[] = { def->cpu_sockets, def->cpu_dies, def->cpu_cores,
+				    def->cpu_threads };
+	const CpuTopology topology = { def->cpu_sockets, def->cpu_dies, def->cpu_cores,
+				       def->cpu_threads };
+	guint64 product = 1;
+	guint32 last;
+
+	if (def->cpu_cores == 0)
+		return TRUE;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(factors); i++)
+		if (!g_uint64_checked_mul(&product, product, factors[i]))
+			product = G_MAXUINT64;
+	if (product != def->vcpus)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    _("element 'cpu/topology': sockets, dies, cores and threads "
+				      "make %u * %u * %u * %u vCPUs, and 'vcpu' is %u"),
+				    def->cpu_sockets, def->cpu_dies, def->cpu_cores,
+				    def->cpu_threads, def->vcpus);
+	last = cpu_topology_apic_id(&topology, def->vcpus - 1);
+	if (last > CPU_TOPOLOGY_MAX_APIC_ID)
+		return driver_error(
+			error, VIR_ERR_CONFIG_UNSUPPORTED,
+			_("element 'cpu/topology': the last vCPU would have APIC id "
+			  "%u, and %d is the most; numbers that are powers of two leave "
+			  "no id out"),
+			last, CPU_TOPOLOGY_MAX_APIC_ID);
+	return TRUE;
 }

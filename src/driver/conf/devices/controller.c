@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * controller.c - <controller>: the PCI root and its ports, and what says that there is no USB
+ *
+ * What is given of a PCI controller is taken as it is, what is not is marked as unassigned; pci.c
+ * completes and checks all of them together.
+ */
+#include <glib/gi18n.h>
+#include <string.h>
+
+#include "driver/conf/devices/controller.h"
+#include "driver/conf/domain-def.h"
+#include "driver/conf/pci.h"
+#include "driver/conf/values.h"
+
+static void free_pci_controller(gpointer data)
+{
+	DomainPciController *controller = data;
+
+	g_free(controller->model_name);
+	g_free(controller);
+}
+
+gpointer domain_copy_pci_controller(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+	const DomainPciController *controller = data;
+	DomainPciController *copy = g_memdup2(controller, sizeof(*controller));
+
+	copy->model_name = g_strdup(controller->model_name);
+	return copy;
+}
+
+GPtrArray *domain_pci_controllers_new(void)
+{
+	return g_ptr_array_new_with_free_func(free_pci_controller);
+}
+
+/* There are 256 PCI buses, and a controller makes one. */
+#define MAX_CONTROLLERS 256
+
+static void parse_address(XmlWalk *walk, xmlNode *node, DomainPciAddress *address)
+{
+	guint domain = 0;
+	guint bus = 0;
+	guint slot = 0;
+	guint function = 0;
+
+	if (!node)
+		return;
+
+	if (!domain_parse_only(walk, node, "type", "pci"))
+		xml_walk_attribute_required(walk, node, "type");
+	domain_parse_number(walk, node, "domain", 0xffff, &domain);
+	domain_parse_number(walk, node, "bus", 0xff, &bus);
+	domain_parse_number(walk, node, "slot", 0x1f, &slot);
+	domain_parse_number(walk, node, "function", 7, &function);
+	address->multifunction = domain_parse_switch(walk, node, "multifunction", "off", "on");
+
+	if (domain || bus)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("element '%s' is on bus %04x:%02x: root ports are on bus 0000:00"),
+			       xml_walk_path(walk, node), domain, bus);
+
+	/* Nothing but zeroes asks for an address, as in libvirt. */
+	address->is_set = slot || function;
+	address->slot = (guint8)slot;
+	address->function = (guint8)function;
+}
+
+static void parse_root_port(XmlWalk *walk, xmlNode *node, DomainPciController *controller)
+{
+	xmlNode *model = xml_walk_child(walk, node, "model");
+	xmlNode *target = xml_walk_child(walk, node, "target");
+
+	domain_parse_only(walk, model, "name", "pcie-root-port");
+	controller->model_name = g_strdup("pcie-root-port");
+
+	domain_parse_number(walk, target, "chassis", 0xff, &controller->chassis);
+	domain_parse_number(walk, target, "port", 0xff, &controller->port);
+	controller->hotplug = domain_parse_switch(walk, target, "hotplug", "off", "on");
+	parse_address(walk, xml_walk_child(walk, node, "address"), &controller->address);
+}
+
+/* As opposed to what is the hardware's, libvirt reads an index in decimal only. */
+static void parse_index(XmlWalk *walk, xmlNode *node, DomainPciController *controller)
+{
+	const char *text = xml_walk_attribute(walk, node, "index");
+	guint64 index = 0;
+
+	if (!text)
+		return;
+	if (!xml_walk_number(text, &index) || index >= MAX_CONTROLLERS)
+		xml_walk_error(
+			walk, VIR_ERR_XML_ERROR,
+			_("attribute '%s' of element '%s' is '%s', not a number from 0 to 255"),
+			"index", xml_walk_path(walk, node), xml_walk_quote(walk, text));
+	else
+		controller->index = (guint)index;
+}
+
+static void check_index(XmlWalk *walk, xmlNode *node, const DomainPciController *controller)
+{
+	const gboolean is_zero = controller->index == 0;
+
+	if (controller->index == DOMAIN_PCI_UNASSIGNED || is_zero == controller->is_root)
+		return;
+	xml_walk_error(walk, VIR_ERR_XML_ERROR,
+		       controller->is_root ? _("attribute 'index' of element '%s' is '%u': that of "
+					       "the model 'pcie-root' must be 0") :
+					     _("attribute 'index' of element '%s' is '%u': that of "
+					       "the model 'pcie-root-port' must not be 0"),
+		       xml_walk_path(walk, node), controller->index);
+}
+
+static void parse_pci_controller(XmlWalk *walk, xmlNode *node, DomainDef *def)
+{
+	const char *model = xml_walk_attribute_required(walk, node, "model");
+	xmlNode *alias = xml_walk_child(walk, node, "alias");
+	DomainPciController *controller = NULL;
+
+	if (!model)
+		return;
+	if (strcmp(model, "pcie-root") != 0 && strcmp(model, "pcie-root-port") != 0) {
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("attribute 'model' of element '%s' is '%s': supported are "
+				 "'pcie-root' and 'pcie-root-port'"),
+			       xml_walk_path(walk, node), xml_walk_quote(walk, model));
+		return;
+	}
+	if (def->pci_controllers && def->pci_controllers->len >= MAX_CONTROLLERS) {
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       ngettext("more than %d element '%s' with type 'pci'",
+					"more than %d elements '%s' with type 'pci'",
+					MAX_CONTROLLERS),
+			       MAX_CONTROLLERS, xml_walk_path(walk, node));
+		return;
+	}
+
+	if (!def->pci_controllers)
+		def->pci_controllers = domain_pci_controllers_new();
+	controller = g_new0(DomainPciController, 1);
+	g_ptr_array_add(def->pci_controllers, controller);
+	controller->is_root = strcmp(model, "pcie-root") == 0;
+	controller->index = controller->is_root ? 0 : DOMAIN_PCI_UNASSIGNED;
+	controller->chassis = controller->is_root ? 0 : DOMAIN_PCI_UNASSIGNED;
+	controller->port = controller->is_root ? 0 : DOMAIN_PCI_UNASSIGNED;
+
+	/* It is made from the index again. */
+	xml_walk_attribute_required(walk, alias, "name");
+	parse_index(walk, node, controller);
+	check_index(walk, node, controller);
+	if (!controller->is_root)
+		parse_root_port(walk, node, controller);
+}
+
+/* USB is known for its absence only. */
+static void parse_usb_controller(XmlWalk *walk, xmlNode *controller, DomainDef *def)
+{
+	domain_parse_only(walk, controller, "index", "0");
+	if (!domain_parse_only(walk, controller, "model", "none"))
+		xml_walk_error(
+			walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			_("element 'devices/controller' with type 'usb' is not supported yet"));
+	if (def->says & DOMAIN_SAYS_NO_USB)
+		xml_walk_error(
+			walk, VIR_ERR_XML_ERROR,
+			_("element 'devices/controller' with type 'usb' appears more than once"));
+	def->says |= DOMAIN_SAYS_NO_USB;
+}
+
+void domain_parse_controllers(XmlWalk *walk, xmlNode *devices, DomainDef *def)
+{
+	xmlNode *controller = NULL;
+
+	while ((controller = xml_walk_next(walk, devices, controller, "controller"))) {
+		const char *type = xml_walk_attribute_required(walk, controller, "type");
+
+		if (!type)
+			return;
+		if (strcmp(type, "pci") == 0)
+			parse_pci_controller(walk, controller, def);
+		else if (strcmp(type, "usb") == 0)
+			parse_usb_controller(walk, controller, def);
+		else
+			xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+				       _("attribute 'type' of element 'devices/controller' is "
+					 "'%s': supported are 'pci' and 'usb'"),
+				       xml_walk_quote(walk, type));
+	}
+}
+
+void domain_format_pci_address(XmlWriter *writer, const DomainPciAddress *address)
+{
+	xml_writer_start(writer, "address");
+	xml_writer_attribute(writer, "type", "pci");
+	domain_format_hex(writer, "domain", 0, 4);
+	domain_format_hex(writer, "bus", address->bus, 2);
+	domain_format_hex(writer, "slot", address->slot, 2);
+	domain_format_hex(writer, "function", address->function, 1);
+	domain_format_switch(writer, "multifunction", address->multifunction, "off", "on");
+	xml_writer_end(writer);
+}
+
+static void format_pci_controller(XmlWriter *writer, const DomainPciController *controller,
+				  gboolean live)
+{
+	xml_writer_start(writer, "controller");
+	xml_writer_attribute(writer, "type", "pci");
+	xml_writer_attribute_number(writer, "index", controller->index);
+	xml_writer_attribute(writer, "model", controller->is_root ? "pcie-root" : "pcie-root-port");
+	if (!controller->is_root) {
+		xml_writer_element_with(writer, "model", "name", controller->model_name);
+		xml_writer_start(writer, "target");
+		xml_writer_attribute_number(writer, "chassis", controller->chassis);
+		domain_format_hex(writer, "port", controller->port, 1);
+		domain_format_switch(writer, "hotplug", controller->hotplug, "off", "on");
+		xml_writer_end(writer);
+	}
+	if (live) {
+		g_autofree char *alias = g_strdup_printf(controller->is_root ? "pcie.%u" : "pci.%u",
+							 controller->index);
+
+		xml_writer_element_with(writer, "alias", "name", alias);
+	}
+	if (!controller->is_root)
+		domain_format_pci_address(writer, &controller->address);
+	xml_writer_end(writer);
+}
+
+void domain_format_controllers(XmlWriter *writer, const DomainDef *def, gboolean live)
+{
+	if (def->says & DOMAIN_SAYS_NO_USB) {
+		xml_writer_start(writer, "controller");
+		xml_writer_attribute(writer, "type", "usb");
+		xml_writer_attribute(writer, "index", "0");
+		xml_writer_attribute(writer, "model", "none");
+		xml_writer_end(writer);
+	}
+	for (guint i = 0; i < def->pci_controllers->len; i++)
+		format_pci_controller(writer, def->pci_controllers->pdata[i], live);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * controller.h - <controller>: the PCI root and its ports
+ */
+#pragma once
+
+#include "driver/conf/domain-types.h"
+#include "driver/conf/xml-walk.h"
+#include "driver/conf/xml-writer.h"
+
+/* <controller type='pci'>: index 0 is pcie-root, the others are pcie-root-port. */
+typedef struct {
+	guint index; /* of the bus that it makes */
+	gboolean is_root;
+	char *model_name; /* <model name='pcie-root-port'/> */
+	guint chassis;
+	guint port;
+	DomainSwitch hotplug;	  /* <target hotplug='on|off'/> */
+	DomainPciAddress address; /* of a root port, on bus 0 */
+} DomainPciController;
+
+GPtrArray *domain_pci_controllers_new(void);
+gpointer domain_copy_pci_controller(gconstpointer data, gpointer user_data);
+
+/* Index, chassis, port and address of a PCI controller may be left unassigned. */
+void domain_parse_controllers(XmlWalk *walk, xmlNode *devices, DomainDef *def);
+void domain_format_controllers(XmlWriter *writer, const DomainDef *def, gboolean live);
+
+/* <address type='pci'>, of any device */
+void domain_format_pci_address(XmlWriter *writer, const DomainPciAddress *address);

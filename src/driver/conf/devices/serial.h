@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * serial.h - <serial> and <console>: the serial ports and the debug console
+ */
+#pragma once
+
+#include "driver/conf/domain-types.h"
+#include "driver/conf/xml-walk.h"
+#include "driver/conf/xml-writer.h"
+
+typedef enum {
+	DOMAIN_CHARDEV_PTY,  /* type='pty' */
+	DOMAIN_CHARDEV_FILE, /* type='file', <source path= append=> */
+	DOMAIN_CHARDEV_NULL, /* type='null' */
+} DomainChardevType;
+
+/* The only port that the debug console can be at: <address type='isa' iobase='0x402'/>. */
+#define DOMAIN_DEBUG_CONSOLE_PORT 0x402
+
+#define DOMAIN_MAX_SERIALS	  2
+
+/* <serial>, and <console> which is its twin for the first port. */
+typedef struct {
+	DomainChardevType type;
+	char *path;	 /* of the file; of the pty while the domain runs, else NULL */
+	gboolean append; /* file: keep what is there */
+	char *log_path;	 /* <log file='...' append='...'/>, or NULL */
+	gboolean log_append;
+	guint port;  /* <target port='...'> */
+	char *alias; /* live XML only: "serial0", by port */
+} DomainSerial;
+
+/* Frees what is in it. */
+void domain_serial_clear(DomainSerial *serial);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DomainSerial, domain_serial_clear)
+
+DomainSerial *domain_copy_serials(const DomainSerial *serials, guint count);
+void domain_free_serials(DomainSerial *serials, guint count);
+
+void domain_parse_serials(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags, DomainDef *def);
+void domain_format_serials(XmlWriter *writer, const DomainDef *def, gboolean live);
+gboolean domain_check_serials(const DomainDef *def, GError **error);

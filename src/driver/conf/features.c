@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* features.c - <features>: of the machine and its processors */
+#include <glib/gi18n.h>
+
+#include "driver/conf/domain-parts.h"
+#include "driver/conf/values.h"
+
+void domain_parse_features(XmlWalk *walk, xmlNode *root, DomainDef *def)
+{
+	xmlNode *features = xml_walk_child(walk, root, "features");
+	xmlNode *smm = xml_walk_child(walk, features, "smm");
+	xmlNode *vmport = xml_walk_child(walk, features, "vmport");
+	xmlNode *pmu = xml_walk_child(walk, features, "pmu");
+
+	/* The machine has both whether they were asked for or not; the model tells the truth. */
+	domain_parse_flag(walk, features, "acpi");
+	domain_parse_flag(walk, features, "apic");
+	def->acpi = TRUE;
+	def->apic = TRUE;
+
+	if (domain_parse_flag(walk, features, "pae"))
+		def->says |= DOMAIN_SAYS_PAE;
+
+	if (pmu) {
+		/* Without a state it is on, as in libvirt. */
+		def->pmu = domain_parse_switch(walk, pmu, "state", "off", "on");
+		if (def->pmu == DOMAIN_SWITCH_ABSENT)
+			def->pmu = DOMAIN_SWITCH_YES;
+	}
+
+	if (xml_walk_child(walk, features, "hyperv"))
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("element 'features/hyperv': Hyper-V's enlightenments are pages "
+				 "that KVM writes, and guest memory is private"));
+
+	if (smm && domain_parse_switch(walk, smm, "state", "off", "on") != DOMAIN_SWITCH_NO)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("element 'features/smm': a protected domain cannot have SMM, KVM "
+				 "gives it no second address space"));
+	else if (smm)
+		def->says |= DOMAIN_SAYS_NO_SMM;
+
+	if (vmport && domain_parse_switch(walk, vmport, "state", "off", "on") != DOMAIN_SWITCH_NO)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("element 'features/vmport' is not supported yet"));
+	else if (vmport)
+		def->says |= DOMAIN_SAYS_NO_VMPORT;
+}
+
+static void format_state(XmlWriter *writer, const char *name, DomainSwitch state)
+{
+	if (state == DOMAIN_SWITCH_ABSENT)
+		return;
+	xml_writer_start(writer, name);
+	domain_format_switch(writer, "state", state, "off", "on");
+	xml_writer_end(writer);
+}
+
+void domain_format_features(XmlWriter *writer, const DomainDef *def)
+{
+	xml_writer_start(writer, "features");
+	if (def->acpi)
+		xml_writer_element_empty(writer, "acpi");
+	if (def->apic)
+		xml_writer_element_empty(writer, "apic");
+	if (def->says & DOMAIN_SAYS_PAE)
+		xml_writer_element_empty(writer, "pae");
+	format_state(writer, "pmu", def->pmu);
+	if (def->says & DOMAIN_SAYS_NO_VMPORT)
+		xml_writer_element_with(writer, "vmport", "state", "off");
+	if (def->says & DOMAIN_SAYS_NO_SMM)
+		xml_writer_element_with(writer, "smm", "state", "off");
+	xml_writer_end(writer);
+}
