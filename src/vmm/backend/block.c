@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* block.c - what disks are read from and written to: what is the same for all backends */
+#include "vmm/backend/block.h"
+
+#include <errno.h>
+#include <string.h>
+
+typedef struct {
+	GSource source;
+	BlockBackend *backend;
+} LaterSource;
+
+static gboolean on_later(GSource *source, GSourceFunc callback, gpointer opaque)
+{
+	BlockBackend *backend = ((LaterSource *)source)->backend;
+	BlockRequest *request = backend->first;
+
+	(void)callback;
+	(void)opaque;
+	g_source_set_ready_time(source, -1);
+	backend->first = NULL;
+	backend->last = &backend->first;
+	while (request) {
+		BlockRequest *next = request->next;
+
+		block_complete(request, request->error);
+		request = next;
+	}
+	return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs later_functions = { .dispatch = on_later };
+
+void block_backend_init(BlockBackend *backend, const BlockOperations *operations,
+			const BlockConfig *config)
+{
+	backend->operations = operations;
+	backend->name = g_strdup(config->name);
+	backend->is_readonly = config->is_readonly;
+	backend->ignores_flush = config->ignores_flush;
+	backend->has_write_cache = TRUE;
+	backend->discard = config->discard;
+	backend->detect_zeroes = config->detect_zeroes;
+	backend->last = &backend->first;
+	backend->later = g_source_new(&later_functions, sizeof(LaterSource));
+	((LaterSource *)backend->later)->backend = backend;
+}
+
+void block_backend_attach(BlockBackend *backend, GMainContext *context)
+{
+	g_source_attach(backend->later, context);
+	if (backend->operations->attach)
+		backend->operations->attach(backend, context);
+}
+
+void block_backend_free(BlockBackend *backend)
+{
+	if (!backend)
+		return;
+	g_assert(!backend->first);
+	g_source_destroy(backend->later);
+	g_source_unref(backend->later);
+	g_free(backend->name);
+	backend->operations->free(backend);
+}
+
+const char *block_backend_name(const BlockBackend *backend)
+{
+	return backend->name;
+}
+
+const BlockLimits *block_backend_limits(const BlockBackend *backend)
+{
+	return &backend->limits;
+}
+
+gboolean block_backend_is_readonly(const BlockBackend *backend)
+{
+	return backend->is_readonly;
+}
+
+void block_backend_set_write_cache(BlockBackend *backend, gboolean has_write_cache)
+{
+	backend->has_write_cache = has_write_cache;
+}
+
+void block_complete(BlockRequest *request, int error)
+{
+	request->complete(request, error);
+}
+
+void block_complete_later(BlockBackend *backend, BlockRequest *request, int error)
+{
+	request->error = error;
+	request->next = NULL;
+	*backend->last = request;
+	backend->last = &request->next;
+	g_source_set_ready_time(backend->later, 0);
+}
+
+gboolean block_backend_poll_size(BlockBackend *backend)
+{
+	const guint64 size = backend->operations->poll_size ?
+				     backend->operations->poll_size(backend) :
+				     0;
+
+	if (size == 0 || size == backend->limits.size)
+		return FALSE;
+	backend->limits.size = size;
+	return TRUE;
+}
+
+/* A page at a time against the bytes before it, the first against nothing. */
+static gboolean is_zero(const guint8 *data, gsize size)
+{
+	static const guint8 zeroes[4096];
+	const gsize first = MIN(size, sizeof(zeroes));
+
+	return memcmp(data, zeroes, first) == 0 &&
+	       (size == first || memcmp(data, data + first, size - first) == 0);
+}
+
+static gboolean has_only_zeroes(const BlockRequest *request)
+{
+	for (guint i = 0; i < request->n_iovec; i++)
+		if (!is_zero(request->iovec[i].iov_base, request->iovec[i].iov_len))
+			return FALSE;
+	return TRUE;
+}
+
+static gboolean changes(const BlockRequest *request)
+{
+	return request->operation != BLOCK_READ && request->operation != BLOCK_FLUSH;
+}
+
+static int check(const BlockBackend *backend, const BlockRequest *request)
+{
+	if (changes(request) && backend->is_readonly)
+		return EROFS;
+	if (request->operation == BLOCK_FLUSH)
+		return 0;
+	if (request->size > BLOCK_REQUEST_MAX || request->offset > backend->limits.size ||
+	    request->size > backend->limits.size - request->offset)
+		return EINVAL;
+	return 0;
+}
+
+/* What has nothing to do. */
+static gboolean is_nothing(const BlockBackend *backend, const BlockRequest *request)
+{
+	switch (request->operation) {
+	case BLOCK_FLUSH:
+		return backend->ignores_flush || backend->is_readonly;
+	case BLOCK_DISCARD:
+		return request->size == 0 || backend->discard == BLOCK_DISCARD_IGNORE ||
+		       !backend->limits.can_discard;
+	default:
+		return request->size == 0;
+	}
+}
+
+void block_submit(BlockBackend *backend, BlockRequest *request)
+{
+	const int error = check(backend, request);
+
+	if (error || is_nothing(backend, request)) {
+		block_complete_later(backend, request, error);
+		return;
+	}
+	if (request->operation == BLOCK_WRITE &&
+	    backend->detect_zeroes != BLOCK_DETECT_ZEROES_OFF && has_only_zeroes(request)) {
+		request->operation = BLOCK_WRITE_ZEROES;
+		request->may_unmap = backend->detect_zeroes == BLOCK_DETECT_ZEROES_UNMAP;
+	}
+	if (backend->discard == BLOCK_DISCARD_IGNORE)
+		request->may_unmap = FALSE;
+	request->is_through = changes(request) && !backend->has_write_cache &&
+			      !backend->ignores_flush && request->operation != BLOCK_DISCARD;
+	backend->operations->submit(backend, request);
+}

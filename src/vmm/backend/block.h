@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * block.h - what disks are read from and written to
+ *
+ * Theory of operation
+ *
+ * A backend is a disk's content: a file or a block device (block-raw.h), or what QEMU's storage
+ * daemon makes of an image (block-nbd.h). It is made on the main thread, and from
+ * block_backend_attach() on belongs to one I/O thread: requests are begun there, any number at a
+ * time, and each is told its end there, never from within block_submit().
+ *
+ * What is the same for all is done here, before a backend sees a request: its range is checked,
+ * what may not be written is not, zeroes are looked for where that is wanted, and a disk without
+ * a write cache has each write on the disk before it ends.
+ *
+ * Nothing says in which order requests of the same range are carried out that are under way at the
+ * same time: it is so with disks. A flush ends when all is on the disk that had ended before it
+ * began.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/uio.h>
+
+/* Disks count in these, whatever their blocks are. */
+#define BLOCK_SECTOR_SIZE 512u
+
+/* No request is for more. */
+#define BLOCK_REQUEST_MAX (1u << 30)
+
+typedef enum {
+	BLOCK_READ,
+	BLOCK_WRITE,
+	BLOCK_FLUSH,
+	BLOCK_DISCARD, /* the content is not needed any more; what is read then may be anything */
+	BLOCK_WRITE_ZEROES, /* with may_unmap, without any room behind it where that is possible */
+} BlockOperation;
+
+typedef enum {
+	BLOCK_DISCARD_IGNORE,
+	BLOCK_DISCARD_UNMAP,
+} BlockDiscard;
+
+typedef enum {
+	BLOCK_DETECT_ZEROES_OFF,
+	BLOCK_DETECT_ZEROES_ON,
+	BLOCK_DETECT_ZEROES_UNMAP,
+} BlockDetectZeroes;
+
+typedef struct BlockBackend BlockBackend;
+typedef struct BlockRequest BlockRequest;
+
+struct BlockRequest {
+	BlockOperation operation;
+	guint64 offset; /* bytes; neither this nor the size has to be a multiple of anything */
+	guint64 size;	/* up to BLOCK_REQUEST_MAX */
+	gboolean may_unmap;
+	const struct iovec *iovec; /* of a read or write, with size bytes; stays until complete() */
+	guint n_iovec;
+
+	/*
+	 * @error: 0 or an errno; ENOSPC where there is no room, and that alone. On the I/O thread.
+	 * The request is its owner's again.
+	 */
+	void (*complete)(BlockRequest *request, int error);
+	void *opaque;
+
+	/* The backend's. */
+	gboolean is_through; /* on the disk before it ends */
+	int error;
+	BlockRequest *next;
+};
+
+/* What every backend is told about its disk. */
+typedef struct {
+	const char *name; /* for messages: the file's, or the disk's */
+	gboolean is_readonly;
+	gboolean ignores_flush; /* cache='unsafe': a flush does nothing */
+	BlockDiscard discard;
+	BlockDetectZeroes detect_zeroes;
+} BlockConfig;
+
+typedef struct {
+	guint64 size;		    /* bytes; a multiple of BLOCK_SECTOR_SIZE */
+	guint32 alignment;	    /* what is not a multiple takes longer; a power of two */
+	guint32 logical_block_size; /* of the disk itself, or BLOCK_SECTOR_SIZE */
+	guint32 physical_block_size;
+	gboolean can_discard;
+} BlockLimits;
+
+/* On the main thread, once. */
+void block_backend_attach(BlockBackend *backend, GMainContext *context);
+
+/* With nothing under way: on the I/O thread, or when that does not run the context any more. */
+void block_backend_free(BlockBackend *backend);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockBackend, block_backend_free)
+
+const char *block_backend_name(const BlockBackend *backend);
+const BlockLimits *block_backend_limits(const BlockBackend *backend);
+gboolean block_backend_is_readonly(const BlockBackend *backend);
+
+/* A disk has one at first. On the I/O thread. */
+void block_backend_set_write_cache(BlockBackend *backend, gboolean has_write_cache);
+
+/* Begins a request, on the I/O thread. */
+void block_submit(BlockBackend *backend, BlockRequest *request);
+
+/*
+ * block_backend_poll_size - look at the size anew, after somebody has made the image larger
+ *
+ * On the I/O thread. Return: whether it has changed.
+ */
+gboolean block_backend_poll_size(BlockBackend *backend);
+
+/* The rest is for backends, which have this as their first member. */
+
+typedef struct {
+	/* Begins a request that has been checked; ends it by block_complete(), or at once by
+	 * block_complete_later(). */
+	void (*submit)(BlockBackend *backend, BlockRequest *request);
+	void (*attach)(BlockBackend *backend, GMainContext *context); /* may be NULL */
+	guint64 (*poll_size)(BlockBackend *backend); /* may be NULL; 0 where it cannot be told */
+	void (*free)(BlockBackend *backend);
+} BlockOperations;
+
+struct BlockBackend {
+	const BlockOperations *operations;
+	BlockLimits limits;
+	char *name;
+	gboolean is_readonly;
+	gboolean ignores_flush;
+	gboolean has_write_cache;
+	BlockDiscard discard;
+	BlockDetectZeroes detect_zeroes;
+	GSource *later; /* tells the ends of those in the list */
+	BlockRequest *first;
+	BlockRequest **last;
+};
+
+void block_backend_init(BlockBackend *backend, const BlockOperations *operations,
+			const BlockConfig *config);
+void block_complete(BlockRequest *request, int error);
+void block_complete_later(BlockBackend *backend, BlockRequest *request, int error);

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* io-ring.c - an io_uring for the files of one I/O thread */
+#include "vmm/backend/io-ring.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <glib/gi18n.h>
+#include <liburing.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* As many as a guest's queue has; more wait in the list of what is to be begun. */
+#define ENTRIES		   256u
+
+#define RETRY_MILLISECONDS 10
+
+typedef struct {
+	GSource source;
+	IoRing *ring;
+} RingSource;
+
+struct IoRing {
+	struct io_uring uring;
+	RingSource *source; /* NULL until it is attached */
+	IoRingEntry *first; /* to be begun, in order */
+	IoRingEntry **last;
+	guint8 *registered; /* memory that is buffer 0 */
+	gsize registered_size;
+};
+
+/* All that a ring may do. */
+static const guint8 operations[] = {
+	IORING_OP_READV,       IORING_OP_WRITEV, IORING_OP_READ_FIXED,
+	IORING_OP_WRITE_FIXED, IORING_OP_FSYNC,	 IORING_OP_FALLOCATE,
+};
+
+/* liburing 2.3 declares calls for what is needed here, and does not have them. */
+static int register_with(struct io_uring *uring, guint what, const void *argument, guint count)
+{
+	if (syscall(SYS_io_uring_register, uring->ring_fd, what, argument, count) < 0)
+		return -errno;
+	return 0;
+}
+
+static int restrict_ring(struct io_uring *uring)
+{
+	struct io_uring_restriction restrictions[G_N_ELEMENTS(operations) + 2] = { 0 };
+	guint count = 0;
+
+	for (; count < G_N_ELEMENTS(operations); count++) {
+		restrictions[count].opcode = IORING_RESTRICTION_SQE_OP;
+		restrictions[count].sqe_op = operations[count];
+	}
+	restrictions[count].opcode = IORING_RESTRICTION_REGISTER_OP;
+	restrictions[count++].register_op = IORING_REGISTER_BUFFERS;
+	restrictions[count].opcode = IORING_RESTRICTION_REGISTER_OP;
+	restrictions[count++].register_op = IORING_REGISTER_ENABLE_RINGS;
+	return register_with(uring, IORING_REGISTER_RESTRICTIONS, restrictions, count);
+}
+
+IoRing *io_ring_new(GError **error)
+{
+	g_autofree IoRing *ring = g_new0(IoRing, 1);
+	int result = io_uring_queue_init(ENTRIES, &ring->uring, IORING_SETUP_R_DISABLED);
+
+	if (result < 0) {
+		g_set_error(error, G_IO_ERROR, g_io_error_from_errno(-result),
+			    _("io_uring, by which disks are read and written, cannot be used: %s; "
+			      "see /proc/sys/kernel/io_uring_disabled"),
+			    g_strerror(-result));
+		return NULL;
+	}
+	result = restrict_ring(&ring->uring);
+	if (result == 0)
+		result = register_with(&ring->uring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	if (result < 0) {
+		io_uring_queue_exit(&ring->uring);
+		g_set_error(error, G_IO_ERROR, g_io_error_from_errno(-result),
+			    _("io_uring cannot be restricted to what disks take: %s"),
+			    g_strerror(-result));
+		return NULL;
+	}
+	ring->last = &ring->first;
+	return g_steal_pointer(&ring);
+}
+
+void io_ring_free(IoRing *ring)
+{
+	if (!ring)
+		return;
+	if (ring->source) {
+		g_source_destroy(&ring->source->source);
+		g_source_unref(&ring->source->source);
+	}
+	io_uring_queue_exit(&ring->uring);
+	g_free(ring);
+}
+
+gboolean io_ring_register(IoRing *ring, void *memory, gsize size)
+{
+	const struct iovec iovec = { .iov_base = memory, .iov_len = size };
+
+	g_assert(!ring->registered);
+	if (io_uring_register_buffers(&ring->uring, &iovec, 1) < 0)
+		return FALSE;
+	ring->registered = memory;
+	ring->registered_size = size;
+	return TRUE;
+}
+
+int io_ring_fd(const IoRing *ring)
+{
+	return ring->uring.ring_fd;
+}
+
+static gboolean is_registered(const IoRing *ring, const IoRingEntry *entry)
+{
+	const struct iovec *iovec = entry->iovec;
+
+	return ring->registered && entry->n_iovec == 1 &&
+	       (guint8 *)iovec->iov_base >= ring->registered &&
+	       (guint8 *)iovec->iov_base + iovec->iov_len <=
+		       ring->registered + ring->registered_size;
+}
+
+static void prepare_read(const IoRing *ring, const IoRingEntry *entry, struct io_uring_sqe *sqe)
+{
+	if (is_registered(ring, entry))
+		io_uring_prep_read_fixed(sqe, entry->fd, entry->iovec->iov_base,
+					 (guint)entry->iovec->iov_len, entry->offset, 0);
+	else
+		io_uring_prep_readv(sqe, entry->fd, entry->iovec, entry->n_iovec, entry->offset);
+}
+
+static void prepare_write(const IoRing *ring, const IoRingEntry *entry, struct io_uring_sqe *sqe)
+{
+	if (is_registered(ring, entry))
+		io_uring_prep_write_fixed(sqe, entry->fd, entry->iovec->iov_base,
+					  (guint)entry->iovec->iov_len, entry->offset, 0);
+	else
+		io_uring_prep_writev(sqe, entry->fd, entry->iovec, entry->n_iovec, entry->offset);
+	sqe->rw_flags = entry->flags;
+}
+
+static void prepare(const IoRing *ring, IoRingEntry *entry, struct io_uring_sqe *sqe)
+{
+	switch (entry->operation) {
+	case IORING_OP_READV:
+		prepare_read(ring, entry, sqe);
+		break;
+	case IORING_OP_WRITEV:
+		prepare_write(ring, entry, sqe);
+		break;
+	case IORING_OP_FSYNC:
+		io_uring_prep_fsync(sqe, entry->fd, IORING_FSYNC_DATASYNC);
+		break;
+	case IORING_OP_FALLOCATE:
+		io_uring_prep_fallocate(sqe, entry->fd, entry->flags, (off_t)entry->offset,
+					(off_t)entry->size);
+		break;
+	default:
+		g_assert_not_reached();
+	}
+	io_uring_sqe_set_data(sqe, entry);
+}
+
+/* Hands all that is to be begun to the kernel, or as much as it takes now. */
+static void submit(IoRing *ring)
+{
+	while (ring->first || io_uring_sq_ready(&ring->uring)) {
+		struct io_uring_sqe *sqe;
+
+		while (ring->first && (sqe = io_uring_get_sqe(&ring->uring))) {
+			IoRingEntry *entry = ring->first;
+
+			ring->first = entry->next;
+			if (!ring->first)
+				ring->last = &ring->first;
+			prepare(ring, entry, sqe);
+		}
+		/* It fails while too much is under way: tried again when some of it has ended. */
+		if (io_uring_submit(&ring->uring) <= 0)
+			return;
+	}
+}
+
+static gboolean on_prepare(GSource *source, gint *timeout)
+{
+	IoRing *ring = ((RingSource *)source)->ring;
+
+	submit(ring);
+	/* What the kernel did not take, with nothing under way that would end. */
+	*timeout = ring->first || io_uring_sq_ready(&ring->uring) ? RETRY_MILLISECONDS : -1;
+	return io_uring_cq_ready(&ring->uring) > 0;
+}
+
+static gboolean on_check(GSource *source)
+{
+	return io_uring_cq_ready(&((RingSource *)source)->ring->uring) > 0;
+}
+
+static void begin(IoRing *ring, IoRingEntry *entry)
+{
+	entry->next = NULL;
+	*ring->last = entry;
+	ring->last = &entry->next;
+}
+
+static gboolean on_dispatch(GSource *source, GSourceFunc callback, gpointer opaque)
+{
+	IoRing *ring = ((RingSource *)source)->ring;
+	struct io_uring_cqe *cqe;
+
+	(void)callback;
+	(void)opaque;
+	while (io_uring_peek_cqe(&ring->uring, &cqe) == 0) {
+		IoRingEntry *entry = io_uring_cqe_get_data(cqe);
+		const int result = cqe->res;
+
+		io_uring_cqe_seen(&ring->uring, cqe);
+		if (result == -EINTR || result == -EAGAIN)
+			begin(ring, entry);
+		else
+			entry->complete(entry, result);
+	}
+	return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs source_functions = {
+	.prepare = on_prepare,
+	.check = on_check,
+	.dispatch = on_dispatch,
+};
+
+void io_ring_attach(IoRing *ring, GMainContext *context)
+{
+	GSource *source = g_source_new(&source_functions, sizeof(RingSource));
+
+	g_assert(!ring->source);
+	ring->source = (RingSource *)source;
+	ring->source->ring = ring;
+	g_source_add_unix_fd(source, ring->uring.ring_fd, G_IO_IN);
+	g_source_attach(source, context);
+}
+
+void io_ring_read(IoRing *ring, IoRingEntry *entry, int fd, const struct iovec *iovec,
+		  guint n_iovec, guint64 offset)
+{
+	entry->operation = IORING_OP_READV;
+	entry->fd = fd;
+	entry->iovec = iovec;
+	entry->n_iovec = n_iovec;
+	entry->offset = offset;
+	begin(ring, entry);
+}
+
+void io_ring_write(IoRing *ring, IoRingEntry *entry, int fd, const struct iovec *iovec,
+		   guint n_iovec, guint64 offset, int flags)
+{
+	entry->operation = IORING_OP_WRITEV;
+	entry->fd = fd;
+	entry->iovec = iovec;
+	entry->n_iovec = n_iovec;
+	entry->offset = offset;
+	entry->flags = flags;
+	begin(ring, entry);
+}
+
+void io_ring_sync_data(IoRing *ring, IoRingEntry *entry, int fd)
+{
+	entry->operation = IORING_OP_FSYNC;
+	entry->fd = fd;
+	begin(ring, entry);
+}
+
+void io_ring_fallocate(IoRing *ring, IoRingEntry *entry, int fd, int mode, guint64 offset,
+		       guint64 size)
+{
+	entry->operation = IORING_OP_FALLOCATE;
+	entry->fd = fd;
+	entry->flags = mode;
+	entry->offset = offset;
+	entry->size = size;
+	begin(ring, entry);
+}

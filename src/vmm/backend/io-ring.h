@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * io-ring.h - an io_uring for the files of one I/O thread
+ *
+ * Theory of operation
+ *
+ * A ring is made while the machine is set up, or by who adds an I/O thread, and belongs from
+ * io_ring_attach() on to the thread that runs that main context. What is begun there goes to the
+ * kernel in one system call just before the thread sleeps, so that what a guest asks for in one
+ * kick leaves together. What has ended is told by the ring's own descriptor.
+ *
+ * What io_uring does, it does past seccomp's filters: so the ring is restricted to the operations
+ * below, before anything else, and the kernel refuses all others for ever after. A thread needs
+ * io_uring_enter() for it, and io_uring_register() where it has buffers registered later.
+ *
+ * An entry is its owner's memory, and is the ring's until it is complete. The kernel gives a part
+ * of the work back, now and then: what is incomplete is for the owner to continue, but what was
+ * only interrupted begins again by itself.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/uio.h>
+
+typedef struct IoRing IoRing;
+typedef struct IoRingEntry IoRingEntry;
+
+struct IoRingEntry {
+	/* @result: bytes, or 0, or a negative errno. On the ring's thread, never from within a
+	 * call that began it. */
+	void (*complete)(IoRingEntry *entry, gint64 result);
+
+	/* The ring's. */
+	IoRingEntry *next;
+	guint8 operation;
+	int fd;
+	int flags; /* of a write: RWF_*; of fallocate: FALLOC_FL_* */
+	const struct iovec *iovec;
+	guint n_iovec;
+	guint64 offset;
+	guint64 size;
+};
+
+/*
+ * io_ring_new - make a ring
+ *
+ * Return: a ring, or NULL with @error set where the kernel has no io_uring, or does not let this
+ * process use it.
+ */
+IoRing *io_ring_new(GError **error);
+
+/* On the ring's thread, or when that has ended; nothing is under way. */
+void io_ring_free(IoRing *ring);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoRing, io_ring_free)
+
+/* From now on the thread that runs @context uses the ring. */
+void io_ring_attach(IoRing *ring, GMainContext *context);
+
+/*
+ * io_ring_register - have the kernel know @memory by a number, so that it does not look it up
+ *
+ * Once, before the ring is used. The memory stays where it is as long as the ring is there. It
+ * counts against the limit of locked memory; without room there, it is used as any other.
+ *
+ * Return: whether it is registered.
+ */
+gboolean io_ring_register(IoRing *ring, void *memory, gsize size);
+
+/* The descriptor, for who closes all others; it is the ring's. */
+int io_ring_fd(const IoRing *ring);
+
+/* Each begins what it says; @iovec stays where it is until that is complete. */
+void io_ring_read(IoRing *ring, IoRingEntry *entry, int fd, const struct iovec *iovec,
+		  guint n_iovec, guint64 offset);
+void io_ring_write(IoRing *ring, IoRingEntry *entry, int fd, const struct iovec *iovec,
+		   guint n_iovec, guint64 offset, int flags);
+void io_ring_sync_data(IoRing *ring, IoRingEntry *entry, int fd);
+void io_ring_fallocate(IoRing *ring, IoRingEntry *entry, int fd, int mode, guint64 offset,
+		       guint64 size);
