@@ -98,12 +98,14 @@ void staging_give(Staging *staging, void *memory, gsize size)
 {
 	const gsize first = (gsize)((guint8 *)memory - staging->memory) / PAGE;
 	const gsize count = pages_of(size);
+	GQueue woken;
 	GList *link;
 
 	g_assert(first < staging->n_pages && count <= staging->n_pages - first);
 	memset(staging->is_taken + first, FALSE, count);
-	link = g_queue_pop_head_link(&staging->waiters);
-	if (link) {
+	woken = staging->waiters;
+	g_queue_init(&staging->waiters);
+	while ((link = g_queue_pop_head_link(&woken))) {
 		StagingWaiter *waiter = link->data;
 
 		waiter->is_waiting = FALSE;

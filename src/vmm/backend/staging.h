@@ -18,7 +18,7 @@
 typedef struct Staging Staging;
 
 typedef struct StagingWaiter {
-	void (*wake)(void *opaque); /* from within staging_give(): try again */
+	void (*wake)(void *opaque); /* from within staging_give(): try again, wait again */
 	void *opaque;
 	gboolean is_waiting; /* the area's */
 	GList link;
@@ -40,7 +40,7 @@ gsize staging_size(const Staging *staging);
  */
 void *staging_take(Staging *staging, gsize size);
 
-/* Gives back what was taken, with the same size, and wakes the one that has waited longest. */
+/* Gives back what was taken, with the same size; whoever waits is woken, in order. */
 void staging_give(Staging *staging, void *memory, gsize size);
 
 /* Once in the queue, in which a waiter is once. */
