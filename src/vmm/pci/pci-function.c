@@ -18,6 +18,20 @@ enum {
 				  PCI_BRIDGE_CTL_BUS_RESET,
 	HEADER_MULTIFUNCTION = 1 << 7,
 	POWER_MANAGEMENT_1_2 = 3,
+
+	EXPRESS_SIZE = 0x3c, /* of version 2 */
+	EXPRESS_VERSION = 2,
+	EXPRESS_TYPE_SHIFT = 4,
+	EXPRESS_CONTROL_WRITABLE = PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE |
+				   PCI_EXP_DEVCTL_FERE | PCI_EXP_DEVCTL_URRE |
+				   PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_NOSNOOP_EN |
+				   PCI_EXP_DEVCTL_PAYLOAD | PCI_EXP_DEVCTL_READRQ,
+	EXPRESS_ERRORS = PCI_EXP_DEVSTA_CED | PCI_EXP_DEVSTA_NFED | PCI_EXP_DEVSTA_FED |
+			 PCI_EXP_DEVSTA_URD,
+	LINK_WIDTH = 32,
+	LINK_WIDTH_SHIFT = 4,
+	LINK_SPEEDS = 0x1e, /* 2.5 to 16 GT/s, as root ports have them */
+
 	D0 = 0,
 	D3 = 3,
 };
@@ -28,6 +42,9 @@ typedef struct {
 	const BusOperations *operations;
 	void *device;
 	BusWindow *window;
+	/* Where it answers. */
+	guint64 address;
+	guint64 decoded;
 } PciBar;
 
 struct PciFunction {
@@ -214,6 +231,33 @@ void pci_function_add_msi(PciFunction *function)
 	pci_function_set_register(function, offset + PCI_MSI_DATA_64, 2, 0, 0xffff, 0);
 }
 
+static void add_link(PciFunction *function, guint at)
+{
+	pci_function_set_register(function, at + PCI_EXP_LNKCAP, 4,
+				  PCI_EXP_LNKCAP_SLS_16_0GB | LINK_WIDTH << LINK_WIDTH_SHIFT, 0, 0);
+	pci_function_set_register(function, at + PCI_EXP_LNKCTL, 2, 0,
+				  PCI_EXP_LNKCTL_CCC | PCI_EXP_LNKCTL_ES, 0);
+	pci_function_set_register(function, at + PCI_EXP_LNKSTA, 2,
+				  PCI_EXP_LNKSTA_CLS_16_0GB | LINK_WIDTH << LINK_WIDTH_SHIFT, 0, 0);
+	pci_function_set_register(function, at + PCI_EXP_LNKCAP2, 4, LINK_SPEEDS, 0, 0);
+	pci_function_set_register(function, at + PCI_EXP_LNKCTL2, 2, PCI_EXP_LNKCTL2_TLS_16_0GT,
+				  PCI_EXP_LNKCTL2_TLS, 0);
+}
+
+void pci_function_add_express_endpoint(PciFunction *function, gboolean is_integrated)
+{
+	guint type = is_integrated ? PCI_EXP_TYPE_RC_END : PCI_EXP_TYPE_ENDPOINT;
+	guint at = pci_function_add_capability(function, PCI_CAP_ID_EXP, EXPRESS_SIZE);
+
+	pci_function_set_register(function, at + PCI_EXP_FLAGS, 2,
+				  EXPRESS_VERSION | type << EXPRESS_TYPE_SHIFT, 0, 0);
+	pci_function_set_register(function, at + PCI_EXP_DEVCAP, 4, PCI_EXP_DEVCAP_RBER, 0, 0);
+	pci_function_set_register(function, at + PCI_EXP_DEVCTL, 2, 0, EXPRESS_CONTROL_WRITABLE, 0);
+	pci_function_set_register(function, at + PCI_EXP_DEVSTA, 2, 0, 0, EXPRESS_ERRORS);
+	if (!is_integrated)
+		add_link(function, at);
+}
+
 void pci_function_add_subsystem(PciFunction *function, guint16 vendor, guint16 device)
 {
 	guint offset = pci_function_add_capability(function, PCI_CAP_ID_SSVID,
@@ -269,13 +313,21 @@ static guint64 decoded_size(const PciFunction *function, const PciBar *bar, guin
 
 static void update_bar(PciFunction *function, guint index)
 {
-	const PciBar *bar = &function->bars[index];
+	PciBar *bar = &function->bars[index];
 	guint64 address = pci_function_get(function, BAR_OFFSET(index), 4);
+	guint64 size;
 
 	if (is_64_bit(bar))
 		address |= (guint64)pci_function_get(function, BAR_OFFSET(index + 1), 4) << 32;
 	address &= ~(bar->size - 1);
-	bus_move_window(bar->window, address, decoded_size(function, bar, address));
+	size = decoded_size(function, bar, address);
+	if (size == bar->decoded && (size == 0 || address == bar->address))
+		return;
+	bar->address = address;
+	bar->decoded = size;
+	bus_move_window(bar->window, address, size);
+	if (function->operations->bar_moved)
+		function->operations->bar_moved(function->device, index, address, size);
 }
 
 static void update_bars(PciFunction *function)

@@ -41,6 +41,8 @@ typedef struct PciBus PciBus;
 typedef struct {
 	/* The guest has written [offset, offset + size) of the configuration space. */
 	void (*config_written)(void *device, guint offset, guint size);
+	/* A BAR answers at [address, address + size) from now on, or with @size 0 nowhere. */
+	void (*bar_moved)(void *device, guint index, guint64 address, guint64 size);
 	/* The configuration space is back at its values after a reset; INTx is low. */
 	void (*reset)(void *device);
 	/* The function goes, and the device with it. */
@@ -98,6 +100,12 @@ void pci_function_add_power_management(PciFunction *function);
 
 /* One message, with a 64-bit address. */
 void pci_function_add_msi(PciFunction *function);
+
+/*
+ * PCI Express Base Specification 5.0, section 7.5.3: an endpoint behind a root port, or one that is
+ * integrated in the root complex, and has no link.
+ */
+void pci_function_add_express_endpoint(PciFunction *function, gboolean is_integrated);
 
 /* PCI-to-PCI Bridge Architecture 1.2, chapter 3: whose board a bridge is on. */
 void pci_function_add_subsystem(PciFunction *function, guint16 vendor, guint16 device);
