@@ -428,9 +428,10 @@ typedef struct {
 } Attacker;
 
 static const char *const thread_names[SANDBOX_N_THREADS] = {
-	[SANDBOX_THREAD_MAIN] = "main",	    [SANDBOX_THREAD_VCPU] = "vcpu",
-	[SANDBOX_THREAD_MEMORY] = "memory", [SANDBOX_THREAD_CLOSER] = "closer",
-	[SANDBOX_THREAD_WORKER] = "worker", [SANDBOX_THREAD_WATCHDOG] = "watchdog",
+	[SANDBOX_THREAD_MAIN] = "main",		[SANDBOX_THREAD_VCPU] = "vcpu",
+	[SANDBOX_THREAD_MEMORY] = "memory",	[SANDBOX_THREAD_CLOSER] = "closer",
+	[SANDBOX_THREAD_WORKER] = "worker",	[SANDBOX_THREAD_IO] = "io",
+	[SANDBOX_THREAD_WATCHDOG] = "watchdog",
 };
 
 static void *attack(void *data)
@@ -750,6 +751,7 @@ static int be_judge(void)
 	/* Those that may do more with that kind of memory, or are only there with it. */
 	try_all(&judge, KVM_MEMORY_TWO_SIDED, SANDBOX_THREAD_VCPU);
 	try_all(&judge, KVM_MEMORY_TWO_SIDED, SANDBOX_THREAD_MEMORY);
+	try_all(&judge, KVM_MEMORY_TWO_SIDED, SANDBOX_THREAD_IO);
 	try_all(&judge, KVM_MEMORY_TWO_SIDED, SANDBOX_THREAD_WATCHDOG);
 	g_print("1..%u\n", judge.number);
 	put_away(&judge);

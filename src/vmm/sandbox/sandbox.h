@@ -55,6 +55,7 @@ typedef enum {
 	SANDBOX_THREAD_MEMORY,
 	SANDBOX_THREAD_CLOSER,
 	SANDBOX_THREAD_WORKER,	 /* a command of the monitor that takes long */
+	SANDBOX_THREAD_IO,	 /* serves the queues of devices */
 	SANDBOX_THREAD_WATCHDOG, /* of couriers, and what the C library starts for it */
 	SANDBOX_N_THREADS,
 } SandboxThread;

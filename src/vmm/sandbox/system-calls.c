@@ -51,11 +51,12 @@
 #define MEMORY	 (1u << SANDBOX_THREAD_MEMORY)
 #define CLOSER	 (1u << SANDBOX_THREAD_CLOSER)
 #define WORKER	 (1u << SANDBOX_THREAD_WORKER)
+#define IO	 (1u << SANDBOX_THREAD_IO)
 #define WATCHDOG (1u << SANDBOX_THREAD_WATCHDOG)
-#define ALL	 (MAIN | VCPU | MEMORY | CLOSER | WORKER | WATCHDOG)
+#define ALL	 (MAIN | VCPU | MEMORY | CLOSER | WORKER | IO | WATCHDOG)
 
 /* Those that make a courier's trips. */
-#define CARRIERS (MAIN | VCPU | MEMORY)
+#define CARRIERS (MAIN | VCPU | MEMORY | IO)
 
 /* Conditions of the machine; a row with some holds only for machines that meet one of them. */
 #define TWO_SIDED    (1u << 16)
@@ -98,8 +99,8 @@ static const Call calls[] = {
 
 	/* Devices and the files behind them. */
 	{ SCMP_SYS(close), MAIN | VCPU | MEMORY | WORKER },
-	{ SCMP_SYS(poll), MAIN | VCPU | MEMORY | WORKER },
-	{ SCMP_SYS(ppoll), MAIN | VCPU | MEMORY | WORKER },
+	{ SCMP_SYS(poll), MAIN | VCPU | MEMORY | WORKER | IO },
+	{ SCMP_SYS(ppoll), MAIN | VCPU | MEMORY | WORKER | IO },
 	{ SCMP_SYS(pread64), MAIN | VCPU | MEMORY | WORKER | WATCHDOG },
 	{ SCMP_SYS(pwrite64), MAIN | VCPU },
 	{ SCMP_SYS(fdatasync), MAIN | VCPU },
@@ -202,9 +203,12 @@ typedef struct {
 /* Requests of ioctl(2). While the machine is set up, all of KVM's and of userfaultfd's. */
 static const Request requests[] = {
 	{ KVM_RUN, VCPU | MAIN },
-	{ KVM_RUN, MEMORY | TWO_SIDED },
+	{ KVM_RUN, MEMORY | IO | TWO_SIDED },
 	{ KVM_IRQ_LINE, VCPU | MAIN },
 	{ KVM_SIGNAL_MSI, VCPU | MAIN },
+	{ KVM_SET_GSI_ROUTING, VCPU | MAIN },
+	{ KVM_IOEVENTFD, VCPU | MAIN },
+	{ KVM_IRQFD, MAIN },
 
 	/* A change of the memory's map, for flash and PAM; windows leave it to the memory thread.
 	 */

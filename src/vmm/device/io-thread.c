@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* io-thread.c - a thread on which devices serve their queues */
+#include "vmm/device/io-thread.h"
+
+#include <glib-unix.h>
+
+#include "vmm/sandbox/sandbox.h"
+
+struct IoThread {
+	gatomicrefcount references;
+	Memory *memory;
+	DmaChannel *dma;
+	GMainContext *context;
+	GMainLoop *loop;
+	GThread *thread;
+};
+
+/* A function that is to run there, and who waits for it. */
+typedef struct {
+	void (*function)(void *opaque);
+	void *opaque;
+	GMutex lock;
+	GCond cond;
+	gboolean is_done;
+} Call;
+
+typedef struct {
+	void (*ready)(void *opaque);
+	void *opaque;
+} Watch;
+
+static gpointer run(gpointer data)
+{
+	IoThread *thread = data;
+
+	memory_attach_thread(thread->memory);
+	sandbox_enter_thread(SANDBOX_THREAD_IO);
+	g_main_context_push_thread_default(thread->context);
+	g_main_loop_run(thread->loop);
+	g_main_context_pop_thread_default(thread->context);
+	return NULL;
+}
+
+static void do_nothing(void *opaque)
+{
+	(void)opaque;
+}
+
+IoThread *io_thread_new(const char *name, Memory *memory, GError **error)
+{
+	DmaChannel *dma = dma_channel_new(memory, error);
+	IoThread *thread;
+
+	if (!dma)
+		return NULL;
+	thread = g_new0(IoThread, 1);
+	g_atomic_ref_count_init(&thread->references);
+	thread->memory = memory;
+	thread->dma = dma;
+	thread->context = g_main_context_new();
+	thread->loop = g_main_loop_new(thread->context, FALSE);
+	thread->thread = g_thread_try_new(name, run, thread, error);
+	if (!thread->thread) {
+		io_thread_unref(thread);
+		return NULL;
+	}
+	/* What it opens as it begins, it opens while it may. */
+	io_thread_call(thread, do_nothing, NULL);
+	return thread;
+}
+
+IoThread *io_thread_ref(IoThread *thread)
+{
+	g_atomic_ref_count_inc(&thread->references);
+	return thread;
+}
+
+static void quit(void *opaque)
+{
+	IoThread *thread = opaque;
+
+	g_main_loop_quit(thread->loop);
+}
+
+void io_thread_unref(IoThread *thread)
+{
+	if (!thread || !g_atomic_ref_count_dec(&thread->references))
+		return;
+	if (thread->thread) {
+		io_thread_call(thread, quit, thread);
+		g_thread_join(thread->thread);
+	}
+	g_main_loop_unref(thread->loop);
+	g_main_context_unref(thread->context);
+	dma_channel_free(thread->dma);
+	g_free(thread);
+}
+
+GMainContext *io_thread_context(IoThread *thread)
+{
+	return thread->context;
+}
+
+DmaChannel *io_thread_dma(IoThread *thread)
+{
+	return thread->dma;
+}
+
+gboolean io_thread_is_current(const IoThread *thread)
+{
+	return g_thread_self() == thread->thread;
+}
+
+static gboolean carry_out(gpointer data)
+{
+	Call *call = data;
+
+	call->function(call->opaque);
+	g_mutex_lock(&call->lock);
+	call->is_done = TRUE;
+	g_cond_signal(&call->cond);
+	g_mutex_unlock(&call->lock);
+	return G_SOURCE_REMOVE;
+}
+
+void io_thread_call(IoThread *thread, void (*function)(void *opaque), void *opaque)
+{
+	Call call = { .function = function, .opaque = opaque };
+	GSource *source;
+
+	if (io_thread_is_current(thread)) {
+		function(opaque);
+		return;
+	}
+	g_mutex_init(&call.lock);
+	g_cond_init(&call.cond);
+	source = g_idle_source_new();
+	/* A reset is not to wait for a queue that is never empty. */
+	g_source_set_priority(source, G_PRIORITY_HIGH);
+	g_source_set_callback(source, carry_out, &call, NULL);
+	g_source_attach(source, thread->context);
+	g_source_unref(source);
+
+	g_mutex_lock(&call.lock);
+	while (!call.is_done)
+		g_cond_wait(&call.cond, &call.lock);
+	g_mutex_unlock(&call.lock);
+	g_cond_clear(&call.cond);
+	g_mutex_clear(&call.lock);
+}
+
+static gboolean on_ready(int fd, GIOCondition condition, gpointer data)
+{
+	const Watch *watch = data;
+
+	(void)fd;
+	(void)condition;
+	watch->ready(watch->opaque);
+	return G_SOURCE_CONTINUE;
+}
+
+GSource *io_thread_add_fd(IoThread *thread, int fd, void (*ready)(void *opaque), void *opaque)
+{
+	GSource *source = g_unix_fd_source_new(fd, G_IO_IN);
+	Watch *watch = g_new(Watch, 1);
+
+	*watch = (Watch){ ready, opaque };
+	g_source_set_callback(source, G_SOURCE_FUNC(on_ready), watch, g_free);
+	g_source_attach(source, thread->context);
+	return source;
+}
