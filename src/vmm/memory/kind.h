@@ -126,13 +126,25 @@ typedef struct {
 
 	/*
 	 * Pages that have changed state by the guest's request read as zeroes from now on; those of
-	 * a private run are not populated any more. Anybody, but with converts_on_thread.
+	 * a private run are not populated any more, but for pinned ones. Anybody, but with
+	 * converts_on_thread.
 	 */
 	gboolean (*forget)(Memory *memory, const RamRun *run, gboolean is_private, GError **error);
 
-	/* All content of a run goes, and it is not populated any more; vCPUs are outside KVM_RUN.
-	 */
+	/* All content of a run goes, and it is not populated any more, but for pinned pages; vCPUs
+	 * are outside KVM_RUN. */
 	gboolean (*discard)(Memory *memory, const RamRun *run, GError **error);
+
+	/*
+	 * Pins with a mapping of their own, away from the userspace mapping; NULL: a pin's pages
+	 * are populated, and stay so.
+	 *
+	 * map_pin() shows a run there, and lose_pin() has it read as zeroes, with what is written
+	 * going nowhere; unmap_pin() takes it away, also where the memory thread has ended.
+	 */
+	guint8 *(*map_pin)(Memory *memory, const RamRun *run, GError **error);
+	gboolean (*lose_pin)(Memory *memory, const RamRun *run, guint8 *pages, GError **error);
+	void (*unmap_pin)(Memory *memory, const RamRun *run, guint8 *pages);
 
 	/*
 	 * Content in and out at once; no state changes, but a shared page that is absent is put

@@ -93,6 +93,11 @@ void lent_pages_keep(LentPages *lent, guint64 first, guint64 pages)
 		get_page(lent, i)->ticks_left = 1;
 }
 
+gboolean lent_pages_is_lent(const LentPages *lent, guint64 index)
+{
+	return bitmap_get(lent->is_lent, index);
+}
+
 void lent_pages_remove(LentPages *lent, guint64 first, guint64 pages)
 {
 	if (lent->count > 0)

@@ -35,6 +35,8 @@ void lent_pages_add(LentPages *lent, guint64 first, guint64 pages);
 /* The same until the next tick, for those of which it can be seen whether they are in use. */
 void lent_pages_keep(LentPages *lent, guint64 first, guint64 pages);
 
+gboolean lent_pages_is_lent(const LentPages *lent, guint64 index);
+
 /* They are not lent any more, for whatever reason. */
 void lent_pages_remove(LentPages *lent, guint64 first, guint64 pages);
 

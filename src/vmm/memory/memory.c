@@ -126,6 +126,10 @@ Memory *memory_new(KvmVm *vm, const MemoryConfig *config, GError **error)
 	g_mutex_init(&memory->request_lock);
 	g_cond_init(&memory->request_done);
 	g_queue_init(&memory->requests);
+	memory->pins = g_ptr_array_new();
+	g_mutex_init(&memory->lost_lock);
+	g_cond_init(&memory->lost_told);
+	g_queue_init(&memory->lost_pins);
 
 	if (config->size < 1 << 20 || config->size > MEMORY_MAX_SIZE ||
 	    config->size % GUEST_PAGE_SIZE) {
@@ -171,6 +175,9 @@ void memory_free(Memory *memory)
 	if (memory->request_fd >= 0)
 		close(memory->request_fd);
 	ram_clear(&memory->ram);
+	g_cond_clear(&memory->lost_told);
+	g_mutex_clear(&memory->lost_lock);
+	g_ptr_array_unref(memory->pins);
 	g_array_unref(memory->stalled);
 	g_array_unref(memory->pending);
 	g_array_unref(memory->roms);
@@ -467,6 +474,7 @@ gboolean engine_discard(Memory *memory, GError **error)
 		const RamRun all = { .block = block, .pages = block->size >> PAGE_SHIFT };
 
 		if (!engine_set_attribute(memory, block->gpa, block->size, TRUE, error) ||
+		    !engine_lose_pins(memory, &all, error) ||
 		    !memory->kind->discard(memory, &all, error))
 			return FALSE;
 		if (!memory->kind->has_states)
@@ -505,8 +513,15 @@ gboolean memory_release_touches(Memory *memory, GError **error)
 gboolean memory_discard(Memory *memory, GError **error)
 {
 	MemoryRequest request = { .type = MEMORY_REQUEST_DISCARD };
+	gboolean done;
 
-	if (!memory->kind->has_states)
-		return engine_discard(memory, error);
-	return engine_request(memory, &request, error);
+	if (memory->kind->has_states) {
+		done = engine_request(memory, &request, error);
+	} else {
+		fair_lock_lock(&memory->lock);
+		done = engine_discard(memory, error);
+		fair_lock_unlock(&memory->lock);
+	}
+	engine_tell_lost_pins(memory);
+	return done;
 }

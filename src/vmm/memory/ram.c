@@ -20,6 +20,8 @@ static gboolean create_guest_memfd(RamBlock *block, KvmVm *vm, guint64 flags, GE
 		return FALSE;
 	block->shared = bitmap_new(block->size >> PAGE_SHIFT);
 	block->populated = bitmap_new(block->size >> PAGE_SHIFT);
+	block->pinned = bitmap_new(block->size >> PAGE_SHIFT);
+	block->rings = bitmap_new(block->size >> PAGE_SHIFT);
 	block->lent = lent_pages_new(block->size >> PAGE_SHIFT);
 	return TRUE;
 }
@@ -179,6 +181,8 @@ void ram_clear(Ram *ram)
 			close(block->guest_memfd);
 		g_clear_pointer(&block->shared, bitmap_free);
 		g_clear_pointer(&block->populated, bitmap_free);
+		g_clear_pointer(&block->pinned, bitmap_free);
+		g_clear_pointer(&block->rings, bitmap_free);
 		g_clear_pointer(&block->lent, lent_pages_free);
 	}
 	ram->n_blocks = 0;

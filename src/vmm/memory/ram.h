@@ -9,7 +9,8 @@
  * software-protected VM, one guest_memfd and two bits a page:
  *
  *   shared     the page's attribute is shared; clear means private
- *   populated  the userspace mapping holds a page there; only ever set on a shared page
+ *   populated  the userspace mapping holds a page there; only ever set on a page that is shared,
+ *              or was when it was pinned (pin.h)
  *
  * The block that ends at 1 MiB is made of segments with a memslot each, which the guest shows
  * and hides by PAM registers; see mapping.h.
@@ -38,6 +39,8 @@ typedef struct {
 	int guest_memfd; /* -1 in an ordinary VM */
 	Bitmap *shared;
 	Bitmap *populated;
+	Bitmap *pinned;	 /* by devices: pin.h */
+	Bitmap *rings;	 /* of the shared ones, those that a pin made so */
 	LentPages *lent; /* of the shared ones, those that a host touch made so */
 } RamBlock;
 

@@ -14,6 +14,7 @@ const char *conversion_cause_name(ConversionCause cause)
 		[CONVERSION_HOST_TOUCH_KERNEL] = "host-touch-kernel",
 		[CONVERSION_POPULATE] = "populate",
 		[CONVERSION_RECLAIM] = "reclaim",
+		[CONVERSION_RING] = "ring",
 	};
 
 	g_return_val_if_fail(cause < CONVERSION_N_CAUSES, NULL);

@@ -23,6 +23,7 @@ typedef enum {
 	CONVERSION_HOST_TOUCH_KERNEL, /* a thread of the kernel or of another process */
 	CONVERSION_POPULATE,	      /* content put into private memory at launch */
 	CONVERSION_RECLAIM,	      /* shared pages that went back to private */
+	CONVERSION_RING,	      /* pinned for a device, and given back: see pin.h */
 	CONVERSION_N_CAUSES,
 } ConversionCause;
 
@@ -49,6 +50,7 @@ typedef struct {
 	guint64 shared_bytes;  /* RAM whose state is shared now */
 	guint64 shared_bytes_peak;
 	guint64 shared_allocated_bytes; /* of it, what the userspace mapping holds pages for */
+	guint64 pinned_bytes;		/* RAM that devices have pinned now: see pin.h */
 	guint64 mapped_bytes;	 /* what KVM maps in the guest's second-level page tables now */
 	CourierCounter courier;	 /* two-sided memory's */
 	guint64 refused_touches; /* by threads of other processes, which wait: of windows */

@@ -45,8 +45,17 @@ static gboolean set_attribute(Memory *memory, guint64 gpa, guint64 size, gboolea
 	return TRUE;
 }
 
-/* Frees the userspace pages of a run: only what is there, a call for nothing still costs an
- * invalidation in KVM. */
+/* Of populated pages, which a device may be using. */
+static void empty(const RamRun *run)
+{
+	memset(ram_run_userspace(run), 0, ram_run_size(run));
+}
+
+/*
+ * Frees the userspace pages of a run: only what is there, a call for nothing still costs an
+ * invalidation in KVM. Of pinned pages only the content goes: a device may be using them, and must
+ * not come to wait for a private page. They are in nobody's way there until they are given back.
+ */
 static gboolean free_shared(Memory *memory, const RamRun *run, GError **error)
 {
 	guint64 end = run->first + run->pages;
@@ -56,6 +65,11 @@ static gboolean free_shared(Memory *memory, const RamRun *run, GError **error)
 		part.pages = bitmap_run(run->block->populated, part.first, end - part.first);
 		if (!bitmap_get(run->block->populated, part.first))
 			continue;
+		part.pages = bitmap_run(run->block->pinned, part.first, part.pages);
+		if (bitmap_get(run->block->pinned, part.first)) {
+			empty(&part);
+			continue;
+		}
 		if (madvise(ram_run_userspace(&part), ram_run_size(&part), MADV_DONTNEED) < 0) {
 			g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
 				    _("MADV_DONTNEED at gpa %#" PRIx64 ": %s"), ram_run_gpa(&part),
@@ -155,10 +169,13 @@ static gboolean hide(Memory *memory, const RamRun *run, GError **error)
 	return stored && free_shared(memory, run, error);
 }
 
-/* The new side has nothing, since a page has content on one side only. */
+/*
+ * The new side has nothing, since a page has content on one side only; or it has what a device
+ * wrote to a pinned page that it had lost.
+ */
 static gboolean forget(Memory *memory, const RamRun *run, gboolean is_private, GError **error)
 {
-	return is_private ? free_shared(memory, run, error) : ram_free_private(run, error);
+	return free_shared(memory, run, error) && (is_private || ram_free_private(run, error));
 }
 
 static gboolean discard(Memory *memory, const RamRun *run, GError **error)

@@ -25,11 +25,15 @@
  * where the window has gone. What DMA channels read and write is mapped elsewhere, for as long as
  * it is being copied, by the thread that copies.
  *
+ * A pin is a mapping elsewhere too, that stays: who uses it raises no event. When it is lost,
+ * memory of nobody is mapped over it, in one step; only then is a hole punched.
+ *
  * Whether a window is still used can be seen: MADV_DONTNEED takes its entries out of the page table
  * and its next use puts them back, which the pagemap tells. So nothing is taken back too early.
  *
  * Linux limits a process's mappings (vm.max_map_count). A window between others costs two. When
- * there would be too many, all are closed, and who needs one touches again.
+ * there would be too many, all are closed, and who needs one touches again. Half of them may be
+ * pins.
  */
 #include "vmm/memory/windows.h"
 
@@ -167,15 +171,11 @@ static gboolean close_all(Memory *memory, GError **error)
 	return TRUE;
 }
 
-/*
- * Maps a part of guest_memfd, at an address or elsewhere; out of core dumps and children. Elsewhere
- * all of it is about to be used, and one fault for all pages takes half as long as one for each.
- */
-static void *map_guest_memfd(const RamRun *run, void *address)
+/* Maps a part of guest_memfd, out of core dumps and children. */
+static void *map_guest_memfd(const RamRun *run, void *address, int flags)
 {
 	gsize size = ram_run_size(run);
-	void *mapping = mmap(address, size, PROT_READ | PROT_WRITE,
-			     MAP_SHARED | (address ? MAP_FIXED : MAP_POPULATE),
+	void *mapping = mmap(address, size, PROT_READ | PROT_WRITE, MAP_SHARED | flags,
 			     run->block->guest_memfd, run->first << PAGE_SHIFT);
 
 	if (mapping != MAP_FAILED) {
@@ -198,9 +198,9 @@ static gboolean open_window(Memory *memory, const RamRun *run, GError **error)
 {
 	Windows *windows = memory->windows;
 
-	if (windows->runs >= windows->runs_max && !close_all(memory, error))
+	if (windows->runs + windows->pins >= windows->runs_max && !close_all(memory, error))
 		return FALSE;
-	if (map_guest_memfd(run, ram_run_userspace(run)) == MAP_FAILED)
+	if (map_guest_memfd(run, ram_run_userspace(run), MAP_FIXED) == MAP_FAILED)
 		return set_map_error(run, error);
 	mark(memory, run, TRUE);
 	userfault_wake(memory->userfault_fd, ram_run_userspace(run), ram_run_size(run));
@@ -217,9 +217,61 @@ static gboolean discard(Memory *memory, const RamRun *run, GError **error)
 	return forget(memory, run, TRUE, error);
 }
 
+static guint8 *map_pin(Memory *memory, const RamRun *run, GError **error)
+{
+	Windows *windows = memory->windows;
+	guint8 *pages;
+
+	if (windows->pins >= windows->runs_max / 2) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+			    ngettext("%" PRIu64 " ring is pinned: the host allows no more mappings "
+				     "(vm.max_map_count)",
+				     "%" PRIu64 " rings are pinned: the host allows no more "
+				     "mappings (vm.max_map_count)",
+				     windows->pins),
+			    windows->pins);
+		return NULL;
+	}
+	pages = map_guest_memfd(run, NULL, 0);
+	if (pages == MAP_FAILED) {
+		set_map_error(run, error);
+		return NULL;
+	}
+	windows->pins++;
+	return pages;
+}
+
+static gboolean lose_pin(Memory *memory, const RamRun *run, guint8 *pages, GError **error)
+{
+	gsize size = ram_run_size(run);
+
+	(void)memory;
+	if (mmap(pages, size, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    _("taking the ring at gpa %#" PRIx64 " away: %s"), ram_run_gpa(run),
+			    g_strerror(errno));
+		return FALSE;
+	}
+	ram_advise_hidden(pages, size);
+	return TRUE;
+}
+
+static void unmap_pin(Memory *memory, const RamRun *run, guint8 *pages)
+{
+	munmap(pages, ram_run_size(run));
+	memory->windows->pins--;
+}
+
+/* All of it is about to be used: one fault for all pages takes half as long as one for each. */
+static guint8 *map_briefly(const RamRun *run)
+{
+	return map_guest_memfd(run, NULL, MAP_POPULATE);
+}
+
 static gboolean read_piece(Memory *memory, const MemoryPiece *piece, guint8 *data, GError **error)
 {
-	guint8 *mapping = map_guest_memfd(&piece->run, NULL);
+	guint8 *mapping = map_briefly(&piece->run);
 
 	(void)memory;
 	if (mapping == MAP_FAILED)
@@ -232,7 +284,7 @@ static gboolean read_piece(Memory *memory, const MemoryPiece *piece, guint8 *dat
 static gboolean write_piece(Memory *memory, const MemoryPiece *piece, const guint8 *data,
 			    GError **error)
 {
-	guint8 *mapping = map_guest_memfd(&piece->run, NULL);
+	guint8 *mapping = map_briefly(&piece->run);
 
 	(void)memory;
 	if (mapping == MAP_FAILED)
@@ -359,6 +411,9 @@ const MemoryKind memory_kind_windows = {
 	.forget = forget,
 	.discard = discard,
 	.was_used = was_used,
+	.map_pin = map_pin,
+	.lose_pin = lose_pin,
+	.unmap_pin = unmap_pin,
 	.read = read_piece,
 	.write = write_piece,
 };

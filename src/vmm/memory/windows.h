@@ -8,7 +8,8 @@ typedef struct {
 	int pagemap_fd;	  /* the caller's */
 	guint8 *reserved; /* the spare, with a page on either side where nothing is */
 	guint64 runs;	  /* of populated pages: each costs two of the kernel's mappings */
-	guint64 runs_max;
+	guint64 pins;
+	guint64 runs_max; /* with the pins */
 
 	GThread *closer;
 	int closed_fd; /* eventfd: what was to be closed is */

@@ -128,6 +128,7 @@ static gboolean can_occur(ConversionDirection direction, ConversionCause cause)
 {
 	switch (cause) {
 	case CONVERSION_GUEST_HYPERCALL:
+	case CONVERSION_RING:
 		return TRUE;
 	case CONVERSION_POPULATE:
 	case CONVERSION_RECLAIM:
@@ -176,6 +177,7 @@ static gboolean query_conversion_stats(JsonObject *arguments, gpointer opaque, J
 	json_object_set_int_member(object, "shared-bytes-peak", statistics.shared_bytes_peak);
 	json_object_set_int_member(object, "shared-allocated-bytes",
 				   statistics.shared_allocated_bytes);
+	json_object_set_int_member(object, "pinned-bytes", statistics.pinned_bytes);
 	json_object_set_int_member(object, "mapped-bytes", statistics.mapped_bytes);
 	json_object_set_int_member(object, "refused-touches", statistics.refused_touches);
 	json_object_set_int_member(courier, "trips", statistics.courier.trips);
