@@ -204,23 +204,9 @@ static gboolean parse_traces(Options *options, const RawOptions *raw, GError **e
 	return TRUE;
 }
 
-static gboolean parse_lacking_part(SandboxConfig *sandbox, const char *name, const char *list,
-				   GError **error)
-{
-	for (guint i = 0; i < SANDBOX_N_PARTS; i++)
-		if (strcmp(name, sandbox_part_names[i]) == 0) {
-			sandbox->may_lack |= 1u << i;
-			return TRUE;
-		}
-	return option_bad_value(error, "sandbox-may-lack", list,
-				_("a list of 'namespaces' and 'seccomp' is wanted"));
-}
-
 static gboolean parse_sandbox(Options *options, const RawOptions *raw, GError **error)
 {
 	SandboxConfig *sandbox = &options->sandbox;
-	g_auto(GStrv)
-		names = g_strsplit(raw->sandbox_may_lack ? raw->sandbox_may_lack : "", ",", -1);
 
 	if (!raw->sandbox || strcmp(raw->sandbox, "process") == 0)
 		sandbox->level = SANDBOX_PROCESS;
@@ -229,10 +215,9 @@ static gboolean parse_sandbox(Options *options, const RawOptions *raw, GError **
 	else
 		return option_bad_value(error, "sandbox", raw->sandbox,
 					_("'process' or 'full' is wanted"));
-	for (char **name = names; *name; name++)
-		if (!parse_lacking_part(sandbox, *name, raw->sandbox_may_lack, error))
-			return FALSE;
-	return TRUE;
+	return sandbox_parts_parse(raw->sandbox_may_lack, &sandbox->may_lack) ||
+	       option_bad_value(error, "sandbox-may-lack", raw->sandbox_may_lack,
+				_("a list of 'namespaces' and 'seccomp' is wanted"));
 }
 
 /* What the guest's clocks are like. */

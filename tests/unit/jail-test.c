@@ -27,7 +27,7 @@ static gboolean is_root(void)
 
 static void init(Jail *jail)
 {
-	jail_init(jail, geteuid(), getegid(), 1u << JAIL_PART_NAMESPACES);
+	jail_init(jail, geteuid(), getegid(), SANDBOX_PART_BIT(SANDBOX_PART_NAMESPACES));
 	jail->capabilities = 0;
 }
 
@@ -152,7 +152,7 @@ static void test_user(void)
 
 	if (!is_root())
 		return;
-	jail_init(&jail, NOBODY, NOBODY, 1u << JAIL_PART_NAMESPACES);
+	jail_init(&jail, NOBODY, NOBODY, SANDBOX_PART_BIT(SANDBOX_PART_NAMESPACES));
 	jail.capabilities = CAPABILITY(CAP_FOWNER);
 	assert_prints(&jail, "id -u; id -g; id -G; grep -E 'Cap(Eff|Bnd)' /proc/self/status",
 		      "65534\n65534\n65534\n"
@@ -196,10 +196,10 @@ static void test_argument(void)
 	jail_init(&jail, geteuid(), getegid(), 0);
 	none = jail_argument(&jail);
 	g_assert_null(none);
-	jail.may_lack = 1u << JAIL_PART_SECCOMP;
+	jail.may_lack = SANDBOX_PART_BIT(SANDBOX_PART_SECCOMP);
 	one = jail_argument(&jail);
 	g_assert_cmpstr(one, ==, "--sandbox-may-lack=seccomp");
-	jail.may_lack |= 1u << JAIL_PART_NAMESPACES;
+	jail.may_lack |= SANDBOX_PART_BIT(SANDBOX_PART_NAMESPACES);
 	all = jail_argument(&jail);
 	g_assert_cmpstr(all, ==, "--sandbox-may-lack=namespaces,seccomp");
 }
@@ -259,7 +259,7 @@ static void test_errors(void)
 	jail.namespaces = CLONE_PIDFD;
 	jail.may_lack = 0;
 	assert_fails(&jail, &program, "making namespaces: ");
-	jail.may_lack = 1u << JAIL_PART_NAMESPACES;
+	jail.may_lack = SANDBOX_PART_BIT(SANDBOX_PART_NAMESPACES);
 	assert_fails(&jail, &program, "placing descriptors: ");
 }
 

@@ -95,7 +95,7 @@ static void test_children(void)
 	JailProgram program = { .argv = argv };
 	Jail jail;
 
-	jail_init(&jail, geteuid(), getegid(), 1u << JAIL_PART_NAMESPACES);
+	jail_init(&jail, geteuid(), getegid(), SANDBOX_PART_BIT(SANDBOX_PART_NAMESPACES));
 	program.output = g_file_open_tmp("language-test-XXXXXX", &path, &error);
 	g_assert_no_error(error);
 	g_setenv("LC_MESSAGES", LOCALE, TRUE);

@@ -61,7 +61,7 @@ static VmmProcess *spawn_logger(Fixture *fixture, const char *program, GError **
 {
 	Jail jail;
 
-	jail_init(&jail, geteuid(), getegid(), 1u << JAIL_PART_NAMESPACES);
+	jail_init(&jail, geteuid(), getegid(), SANDBOX_PART_BIT(SANDBOX_PART_NAMESPACES));
 	return vmm_logger_spawn(program, &jail, &fixture->limits, fixture->streams, error);
 }
 

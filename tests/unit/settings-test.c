@@ -245,9 +245,9 @@ static void test_may_lack(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	g_assert_cmpuint(load(fixture, "")->may_lack, ==, 0);
 	g_assert_cmpuint(load(fixture, "sandbox_may_lack = [ ]")->may_lack, ==, 0);
-	for (guint i = 0; i < JAIL_N_PARTS; i++) {
+	for (guint i = 0; i < SANDBOX_N_PARTS; i++) {
 		g_autofree char *content = g_strdup_printf("sandbox_may_lack = [ \"%s\" ]",
-							   jail_part_names[i]);
+							   sandbox_part_name(i));
 
 		g_assert_cmpuint(load(fixture, content)->may_lack, ==, 1u << i);
 	}

@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "common/rotating-file.h"
+#include "common/sandbox-parts.h"
 #include "driver/error.h"
-#include "driver/jail/jail.h"
 #include "driver/security/user-database.h"
 
 #define GROUP "virtgmemd"
@@ -227,26 +227,20 @@ static gboolean get_memory_kinds(GKeyFile *file, const char *path, KvmMemoryKind
 	return TRUE;
 }
 
-static gboolean add_jail_part(const char *path, const char *name, guint *parts, GError **error)
-{
-	for (guint i = 0; i < JAIL_N_PARTS; i++)
-		if (strcmp(name, jail_part_names[i]) == 0) {
-			*parts |= 1u << i;
-			return TRUE;
-		}
-	return driver_error(error, VIR_ERR_CONF_SYNTAX,
-			    _("%s: 'sandbox_may_lack': there is no part '%.80s'"), path, name);
-}
-
 static gboolean get_may_lack(GKeyFile *file, const char *path, guint *parts, GError **error)
 {
 	g_auto(GStrv) items = NULL;
+	SandboxPart part;
 
 	if (!get_list(file, path, "sandbox_may_lack", "[ \"namespaces\" ]", &items, error))
 		return FALSE;
-	for (guint i = 0; items && items[i]; i++)
-		if (!add_jail_part(path, items[i], parts, error))
-			return FALSE;
+	for (guint i = 0; items && items[i]; i++) {
+		if (!sandbox_part_parse(items[i], &part))
+			return driver_error(error, VIR_ERR_CONF_SYNTAX,
+					    _("%s: 'sandbox_may_lack': there is no part '%.80s'"),
+					    path, items[i]);
+		*parts |= SANDBOX_PART_BIT(part);
+	}
 	return TRUE;
 }
 

@@ -27,7 +27,7 @@ typedef struct {
 	gint64 max_size;	     /* of a log or console file, in bytes */
 	guint max_backups;	     /* how many older ones are kept of each */
 	KvmMemoryKinds memory_kinds; /* that domains may have */
-	guint may_lack;		     /* of the jail: bits 1 << JAIL_PART_* */
+	guint may_lack;		     /* of the jail: bits of SANDBOX_PART_BIT() */
 } Settings;
 
 /*

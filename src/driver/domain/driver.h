@@ -46,7 +46,7 @@ typedef struct Driver {
 	 */
 	KvmMemoryKinds memory_kinds;
 	char *settings_path;
-	guint may_lack; /* of domains' jails, bits 1 << JAIL_PART_*; before there are domains */
+	guint may_lack; /* SANDBOX_PART_BIT()s of domains' jails; before there are domains */
 
 	const HostPlaces *places; /* where support is looked for */
 	GMutex support_lock;	  /* guards what follows; innermost */

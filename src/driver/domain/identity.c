@@ -224,7 +224,7 @@ static void warn_that_there_is_none(const GError *cause)
 /* Return: whether the domain starts without a group. */
 static gboolean may_lack(const Driver *driver, const GError *cause, GError **error)
 {
-	if (driver->may_lack & (1u << JAIL_PART_CGROUP)) {
+	if (driver->may_lack & SANDBOX_PART_BIT(SANDBOX_PART_CGROUP)) {
 		warn_that_there_is_none(cause);
 		return TRUE;
 	}

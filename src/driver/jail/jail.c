@@ -30,12 +30,6 @@
 /* More than any file that a program of ours may write to has: variables of a firmware, logs. */
 #define FILE_SIZE ((rlim_t)1 << 40)
 
-const char *const jail_part_names[JAIL_N_PARTS] = {
-	[JAIL_PART_NAMESPACES] = "namespaces",
-	[JAIL_PART_SECCOMP] = "seccomp",
-	[JAIL_PART_CGROUP] = "cgroup",
-};
-
 /* Whether a security module says something else of this process than that it is unconfined. */
 static gboolean is_confined(void)
 {
@@ -79,16 +73,9 @@ void jail_limit(Jail *jail, int resource, rlim_t value)
 
 char *jail_argument(const Jail *jail)
 {
-	g_autoptr(GString) argument = g_string_new("--sandbox-may-lack=");
-	gboolean has_some = FALSE;
+	g_autofree char *list = sandbox_parts_format(jail->may_lack);
 
-	for (guint i = 0; i < JAIL_N_PARTS; i++)
-		if (i != JAIL_PART_CGROUP && (jail->may_lack & 1u << i)) {
-			g_string_append_printf(argument, "%s%s", has_some ? "," : "",
-					       jail_part_names[i]);
-			has_some = TRUE;
-		}
-	return has_some ? g_string_free(g_steal_pointer(&argument), FALSE) : NULL;
+	return list ? g_strdup_printf("--sandbox-may-lack=%s", list) : NULL;
 }
 
 /*
@@ -131,7 +118,7 @@ static gboolean reset_signals(Child *child)
 static gboolean make_namespaces(Child *child)
 {
 	return !child->jail->namespaces || unshare(child->jail->namespaces) == 0 ||
-	       (child->jail->may_lack & 1u << JAIL_PART_NAMESPACES);
+	       (child->jail->may_lack & SANDBOX_PART_BIT(SANDBOX_PART_NAMESPACES));
 }
 
 /* Hard limits, too: they are not raised again. */

@@ -24,15 +24,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-/* Parts of the jail that a host may lack; jail_part_names has their names in virtgmemd.conf. */
-typedef enum {
-	JAIL_PART_NAMESPACES,
-	JAIL_PART_SECCOMP, /* the program's own, who is told */
-	JAIL_PART_CGROUP,  /* the daemon's, before there is a program */
-	JAIL_N_PARTS,
-} JailPart;
-
-extern const char *const jail_part_names[JAIL_N_PARTS];
+#include "common/sandbox-parts.h"
 
 /* More than there are kinds of limits. */
 #define JAIL_LIMITS_MAX 16
@@ -50,13 +42,13 @@ typedef struct {
 	uid_t uid; /* whom it runs as; differs from the daemon's only for root */
 	gid_t gid;
 	guint64 capabilities; /* what it has at its start, as in common/capabilities.h */
-	guint may_lack;	      /* bits 1 << JAIL_PART_* */
+	guint may_lack;	      /* bits of SANDBOX_PART_BIT() */
 	gboolean is_confined; /* the daemon, by AppArmor or SELinux */
 } Jail;
 
 /*
  * jail_init - a jail with all that fits every program
- * @may_lack: bits 1 << JAIL_PART_*
+ * @may_lack: bits of SANDBOX_PART_BIT()
  *
  * No network, shared memory, queue and host's name of the host's, where the daemon is root; the
  * capabilities with which the program leaves the host's files when it has loaded what it needs,

@@ -41,7 +41,7 @@ typedef struct {
 	uid_t uid;		   /* who the VMM runs as */
 	gid_t gid;
 	gboolean is_own_user; /* nobody else does */
-	guint may_lack;	      /* of its jail: bits 1 << JAIL_PART_* */
+	guint may_lack;	      /* of its jail: bits of SANDBOX_PART_BIT() */
 
 	/*
 	 * Called when the logger is there, which is to be put in the domain's cgroup.

@@ -14,11 +14,6 @@
 /* Areas that glibc's allocator has for threads. How many it would choose it reads from a file. */
 #define MALLOC_AREAS 16
 
-const char *const sandbox_part_names[SANDBOX_N_PARTS] = {
-	[SANDBOX_PART_NAMESPACES] = "namespaces",
-	[SANDBOX_PART_SECCOMP] = "seccomp",
-};
-
 /* What libraries read from files when it is first wanted, and would read too late. */
 static void load_what_comes_late(void)
 {
@@ -34,14 +29,14 @@ static void load_what_comes_late(void)
 static gboolean can_lack(const SandboxConfig *config, SandboxPart part, GError *cause,
 			 GError **error)
 {
-	if (config->may_lack & 1u << part) {
-		log_warning("sandbox", _("there is no part '%s': %s"), sandbox_part_names[part],
+	if (config->may_lack & SANDBOX_PART_BIT(part)) {
+		log_warning("sandbox", _("there is no part '%s': %s"), sandbox_part_name(part),
 			    cause->message);
 		g_error_free(cause);
 		return TRUE;
 	}
 	g_set_error(error, cause->domain, cause->code, _("the sandbox lacks its part '%s': %s"),
-		    sandbox_part_names[part], cause->message);
+		    sandbox_part_name(part), cause->message);
 	g_error_free(cause);
 	return FALSE;
 }

@@ -25,24 +25,16 @@
 #include <glib.h>
 
 #include "common/kvm-support.h"
+#include "common/sandbox-parts.h"
 
 typedef enum {
 	SANDBOX_PROCESS, /* what takes no privilege and no namespace */
 	SANDBOX_FULL,
 } SandboxLevel;
 
-/* Parts that a host may lack; sandbox_part_names has their names. */
-typedef enum {
-	SANDBOX_PART_NAMESPACES,
-	SANDBOX_PART_SECCOMP,
-	SANDBOX_N_PARTS,
-} SandboxPart;
-
-extern const char *const sandbox_part_names[SANDBOX_N_PARTS];
-
 typedef struct {
 	SandboxLevel level;
-	guint may_lack;		   /* bits 1 << SANDBOX_PART_*: without, with a warning */
+	guint may_lack;		   /* of SANDBOX_PARTS_OF_PROGRAMS: without, with a warning */
 	gboolean has_terminal;	   /* whose settings are changed, and changed back */
 	gboolean has_monitor_path; /* that is removed at the end */
 } SandboxConfig;

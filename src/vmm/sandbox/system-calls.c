@@ -4,36 +4,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gio/gio.h>
-#include <glib/gi18n.h>
 #include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <netinet/in.h>
 #include <sched.h>
-#include <seccomp.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include "common/kvm-uapi.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_SANITIZER TRUE
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
-	__has_feature(memory_sanitizer)
-#define HAS_SANITIZER TRUE
-#endif
-#endif
-#ifndef HAS_SANITIZER
-#define HAS_SANITIZER FALSE
-#endif
+#include "common/system-call-filter.h"
 
 /* Of newer headers than Debian 12's. */
 #ifndef MADV_GUARD_INSTALL
@@ -45,34 +26,28 @@
 #endif
 
 /* Kinds of threads. */
-#define SET_UP	 (1u << SANDBOX_THREAD_SET_UP)
-#define MAIN	 (1u << SANDBOX_THREAD_MAIN)
-#define VCPU	 (1u << SANDBOX_THREAD_VCPU)
-#define MEMORY	 (1u << SANDBOX_THREAD_MEMORY)
-#define CLOSER	 (1u << SANDBOX_THREAD_CLOSER)
-#define WORKER	 (1u << SANDBOX_THREAD_WORKER)
-#define IO	 (1u << SANDBOX_THREAD_IO)
-#define WATCHDOG (1u << SANDBOX_THREAD_WATCHDOG)
+#define SET_UP	 FILTER_KIND(SANDBOX_THREAD_SET_UP)
+#define MAIN	 FILTER_KIND(SANDBOX_THREAD_MAIN)
+#define VCPU	 FILTER_KIND(SANDBOX_THREAD_VCPU)
+#define MEMORY	 FILTER_KIND(SANDBOX_THREAD_MEMORY)
+#define CLOSER	 FILTER_KIND(SANDBOX_THREAD_CLOSER)
+#define WORKER	 FILTER_KIND(SANDBOX_THREAD_WORKER)
+#define IO	 FILTER_KIND(SANDBOX_THREAD_IO)
+#define WATCHDOG FILTER_KIND(SANDBOX_THREAD_WATCHDOG)
 #define ALL	 (MAIN | VCPU | MEMORY | CLOSER | WORKER | IO | WATCHDOG)
 
 /* Those that make a courier's trips. */
 #define CARRIERS (MAIN | VCPU | MEMORY | IO)
 
 /* Conditions of the machine; a row with some holds only for machines that meet one of them. */
-#define TWO_SIDED    (1u << 16)
-#define WINDOWS	     (1u << 17)
-#define ORDINARY     (1u << 18)
-#define TERMINAL     (1u << 19)
-#define MONITOR_PATH (1u << 20)
-#define CONDITIONS   (TWO_SIDED | WINDOWS | ORDINARY | TERMINAL | MONITOR_PATH)
-
-typedef struct {
-	int call;
-	guint who; /* kinds of threads, and conditions */
-} Call;
+#define TWO_SIDED    FILTER_CONDITION(0)
+#define WINDOWS	     FILTER_CONDITION(1)
+#define ORDINARY     FILTER_CONDITION(2)
+#define TERMINAL     FILTER_CONDITION(3)
+#define MONITOR_PATH FILTER_CONDITION(4)
 
 /* Calls whose arguments say nothing that would matter. docs/sandbox.md has a reason for each. */
-static const Call calls[] = {
+static const FilterCall calls[] = {
 	/* Memory and time of every thread; how it waits, is signalled and ends. */
 	{ SCMP_SYS(brk), ALL },
 	{ SCMP_SYS(clock_gettime), ALL },
@@ -138,25 +113,13 @@ static const Call calls[] = {
 	{ SCMP_SYS(userfaultfd), SET_UP | TWO_SIDED | WINDOWS },
 };
 
-typedef struct {
-	int call;
-	guint argument;
-	guint64 mask;
-	guint64 value;
-	guint who;
-} CheckedCall;
-
-#define NO_BITS(bits)	  (bits), 0
-#define EXACTLY(value)	  G_MAXUINT64, (value)
-#define EXACTLY_32(value) G_MAXUINT32, (guint32)(value)
-
 /* What pthread_create() asks of clone(2), and nothing that would make a process or a namespace. */
 #define THREAD_FLAGS                                                                        \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | \
 	 CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 
-/* Calls where an argument, the one with that number from 0, has to have a value under a mask. */
-static const CheckedCall checked_calls[] = {
+/* Calls where an argument has to have a value. */
+static const FilterCheckedCall checked_calls[] = {
 	/* No memory that can be written to and executed, nor any new one to execute. */
 	{ SCMP_SYS(mmap), 2, NO_BITS(PROT_EXEC), ALL },
 	{ SCMP_SYS(mprotect), 2, NO_BITS(PROT_EXEC), ALL },
@@ -244,11 +207,7 @@ static const Request requests[] = {
 };
 
 /* Libraries ask for these, and go another way where there is no such call. */
-static const struct {
-	int call;
-	int code;
-	guint who;
-} denied_calls[] = {
+static const FilterDeniedCall denied_calls[] = {
 	/* glibc, which then takes clone(2), whose flags can be seen. */
 	{ SCMP_SYS(clone3), ENOSYS, ALL },
 	/* GLib, for threads of the same priority: it has a thread start them instead. */
@@ -259,87 +218,30 @@ static const struct {
 /* What is made from the tables. */
 static struct sock_fprog programs[SANDBOX_N_THREADS];
 
-/* Each thread has the filter for setting up below its own, so that one has all rows. */
-static gboolean applies(guint who, SandboxThread thread, guint conditions)
+/*
+ * What a filter is made for. Each thread has the one for setting up below its own, so that this one
+ * has all rows.
+ */
+static guint scope_of(SandboxThread thread, guint conditions)
 {
-	return (thread == SANDBOX_THREAD_SET_UP || (who & 1u << thread)) &&
-	       (!(who & CONDITIONS) || (who & conditions));
+	return conditions | (thread == SANDBOX_THREAD_SET_UP ? FILTER_KINDS : FILTER_KIND(thread));
 }
 
-/* Each of these returns 0 or a negative errno, as libseccomp does. */
-
-static int add_calls(scmp_filter_ctx filter, SandboxThread thread, guint conditions)
-{
-	int result = 0;
-
-	for (gsize i = 0; i < G_N_ELEMENTS(calls) && result == 0; i++)
-		if (applies(calls[i].who, thread, conditions))
-			result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].call, 0);
-	return result;
-}
-
-static int add_checked_calls(scmp_filter_ctx filter, SandboxThread thread, guint conditions)
-{
-	int result = 0;
-
-	for (gsize i = 0; i < G_N_ELEMENTS(checked_calls) && result == 0; i++) {
-		const CheckedCall *call = &checked_calls[i];
-
-		if (applies(call->who, thread, conditions))
-			result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call->call, 1,
-						  SCMP_CMP(call->argument, SCMP_CMP_MASKED_EQ,
-							   call->mask, call->value));
-	}
-	return result;
-}
-
-/* Of a request the kernel looks at 32 bits. */
-static int allow_request(scmp_filter_ctx filter, guint32 mask, guint32 request)
-{
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				SCMP_CMP(1, SCMP_CMP_MASKED_EQ, mask, request));
-}
-
-static int add_requests(scmp_filter_ctx filter, SandboxThread thread, guint conditions)
+/* Returns 0 or a negative errno, as libseccomp does. */
+static int add_requests(scmp_filter_ctx filter, SandboxThread thread, guint scope)
 {
 	const guint32 type_mask = _IOC_TYPEMASK << _IOC_TYPESHIFT;
 	int result = 0;
 
 	if (thread == SANDBOX_THREAD_SET_UP) {
-		result = allow_request(filter, type_mask, KVMIO << _IOC_TYPESHIFT);
+		result = filter_add_requests(filter, type_mask, KVMIO << _IOC_TYPESHIFT);
 		if (result == 0)
-			result = allow_request(filter, type_mask, UFFDIO << _IOC_TYPESHIFT);
+			result = filter_add_requests(filter, type_mask, UFFDIO << _IOC_TYPESHIFT);
 	}
 	for (gsize i = 0; i < G_N_ELEMENTS(requests) && result == 0; i++)
-		if (applies(requests[i].who, thread, conditions))
-			result = allow_request(filter, G_MAXUINT32, requests[i].request);
+		if (filter_row_applies(requests[i].who, scope))
+			result = filter_add_requests(filter, G_MAXUINT32, requests[i].request);
 	return result;
-}
-
-static int add_denied_calls(scmp_filter_ctx filter, SandboxThread thread)
-{
-	int result = 0;
-
-	for (gsize i = 0; i < G_N_ELEMENTS(denied_calls) && result == 0; i++)
-		if (applies(denied_calls[i].who, thread, 0))
-			result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(denied_calls[i].code),
-						  denied_calls[i].call, 0);
-	return result;
-}
-
-/* A signal to a thread of this process: a kick, or an abort. */
-static int add_signals(scmp_filter_ctx filter)
-{
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				SCMP_CMP(0, SCMP_CMP_MASKED_EQ, G_MAXUINT32, (guint32)getpid()));
-}
-
-static int set_attributes(scmp_filter_ctx filter)
-{
-	int result = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-
-	/* A binary tree, not a list. */
-	return result == 0 ? seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) : result;
 }
 
 /*
@@ -356,59 +258,37 @@ static const struct sock_filter run_first[] = {
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 };
 
-static gboolean may_run_vcpus(SandboxThread thread, guint conditions)
+static gboolean may_run_vcpus(guint scope)
 {
 	for (gsize i = 0; i < G_N_ELEMENTS(requests); i++)
-		if (requests[i].request == KVM_RUN && applies(requests[i].who, thread, conditions))
+		if (requests[i].request == KVM_RUN && filter_row_applies(requests[i].who, scope))
 			return TRUE;
 	return FALSE;
 }
 
-/* Takes the program over from the library. */
-static int export_program(scmp_filter_ctx filter, gboolean is_run_first, struct sock_fprog *program)
+static int add_rows(scmp_filter_ctx filter, SandboxThread thread, guint scope)
 {
-	const gsize first = is_run_first ? sizeof(run_first) : 0;
-	const int fd = memfd_create("filter", MFD_CLOEXEC);
-	struct stat status = { 0 };
-	int result = fd < 0 ? -errno : seccomp_export_bpf(filter, fd);
+	int result = filter_add_calls(filter, calls, G_N_ELEMENTS(calls), scope);
 
-	if (result == 0 && fstat(fd, &status) < 0)
-		result = -errno;
-	if (result == 0) {
-		const gsize size = first + (gsize)status.st_size;
-
-		program->len = (gushort)(size / sizeof(struct sock_filter));
-		program->filter = g_malloc(size);
-		memcpy(program->filter, run_first, first);
-		if (pread(fd, (guint8 *)program->filter + first, (gsize)status.st_size, 0) !=
-		    status.st_size)
-			result = -EIO;
-	}
-	if (fd >= 0)
-		close(fd);
-	return result;
+	if (result == 0)
+		result = filter_add_checked_calls(filter, checked_calls,
+						  G_N_ELEMENTS(checked_calls), scope);
+	if (result == 0)
+		result = add_requests(filter, thread, scope);
+	if (result == 0)
+		result = filter_add_denied_calls(filter, denied_calls, G_N_ELEMENTS(denied_calls),
+						 scope);
+	return result == 0 ? filter_add_own_signals(filter) : result;
 }
 
-static int make_program(SandboxThread thread, guint conditions)
+static gboolean make_program(SandboxThread thread, guint conditions, GError **error)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int result = filter ? set_attributes(filter) : -ENOMEM;
+	const guint scope = scope_of(thread, conditions);
+	const gsize n_first = may_run_vcpus(scope) ? G_N_ELEMENTS(run_first) : 0;
+	scmp_filter_ctx filter = filter_new();
 
-	if (result == 0)
-		result = add_calls(filter, thread, conditions);
-	if (result == 0)
-		result = add_checked_calls(filter, thread, conditions);
-	if (result == 0)
-		result = add_requests(filter, thread, conditions);
-	if (result == 0)
-		result = add_denied_calls(filter, thread);
-	if (result == 0)
-		result = add_signals(filter);
-	if (result == 0)
-		result = export_program(filter, may_run_vcpus(thread, conditions),
-					&programs[thread]);
-	seccomp_release(filter);
-	return result;
+	return filter_finish(filter, add_rows(filter, thread, scope), run_first, n_first,
+			     &programs[thread], error);
 }
 
 static guint conditions_of(const SandboxConfig *config, KvmMemoryKind memory_kind)
@@ -433,31 +313,18 @@ static guint conditions_of(const SandboxConfig *config, KvmMemoryKind memory_kin
 	return conditions;
 }
 
-static gboolean install(SandboxThread thread)
-{
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &programs[thread]) == 0;
-}
-
 gboolean system_calls_prepare(const SandboxConfig *config, KvmMemoryKind memory_kind,
 			      GError **error)
 {
 	const guint conditions = conditions_of(config, memory_kind);
 
-	if (HAS_SANITIZER)
+	if (!filter_is_built())
 		return TRUE;
-	for (SandboxThread thread = 0; thread < SANDBOX_N_THREADS; thread++) {
-		const int result = make_program(thread, conditions);
-
-		if (result < 0) {
-			g_set_error(error, G_IO_ERROR, g_io_error_from_errno(-result),
-				    _("making a seccomp filter: %s"), g_strerror(-result));
+	for (SandboxThread thread = 0; thread < SANDBOX_N_THREADS; thread++)
+		if (!make_program(thread, conditions, error))
 			return FALSE;
-		}
-	}
-	if (install(SANDBOX_THREAD_SET_UP))
+	if (filter_install(&programs[SANDBOX_THREAD_SET_UP], error))
 		return TRUE;
-	g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "%s: %s",
-		    "SECCOMP_SET_MODE_FILTER", g_strerror(errno));
 	for (SandboxThread thread = 0; thread < SANDBOX_N_THREADS; thread++)
 		g_clear_pointer(&programs[thread].filter, g_free);
 	return FALSE;
@@ -466,10 +333,11 @@ gboolean system_calls_prepare(const SandboxConfig *config, KvmMemoryKind memory_
 void system_calls_confine(SandboxThread thread)
 {
 	static _Thread_local guint installed;
+	g_autoptr(GError) error = NULL;
 
 	if (!programs[thread].filter || (installed & 1u << thread))
 		return;
-	if (!install(thread))
-		g_error("seccomp: %s", g_strerror(errno));
+	if (!filter_install(&programs[thread], &error))
+		g_error("%s", error->message);
 	installed |= 1u << thread;
 }
