@@ -37,8 +37,10 @@
 #include "common/capabilities.h"
 #include "common/confinement.h"
 #include "common/rotating-file.h"
+#include "common/sandbox-parts.h"
 #include "common/words.h"
 #include "config.h"
+#include "logger/system-calls.h"
 
 /* The log, and a file and a log of each of three consoles: with room for more of them. */
 #define MAX_STREAMS 64
@@ -114,6 +116,7 @@ typedef struct {
 	int max_backups;
 	char **streams;
 	char *may_lack;
+	guint parts; /* that may be lacking */
 	gboolean is_version_asked;
 } Arguments;
 
@@ -148,6 +151,9 @@ static gboolean read_arguments(Arguments *arguments, int *argc, char ***argv)
 		return complain(_("--max-size: not below 1"));
 	if (arguments->max_backups < 0 || arguments->max_backups > ROTATING_FILE_BACKUPS_MAX)
 		return complain(_("--max-backups: 0 to %d"), ROTATING_FILE_BACKUPS_MAX);
+	if (!sandbox_parts_parse(arguments->may_lack, &arguments->parts))
+		return complain(
+			_("--sandbox-may-lack: a list of 'namespaces' and 'seccomp' is wanted"));
 	return TRUE;
 }
 
@@ -242,22 +248,22 @@ static void ignore_signals(void)
 		(void)signal(signals[i], SIG_IGN);
 }
 
-/* Whether a list of parts that the sandbox may lack has the only one that is of use here. */
-static gboolean may_lack_namespaces(const char *list)
+/* Return: FALSE with @error where the stage is not done and its part may not be lacking. */
+static gboolean try_stage(gboolean (*stage)(GError **error), guint may_lack, SandboxPart part,
+			  GError **error)
 {
-	g_auto(GStrv) parts = g_strsplit(list ? list : "", ",", -1);
+	const gboolean may_fail = (may_lack & SANDBOX_PART_BIT(part)) != 0;
 
-	return g_strv_contains((const char *const *)parts, "namespaces");
+	return stage(may_fail ? NULL : error) || may_fail;
 }
 
 /*
  * The stages of docs/sandbox.md. What is left of root's rights: the files may be in somebody's
  * folder, and somebody's own in one that is sticky.
  */
-static gboolean enter_sandbox(const Logger *logger, gboolean may_lack, GError **error)
+static gboolean enter_sandbox(const Logger *logger, guint may_lack, GError **error)
 {
 	const guint64 kept = CAPABILITY(CAP_DAC_OVERRIDE) | CAPABILITY(CAP_FOWNER);
-	g_autoptr(GError) cause = NULL;
 	int open[3 * MAX_STREAMS];
 	gsize n_open = 0;
 
@@ -266,12 +272,11 @@ static gboolean enter_sandbox(const Logger *logger, gboolean may_lack, GError **
 		open[n_open++] = logger->streams[i].file.fd;
 		open[n_open++] = logger->streams[i].file.folder;
 	}
-	if (!confinement_close_others(open, n_open, error))
-		return FALSE;
-	if (!confinement_leave_files(may_lack ? &cause : error) && !may_lack)
-		return FALSE;
-	return confinement_refuse_privileges(error) &&
-	       confinement_drop_capabilities(geteuid() == 0 ? kept : 0, error);
+	return confinement_close_others(open, n_open, error) &&
+	       try_stage(confinement_leave_files, may_lack, SANDBOX_PART_NAMESPACES, error) &&
+	       confinement_refuse_privileges(error) &&
+	       confinement_drop_capabilities(geteuid() == 0 ? kept : 0, error) &&
+	       try_stage(logger_system_calls_confine, may_lack, SANDBOX_PART_SECCOMP, error);
 }
 
 int main(int argc, char **argv)
@@ -299,11 +304,11 @@ int main(int argc, char **argv)
 	if (!set_up(&logger, &arguments))
 		return EXIT_FAILURE;
 	ignore_signals();
-	if (!enter_sandbox(&logger, may_lack_namespaces(arguments.may_lack), &error)) {
+	(void)umask(0077);
+	if (!enter_sandbox(&logger, arguments.parts, &error)) {
 		report(&logger, "%s", error->message);
 		return EXIT_FAILURE;
 	}
-	(void)umask(0077);
 	serve(&logger);
 	/* The names of the streams are the arguments', so that these go last. */
 	g_strfreev(arguments.streams);

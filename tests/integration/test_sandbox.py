@@ -129,6 +129,7 @@ class OfTheDaemon(DaemonTest, ProcessTest):
         self.assertEqual(hard_limits(pid, "Max core file size", "Max open files", "Max msgqueue size", "Max processes"),
                          [0, 2048, 0, 65])
         self.assert_confined(logger, kept=DAC_OVERRIDE_AND_FOWNER)
+        self.assertEqual(status(logger)["Seccomp"], "2")
         for process in pid, logger:
             for own, others in zip(namespaces(process, "net", "ipc", "uts"), namespaces("self", "net", "ipc", "uts")):
                 self.assertNotEqual(own, others)

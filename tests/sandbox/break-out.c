@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * break-out.c - tries to leave the sandbox of a VMM, from each kind of its threads
+ * break-out.c - tries to leave the sandbox of a VMM, from each kind of its threads, and a logger's
  *
  * Theory of operation
  *
  * The program starts itself again for each attempt, by jail_spawn() as virtgmemd starts a VMM, as
  * a user of its own. That process goes through gmem-vmm's own stages, becomes a thread of a kind,
- * makes one system call that gmem-vmm does not need, and says by its exit status what came of it.
+ * or goes through gmem-logger's, makes one system call that the program does not need, and says by
+ * its exit status what came of it.
  * It must not have got through: it is killed, or is told that it may not.
  *
  * To be of use the attempts have to be able to succeed. Some of them are made without a sandbox
@@ -50,6 +51,7 @@
 
 #include "common/confinement.h"
 #include "driver/jail/jail.h"
+#include "logger/system-calls.h"
 #include "vmm/sandbox/sandbox.h"
 
 /* A user that nobody is, as a domain has one of its own. */
@@ -421,6 +423,7 @@ static const Attempt *attempts_list(long victim, gsize *count)
 /* Beside the kinds of threads. */
 #define NO_SANDBOX SANDBOX_N_THREADS
 #define NO_FILTERS (SANDBOX_N_THREADS + 1)
+#define IN_LOGGER  (SANDBOX_N_THREADS + 2)
 
 typedef struct {
 	guint kind;
@@ -461,7 +464,8 @@ static gboolean enter(guint kind, KvmMemoryKind memory_kind, GError **error)
 				     error);
 	return confinement_close_others(descriptors, G_N_ELEMENTS(descriptors), error) &&
 	       confinement_leave_files(error) && confinement_refuse_privileges(error) &&
-	       confinement_drop_capabilities(0, error);
+	       confinement_drop_capabilities(0, error) &&
+	       (kind != IN_LOGGER || logger_system_calls_confine(error));
 }
 
 /* A worker comes from main's thread, the others from one that sets up. */
@@ -645,10 +649,8 @@ static void report(Judge *judge, gboolean is_right, const char *where, const cha
 	judge->failures += is_right ? 0 : 1;
 }
 
-static void try_all(Judge *judge, KvmMemoryKind memory_kind, SandboxThread kind)
+static void try_all(Judge *judge, KvmMemoryKind memory_kind, guint kind, const char *where)
 {
-	g_autofree char *where = g_strdup_printf("%s, %s", kvm_memory_kind_name(memory_kind),
-						 thread_names[kind]);
 	gsize count;
 	const Attempt *attempts = attempts_list(0, &count);
 
@@ -660,6 +662,14 @@ static void try_all(Judge *judge, KvmMemoryKind memory_kind, SandboxThread kind)
 		report(judge, i == ALLOWED ? got_through(status) : is_refused, where,
 		       attempts[i].name, words);
 	}
+}
+
+static void try_thread(Judge *judge, KvmMemoryKind memory_kind, SandboxThread kind)
+{
+	g_autofree char *where = g_strdup_printf("%s, %s", kvm_memory_kind_name(memory_kind),
+						 thread_names[kind]);
+
+	try_all(judge, memory_kind, kind, where);
 }
 
 /* Makes those attempts that have such a name. @has_to_succeed: or else to be refused */
@@ -747,12 +757,13 @@ static int be_judge(void)
 	try_some(&judge, NO_SANDBOX, "no sandbox", succeed_without_sandbox, TRUE);
 	try_some(&judge, NO_FILTERS, "no filters", fail_without_filters, FALSE);
 	for (SandboxThread kind = SANDBOX_THREAD_MAIN; kind < SANDBOX_THREAD_WATCHDOG; kind++)
-		try_all(&judge, KVM_MEMORY_WINDOWS, kind);
+		try_thread(&judge, KVM_MEMORY_WINDOWS, kind);
 	/* Those that may do more with that kind of memory, or are only there with it. */
-	try_all(&judge, KVM_MEMORY_TWO_SIDED, SANDBOX_THREAD_VCPU);
-	try_all(&judge, KVM_MEMORY_TWO_SIDED, SANDBOX_THREAD_MEMORY);
-	try_all(&judge, KVM_MEMORY_TWO_SIDED, SANDBOX_THREAD_IO);
-	try_all(&judge, KVM_MEMORY_TWO_SIDED, SANDBOX_THREAD_WATCHDOG);
+	try_thread(&judge, KVM_MEMORY_TWO_SIDED, SANDBOX_THREAD_VCPU);
+	try_thread(&judge, KVM_MEMORY_TWO_SIDED, SANDBOX_THREAD_MEMORY);
+	try_thread(&judge, KVM_MEMORY_TWO_SIDED, SANDBOX_THREAD_IO);
+	try_thread(&judge, KVM_MEMORY_TWO_SIDED, SANDBOX_THREAD_WATCHDOG);
+	try_all(&judge, KVM_MEMORY_WINDOWS, IN_LOGGER, "logger");
 	g_print("1..%u\n", judge.number);
 	put_away(&judge);
 	return judge.failures ? EXIT_FAILURE : EXIT_SUCCESS;

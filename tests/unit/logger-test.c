@@ -231,6 +231,8 @@ static void test_wrong_arguments(Fixture *fixture G_GNUC_UNUSED, gconstpointer d
 		"--max-size=0",
 		"--max-backups=-1",
 		"--max-backups=101",
+		"--sandbox-may-lack=walls",
+		"--sandbox-may-lack=cgroup",
 		"more",
 	};
 
