@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "answer.h"
-#include "driver/domain/calls.h"
+#include "driver/calls/calls.h"
 #include "driver/error.h"
 #include "driver/rpc/private.h"
 #include "driver/rpc/protocol.h"

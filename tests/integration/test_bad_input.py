@@ -346,6 +346,82 @@ class Messages(BadInput):
         self.check_unharmed()
 
 
+class Procedures(BadInput):
+    """Procedures about a domain: what is refused before anything is done, and in which words."""
+
+    # What follows the domain in the arguments and is not flags, by procedure.
+    plain = {9: b"", 12: b"", 15: b"", 16: b"", 17: b"", 18: b"", 19: b"", 20: struct.pack(">ii", 0, 0), 28: b"",
+             29: struct.pack(">i", 0), 33: b"", 34: b"", 35: b"", 121: b"", 150: b"", 151: b"", 202: b"", 278: b""}
+    with_flags = {14: ("virDomainGetXMLDesc", b""), 27: ("virDomainReboot", b""),
+                  159: ("virDomainMemoryStats", struct.pack(">I", 1)), 183: ("virDomainHasManagedSaveImage", b""),
+                  196: ("virDomainCreateWithFlags", b""), 200: ("virDomainGetVcpusFlags", b""),
+                  201: ("virDomainOpenConsole", rpc.optional(None)), 212: ("virDomainGetState", b""),
+                  229: ("virDomainGetControlInfo", b""),
+                  230: ("virDomainGetVcpuPinInfo", struct.pack(">ii", 0, 0)),
+                  231: ("virDomainUndefineFlags", b""), 234: ("virDomainDestroyFlags", b""),
+                  245: ("virDomainReset", b""), 258: ("virDomainShutdownFlags", b""),
+                  426: ("virDomainGetMessages", b"")}
+    writing = {9, 12, 27, 28, 29, 33, 34, 35, 196, 201, 231, 234, 245, 258}
+
+    unknown = 1 << 20  # no procedure has a flag there
+    nobody = rpc.string("nobody") + bytes(range(16)) + struct.pack(">i", -1)
+
+    def test_a_domain_that_is_not_there(self):
+        with Rpc() as client:
+            client.open()
+            calls = {**self.plain, **{number: tail + bytes(4) for number, (_, tail) in self.with_flags.items()}}
+            for number, tail in calls.items():
+                with self.subTest(procedure=number):
+                    code, text = client.call(number, self.nobody + tail).error
+                    self.assertEqual(code, 42, text)  # VIR_ERR_NO_DOMAIN
+                    self.assertIn("00010203-0405-0607-0809-0a0b0c0d0e0f", text)
+        self.check_unharmed()
+
+    def test_flags_that_are_not_known(self):
+        with Rpc() as client:
+            domain = client.open().lookup("bystander")
+            for number, (name, tail) in self.with_flags.items():
+                with self.subTest(procedure=name):
+                    self.assertEqual(client.call(number, domain + tail + struct.pack(">I", self.unknown)).error,
+                                     (8, f"invalid argument: unsupported flags (0x100000) in {name}"))
+        self.check_unharmed()
+
+    def test_flags_about_the_connection_that_are_not_known(self):
+        flags = struct.pack(">I", self.unknown)
+        with Rpc() as client:
+            client.open()
+            for number, name, payload in (
+                    (10, "virDomainCreateXML", rpc.string("<domain/>")),
+                    (273, "virConnectListAllDomains", struct.pack(">i", 1)),
+                    (293, "virNodeGetCPUMap", struct.pack(">ii", 1, 1)),
+                    (342, "virConnectGetDomainCapabilities", 4 * rpc.optional(None)),
+                    (344, "virConnectGetAllDomainStats", struct.pack(">II", 0, 0)),
+                    (350, "virDomainDefineXMLFlags", rpc.string("<domain/>"))):
+                with self.subTest(procedure=name):
+                    self.assertEqual(client.call(number, payload + flags).error,
+                                     (8, f"invalid argument: unsupported flags (0x100000) in {name}"))
+        self.check_unharmed()
+
+    def test_a_connection_that_only_reads(self):
+        with Rpc(SOCKET_READONLY) as client:
+            domain = client.open().lookup("bystander")
+            for number in self.writing:
+                tail = self.plain.get(number)
+                if tail is None:
+                    tail = self.with_flags[number][1] + bytes(4)
+                with self.subTest(procedure=number):
+                    code, text = client.call(number, domain + tail).error
+                    self.assertEqual(code, 29, text)  # VIR_ERR_OPERATION_DENIED
+                    self.assertRegex(text, "^operation forbidden: Domain[A-Za-z]+ on a read-only connection$")
+            # Secrets of the XML, and what is to be moved has them.
+            for flags in (1 << 0, 1 << 3):
+                code, text = client.call(14, domain + struct.pack(">I", flags)).error
+                self.assertEqual(code, 29, text)
+                self.assertIn("on a read-only connection", text)
+            self.assertIsNone(client.call(14, domain + struct.pack(">I", 0)).error)
+        self.check_unharmed()
+
+
 class Vanishing(BadInput):
     """Clients that are gone before they have their answer."""
 

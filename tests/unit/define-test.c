@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "driver/domain/calls.h"
+#include "driver/calls/calls.h"
 #include "driver/error.h"
 #include "driver/rpc/server.h"
 #include "support.h"
@@ -97,14 +97,16 @@ static void end(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpuint(count_fds(), ==, fixture->fds);
 }
 
-static RpcHandler handler(guint32 number)
+/* As a client's call: what the table says of the procedure is seen to. */
+static gboolean call(Fixture *fixture, guint32 number, const void *args, void *result,
+		     GError **error)
 {
 	const RpcProcedure *const tables[] = { calls_define, calls_lifecycle };
 
 	for (gsize i = 0; i < G_N_ELEMENTS(tables); i++)
 		for (const RpcProcedure *row = tables[i]; row->name; row++)
 			if (row->number == number)
-				return row->handler;
+				return rpc_dispatch(row, &fixture->call, args, result, error);
 	g_assert_not_reached();
 }
 
@@ -123,7 +125,7 @@ static Domain *define(Fixture *fixture, const char *name)
 	g_autoptr(GError) error = NULL;
 	Domain *domain;
 
-	handler(RPC_DOMAIN_DEFINE_XML_FLAGS)(&fixture->call, &args, &ret, &error);
+	call(fixture, RPC_DOMAIN_DEFINE_XML_FLAGS, &args, &ret, &error);
 	g_assert_no_error(error);
 	g_assert_cmpstr(ret.dom.name, ==, name);
 	g_free(ret.dom.name);
@@ -138,7 +140,7 @@ static gboolean undefine(Fixture *fixture, Domain *domain, guint flags, GError *
 
 	args.dom.name = domain->name;
 	memcpy(args.dom.uuid, domain->uuid, sizeof(args.dom.uuid));
-	return handler(RPC_DOMAIN_UNDEFINE_FLAGS)(&fixture->call, &args, NULL, error);
+	return call(fixture, RPC_DOMAIN_UNDEFINE_FLAGS, &args, NULL, error);
 }
 
 static void assert_undefined(Fixture *fixture, Domain *domain, guint flags)
@@ -276,7 +278,7 @@ static gboolean define_with(Fixture *fixture, const char *inside, GError **error
 		inside);
 	DomainDefineXmlFlags_args args = { .xml = xml };
 	DomainDefineXmlFlags_ret ret = { 0 };
-	gboolean defined = handler(RPC_DOMAIN_DEFINE_XML_FLAGS)(&fixture->call, &args, &ret, error);
+	gboolean defined = call(fixture, RPC_DOMAIN_DEFINE_XML_FLAGS, &args, &ret, error);
 
 	g_free(ret.dom.name);
 	return defined;
@@ -386,7 +388,7 @@ static void test_what_could_not_be_read_again(Fixture *fixture, gconstpointer da
 		g_string_append_printf(xml, " n%u:a='1'", i);
 	g_string_append(xml, "/></domain>");
 	args.xml = xml->str;
-	g_assert_false(handler(RPC_DOMAIN_DEFINE_XML_FLAGS)(&fixture->call, &args, &ret, &error));
+	g_assert_false(call(fixture, RPC_DOMAIN_DEFINE_XML_FLAGS, &args, &ret, &error));
 	g_assert_error(error, DRIVER_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
 	g_assert_nonnull(strstr(error->message, "could not be read again as it would be written"));
 	g_assert_nonnull(strstr(error->message, "400 attributes of one element"));
@@ -401,7 +403,7 @@ static gboolean define_memory(Fixture *fixture, const char *elements, GError **e
 		elements);
 	DomainDefineXmlFlags_args args = { .xml = xml };
 	DomainDefineXmlFlags_ret ret = { 0 };
-	gboolean defined = handler(RPC_DOMAIN_DEFINE_XML_FLAGS)(&fixture->call, &args, &ret, error);
+	gboolean defined = call(fixture, RPC_DOMAIN_DEFINE_XML_FLAGS, &args, &ret, error);
 
 	g_free(ret.dom.name);
 	return defined;
@@ -501,7 +503,7 @@ static void assert_start_refused(Fixture *fixture, const char *words)
 	g_autoptr(GError) error = NULL;
 
 	memcpy(args.dom.uuid, domain->uuid, sizeof(args.dom.uuid));
-	g_assert_false(handler(RPC_DOMAIN_CREATE)(&fixture->call, &args, NULL, &error));
+	g_assert_false(call(fixture, RPC_DOMAIN_CREATE, &args, NULL, &error));
 	g_assert_error(error, DRIVER_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
 	if (!strstr(error->message, words))
 		g_error("'%s' is not in '%s'", words, error->message);

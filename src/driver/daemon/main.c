@@ -21,10 +21,10 @@
 
 #include "common/words.h"
 #include "config.h"
+#include "driver/calls/calls.h"
 #include "driver/daemon/background.h"
 #include "driver/daemon/settings.h"
 #include "driver/daemon/sockets.h"
-#include "driver/domain/calls.h"
 #include "driver/domain/driver.h"
 #include "driver/error.h"
 #include "driver/rpc/server.h"

@@ -136,6 +136,15 @@ int domain_id(const Domain *domain)
 	return domain->live ? domain->live->id : -1;
 }
 
+void domain_fill_wire(Domain *domain, RpcDomain *wire)
+{
+	wire->name = g_strdup(domain->name);
+	memcpy(wire->uuid, domain->uuid, sizeof(wire->uuid));
+	g_mutex_lock(&domain->lock);
+	wire->id = domain_id(domain);
+	g_mutex_unlock(&domain->lock);
+}
+
 const DomainDef *domain_current_def(const Domain *domain)
 {
 	return domain->live ? domain->live : domain->config;

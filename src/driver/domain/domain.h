@@ -21,6 +21,7 @@
 #include "driver/domain/identity.h"
 #include "driver/log-limit.h"
 #include "driver/rpc/client.h"
+#include "driver/rpc/protocol.h"
 #include "driver/rpc/stream.h"
 #include "driver/vmm/qmp-client.h"
 #include "driver/vmm/vmm-log.h"
@@ -129,6 +130,9 @@ gboolean domain_is_visible(const Domain *domain);
 
 /* With the lock: the id of one that runs, otherwise -1. */
 int domain_id(const Domain *domain);
+
+/* Fills what a client knows a domain by. Without the lock. */
+void domain_fill_wire(Domain *domain, RpcDomain *wire);
 
 /* With the lock: what runs, otherwise what is defined. */
 const DomainDef *domain_current_def(const Domain *domain);

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "driver/domain/calls.h"
-
 struct StatisticsQuestion {
 	Domain *domain; /* a reference */
 	guint groups;
@@ -282,7 +280,7 @@ void statistics_answer(StatisticsQuestion *question, gint64 deadline, RpcDomainS
 	if (question->groups & VIR_DOMAIN_STATS_VM)
 		add_vm(&params, question, deadline);
 
-	calls_fill_domain(&stats->dom, domain);
+	domain_fill_wire(domain, &stats->dom);
 	stats->params.params_len = params.params->len;
 	stats->params.params_val = (RpcTypedParam *)g_array_free(params.params, FALSE);
 	domain_vmm_unref(question->vmm);

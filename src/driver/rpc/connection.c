@@ -115,9 +115,10 @@ static gboolean register_close_callback(RpcCall *call, const void *args, void *r
 
 const RpcProcedure rpc_connection_procedures[] = {
 	RPC_PROCEDURE_RET(RPC_AUTH_LIST, RPC_ACCESS_ANYONE, AuthList, auth_list),
-	RPC_PROCEDURE(RPC_CONNECT_SUPPORTS_FEATURE, RPC_ACCESS_ANYONE, ConnectSupportsFeature,
-		      supports_feature),
-	RPC_PROCEDURE_ARGS(RPC_CONNECT_OPEN, RPC_ACCESS_ANYONE, ConnectOpen, connect_open),
+	RPC_PROCEDURE(RPC_CONNECT_SUPPORTS_FEATURE, RPC_ACCESS_ANYONE, RPC_CONNECTION,
+		      ConnectSupportsFeature, supports_feature),
+	RPC_PROCEDURE_ARGS(RPC_CONNECT_OPEN, RPC_ACCESS_ANYONE, RPC_CONNECTION, ConnectOpen,
+			   connect_open),
 	RPC_PROCEDURE_PLAIN(RPC_CONNECT_CLOSE, RPC_ACCESS_ANYONE, ConnectClose, connect_close),
 	RPC_PROCEDURE_RET(RPC_CONNECT_GET_URI, RPC_ACCESS_READ, ConnectGetUri, get_uri),
 	RPC_PROCEDURE_RET(RPC_CONNECT_IS_SECURE, RPC_ACCESS_READ, ConnectIsSecure, is_secure),

@@ -447,7 +447,7 @@ static gboolean call_handler(Work *work, const void *args, GError **error)
 		.driver = work->server->driver,
 	};
 
-	work->succeeded = procedure->handler(&call, args, result, error);
+	work->succeeded = rpc_dispatch(procedure, &call, args, result, error);
 	work->stream = call.stream;
 	if (work->succeeded) {
 		work->reply = wire_encode(&work->header, procedure->result_filter, result);
@@ -492,33 +492,6 @@ static void do_work(gpointer data)
 	rpc_server_post(work->server, finish_work, work);
 }
 
-/* In the words of libvirt's own drivers, which name the function that the client has called. */
-static gboolean refuse_procedure(gint32 number, GError **error)
-{
-	const char *name = rpc_procedure_name(number);
-
-	if (name)
-		return driver_error(error, VIR_ERR_NO_SUPPORT, "%s", name);
-	return driver_error(error, VIR_ERR_NO_SUPPORT, _("procedure %d"), number);
-}
-
-/* Whether a client may call a procedure now. */
-static gboolean check_access(RpcClient *client, const RpcProcedure *procedure, gint32 number,
-			     GError **error)
-{
-	if (!procedure)
-		return refuse_procedure(number, error);
-	if (procedure->access == RPC_ACCESS_ANYONE)
-		return TRUE;
-	if (!client->is_open)
-		return driver_error(error, VIR_ERR_OPERATION_INVALID,
-				    _("%s before the connection is opened"), procedure->name);
-	if (procedure->access == RPC_ACCESS_WRITE && rpc_client_is_readonly(client))
-		return driver_error(error, VIR_ERR_OPERATION_DENIED,
-				    _("%s on a read-only connection"), procedure->name);
-	return TRUE;
-}
-
 static void send_to_worker(Work *work)
 {
 	const RpcClient *client = work->client;
@@ -553,7 +526,7 @@ static void handle_call(RpcServer *server, RpcClient *client, const WireHeader *
 	reply.type = WIRE_REPLY;
 	reply.status = WIRE_OK;
 	rpc_client_begin_call(client);
-	if (!check_access(client, procedure, call->procedure, &error)) {
+	if (!rpc_dispatch_check_access(client, procedure, call->procedure, &error)) {
 		reply_error(client, &reply, error);
 		return;
 	}

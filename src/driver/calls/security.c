@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * calls-security.c - procedures about who domains run as
+ * security.c - procedures about who domains run as
  *
  * The answers are those of libvirt's QEMU driver where dac is its only security model. A session
  * has no model.
  */
-#include "driver/domain/calls.h"
+#include "driver/calls/calls.h"
 
 #include <string.h>
 
@@ -38,25 +38,21 @@ static void fill_label(Domain *domain, DomainGetSecurityLabel_ret *ret)
 
 static gboolean get_label(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainGetSecurityLabel_args *request = args;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
-
-	if (!domain)
-		return FALSE;
-	fill_label(domain, result);
+	(void)args;
+	(void)error;
+	fill_label(call->object, result);
 	return TRUE;
 }
 
 /* One for each model, of a domain that runs. */
 static gboolean get_labels(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainGetSecurityLabelList_args *request = args;
 	DomainGetSecurityLabelList_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	Domain *domain = call->object;
 	gboolean has_label;
 
-	if (!domain)
-		return FALSE;
+	(void)args;
+	(void)error;
 	g_mutex_lock(&domain->lock);
 	has_label = domain_is_active(domain) && domain->driver->is_system;
 	g_mutex_unlock(&domain->lock);
@@ -82,9 +78,9 @@ static gboolean get_model(RpcCall *call, const void *args, void *result, GError 
 }
 
 const RpcProcedure calls_security[] = {
-	RPC_PROCEDURE(RPC_DOMAIN_GET_SECURITY_LABEL, RPC_ACCESS_READ, DomainGetSecurityLabel,
-		      get_label),
-	RPC_PROCEDURE(RPC_DOMAIN_GET_SECURITY_LABEL_LIST, RPC_ACCESS_READ,
+	RPC_PROCEDURE(RPC_DOMAIN_GET_SECURITY_LABEL, RPC_ACCESS_READ, CALLS_DOMAIN,
+		      DomainGetSecurityLabel, get_label),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_SECURITY_LABEL_LIST, RPC_ACCESS_READ, CALLS_DOMAIN,
 		      DomainGetSecurityLabelList, get_labels),
 	RPC_PROCEDURE_RET(RPC_NODE_GET_SECURITY_MODEL, RPC_ACCESS_READ, NodeGetSecurityModel,
 			  get_model),

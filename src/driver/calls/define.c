@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* calls-define.c - procedures that define and undefine domains, and their autostart */
-#include "driver/domain/calls.h"
+/* define.c - procedures that define and undefine domains, and their autostart */
+#include "driver/calls/calls.h"
 
 #include "driver/domain/nvram.h"
 #include "driver/domain/store.h"
@@ -52,13 +52,11 @@ static gboolean reply_defined(RpcCall *call, const char *xml, guint flags, RpcDo
 {
 	g_autoptr(Domain) domain = NULL;
 
-	if (!calls_check_flags("virDomainDefineXMLFlags", flags, VIR_DOMAIN_DEFINE_VALIDATE, error))
-		return FALSE;
 	domain = define(call->driver, xml,
 			flags & VIR_DOMAIN_DEFINE_VALIDATE ? DOMAIN_PARSE_VALIDATE : 0, error);
 	if (!domain)
 		return FALSE;
-	calls_fill_domain(wire, domain);
+	domain_fill_wire(domain, wire);
 	return TRUE;
 }
 
@@ -126,26 +124,23 @@ static gboolean drop_config(Domain *domain, guint flags, GError **error)
 	return TRUE;
 }
 
-static gboolean undefine(const RpcCall *call, const RpcDomain *wire, guint flags, GError **error)
+static gboolean undefine(Domain *domain, guint flags, GError **error)
 {
-	Driver *driver = call->driver;
-	g_autoptr(Domain) domain = calls_domain(call, wire, error);
 	gboolean done;
 
-	if (!domain || !domain_begin_job(domain, N_("undefine"), error))
+	if (!domain_begin_job(domain, N_("undefine"), error))
 		return FALSE;
 	done = drop_config(domain, flags, error);
-	domain_list_drop_invisible(driver->domains, domain);
+	domain_list_drop_invisible(domain->driver->domains, domain);
 	domain_end_job(domain);
 	return done;
 }
 
 static gboolean domain_undefine(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainUndefine_args *request = args;
-
+	(void)args;
 	(void)result;
-	return undefine(call, &request->dom, 0, error);
+	return undefine(call->object, 0, error);
 }
 
 /* But for those about nvram they are about what no domain has here, and ask for nothing. */
@@ -160,18 +155,16 @@ static gboolean domain_undefine_flags(RpcCall *call, const void *args, void *res
 	const DomainUndefineFlags_args *request = args;
 
 	(void)result;
-	return calls_check_flags("virDomainUndefineFlags", request->flags, UNDEFINE_FLAGS, error) &&
-	       undefine(call, &request->dom, request->flags, error);
+	return undefine(call->object, request->flags, error);
 }
 
 static gboolean get_autostart(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainGetAutostart_args *request = args;
 	DomainGetAutostart_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	Domain *domain = call->object;
 
-	if (!domain)
-		return FALSE;
+	(void)args;
+	(void)error;
 	g_mutex_lock(&domain->lock);
 	ret->autostart = domain->is_autostart;
 	g_mutex_unlock(&domain->lock);
@@ -201,11 +194,11 @@ static gboolean change_autostart(Domain *domain, gboolean autostart, GError **er
 static gboolean set_autostart(RpcCall *call, const void *args, void *result, GError **error)
 {
 	const DomainSetAutostart_args *request = args;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	Domain *domain = call->object;
 	gboolean done;
 
 	(void)result;
-	if (!domain || !domain_begin_job(domain, N_("autostart"), error))
+	if (!domain_begin_job(domain, N_("autostart"), error))
 		return FALSE;
 	done = change_autostart(domain, request->autostart != 0, error);
 	domain_end_job(domain);
@@ -213,14 +206,17 @@ static gboolean set_autostart(RpcCall *call, const void *args, void *result, GEr
 }
 
 const RpcProcedure calls_define[] = {
-	RPC_PROCEDURE(RPC_DOMAIN_DEFINE_XML, RPC_ACCESS_WRITE, DomainDefineXml, define_xml),
-	RPC_PROCEDURE(RPC_DOMAIN_DEFINE_XML_FLAGS, RPC_ACCESS_WRITE, DomainDefineXmlFlags,
-		      define_xml_flags),
-	RPC_PROCEDURE_ARGS(RPC_DOMAIN_UNDEFINE, RPC_ACCESS_WRITE, DomainUndefine, domain_undefine),
-	RPC_PROCEDURE_ARGS(RPC_DOMAIN_UNDEFINE_FLAGS, RPC_ACCESS_WRITE, DomainUndefineFlags,
-			   domain_undefine_flags),
-	RPC_PROCEDURE(RPC_DOMAIN_GET_AUTOSTART, RPC_ACCESS_READ, DomainGetAutostart, get_autostart),
-	RPC_PROCEDURE_ARGS(RPC_DOMAIN_SET_AUTOSTART, RPC_ACCESS_WRITE, DomainSetAutostart,
-			   set_autostart),
+	RPC_PROCEDURE(RPC_DOMAIN_DEFINE_XML, RPC_ACCESS_WRITE, RPC_CONNECTION, DomainDefineXml,
+		      define_xml),
+	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_DEFINE_XML_FLAGS, RPC_ACCESS_WRITE, RPC_CONNECTION,
+			    DomainDefineXmlFlags, define_xml_flags, VIR_DOMAIN_DEFINE_VALIDATE),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_UNDEFINE, RPC_ACCESS_WRITE, CALLS_DOMAIN, DomainUndefine,
+			   domain_undefine),
+	RPC_PROCEDURE_ARGS_FLAGS(RPC_DOMAIN_UNDEFINE_FLAGS, RPC_ACCESS_WRITE, CALLS_DOMAIN,
+				 DomainUndefineFlags, domain_undefine_flags, UNDEFINE_FLAGS),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_AUTOSTART, RPC_ACCESS_READ, CALLS_DOMAIN, DomainGetAutostart,
+		      get_autostart),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_SET_AUTOSTART, RPC_ACCESS_WRITE, CALLS_DOMAIN,
+			   DomainSetAutostart, set_autostart),
 	{ .name = NULL },
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* calls-query.c - procedures that say what one domain is and does */
+/* query.c - procedures that say what one domain is and does */
 #include <glib/gi18n.h>
 #include <unistd.h>
 
-#include "driver/domain/calls.h"
+#include "driver/calls/calls.h"
 #include "driver/error.h"
 
 /* The VMM of a domain where it runs, for domain_vmm_unref(), else NULL. With the lock. */
@@ -14,15 +14,14 @@ static DomainVmm *vmm_or_null(Domain *domain)
 
 static gboolean get_info(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainGetInfo_args *request = args;
 	DomainGetInfo_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	Domain *domain = call->object;
 	g_autoptr(DomainVmm) vmm = NULL;
 	const DomainDef *def;
 	VmmCpuTime time;
 
-	if (!domain)
-		return FALSE;
+	(void)args;
+	(void)error;
 	g_mutex_lock(&domain->lock);
 	def = domain_current_def(domain);
 	if (def) {
@@ -40,12 +39,11 @@ static gboolean get_info(RpcCall *call, const void *args, void *result, GError *
 
 static gboolean get_state(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainGetState_args *request = args;
 	DomainGetState_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	Domain *domain = call->object;
 
-	if (!domain || !calls_check_flags("virDomainGetState", request->flags, 0, error))
-		return FALSE;
+	(void)args;
+	(void)error;
 	g_mutex_lock(&domain->lock);
 	ret->state = domain->state;
 	ret->reason = domain->reason;
@@ -56,13 +54,11 @@ static gboolean get_state(RpcCall *call, const void *args, void *result, GError 
 /* Whether somebody else is changing the domain, and for how long. */
 static gboolean get_control_info(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainGetControlInfo_args *request = args;
 	DomainGetControlInfo_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	Domain *domain = call->object;
 	gboolean is_active;
 
-	if (!domain || !calls_check_flags("virDomainGetControlInfo", request->flags, 0, error))
-		return FALSE;
+	(void)args;
 	g_mutex_lock(&domain->lock);
 	is_active = domain_is_active(domain);
 	ret->state = domain->job ? VIR_DOMAIN_CONTROL_OCCUPIED : VIR_DOMAIN_CONTROL_OK;
@@ -98,15 +94,9 @@ static gboolean get_xml_desc(RpcCall *call, const void *args, void *result, GErr
 {
 	const DomainGetXmlDesc_args *request = args;
 	DomainGetXmlDesc_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	Domain *domain = call->object;
 	DomainFormatFlags format = 0;
 	const DomainDef *def;
-
-	if (!domain || !calls_check_flags("virDomainGetXMLDesc", request->flags, XML_FLAGS, error))
-		return FALSE;
-	if ((request->flags & XML_SECRET_FLAGS) && rpc_client_is_readonly(call->client))
-		return driver_error(error, VIR_ERR_OPERATION_DENIED,
-				    _("secret parts of the XML on a read-only connection"));
 
 	g_mutex_lock(&domain->lock);
 	def = choose_def(domain, request->flags, &format);
@@ -119,25 +109,23 @@ static gboolean get_xml_desc(RpcCall *call, const void *args, void *result, GErr
 
 static gboolean get_os_type(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainGetOsType_args *request = args;
 	DomainGetOsType_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
 
-	if (!domain)
-		return FALSE;
+	(void)call;
+	(void)args;
+	(void)error;
 	ret->type = g_strdup("hvm");
 	return TRUE;
 }
 
 static gboolean get_max_memory(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainGetMaxMemory_args *request = args;
 	DomainGetMaxMemory_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	Domain *domain = call->object;
 	const DomainDef *def;
 
-	if (!domain)
-		return FALSE;
+	(void)args;
+	(void)error;
 	g_mutex_lock(&domain->lock);
 	def = domain_current_def(domain);
 	ret->memory = def ? def->memory_kib : 0;
@@ -171,13 +159,10 @@ static int count_vcpus(Domain *domain, guint flags, GError **error)
 
 static gboolean get_max_vcpus(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainGetMaxVcpus_args *request = args;
 	DomainGetMaxVcpus_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
 
-	if (!domain)
-		return FALSE;
-	ret->num = count_vcpus(domain, VIR_DOMAIN_AFFECT_CURRENT, error);
+	(void)args;
+	ret->num = count_vcpus(call->object, VIR_DOMAIN_AFFECT_CURRENT, error);
 	return ret->num >= 0;
 }
 
@@ -185,18 +170,12 @@ static gboolean get_vcpus_flags(RpcCall *call, const void *args, void *result, G
 {
 	const DomainGetVcpusFlags_args *request = args;
 	DomainGetVcpusFlags_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
 
-	if (!domain || !calls_check_flags("virDomainGetVcpusFlags", request->flags,
-					  VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG |
-						  VIR_DOMAIN_VCPU_MAXIMUM,
-					  error))
-		return FALSE;
 	if ((request->flags & VIR_DOMAIN_AFFECT_LIVE) &&
 	    (request->flags & VIR_DOMAIN_AFFECT_CONFIG))
 		return driver_error(error, VIR_ERR_INVALID_ARG,
 				    _("flags for live and for config exclude each other"));
-	ret->num = count_vcpus(domain, request->flags, error);
+	ret->num = count_vcpus(call->object, request->flags, error);
 	return ret->num >= 0;
 }
 
@@ -232,11 +211,11 @@ static gboolean get_vcpus(RpcCall *call, const void *args, void *result, GError 
 {
 	const DomainGetVcpus_args *request = args;
 	DomainGetVcpus_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	Domain *domain = call->object;
 	g_autoptr(DomainVmm) vmm = NULL;
 	guint count;
 
-	if (!domain || !check_cpumaps(request->max_info, request->map_length, error))
+	if (!check_cpumaps(request->max_info, request->map_length, error))
 		return FALSE;
 	g_mutex_lock(&domain->lock);
 	vmm = domain_get_vmm(domain, error);
@@ -267,15 +246,12 @@ static gboolean get_vcpu_pin_info(RpcCall *call, const void *args, void *result,
 {
 	const DomainGetVcpuPinInfo_args *request = args;
 	DomainGetVcpuPinInfo_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
 	int vcpus;
 	guint count;
 
-	if (!domain || !check_cpumaps(request->max_maps, request->map_length, error) ||
-	    !calls_check_flags("virDomainGetVcpuPinInfo", request->flags,
-			       VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, error))
+	if (!check_cpumaps(request->max_maps, request->map_length, error))
 		return FALSE;
-	vcpus = count_vcpus(domain, request->flags, error);
+	vcpus = count_vcpus(call->object, request->flags, error);
 	if (vcpus < 0)
 		return FALSE;
 	count = (guint)MIN(vcpus, request->max_maps);
@@ -287,12 +263,11 @@ static gboolean get_vcpu_pin_info(RpcCall *call, const void *args, void *result,
 
 static gboolean is_active(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainIsActive_args *request = args;
 	DomainIsActive_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	Domain *domain = call->object;
 
-	if (!domain)
-		return FALSE;
+	(void)args;
+	(void)error;
 	g_mutex_lock(&domain->lock);
 	ret->active = domain_is_active(domain);
 	g_mutex_unlock(&domain->lock);
@@ -301,12 +276,11 @@ static gboolean is_active(RpcCall *call, const void *args, void *result, GError 
 
 static gboolean is_persistent(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainIsPersistent_args *request = args;
 	DomainIsPersistent_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	Domain *domain = call->object;
 
-	if (!domain)
-		return FALSE;
+	(void)args;
+	(void)error;
 	g_mutex_lock(&domain->lock);
 	ret->persistent = domain->config != NULL;
 	g_mutex_unlock(&domain->lock);
@@ -315,12 +289,11 @@ static gboolean is_persistent(RpcCall *call, const void *args, void *result, GEr
 
 static gboolean is_updated(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainIsUpdated_args *request = args;
 	DomainIsUpdated_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	Domain *domain = call->object;
 
-	if (!domain)
-		return FALSE;
+	(void)args;
+	(void)error;
 	g_mutex_lock(&domain->lock);
 	ret->updated = domain->is_updated;
 	g_mutex_unlock(&domain->lock);
@@ -331,13 +304,13 @@ static gboolean is_updated(RpcCall *call, const void *args, void *result, GError
 static gboolean has_managed_save_image(RpcCall *call, const void *args, void *result,
 				       GError **error)
 {
-	const DomainHasManagedSaveImage_args *request = args;
 	DomainHasManagedSaveImage_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
 
+	(void)call;
+	(void)args;
+	(void)error;
 	ret->result = 0;
-	return domain &&
-	       calls_check_flags("virDomainHasManagedSaveImage", request->flags, 0, error);
+	return TRUE;
 }
 
 /* What somebody who looks after the domain should know. */
@@ -360,42 +333,51 @@ static gboolean get_messages(RpcCall *call, const void *args, void *result, GErr
 {
 	const DomainGetMessages_args *request = args;
 	DomainGetMessages_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
 	GPtrArray *messages;
 
-	if (!domain ||
-	    !calls_check_flags("virDomainGetMessages", request->flags,
-			       VIR_DOMAIN_MESSAGE_DEPRECATION | VIR_DOMAIN_MESSAGE_TAINTING, error))
-		return FALSE;
+	(void)error;
 	/* Of the two kinds that can be asked for by name, there are none. */
 	if (request->flags)
 		return TRUE;
-	messages = messages_of(domain);
+	messages = messages_of(call->object);
 	ret->messages.messages_len = messages->len;
 	ret->messages.messages_val = (RpcString *)g_ptr_array_free(messages, FALSE);
 	return TRUE;
 }
 
 const RpcProcedure calls_query[] = {
-	RPC_PROCEDURE(RPC_DOMAIN_GET_INFO, RPC_ACCESS_READ, DomainGetInfo, get_info),
-	RPC_PROCEDURE(RPC_DOMAIN_GET_STATE, RPC_ACCESS_READ, DomainGetState, get_state),
-	RPC_PROCEDURE(RPC_DOMAIN_GET_CONTROL_INFO, RPC_ACCESS_READ, DomainGetControlInfo,
-		      get_control_info),
-	RPC_PROCEDURE(RPC_DOMAIN_GET_XML_DESC, RPC_ACCESS_READ, DomainGetXmlDesc, get_xml_desc),
-	RPC_PROCEDURE(RPC_DOMAIN_GET_OS_TYPE, RPC_ACCESS_READ, DomainGetOsType, get_os_type),
-	RPC_PROCEDURE(RPC_DOMAIN_GET_MAX_MEMORY, RPC_ACCESS_READ, DomainGetMaxMemory,
+	RPC_PROCEDURE(RPC_DOMAIN_GET_INFO, RPC_ACCESS_READ, CALLS_DOMAIN, DomainGetInfo, get_info),
+	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_GET_STATE, RPC_ACCESS_READ, CALLS_DOMAIN, DomainGetState,
+			    get_state, 0),
+	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_GET_CONTROL_INFO, RPC_ACCESS_READ, CALLS_DOMAIN,
+			    DomainGetControlInfo, get_control_info, 0),
+	RPC_PROCEDURE_WRITE_FLAGS(RPC_DOMAIN_GET_XML_DESC, RPC_ACCESS_READ, CALLS_DOMAIN,
+				  DomainGetXmlDesc, get_xml_desc, XML_FLAGS, XML_SECRET_FLAGS),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_OS_TYPE, RPC_ACCESS_READ, CALLS_DOMAIN, DomainGetOsType,
+		      get_os_type),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_MAX_MEMORY, RPC_ACCESS_READ, CALLS_DOMAIN, DomainGetMaxMemory,
 		      get_max_memory),
-	RPC_PROCEDURE(RPC_DOMAIN_GET_MAX_VCPUS, RPC_ACCESS_READ, DomainGetMaxVcpus, get_max_vcpus),
-	RPC_PROCEDURE(RPC_DOMAIN_GET_VCPUS_FLAGS, RPC_ACCESS_READ, DomainGetVcpusFlags,
-		      get_vcpus_flags),
-	RPC_PROCEDURE(RPC_DOMAIN_GET_VCPUS, RPC_ACCESS_READ, DomainGetVcpus, get_vcpus),
-	RPC_PROCEDURE(RPC_DOMAIN_GET_VCPU_PIN_INFO, RPC_ACCESS_READ, DomainGetVcpuPinInfo,
-		      get_vcpu_pin_info),
-	RPC_PROCEDURE(RPC_DOMAIN_IS_ACTIVE, RPC_ACCESS_READ, DomainIsActive, is_active),
-	RPC_PROCEDURE(RPC_DOMAIN_IS_PERSISTENT, RPC_ACCESS_READ, DomainIsPersistent, is_persistent),
-	RPC_PROCEDURE(RPC_DOMAIN_IS_UPDATED, RPC_ACCESS_READ, DomainIsUpdated, is_updated),
-	RPC_PROCEDURE(RPC_DOMAIN_HAS_MANAGED_SAVE_IMAGE, RPC_ACCESS_READ, DomainHasManagedSaveImage,
-		      has_managed_save_image),
-	RPC_PROCEDURE(RPC_DOMAIN_GET_MESSAGES, RPC_ACCESS_READ, DomainGetMessages, get_messages),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_MAX_VCPUS, RPC_ACCESS_READ, CALLS_DOMAIN, DomainGetMaxVcpus,
+		      get_max_vcpus),
+	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_GET_VCPUS_FLAGS, RPC_ACCESS_READ, CALLS_DOMAIN,
+			    DomainGetVcpusFlags, get_vcpus_flags,
+			    VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG |
+				    VIR_DOMAIN_VCPU_MAXIMUM),
+	RPC_PROCEDURE(RPC_DOMAIN_GET_VCPUS, RPC_ACCESS_READ, CALLS_DOMAIN, DomainGetVcpus,
+		      get_vcpus),
+	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_GET_VCPU_PIN_INFO, RPC_ACCESS_READ, CALLS_DOMAIN,
+			    DomainGetVcpuPinInfo, get_vcpu_pin_info,
+			    VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG),
+	RPC_PROCEDURE(RPC_DOMAIN_IS_ACTIVE, RPC_ACCESS_READ, CALLS_DOMAIN, DomainIsActive,
+		      is_active),
+	RPC_PROCEDURE(RPC_DOMAIN_IS_PERSISTENT, RPC_ACCESS_READ, CALLS_DOMAIN, DomainIsPersistent,
+		      is_persistent),
+	RPC_PROCEDURE(RPC_DOMAIN_IS_UPDATED, RPC_ACCESS_READ, CALLS_DOMAIN, DomainIsUpdated,
+		      is_updated),
+	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_HAS_MANAGED_SAVE_IMAGE, RPC_ACCESS_READ, CALLS_DOMAIN,
+			    DomainHasManagedSaveImage, has_managed_save_image, 0),
+	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_GET_MESSAGES, RPC_ACCESS_READ, CALLS_DOMAIN,
+			    DomainGetMessages, get_messages,
+			    VIR_DOMAIN_MESSAGE_DEPRECATION | VIR_DOMAIN_MESSAGE_TAINTING),
 	{ .name = NULL },
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* calls-find.c - procedures that list domains and look them up */
-#include "driver/domain/calls.h"
+/* find.c - procedures that list domains and look them up */
+#include "driver/calls/calls.h"
 
 #include "driver/error.h"
 #include <glib/gi18n.h>
@@ -59,14 +59,24 @@ static guint met_filters(const Facts *facts)
 }
 
 /* Filters come in groups: of each group that is used at all, one bit at least must be met. */
+#define FILTER_ACTIVITY (VIR_CONNECT_LIST_DOMAINS_ACTIVE | VIR_CONNECT_LIST_DOMAINS_INACTIVE)
+#define FILTER_PERSISTENCE \
+	(VIR_CONNECT_LIST_DOMAINS_PERSISTENT | VIR_CONNECT_LIST_DOMAINS_TRANSIENT)
+#define FILTER_SAVED \
+	(VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE | VIR_CONNECT_LIST_DOMAINS_NO_MANAGEDSAVE)
+#define FILTER_AUTOSTART \
+	(VIR_CONNECT_LIST_DOMAINS_AUTOSTART | VIR_CONNECT_LIST_DOMAINS_NO_AUTOSTART)
+#define FILTER_SNAPSHOT \
+	(VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT | VIR_CONNECT_LIST_DOMAINS_NO_SNAPSHOT)
+#define FILTER_CHECKPOINT \
+	(VIR_CONNECT_LIST_DOMAINS_HAS_CHECKPOINT | VIR_CONNECT_LIST_DOMAINS_NO_CHECKPOINT)
+#define FILTERS                                                                                   \
+	(FILTER_ACTIVITY | FILTER_PERSISTENCE | FILTER_STATES | FILTER_SAVED | FILTER_AUTOSTART | \
+	 FILTER_SNAPSHOT | FILTER_CHECKPOINT)
+
 static const guint filter_groups[] = {
-	VIR_CONNECT_LIST_DOMAINS_ACTIVE | VIR_CONNECT_LIST_DOMAINS_INACTIVE,
-	VIR_CONNECT_LIST_DOMAINS_PERSISTENT | VIR_CONNECT_LIST_DOMAINS_TRANSIENT,
-	FILTER_STATES,
-	VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE | VIR_CONNECT_LIST_DOMAINS_NO_MANAGEDSAVE,
-	VIR_CONNECT_LIST_DOMAINS_AUTOSTART | VIR_CONNECT_LIST_DOMAINS_NO_AUTOSTART,
-	VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT | VIR_CONNECT_LIST_DOMAINS_NO_SNAPSHOT,
-	VIR_CONNECT_LIST_DOMAINS_HAS_CHECKPOINT | VIR_CONNECT_LIST_DOMAINS_NO_CHECKPOINT,
+	FILTER_ACTIVITY,  FILTER_PERSISTENCE, FILTER_STATES,	 FILTER_SAVED,
+	FILTER_AUTOSTART, FILTER_SNAPSHOT,    FILTER_CHECKPOINT,
 };
 
 static gboolean matches(const Facts *facts, guint flags)
@@ -80,15 +90,6 @@ static gboolean matches(const Facts *facts, guint flags)
 			return FALSE;
 	}
 	return TRUE;
-}
-
-static guint known_filters(void)
-{
-	guint known = 0;
-
-	for (gsize i = 0; i < G_N_ELEMENTS(filter_groups); i++)
-		known |= filter_groups[i];
-	return known;
 }
 
 /* The domains that match, in the order of their names; for g_ptr_array_unref(). */
@@ -109,18 +110,16 @@ static gboolean list_all_domains(RpcCall *call, const void *args, void *result, 
 {
 	const ConnectListAllDomains_args *request = args;
 	ConnectListAllDomains_ret *ret = result;
-	g_autoptr(GPtrArray) found = NULL;
+	g_autoptr(GPtrArray) found = find_matching(call->driver, request->flags);
 
-	if (!calls_check_flags("virConnectListAllDomains", request->flags, known_filters(), error))
-		return FALSE;
-	found = find_matching(call->driver, request->flags);
+	(void)error;
 	ret->ret = found->len;
 	if (!request->need_results)
 		return TRUE;
 	ret->domains.domains_val = g_new0(RpcDomain, found->len);
 	ret->domains.domains_len = found->len;
 	for (guint i = 0; i < found->len; i++)
-		calls_fill_domain(&ret->domains.domains_val[i], g_ptr_array_index(found, i));
+		domain_fill_wire(g_ptr_array_index(found, i), &ret->domains.domains_val[i]);
 	return TRUE;
 }
 
@@ -202,7 +201,7 @@ static gboolean reply_domain(RpcDomain *wire, Domain *domain)
 {
 	if (!domain)
 		return FALSE;
-	calls_fill_domain(wire, domain);
+	domain_fill_wire(domain, wire);
 	domain_unref(domain);
 	return TRUE;
 }
@@ -237,19 +236,21 @@ static gboolean lookup_by_uuid(RpcCall *call, const void *args, void *result, GE
 }
 
 const RpcProcedure calls_find[] = {
-	RPC_PROCEDURE(RPC_CONNECT_LIST_ALL_DOMAINS, RPC_ACCESS_READ, ConnectListAllDomains,
-		      list_all_domains),
+	RPC_PROCEDURE_FLAGS(RPC_CONNECT_LIST_ALL_DOMAINS, RPC_ACCESS_READ, RPC_CONNECTION,
+			    ConnectListAllDomains, list_all_domains, FILTERS),
 	RPC_PROCEDURE_RET(RPC_CONNECT_NUM_OF_DOMAINS, RPC_ACCESS_READ, ConnectNumOfDomains,
 			  num_of_domains),
 	RPC_PROCEDURE_RET(RPC_CONNECT_NUM_OF_DEFINED_DOMAINS, RPC_ACCESS_READ,
 			  ConnectNumOfDefinedDomains, num_of_defined_domains),
-	RPC_PROCEDURE(RPC_CONNECT_LIST_DOMAINS, RPC_ACCESS_READ, ConnectListDomains, list_domains),
-	RPC_PROCEDURE(RPC_CONNECT_LIST_DEFINED_DOMAINS, RPC_ACCESS_READ, ConnectListDefinedDomains,
-		      list_defined_domains),
-	RPC_PROCEDURE(RPC_DOMAIN_LOOKUP_BY_ID, RPC_ACCESS_READ, DomainLookupById, lookup_by_id),
-	RPC_PROCEDURE(RPC_DOMAIN_LOOKUP_BY_NAME, RPC_ACCESS_READ, DomainLookupByName,
-		      lookup_by_name),
-	RPC_PROCEDURE(RPC_DOMAIN_LOOKUP_BY_UUID, RPC_ACCESS_READ, DomainLookupByUuid,
-		      lookup_by_uuid),
+	RPC_PROCEDURE(RPC_CONNECT_LIST_DOMAINS, RPC_ACCESS_READ, RPC_CONNECTION, ConnectListDomains,
+		      list_domains),
+	RPC_PROCEDURE(RPC_CONNECT_LIST_DEFINED_DOMAINS, RPC_ACCESS_READ, RPC_CONNECTION,
+		      ConnectListDefinedDomains, list_defined_domains),
+	RPC_PROCEDURE(RPC_DOMAIN_LOOKUP_BY_ID, RPC_ACCESS_READ, RPC_CONNECTION, DomainLookupById,
+		      lookup_by_id),
+	RPC_PROCEDURE(RPC_DOMAIN_LOOKUP_BY_NAME, RPC_ACCESS_READ, RPC_CONNECTION,
+		      DomainLookupByName, lookup_by_name),
+	RPC_PROCEDURE(RPC_DOMAIN_LOOKUP_BY_UUID, RPC_ACCESS_READ, RPC_CONNECTION,
+		      DomainLookupByUuid, lookup_by_uuid),
 	{ .name = NULL },
 };

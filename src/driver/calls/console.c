@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * calls-console.c - the procedure that connects a client to a domain's console
+ * console.c - the procedure that connects a client to a domain's console
  *
  * Theory of operation
  *
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "driver/domain/calls.h"
+#include "driver/calls/calls.h"
 #include "driver/error.h"
 
 /* Who has a console; the stream's data. */
@@ -119,19 +119,17 @@ static gboolean start_session(RpcCall *call, Domain *domain, const char *device,
 static gboolean open_console_call(RpcCall *call, const void *args, void *result, GError **error)
 {
 	const DomainOpenConsole_args *request = args;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
 
 	(void)result;
-	/* A port never has more than one session, so that every one is a safe one. */
-	return domain &&
-	       calls_check_flags("virDomainOpenConsole", request->flags,
-				 VIR_DOMAIN_CONSOLE_FORCE | VIR_DOMAIN_CONSOLE_SAFE, error) &&
-	       start_session(call, domain, request->device ? *request->device : NULL,
+	return start_session(call, call->object, request->device ? *request->device : NULL,
 			     request->flags, error);
 }
 
+/* A port never has more than one session, so that every one is a safe one. */
+#define CONSOLE_FLAGS (VIR_DOMAIN_CONSOLE_FORCE | VIR_DOMAIN_CONSOLE_SAFE)
+
 const RpcProcedure calls_console[] = {
-	RPC_PROCEDURE_ARGS(RPC_DOMAIN_OPEN_CONSOLE, RPC_ACCESS_WRITE, DomainOpenConsole,
-			   open_console_call),
+	RPC_PROCEDURE_ARGS_FLAGS(RPC_DOMAIN_OPEN_CONSOLE, RPC_ACCESS_WRITE, CALLS_DOMAIN,
+				 DomainOpenConsole, open_console_call, CONSOLE_FLAGS),
 	{ .name = NULL },
 };

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* calls-host.c - procedures about the driver and the host */
+/* host.c - procedures about the driver and the host */
 #include <glib/gi18n.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "config.h"
-#include "driver/domain/calls.h"
+#include "driver/calls/calls.h"
 #include "driver/error.h"
 #include "driver/host/capabilities.h"
 #include "driver/host/node.h"
@@ -106,8 +106,6 @@ static gboolean get_domain_capabilities(RpcCall *call, const void *args, void *r
 	g_autoptr(HostSupport) support = driver_support(call->driver);
 	g_autoptr(GPtrArray) descriptors = driver_firmware(driver);
 
-	if (!calls_check_flags("virConnectGetDomainCapabilities", request->flags, 0, error))
-		return FALSE;
 	ret->capabilities = host_domain_capabilities_xml(
 		support, descriptors, driver->emulator, optional(request->emulator),
 		optional(request->arch), optional(request->machine), optional(request->virttype),
@@ -183,15 +181,12 @@ static gboolean node_get_cpu_map(RpcCall *call, const void *args, void *result, 
 {
 	const NodeGetCpuMap_args *request = args;
 	NodeGetCpuMap_ret *ret = result;
-	g_autoptr(NodeInfo) node = NULL;
+	g_autoptr(NodeInfo) node = node_info_read("/", error);
 	g_autofree guint8 *map = NULL;
 	gsize length;
 	guint online;
 
 	(void)call;
-	if (!calls_check_flags("virNodeGetCPUMap", request->flags, 0, error))
-		return FALSE;
-	node = node_info_read("/", error);
 	if (!node)
 		return FALSE;
 	ret->ret = (int)node_cpu_map(node, &map, &length, &online);
@@ -210,17 +205,18 @@ const RpcProcedure calls_host[] = {
 			  get_lib_version),
 	RPC_PROCEDURE_RET(RPC_CONNECT_GET_HOSTNAME, RPC_ACCESS_READ, ConnectGetHostname,
 			  get_hostname),
-	RPC_PROCEDURE(RPC_CONNECT_GET_MAX_VCPUS, RPC_ACCESS_READ, ConnectGetMaxVcpus,
-		      get_max_vcpus),
+	RPC_PROCEDURE(RPC_CONNECT_GET_MAX_VCPUS, RPC_ACCESS_READ, RPC_CONNECTION,
+		      ConnectGetMaxVcpus, get_max_vcpus),
 	RPC_PROCEDURE_RET(RPC_CONNECT_GET_CAPABILITIES, RPC_ACCESS_READ, ConnectGetCapabilities,
 			  get_capabilities),
-	RPC_PROCEDURE(RPC_CONNECT_GET_DOMAIN_CAPABILITIES, RPC_ACCESS_READ,
-		      ConnectGetDomainCapabilities, get_domain_capabilities),
+	RPC_PROCEDURE_FLAGS(RPC_CONNECT_GET_DOMAIN_CAPABILITIES, RPC_ACCESS_READ, RPC_CONNECTION,
+			    ConnectGetDomainCapabilities, get_domain_capabilities, 0),
 	RPC_PROCEDURE_RET(RPC_NODE_GET_INFO, RPC_ACCESS_READ, NodeGetInfo, node_get_info),
 	RPC_PROCEDURE_RET(RPC_NODE_GET_FREE_MEMORY, RPC_ACCESS_READ, NodeGetFreeMemory,
 			  node_get_free_memory),
-	RPC_PROCEDURE(RPC_NODE_GET_CELLS_FREE_MEMORY, RPC_ACCESS_READ, NodeGetCellsFreeMemory,
-		      node_get_cells_free_memory),
-	RPC_PROCEDURE(RPC_NODE_GET_CPU_MAP, RPC_ACCESS_READ, NodeGetCpuMap, node_get_cpu_map),
+	RPC_PROCEDURE(RPC_NODE_GET_CELLS_FREE_MEMORY, RPC_ACCESS_READ, RPC_CONNECTION,
+		      NodeGetCellsFreeMemory, node_get_cells_free_memory),
+	RPC_PROCEDURE_FLAGS(RPC_NODE_GET_CPU_MAP, RPC_ACCESS_READ, RPC_CONNECTION, NodeGetCpuMap,
+			    node_get_cpu_map, 0),
 	{ .name = NULL },
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* calls-lifecycle.c - procedures that start, stop and steer domains */
-#include "driver/domain/calls.h"
+/* lifecycle.c - procedures that start, stop and steer domains */
+#include "driver/calls/calls.h"
 
 #include "driver/domain/lifecycle.h"
 #include "driver/error.h"
@@ -33,8 +33,7 @@ static gboolean start(const RpcCall *call, Domain *domain, guint flags, GError *
 	DomainDef *def;
 	gboolean started = FALSE;
 
-	if (!calls_check_flags("virDomainCreateWithFlags", flags, CREATE_FLAGS, error) ||
-	    !domain_begin_job(domain, N_("start"), error))
+	if (!domain_begin_job(domain, N_("start"), error))
 		return FALSE;
 	def = def_to_start(domain, error);
 	if (def)
@@ -45,22 +44,20 @@ static gboolean start(const RpcCall *call, Domain *domain, guint flags, GError *
 
 static gboolean create(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainCreate_args *request = args;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
-
+	(void)args;
 	(void)result;
-	return domain && start(call, domain, 0, error);
+	return start(call, call->object, 0, error);
 }
 
 static gboolean create_with_flags(RpcCall *call, const void *args, void *result, GError **error)
 {
 	const DomainCreateWithFlags_args *request = args;
 	DomainCreateWithFlags_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	Domain *domain = call->object;
 
-	if (!domain || !start(call, domain, request->flags, error))
+	if (!start(call, domain, request->flags, error))
 		return FALSE;
-	calls_fill_domain(&ret->dom, domain);
+	domain_fill_wire(domain, &ret->dom);
 	return TRUE;
 }
 
@@ -88,9 +85,6 @@ static gboolean create_xml(RpcCall *call, const void *args, void *result, GError
 	g_autoptr(Domain) domain = NULL;
 	gboolean started = FALSE;
 
-	if (!calls_check_flags("virDomainCreateXML", request->flags,
-			       CREATE_FLAGS | VIR_DOMAIN_START_VALIDATE, error))
-		return FALSE;
 	def = domain_def_parse(request->xml, DOMAIN_PARSE_INACTIVE | validate, error);
 	if (!def || !driver_complete_definition(driver, def, error))
 		return FALSE;
@@ -103,7 +97,7 @@ static gboolean create_xml(RpcCall *call, const void *args, void *result, GError
 	domain_list_drop_invisible(driver->domains, domain);
 	domain_end_job(domain);
 	if (started)
-		calls_fill_domain(&ret->dom, domain);
+		domain_fill_wire(domain, &ret->dom);
 	return started;
 }
 
@@ -132,11 +126,9 @@ static gboolean press_power_button(Domain *domain, gboolean only_by_agent, gbool
 
 static gboolean shut_down(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainShutdown_args *request = args;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
-
+	(void)args;
 	(void)result;
-	return domain && lifecycle_shutdown(domain, FALSE, error);
+	return lifecycle_shutdown(call->object, FALSE, error);
 }
 
 #define SHUTDOWN_FLAGS (VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN | VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
@@ -144,13 +136,10 @@ static gboolean shut_down(RpcCall *call, const void *args, void *result, GError 
 static gboolean shut_down_flags(RpcCall *call, const void *args, void *result, GError **error)
 {
 	const DomainShutdownFlags_args *request = args;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
 
 	(void)result;
-	return domain &&
-	       calls_check_flags("virDomainShutdownFlags", request->flags, SHUTDOWN_FLAGS, error) &&
-	       press_power_button(domain, request->flags == VIR_DOMAIN_SHUTDOWN_GUEST_AGENT, FALSE,
-				  error);
+	return press_power_button(call->object, request->flags == VIR_DOMAIN_SHUTDOWN_GUEST_AGENT,
+				  FALSE, error);
 }
 
 #define REBOOT_FLAGS (VIR_DOMAIN_REBOOT_ACPI_POWER_BTN | VIR_DOMAIN_REBOOT_GUEST_AGENT)
@@ -158,78 +147,68 @@ static gboolean shut_down_flags(RpcCall *call, const void *args, void *result, G
 static gboolean reboot(RpcCall *call, const void *args, void *result, GError **error)
 {
 	const DomainReboot_args *request = args;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
 
 	(void)result;
-	return domain &&
-	       calls_check_flags("virDomainReboot", request->flags, REBOOT_FLAGS, error) &&
-	       press_power_button(domain, request->flags == VIR_DOMAIN_REBOOT_GUEST_AGENT, TRUE,
-				  error);
+	return press_power_button(call->object, request->flags == VIR_DOMAIN_REBOOT_GUEST_AGENT,
+				  TRUE, error);
 }
 
 static gboolean reset(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainReset_args *request = args;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
-
+	(void)args;
 	(void)result;
-	return domain && calls_check_flags("virDomainReset", request->flags, 0, error) &&
-	       lifecycle_reset(domain, error);
+	return lifecycle_reset(call->object, error);
 }
 
 static gboolean destroy(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainDestroy_args *request = args;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
-
+	(void)args;
 	(void)result;
-	return domain && lifecycle_destroy(domain, FALSE, error);
+	return lifecycle_destroy(call->object, FALSE, error);
 }
 
 static gboolean destroy_flags(RpcCall *call, const void *args, void *result, GError **error)
 {
 	const DomainDestroyFlags_args *request = args;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
 
 	(void)result;
-	return domain &&
-	       calls_check_flags("virDomainDestroyFlags", request->flags,
-				 VIR_DOMAIN_DESTROY_GRACEFUL, error) &&
-	       lifecycle_destroy(domain, request->flags & VIR_DOMAIN_DESTROY_GRACEFUL, error);
+	return lifecycle_destroy(call->object, request->flags & VIR_DOMAIN_DESTROY_GRACEFUL, error);
 }
 
 static gboolean suspend(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainSuspend_args *request = args;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
-
+	(void)args;
 	(void)result;
-	return domain && lifecycle_suspend(domain, error);
+	return lifecycle_suspend(call->object, error);
 }
 
 static gboolean resume(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainResume_args *request = args;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
-
+	(void)args;
 	(void)result;
-	return domain && lifecycle_resume(domain, error);
+	return lifecycle_resume(call->object, error);
 }
 
 const RpcProcedure calls_lifecycle[] = {
-	RPC_PROCEDURE_ARGS(RPC_DOMAIN_CREATE, RPC_ACCESS_WRITE, DomainCreate, create),
-	RPC_PROCEDURE(RPC_DOMAIN_CREATE_WITH_FLAGS, RPC_ACCESS_WRITE, DomainCreateWithFlags,
-		      create_with_flags),
-	RPC_PROCEDURE(RPC_DOMAIN_CREATE_XML, RPC_ACCESS_WRITE, DomainCreateXml, create_xml),
-	RPC_PROCEDURE_ARGS(RPC_DOMAIN_SHUTDOWN, RPC_ACCESS_WRITE, DomainShutdown, shut_down),
-	RPC_PROCEDURE_ARGS(RPC_DOMAIN_SHUTDOWN_FLAGS, RPC_ACCESS_WRITE, DomainShutdownFlags,
-			   shut_down_flags),
-	RPC_PROCEDURE_ARGS(RPC_DOMAIN_REBOOT, RPC_ACCESS_WRITE, DomainReboot, reboot),
-	RPC_PROCEDURE_ARGS(RPC_DOMAIN_RESET, RPC_ACCESS_WRITE, DomainReset, reset),
-	RPC_PROCEDURE_ARGS(RPC_DOMAIN_DESTROY, RPC_ACCESS_WRITE, DomainDestroy, destroy),
-	RPC_PROCEDURE_ARGS(RPC_DOMAIN_DESTROY_FLAGS, RPC_ACCESS_WRITE, DomainDestroyFlags,
-			   destroy_flags),
-	RPC_PROCEDURE_ARGS(RPC_DOMAIN_SUSPEND, RPC_ACCESS_WRITE, DomainSuspend, suspend),
-	RPC_PROCEDURE_ARGS(RPC_DOMAIN_RESUME, RPC_ACCESS_WRITE, DomainResume, resume),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_CREATE, RPC_ACCESS_WRITE, CALLS_DOMAIN, DomainCreate, create),
+	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_CREATE_WITH_FLAGS, RPC_ACCESS_WRITE, CALLS_DOMAIN,
+			    DomainCreateWithFlags, create_with_flags, CREATE_FLAGS),
+	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_CREATE_XML, RPC_ACCESS_WRITE, RPC_CONNECTION,
+			    DomainCreateXml, create_xml, CREATE_FLAGS | VIR_DOMAIN_START_VALIDATE),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_SHUTDOWN, RPC_ACCESS_WRITE, CALLS_DOMAIN, DomainShutdown,
+			   shut_down),
+	RPC_PROCEDURE_ARGS_FLAGS(RPC_DOMAIN_SHUTDOWN_FLAGS, RPC_ACCESS_WRITE, CALLS_DOMAIN,
+				 DomainShutdownFlags, shut_down_flags, SHUTDOWN_FLAGS),
+	RPC_PROCEDURE_ARGS_FLAGS(RPC_DOMAIN_REBOOT, RPC_ACCESS_WRITE, CALLS_DOMAIN, DomainReboot,
+				 reboot, REBOOT_FLAGS),
+	RPC_PROCEDURE_ARGS_FLAGS(RPC_DOMAIN_RESET, RPC_ACCESS_WRITE, CALLS_DOMAIN, DomainReset,
+				 reset, 0),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_DESTROY, RPC_ACCESS_WRITE, CALLS_DOMAIN, DomainDestroy,
+			   destroy),
+	RPC_PROCEDURE_ARGS_FLAGS(RPC_DOMAIN_DESTROY_FLAGS, RPC_ACCESS_WRITE, CALLS_DOMAIN,
+				 DomainDestroyFlags, destroy_flags, VIR_DOMAIN_DESTROY_GRACEFUL),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_SUSPEND, RPC_ACCESS_WRITE, CALLS_DOMAIN, DomainSuspend,
+			   suspend),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_RESUME, RPC_ACCESS_WRITE, CALLS_DOMAIN, DomainResume, resume),
 	{ .name = NULL },
 };

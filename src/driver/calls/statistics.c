@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* calls-statistics.c - procedures that count what domains use */
-#include "driver/domain/calls.h"
+/* statistics.c - procedures that count what domains use */
+#include "driver/calls/calls.h"
 
 #include "driver/domain/statistics.h"
 #include "driver/error.h"
@@ -77,7 +77,7 @@ static GPtrArray *find_domains(const RpcCall *call, const ConnectGetAllDomainSta
 	domains = g_ptr_array_new_with_free_func((GDestroyNotify)domain_unref);
 	seen = g_hash_table_new(NULL, NULL);
 	for (guint i = 0; i < request->doms.doms_len; i++) {
-		Domain *domain = calls_domain(call, &request->doms.doms_val[i], error);
+		Domain *domain = calls_find_domain(driver, &request->doms.doms_val[i], error);
 
 		if (!domain)
 			return NULL;
@@ -113,8 +113,7 @@ static gboolean get_all_domain_stats(RpcCall *call, const void *args, void *resu
 	guint groups;
 	gint64 deadline;
 
-	if (!calls_check_flags("virConnectGetAllDomainStats", request->flags, STATS_FLAGS, error) ||
-	    !check_groups(request, &groups, error))
+	if (!check_groups(request, &groups, error))
 		return FALSE;
 	domains = find_domains(call, request, error);
 	if (!domains)
@@ -140,14 +139,12 @@ static gboolean memory_stats(RpcCall *call, const void *args, void *result, GErr
 {
 	const DomainMemoryStats_args *request = args;
 	DomainMemoryStats_ret *ret = result;
-	g_autoptr(Domain) domain = calls_domain(call, &request->dom, error);
+	Domain *domain = call->object;
 	g_autoptr(DomainVmm) vmm = NULL;
 	RpcMemoryStat stats[2] = { { .tag = VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON },
 				   { .tag = VIR_DOMAIN_MEMORY_STAT_RSS } };
 	const guint count = MIN(request->max, G_N_ELEMENTS(stats));
 
-	if (!domain || !calls_check_flags("virDomainMemoryStats", request->flags, 0, error))
-		return FALSE;
 	g_mutex_lock(&domain->lock);
 	vmm = domain_get_vmm(domain, error);
 	if (vmm)
@@ -162,8 +159,9 @@ static gboolean memory_stats(RpcCall *call, const void *args, void *result, GErr
 }
 
 const RpcProcedure calls_statistics[] = {
-	RPC_PROCEDURE(RPC_CONNECT_GET_ALL_DOMAIN_STATS, RPC_ACCESS_READ, ConnectGetAllDomainStats,
-		      get_all_domain_stats),
-	RPC_PROCEDURE(RPC_DOMAIN_MEMORY_STATS, RPC_ACCESS_READ, DomainMemoryStats, memory_stats),
+	RPC_PROCEDURE_FLAGS(RPC_CONNECT_GET_ALL_DOMAIN_STATS, RPC_ACCESS_READ, RPC_CONNECTION,
+			    ConnectGetAllDomainStats, get_all_domain_stats, STATS_FLAGS),
+	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_MEMORY_STATS, RPC_ACCESS_READ, CALLS_DOMAIN,
+			    DomainMemoryStats, memory_stats, 0),
 	{ .name = NULL },
 };
