@@ -79,15 +79,14 @@ static gboolean handle(RpcCall *call, const void *args, void *result, GError **e
 
 enum { KNOWN = 1 << 0, SECRET = 1 << 1 };
 
-static const RpcProcedure about_thing =
-	RPC_PROCEDURE_WRITE_FLAGS(RPC_DOMAIN_GET_XML_DESC, RPC_ACCESS_READ, A_THING, Thing, handle,
-				  KNOWN | SECRET, SECRET);
+static const RpcProcedure about_thing = RPC_PROCEDURE_WRITE_FLAGS(
+	RPC_DOMAIN_GET_XML_DESC, RPC_ACCESS_READ, A_THING, Thing, handle, KNOWN | SECRET, SECRET);
 static const RpcProcedure about_connection = RPC_PROCEDURE_FLAGS(
 	RPC_CONNECT_LIST_ALL_DOMAINS, RPC_ACCESS_WRITE, RPC_CONNECTION, Thing, handle, KNOWN);
-static const RpcProcedure without_flags =
-	RPC_PROCEDURE(RPC_DOMAIN_GET_OS_TYPE, RPC_ACCESS_READ, A_THING, Thing, handle);
-static const RpcProcedure for_anyone =
-	RPC_PROCEDURE(RPC_AUTH_LIST, RPC_ACCESS_ANYONE, RPC_CONNECTION, Thing, handle);
+static const RpcProcedure without_flags = RPC_PROCEDURE(RPC_DOMAIN_GET_OS_TYPE, RPC_ACCESS_READ,
+							A_THING, Thing, handle);
+static const RpcProcedure for_anyone = RPC_PROCEDURE(RPC_AUTH_LIST, RPC_ACCESS_ANYONE,
+						     RPC_CONNECTION, Thing, handle);
 
 static void forget(void)
 {

@@ -2,7 +2,9 @@
 /* lifecycle.c - procedures that start, stop and steer domains */
 #include "driver/calls/calls.h"
 
-#include "driver/domain/lifecycle.h"
+#include "driver/domain/end.h"
+#include "driver/domain/start.h"
+#include "driver/domain/steer.h"
 #include "driver/error.h"
 #include <glib/gi18n.h>
 
@@ -37,7 +39,7 @@ static gboolean start(const RpcCall *call, Domain *domain, guint flags, GError *
 		return FALSE;
 	def = def_to_start(domain, error);
 	if (def)
-		started = lifecycle_start(domain, def, flags, call->client, error);
+		started = start_domain(domain, def, flags, call->client, error);
 	domain_end_job(domain);
 	return started;
 }
@@ -92,8 +94,8 @@ static gboolean create_xml(RpcCall *call, const void *args, void *result, GError
 	if (!domain || !domain_begin_job(domain, N_("start"), error))
 		return FALSE;
 	if (check_inactive(domain, error))
-		started = lifecycle_start(domain, g_steal_pointer(&def), request->flags,
-					  call->client, error);
+		started = start_domain(domain, g_steal_pointer(&def), request->flags, call->client,
+				       error);
 	domain_list_drop_invisible(driver->domains, domain);
 	domain_end_job(domain);
 	if (started)
@@ -111,7 +113,7 @@ static gboolean press_power_button(Domain *domain, gboolean only_by_agent, gbool
 	gboolean is_active;
 
 	if (!only_by_agent)
-		return lifecycle_shutdown(domain, is_reboot, error);
+		return steer_shutdown(domain, is_reboot, error);
 	g_mutex_lock(&domain->lock);
 	is_active = domain_is_active(domain);
 	g_mutex_unlock(&domain->lock);
@@ -128,7 +130,7 @@ static gboolean shut_down(RpcCall *call, const void *args, void *result, GError 
 {
 	(void)args;
 	(void)result;
-	return lifecycle_shutdown(call->object, FALSE, error);
+	return steer_shutdown(call->object, FALSE, error);
 }
 
 #define SHUTDOWN_FLAGS (VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN | VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
@@ -157,14 +159,14 @@ static gboolean reset(RpcCall *call, const void *args, void *result, GError **er
 {
 	(void)args;
 	(void)result;
-	return lifecycle_reset(call->object, error);
+	return steer_reset(call->object, error);
 }
 
 static gboolean destroy(RpcCall *call, const void *args, void *result, GError **error)
 {
 	(void)args;
 	(void)result;
-	return lifecycle_destroy(call->object, FALSE, error);
+	return end_destroy(call->object, FALSE, error);
 }
 
 static gboolean destroy_flags(RpcCall *call, const void *args, void *result, GError **error)
@@ -172,21 +174,21 @@ static gboolean destroy_flags(RpcCall *call, const void *args, void *result, GEr
 	const DomainDestroyFlags_args *request = args;
 
 	(void)result;
-	return lifecycle_destroy(call->object, request->flags & VIR_DOMAIN_DESTROY_GRACEFUL, error);
+	return end_destroy(call->object, request->flags & VIR_DOMAIN_DESTROY_GRACEFUL, error);
 }
 
 static gboolean suspend(RpcCall *call, const void *args, void *result, GError **error)
 {
 	(void)args;
 	(void)result;
-	return lifecycle_suspend(call->object, error);
+	return steer_suspend(call->object, error);
 }
 
 static gboolean resume(RpcCall *call, const void *args, void *result, GError **error)
 {
 	(void)args;
 	(void)result;
-	return lifecycle_resume(call->object, error);
+	return steer_resume(call->object, error);
 }
 
 const RpcProcedure calls_lifecycle[] = {

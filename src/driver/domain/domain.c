@@ -47,6 +47,20 @@ void domain_unref(Domain *domain)
 	g_free(domain);
 }
 
+DomainVmm *domain_vmm_new(Domain *domain, Vmm *launched)
+{
+	DomainVmm *vmm = g_new0(DomainVmm, 1);
+
+	g_atomic_ref_count_init(&vmm->references);
+	vmm->domain = domain_ref(domain);
+	vmm->process = g_steal_pointer(&launched->process);
+	vmm->monitor = g_steal_pointer(&launched->monitor);
+	vmm->logger = g_steal_pointer(&launched->logger);
+	vmm->log_mark = launched->log_mark;
+	vmm->end_reason = VIR_DOMAIN_SHUTOFF_CRASHED;
+	return vmm;
+}
+
 DomainVmm *domain_vmm_ref(DomainVmm *vmm)
 {
 	g_atomic_ref_count_inc(&vmm->references);

@@ -24,6 +24,7 @@
 #include "driver/rpc/protocol.h"
 #include "driver/rpc/stream.h"
 #include "driver/vmm/qmp-client.h"
+#include "driver/vmm/vmm-launch.h"
 #include "driver/vmm/vmm-log.h"
 #include "driver/vmm/vmm-process.h"
 
@@ -72,6 +73,8 @@ typedef struct {
 /* How many of vcpu_threads are known; 0 until the VMM has said. Any thread. */
 guint domain_vmm_count_threads(const DomainVmm *vmm);
 
+/* Takes what is in @launched over. Return: the first reference. */
+DomainVmm *domain_vmm_new(Domain *domain, Vmm *launched);
 DomainVmm *domain_vmm_ref(DomainVmm *vmm);
 void domain_vmm_unref(DomainVmm *vmm);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomainVmm, domain_vmm_unref)

@@ -10,8 +10,9 @@
 
 #include "common/rotating-file.h"
 #include "config.h"
-#include "driver/domain/lifecycle.h"
+#include "driver/domain/reconnect.h"
 #include "driver/domain/replace-file.h"
+#include "driver/domain/start.h"
 #include "driver/domain/store.h"
 #include "driver/error.h"
 #include "driver/host/firmware.h"
@@ -242,7 +243,7 @@ void driver_leave(Driver *driver)
 		return;
 	all = domain_list_all(driver->domains);
 	for (guint i = 0; i < all->len; i++)
-		lifecycle_leave(g_ptr_array_index(all, i));
+		reconnect_leave(g_ptr_array_index(all, i));
 	stop_later(driver);
 	g_thread_pool_free(g_steal_pointer(&driver->workers), FALSE, TRUE);
 }
@@ -365,7 +366,7 @@ static void load_status(StoreStatus *status, gpointer data)
 		return;
 	}
 	driver->last_id = MAX(driver->last_id, status->def->id);
-	lifecycle_reconnect(domain, status);
+	reconnect_domain(domain, status);
 }
 
 /* On a worker. */
@@ -381,7 +382,7 @@ static void autostart(gpointer data)
 			def = domain_def_copy(domain->config);
 		g_mutex_unlock(&domain->lock);
 		if (def)
-			(void)lifecycle_start(domain, def, 0, NULL, &error);
+			(void)start_domain(domain, def, 0, NULL, &error);
 		domain_end_job(domain);
 	}
 	if (error)

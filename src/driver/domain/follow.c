@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "driver/domain/driver.h"
-#include "driver/domain/lifecycle.h"
+#include "driver/domain/follow-tasks.h"
 #include "driver/domain/store.h"
 #include "driver/rpc/events.h"
 
@@ -376,7 +376,7 @@ static void work(gpointer data)
 	Domain *domain = vmm->domain;
 	const guint tasks = begin_tasks(vmm);
 
-	lifecycle_follow(vmm, tasks);
+	follow_do_tasks(vmm, tasks);
 	domain_end_job(domain);
 	g_mutex_lock(&domain->lock);
 	vmm->has_worker = FALSE;
