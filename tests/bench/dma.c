@@ -10,6 +10,7 @@
  *   read, write      a channel's transfer of neighbouring pages
  *   scattered        the same of pages that are no neighbours, one piece each; a read
  *   two              a read while another channel does the same on another thread
+ *   pin              pages are pinned, as the rings of a queue, and given back
  *   file-buffer      a file is read into a buffer of this process's
  *   file-channel     the same, and written to guest memory by a channel
  *
@@ -22,7 +23,8 @@
  *   KIND COUNT
  *
  * Prints a line a time, COUNT rounds of all: WAY PAGES NANOSECONDS, of one transfer. What was read
- * is compared with the file at the end, for each way.
+ * is compared with the file at the end, for each way, and what a pin shows with what a channel
+ * reads.
  */
 #include <fcntl.h>
 #include <glib.h>
@@ -32,6 +34,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/kvm-uapi.h"
 #include "tests/bench/bare.h"
 #include "vmm/memory/dma.h"
 #include "vmm/memory/engine.h"
@@ -41,6 +44,9 @@
 #define LARGE	    64ull
 #define STRIDE	    (LARGE * 2 * PAGE)
 #define PLACES	    32
+
+/* As many runs of windows, pins among them. */
+#define WINDOWS_MAX 1024
 
 /* What files are read to, all of the ways alike; it takes PLACES strides. */
 #define GROUND (16ull << 20)
@@ -84,6 +90,7 @@ static void make_memory(Bench *bench, KvmMemoryKind kind)
 		.listener = &listener,
 		.userfaultfd_device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC),
 		.pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC),
+		.windows_max = WINDOWS_MAX,
 	};
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	GError *error = NULL;
@@ -212,6 +219,15 @@ static void by_scattered(Bench *bench, guint64 gpa, guint64 pages)
 	check(dma_channel_read(bench->channel, pieces, pages, bench->buffer, &error), error);
 }
 
+static void by_pin(Bench *bench, guint64 gpa, guint64 pages)
+{
+	GError *error = NULL;
+	MemoryPin *pin = memory_pin(bench->memory, gpa, pages * PAGE, NULL, NULL, &error);
+
+	check(pin != NULL, error);
+	memory_unpin(pin);
+}
+
 static void from_file(Bench *bench, guint8 *buffer, gsize size)
 {
 	if (pread(bench->file, buffer, size, 0) != (gssize)size)
@@ -294,6 +310,7 @@ static const Way ways[] = {
 	{ .name = "write", .carry = by_write },
 	{ .name = "scattered", .carry = by_scattered },
 	{ .name = "two", .carry = by_read, .has_neighbour = TRUE },
+	{ .name = "pin", .carry = by_pin },
 	{ .name = "file-buffer", .carry = by_file_buffer },
 	{ .name = "file-channel", .carry = by_file_channel, .fills = TRUE },
 	{ .name = "file-window", .carry = by_file_window, .maps = TRUE, .fills = TRUE },
@@ -340,6 +357,49 @@ static void check_way(Bench *bench, const Way *way)
 		errx(1, "%s: guest memory has not what the file has", way->name);
 }
 
+static void convert(Bench *bench, guint64 gpa)
+{
+	MapGpaRange range;
+
+	memory_map_gpa_range_begin(bench->memory, gpa, 1, KVM_MAP_GPA_RANGE_ENC_STAT(1), &range);
+	while (!range.is_done)
+		memory_map_gpa_range_slice(bench->memory, &range);
+}
+
+static void check_same(Bench *bench, const guint8 *shown, const char *when)
+{
+	by_read(bench, GROUND, 1);
+	if (memcmp(bench->buffer, shown, PAGE) != 0)
+		errx(1, "a pin shows what no channel reads: %s", when);
+}
+
+/* It shows the guest's page, either way; when that becomes private it shows nothing. */
+static void check_pin(Bench *bench, gboolean has_states)
+{
+	static const guint8 zeroes[PAGE];
+	GError *error = NULL;
+	MemoryPin *pin = memory_pin(bench->memory, GROUND, PAGE, NULL, NULL, &error);
+	guint8 *shown;
+
+	check(pin != NULL, error);
+	shown = memory_pin_address(pin);
+	check_same(bench, shown, "pinned");
+	memset(shown, 3, PAGE);
+	check_same(bench, shown, "written");
+	memset(bench->buffer, 4, PAGE);
+	by_write(bench, GROUND, 1);
+	check_same(bench, shown, "written by a channel");
+	if (has_states) {
+		convert(bench, GROUND);
+		check_same(bench, zeroes, "private");
+		memset(bench->buffer, 5, PAGE);
+		by_write(bench, GROUND, 1);
+		if (memcmp(shown, zeroes, PAGE) != 0)
+			errx(1, "a pin shows what is private");
+	}
+	memory_unpin(pin);
+}
+
 int main(int argc, char **argv)
 {
 	Bench bench = { 0 };
@@ -368,6 +428,7 @@ int main(int argc, char **argv)
 		if (ways[i].fills && (can_map || !ways[i].maps))
 			check_way(&bench, &ways[i]);
 	}
+	check_pin(&bench, kind != KVM_MEMORY_ORDINARY);
 	if (can_map)
 		io_uring_queue_exit(&bench.ring);
 	dma_channel_free(bench.other);

@@ -14,6 +14,7 @@ WAYS = {
     "write": "channel, a write",
     "scattered": "channel, a read, pages apart",
     "two": "channel, a read beside another's",
+    "pin": "pinned and given back",
     "file-buffer": "file to a buffer",
     "file-channel": "file to a buffer, then by a channel",
     "file-window": "file to a window made for it",
