@@ -33,6 +33,7 @@
 #define PAGE	 GUEST_PAGE_SIZE
 #define VCPUS	 4
 #define PAGES	 4
+#define CHANNELS 32
 
 /* Where in a page the counts are: not at its first byte, which the host's touches read. */
 #define COUNTS 64
@@ -507,19 +508,18 @@ static gboolean is_id_of_topology(guint id)
 	return id <= 250 && id % 8 != 6 && id % 8 != 7;
 }
 
-/* Each has what nobody else has; what is given back is there again; more cannot be had. */
+/* The first bring couriers, each with what no other has; there are more channels than those. */
 static void test_channels(void)
 {
 	Fixture fixture;
 
 	if (set_up(&fixture)) {
 		GPtrArray *all = fixture.memory->couriers.all;
-		DmaChannel *channels[DMA_CHANNELS_MAX];
-		g_autoptr(GError) error = NULL;
+		DmaChannel *channels[CHANNELS];
 
-		for (guint i = 0; i < DMA_CHANNELS_MAX; i++)
+		for (guint i = 0; i < CHANNELS; i++)
 			channels[i] = new_channel(&fixture);
-		g_assert_cmpuint(all->len, ==, 1 + DMA_CHANNELS_MAX);
+		g_assert_cmpuint(all->len, ==, 1 + COURIERS_MAX);
 		for (guint i = 0; i < all->len; i++) {
 			const Courier *one = g_ptr_array_index(all, i);
 
@@ -535,17 +535,62 @@ static void test_channels(void)
 					      other->base >= one->base + one->size);
 			}
 		}
-		g_assert_null(dma_channel_new(fixture.memory, &error));
-		g_assert_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED);
-		g_assert_nonnull(strstr(error->message, "guest addresses"));
+		/* Also while the guest runs; and none is made where they are enough. */
 		fixture.vm.is_set_up = TRUE;
-		for (guint round = 0; round < 3; round++) {
-			dma_channel_free(channels[round]);
-			channels[round] = new_channel(&fixture);
-		}
-		g_assert_cmpuint(all->len, ==, 1 + DMA_CHANNELS_MAX);
-		for (guint i = 0; i < DMA_CHANNELS_MAX; i++)
+		for (guint i = 0; i < CHANNELS; i++)
 			dma_channel_free(channels[i]);
+		for (guint i = 0; i < CHANNELS; i++)
+			channels[i] = new_channel(&fixture);
+		for (guint i = 0; i < CHANNELS; i++)
+			dma_channel_free(channels[i]);
+		g_assert_cmpuint(all->len, ==, 1 + COURIERS_MAX);
+		g_assert_cmpuint(fixture.memory->couriers.idle->len, ==, COURIERS_MAX);
+	}
+	tear_down(&fixture);
+}
+
+/* One that is made and given up again leaves its courier to the next. */
+static void test_one_after_the_other(void)
+{
+	Fixture fixture;
+
+	if (set_up(&fixture)) {
+		for (guint i = 0; i < 10; i++)
+			dma_channel_free(new_channel(&fixture));
+		g_assert_cmpuint(fixture.memory->couriers.all->len, ==, 2);
+	}
+	tear_down(&fixture);
+}
+
+/* More devices than couriers, of which one alone is made at first: each gets on. */
+static void test_many_devices(void)
+{
+	Fixture fixture;
+
+	if (set_up(&fixture)) {
+		DmaDevice devices[CHANNELS];
+
+		for (guint i = 0; i < CHANNELS; i++) {
+			devices[i] = (DmaDevice){
+				.gpa = GROUND,
+				.pages = PAGES,
+				.offset = (i + 1) * 64,
+			};
+			dma_device_start(&devices[i], fixture.memory);
+			fixture.vm.is_set_up = TRUE;
+		}
+		g_assert_cmpuint(fixture.memory->couriers.all->len, ==, 2);
+		for (guint round = 0; round < 50; round++) {
+			touch(&fixture, GROUND);
+			reclaim(&fixture, GROUND, PAGES * PAGE);
+		}
+		for (guint i = 0; i < CHANNELS; i++) {
+			while (!g_atomic_int_get(&devices[i].has_begun))
+				g_thread_yield();
+			dma_device_end(&devices[i]);
+			g_assert_cmpuint(devices[i].wrong, ==, 0);
+		}
+		g_assert_cmpuint(fixture.memory->couriers.idle->len, ==, 1);
 	}
 	tear_down(&fixture);
 }
@@ -582,6 +627,7 @@ static void test_failure(void)
 		g_assert_error(error, KVM_ERROR, KVM_ERROR_SYSTEM);
 		dma_channel_free(other);
 		dma_channel_free(channel);
+		g_assert_cmpuint(fixture.memory->couriers.idle->len, ==, 2);
 	}
 	tear_down(&fixture);
 }
@@ -780,6 +826,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/two-sided/chain", test_chain);
 	g_test_add_func("/two-sided/ends", test_ends);
 	g_test_add_func("/two-sided/channels", test_channels);
+	g_test_add_func("/two-sided/one-after-the-other", test_one_after_the_other);
+	g_test_add_func("/two-sided/many-devices", test_many_devices);
 	g_test_add_func("/two-sided/too-late", test_too_late);
 	g_test_add_func("/two-sided/failure", test_failure);
 	g_test_add_func("/two-sided/nothing-is-lost", test_nothing_is_lost);

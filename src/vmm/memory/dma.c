@@ -37,6 +37,7 @@ typedef enum {
 	PART_DONE,
 	PART_NO_RAM, /* up to where there is no RAM */
 	PART_ABSENT, /* up to what the memory thread has to write */
+	PART_BUSY,   /* up to what it has to wait for */
 	PART_FAILED,
 } PartResult;
 
@@ -123,6 +124,8 @@ static PartResult move_pieces(DmaChannel *channel, MemoryAccess access, Transfer
 		case DMA_STEP_ABSENT:
 			transfer->absent = piece.size;
 			return PART_ABSENT;
+		case DMA_STEP_BUSY:
+			return PART_BUSY;
 		case DMA_STEP_FAILED:
 			return PART_FAILED;
 		}
@@ -205,11 +208,9 @@ static gboolean check_pieces(const DmaPiece *pieces, guint count, GError **error
 	return TRUE;
 }
 
-static gboolean carry_out(DmaChannel *channel, MemoryAccess access, Transfer transfer,
-			  GError **error)
+static gboolean move_parts(DmaChannel *channel, MemoryAccess access, Transfer transfer,
+			   GError **error)
 {
-	if (!check_pieces(transfer.pieces, transfer.count, error))
-		return FALSE;
 	while (has_more(&transfer)) {
 		switch (move_part_locked(channel, access, &transfer, error)) {
 		case PART_DONE:
@@ -222,11 +223,27 @@ static gboolean carry_out(DmaChannel *channel, MemoryAccess access, Transfer tra
 			if (!write_absent(channel, &transfer, error))
 				return FALSE;
 			break;
+		case PART_BUSY:
+			channel->memory->kind->dma->await(channel);
+			break;
 		case PART_FAILED:
 			return FALSE;
 		}
 	}
 	return TRUE;
+}
+
+static gboolean carry_out(DmaChannel *channel, MemoryAccess access, Transfer transfer,
+			  GError **error)
+{
+	const DmaKind *kind = channel->memory->kind->dma;
+	gboolean is_done = check_pieces(transfer.pieces, transfer.count, error) &&
+			   move_parts(channel, access, transfer, error);
+
+	/* What it waited for may have come to nothing. */
+	if (kind)
+		kind->release(channel);
+	return is_done;
 }
 
 gboolean dma_channel_read(DmaChannel *channel, const DmaPiece *pieces, guint count, void *data,

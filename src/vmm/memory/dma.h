@@ -14,10 +14,11 @@
  * way, which is a part of a transfer, DMA_CHANNEL_PART bytes in DMA_CHANNEL_PIECES pieces at most;
  * so a transfer is not one step for the guest, as it is none with hardware.
  *
- * How content gets there is the kind of memory's. With two-sided memory a channel has a courier,
- * a vCPU of its own, and one trip carries as many private pieces as there are in a part; pages that
- * are shared are copied where the host has them. With windows guest memory is mapped elsewhere for
- * as long as it is being copied. docs/memory-engine.md says why, and what was measured.
+ * How content gets there is the kind of memory's. With two-sided memory there are a few couriers,
+ * vCPUs that the guest does not know of, which channels take in turn: one trip carries as many
+ * private pieces as there are in a part. Pages that are shared are copied where the host has them.
+ * With windows guest memory is mapped elsewhere for as long as it is being copied.
+ * docs/memory-engine.md says why, and what was measured.
  */
 #pragma once
 
@@ -28,9 +29,6 @@
 /* What is carried in one go: bytes, and pieces of one state. */
 #define DMA_CHANNEL_PART   (32ull << 12)
 #define DMA_CHANNEL_PIECES 128u
-
-/* How many channels there can be at a time with two-sided memory; with the others, any number. */
-#define DMA_CHANNELS_MAX 4u
 
 typedef struct DmaChannel DmaChannel;
 
@@ -44,11 +42,10 @@ typedef struct {
  * dma_channel_new - make a channel
  * @memory: outlives it
  *
- * With two-sided memory, before the first vCPU runs; later only as many as have been freed: a
- * courier cannot be made any more then, but one that was given back is there for the next.
+ * There can be any number. With two-sided memory the first has to be made before the first vCPU
+ * runs, and the first few bring couriers if they are: later ones share those that are there.
  *
- * Return: a channel that dma_channel_free() gives back, or NULL with @error set where there is
- * nothing left of what it is made of.
+ * Return: a channel that dma_channel_free() gives back, or NULL with @error set.
  */
 DmaChannel *dma_channel_new(Memory *memory, GError **error);
 void dma_channel_free(DmaChannel *channel);

@@ -132,7 +132,8 @@ struct DmaChannel {
 	Memory *memory;
 
 	/* With two-sided memory. */
-	Courier *courier;
+	Courier *courier;			 /* for the part under way; or NULL */
+	Courier *last_courier;			 /* the one before */
 	CourierPiece pieces[COURIER_PIECES_MAX]; /* that the next trip carries */
 	guint n_pieces;
 };

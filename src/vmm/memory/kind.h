@@ -48,6 +48,7 @@ typedef enum {
 typedef enum {
 	DMA_STEP_MOVED,	 /* or will have been when the part is finished */
 	DMA_STEP_ABSENT, /* only the memory thread can write there */
+	DMA_STEP_BUSY,	 /* what it takes is others' at the moment */
 	DMA_STEP_FAILED,
 } DmaStep;
 
@@ -67,6 +68,13 @@ typedef struct {
 
 	/* All that move() was called for is moved. */
 	gboolean (*finish)(DmaChannel *channel, MemoryAccess access, guint8 *data, GError **error);
+
+	/*
+	 * The same without Memory.lock: waits for what a part takes, which finish() gives back, and
+	 * gives it back where there was none.
+	 */
+	void (*await)(DmaChannel *channel);
+	void (*release)(DmaChannel *channel);
 } DmaKind;
 
 typedef struct {

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * two-sided-dma.c - DMA channels of two-sided memory: a courier each
+ * two-sided-dma.c - DMA channels of two-sided memory, which share some couriers
  *
  * Theory of operation
  *
  * Pages that the userspace mapping holds are read and written there, by the channel's thread: with
  * Memory.lock shared nobody takes them away, so that the access raises no event. A shared page that
- * is not there reads as zeroes. Private pages are collected until the part is over: each has its
- * place in the staging area, where it has it in the part, and an entry in the list of one trip.
+ * is not there reads as zeroes. For the first private page of a part the channel takes a courier.
+ * Private pages are collected until the part is over: each has its place in the staging area, where
+ * it has it in the part, and an entry in the list of one trip. Then the courier is given back.
+ * Where all are away the part ends, and the channel waits for one without Memory.lock.
  *
  * What a trip has failed to carry may be anywhere; the engine ends then.
  */
@@ -17,13 +19,25 @@
 
 static gboolean open_channel(DmaChannel *channel, GError **error)
 {
-	channel->courier = couriers_take(&channel->memory->couriers, error);
-	return channel->courier != NULL;
+	return couriers_join(&channel->memory->couriers, error);
 }
 
 static void close_channel(DmaChannel *channel)
 {
+	couriers_leave(&channel->memory->couriers);
+}
+
+static void await(DmaChannel *channel)
+{
+	channel->courier = couriers_take(&channel->memory->couriers, channel->last_courier);
+}
+
+static void release(DmaChannel *channel)
+{
+	if (!channel->courier)
+		return;
 	couriers_give_back(&channel->memory->couriers, channel->courier);
+	channel->last_courier = g_steal_pointer(&channel->courier);
 }
 
 static DmaStep move_shared(MemoryAccess access, const MemoryPiece *piece, guint8 *data)
@@ -44,6 +58,11 @@ static DmaStep move(DmaChannel *channel, MemoryAccess access, const MemoryPiece 
 {
 	if (piece->is_shared)
 		return move_shared(access, piece, data);
+	if (!channel->courier)
+		channel->courier = couriers_try_take(&channel->memory->couriers,
+						     channel->last_courier);
+	if (!channel->courier)
+		return DMA_STEP_BUSY;
 	channel->pieces[channel->n_pieces++] = (CourierPiece){
 		.gpa = piece->gpa,
 		.size = piece->size,
@@ -55,15 +74,13 @@ static DmaStep move(DmaChannel *channel, MemoryAccess access, const MemoryPiece 
 }
 
 /* Nothing private stays in the staging area. */
-static gboolean finish(DmaChannel *channel, MemoryAccess access, guint8 *data, GError **error)
+static gboolean make_trip(DmaChannel *channel, MemoryAccess access, guint8 *data, GError **error)
 {
 	guint8 *staging = courier_staging(channel->courier);
 	guint count = channel->n_pieces;
 	const CourierPiece *last;
 	gboolean is_done;
 
-	if (count == 0)
-		return TRUE;
 	last = &channel->pieces[count - 1];
 	channel->n_pieces = 0;
 	is_done = access == MEMORY_ACCESS_READ ?
@@ -78,9 +95,19 @@ static gboolean finish(DmaChannel *channel, MemoryAccess access, guint8 *data, G
 	return is_done;
 }
 
+static gboolean finish(DmaChannel *channel, MemoryAccess access, guint8 *data, GError **error)
+{
+	gboolean is_done = channel->n_pieces == 0 || make_trip(channel, access, data, error);
+
+	release(channel);
+	return is_done;
+}
+
 const DmaKind dma_kind_two_sided = {
 	.open = open_channel,
 	.close = close_channel,
 	.move = move,
 	.finish = finish,
+	.await = await,
+	.release = release,
 };
