@@ -188,6 +188,8 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	/* A file that may not grow any more is an error, not the end. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (!options_parse(&options, argv, &error)) {
 		if (!error)
 			return EXIT_SUCCESS;

@@ -16,7 +16,6 @@
 typedef struct {
 	GMainContext *context;
 	IoRing *ring;
-	Staging *staging;
 	char *path;
 	int fd; /* the test's own */
 	BlockBackend *backend;
@@ -37,9 +36,6 @@ static gboolean set_up(Fixture *fixture, guint64 size, gboolean is_direct,
 	}
 	fixture->context = g_main_context_new();
 	io_ring_attach(fixture->ring, fixture->context);
-	fixture->staging = staging_new(2 * MIB, &error);
-	g_assert_no_error(error);
-	(void)io_ring_register(fixture->ring, staging_memory(fixture->staging), 2 * MIB);
 	fixture->fd = image_new(&fixture->path, size);
 	fd = open(fixture->path, (config->is_readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	g_assert_cmpint(fd, >=, 0);
@@ -58,7 +54,6 @@ static void tear_down(Fixture *fixture)
 {
 	block_backend_free(fixture->backend);
 	io_ring_free(fixture->ring);
-	staging_free(fixture->staging);
 	if (fixture->context)
 		g_main_context_unref(fixture->context);
 	if (fixture->fd >= 0)
@@ -97,7 +92,7 @@ static void check_model(gboolean is_direct, guint step)
 		tear_down(&fixture);
 		return;
 	}
-	data = staging_take(fixture.staging, MODEL_SIZE);
+	data = staging_take(io_ring_staging(fixture.ring), MODEL_SIZE);
 	for (guint round = 0; round < MODEL_ROUNDS; round++) {
 		const guint64 offset = (guint64)g_test_rand_int_range(0, MODEL_SIZE) / step * step;
 		const guint64 size = MAX(random_size(offset) / step * step, step);

@@ -17,6 +17,9 @@
 
 static guint8 made_up_ram[MADE_UP_RAM_SIZE] __attribute__((aligned(4096)));
 
+/* How many transfers there have been. */
+static guint made_up_transfers;
+
 /* The host's address, or NULL where it is no RAM. */
 static inline void *made_up_address(guint64 gpa, guint64 size)
 {
@@ -29,6 +32,7 @@ static inline void *made_up_address(guint64 gpa, guint64 size)
 static inline gboolean made_up_copy(const DmaPiece *pieces, guint count, guint8 *data,
 				    gboolean is_write, GError **error)
 {
+	made_up_transfers++;
 	for (guint i = 0; i < count; i++) {
 		void *address = made_up_address(pieces[i].gpa, pieces[i].size);
 

@@ -562,6 +562,8 @@ static void start(RawRequest *self)
 	case BLOCK_WRITE_ZEROES:
 		start_zeroes(self);
 		break;
+	case BLOCK_N_OPERATIONS:
+		g_assert_not_reached();
 	}
 }
 

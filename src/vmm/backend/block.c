@@ -74,6 +74,12 @@ const BlockLimits *block_backend_limits(const BlockBackend *backend)
 	return &backend->limits;
 }
 
+gboolean block_backend_discards(const BlockBackend *backend)
+{
+	return backend->discard == BLOCK_DISCARD_UNMAP && backend->limits.can_discard &&
+	       !backend->is_readonly;
+}
+
 gboolean block_backend_is_readonly(const BlockBackend *backend)
 {
 	return backend->is_readonly;
@@ -84,8 +90,44 @@ void block_backend_set_write_cache(BlockBackend *backend, gboolean has_write_cac
 	backend->has_write_cache = has_write_cache;
 }
 
+/* One thread writes, any reads. */
+static void add(guint64 *counter, guint64 value)
+{
+	__atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
+}
+
+static void count(const BlockRequest *request, int error)
+{
+	BlockStatistics *statistics = &request->backend->statistics[request->counted_as];
+
+	if (error) {
+		add(&statistics->failed, 1);
+		return;
+	}
+	add(&statistics->count, 1);
+	add(&statistics->bytes, request->size);
+	add(&statistics->nanoseconds, (guint64)(g_get_monotonic_time() - request->began) * 1000);
+}
+
+void block_backend_get_statistics(const BlockBackend *backend,
+				  BlockStatistics statistics[BLOCK_N_OPERATIONS])
+{
+	for (guint i = 0; i < BLOCK_N_OPERATIONS; i++) {
+		const BlockStatistics *from = &backend->statistics[i];
+
+		statistics[i] = (BlockStatistics){
+			.count = __atomic_load_n(&from->count, __ATOMIC_RELAXED),
+			.bytes = __atomic_load_n(&from->bytes, __ATOMIC_RELAXED),
+			.failed = __atomic_load_n(&from->failed, __ATOMIC_RELAXED),
+			.nanoseconds = __atomic_load_n(&from->nanoseconds, __ATOMIC_RELAXED),
+		};
+	}
+}
+
 void block_complete(BlockRequest *request, int error)
 {
+	count(request, error);
+	request->operation = request->counted_as;
 	request->complete(request, error);
 }
 
@@ -152,8 +194,7 @@ static gboolean is_nothing(const BlockBackend *backend, const BlockRequest *requ
 	case BLOCK_FLUSH:
 		return backend->ignores_flush || backend->is_readonly;
 	case BLOCK_DISCARD:
-		return request->size == 0 || backend->discard == BLOCK_DISCARD_IGNORE ||
-		       !backend->limits.can_discard;
+		return request->size == 0 || !block_backend_discards(backend);
 	default:
 		return request->size == 0;
 	}
@@ -163,6 +204,9 @@ void block_submit(BlockBackend *backend, BlockRequest *request)
 {
 	const int error = check(backend, request);
 
+	request->backend = backend;
+	request->counted_as = request->operation;
+	request->began = g_get_monotonic_time();
 	if (error || is_nothing(backend, request)) {
 		block_complete_later(backend, request, error);
 		return;

@@ -34,6 +34,7 @@ typedef enum {
 	BLOCK_FLUSH,
 	BLOCK_DISCARD, /* the content is not needed any more; what is read then may be anything */
 	BLOCK_WRITE_ZEROES, /* with may_unmap, without any room behind it where that is possible */
+	BLOCK_N_OPERATIONS,
 } BlockOperation;
 
 typedef enum {
@@ -66,10 +67,21 @@ struct BlockRequest {
 	void *opaque;
 
 	/* The backend's. */
+	BlockBackend *backend;
+	BlockOperation counted_as;
+	gint64 began;	     /* microseconds */
 	gboolean is_through; /* on the disk before it ends */
 	int error;
 	BlockRequest *next;
 };
+
+/* Of each operation, since the beginning. */
+typedef struct {
+	guint64 count;
+	guint64 bytes;
+	guint64 failed;
+	guint64 nanoseconds; /* from block_submit() to complete(), of all together */
+} BlockStatistics;
 
 /* What every backend is told about its disk. */
 typedef struct {
@@ -98,6 +110,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockBackend, block_backend_free)
 const char *block_backend_name(const BlockBackend *backend);
 const BlockLimits *block_backend_limits(const BlockBackend *backend);
 gboolean block_backend_is_readonly(const BlockBackend *backend);
+
+/* Whether a discard does something. */
+gboolean block_backend_discards(const BlockBackend *backend);
+
+/* Any thread. */
+void block_backend_get_statistics(const BlockBackend *backend,
+				  BlockStatistics statistics[BLOCK_N_OPERATIONS]);
 
 /* A disk has one at first. On the I/O thread. */
 void block_backend_set_write_cache(BlockBackend *backend, gboolean has_write_cache);
@@ -132,7 +151,8 @@ struct BlockBackend {
 	gboolean has_write_cache;
 	BlockDiscard discard;
 	BlockDetectZeroes detect_zeroes;
-	GSource *later; /* tells the ends of those in the list */
+	BlockStatistics statistics[BLOCK_N_OPERATIONS]; /* the I/O thread's to write */
+	GSource *later;					/* tells the ends of those in the list */
 	BlockRequest *first;
 	BlockRequest **last;
 };

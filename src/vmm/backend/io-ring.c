@@ -11,7 +11,10 @@
 #include <unistd.h>
 
 /* As many as a guest's queue has; more wait in the list of what is to be begun. */
-#define ENTRIES		   256u
+#define ENTRIES 256u
+
+/* As much as goes to and from disks at a time: a few large requests, or a thousand small ones. */
+#define STAGING_SIZE	   (4u << 20)
 
 #define RETRY_MILLISECONDS 10
 
@@ -25,9 +28,15 @@ struct IoRing {
 	RingSource *source; /* NULL until it is attached */
 	IoRingEntry *first; /* to be begun, in order */
 	IoRingEntry **last;
-	guint8 *registered; /* memory that is buffer 0 */
-	gsize registered_size;
+	Staging *staging;
+	gboolean is_registered; /* the staging memory, as buffer 0 */
 };
+
+/* The main thread's. */
+static struct {
+	gboolean are_kept;
+	GQueue rings;
+} spares;
 
 /* All that a ring may do. */
 static const guint8 operations[] = {
@@ -59,54 +68,103 @@ static int restrict_ring(struct io_uring *uring)
 	return register_with(uring, IORING_REGISTER_RESTRICTIONS, restrictions, count);
 }
 
-IoRing *io_ring_new(GError **error)
+static gboolean make_uring(struct io_uring *uring, GError **error)
 {
-	g_autofree IoRing *ring = g_new0(IoRing, 1);
-	int result = io_uring_queue_init(ENTRIES, &ring->uring, IORING_SETUP_R_DISABLED);
+	int result = io_uring_queue_init(ENTRIES, uring, IORING_SETUP_R_DISABLED);
 
 	if (result < 0) {
 		g_set_error(error, G_IO_ERROR, g_io_error_from_errno(-result),
 			    _("io_uring, by which disks are read and written, cannot be used: %s; "
 			      "see /proc/sys/kernel/io_uring_disabled"),
 			    g_strerror(-result));
-		return NULL;
+		return FALSE;
 	}
-	result = restrict_ring(&ring->uring);
+	result = restrict_ring(uring);
 	if (result == 0)
-		result = register_with(&ring->uring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+		result = register_with(uring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 	if (result < 0) {
-		io_uring_queue_exit(&ring->uring);
+		io_uring_queue_exit(uring);
 		g_set_error(error, G_IO_ERROR, g_io_error_from_errno(-result),
 			    _("io_uring cannot be restricted to what disks take: %s"),
 			    g_strerror(-result));
-		return NULL;
+		return FALSE;
 	}
+	return TRUE;
+}
+
+static gboolean register_staging(struct io_uring *uring, const Staging *staging)
+{
+	const struct iovec iovec = { staging_memory(staging), staging_size(staging) };
+
+	return io_uring_register_buffers(uring, &iovec, 1) == 0;
+}
+
+static IoRing *make(GError **error)
+{
+	g_autoptr(Staging) staging = staging_new(STAGING_SIZE, error);
+	g_autofree IoRing *ring = g_new0(IoRing, 1);
+
+	if (!staging || !make_uring(&ring->uring, error))
+		return NULL;
+	ring->is_registered = register_staging(&ring->uring, staging);
+	ring->staging = g_steal_pointer(&staging);
 	ring->last = &ring->first;
 	return g_steal_pointer(&ring);
+}
+
+IoRing *io_ring_new(GError **error)
+{
+	IoRing *ring;
+
+	if (!spares.are_kept)
+		return make(error);
+	ring = g_queue_pop_head(&spares.rings);
+	if (!ring)
+		g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+				    _("no more I/O thread can serve disks: let disks that are "
+				      "attached share one, by iothread"));
+	return ring;
+}
+
+gboolean io_ring_keep_spares(guint count, GError **error)
+{
+	for (guint i = 0; i < count; i++) {
+		IoRing *ring = make(error);
+
+		if (!ring)
+			return FALSE;
+		g_queue_push_tail(&spares.rings, ring);
+	}
+	spares.are_kept = TRUE;
+	return TRUE;
+}
+
+static void detach(IoRing *ring)
+{
+	if (!ring->source)
+		return;
+	g_source_destroy(&ring->source->source);
+	g_source_unref(&ring->source->source);
+	ring->source = NULL;
 }
 
 void io_ring_free(IoRing *ring)
 {
 	if (!ring)
 		return;
-	if (ring->source) {
-		g_source_destroy(&ring->source->source);
-		g_source_unref(&ring->source->source);
+	detach(ring);
+	if (spares.are_kept) {
+		g_queue_push_tail(&spares.rings, ring);
+		return;
 	}
 	io_uring_queue_exit(&ring->uring);
+	staging_free(ring->staging);
 	g_free(ring);
 }
 
-gboolean io_ring_register(IoRing *ring, void *memory, gsize size)
+Staging *io_ring_staging(const IoRing *ring)
 {
-	const struct iovec iovec = { .iov_base = memory, .iov_len = size };
-
-	g_assert(!ring->registered);
-	if (io_uring_register_buffers(&ring->uring, &iovec, 1) < 0)
-		return FALSE;
-	ring->registered = memory;
-	ring->registered_size = size;
-	return TRUE;
+	return ring->staging;
 }
 
 int io_ring_fd(const IoRing *ring)
@@ -116,12 +174,11 @@ int io_ring_fd(const IoRing *ring)
 
 static gboolean is_registered(const IoRing *ring, const IoRingEntry *entry)
 {
-	const struct iovec *iovec = entry->iovec;
+	const guint8 *memory = staging_memory(ring->staging);
+	const guint8 *data = entry->iovec->iov_base;
 
-	return ring->registered && entry->n_iovec == 1 &&
-	       (guint8 *)iovec->iov_base >= ring->registered &&
-	       (guint8 *)iovec->iov_base + iovec->iov_len <=
-		       ring->registered + ring->registered_size;
+	return ring->is_registered && entry->n_iovec == 1 && data >= memory &&
+	       data + entry->iovec->iov_len <= memory + staging_size(ring->staging);
 }
 
 static void prepare_read(const IoRing *ring, const IoRingEntry *entry, struct io_uring_sqe *sqe)

@@ -22,6 +22,8 @@
 #include <glib.h>
 #include <sys/uio.h>
 
+#include "vmm/backend/staging.h"
+
 typedef struct IoRing IoRing;
 typedef struct IoRingEntry IoRingEntry;
 
@@ -45,11 +47,11 @@ struct IoRingEntry {
  * io_ring_new - make a ring
  *
  * Return: a ring, or NULL with @error set where the kernel has no io_uring, or does not let this
- * process use it.
+ * process use it; or where there are only spares, and none is left.
  */
 IoRing *io_ring_new(GError **error);
 
-/* On the ring's thread, or when that has ended; nothing is under way. */
+/* When nobody runs the context any more; nothing is under way. */
 void io_ring_free(IoRing *ring);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoRing, io_ring_free)
 
@@ -57,14 +59,18 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IoRing, io_ring_free)
 void io_ring_attach(IoRing *ring, GMainContext *context);
 
 /*
- * io_ring_register - have the kernel know @memory by a number, so that it does not look it up
- *
- * Once, before the ring is used. The memory stays where it is as long as the ring is there. It
- * counts against the limit of locked memory; without room there, it is used as any other.
- *
- * Return: whether it is registered.
+ * What goes to and from disks, for who has the ring; the kernel knows it as a registered buffer,
+ * if there was room for that under the limit of locked memory.
  */
-gboolean io_ring_register(IoRing *ring, void *memory, gsize size);
+Staging *io_ring_staging(const IoRing *ring);
+
+/*
+ * io_ring_keep_spares - make @count rings for later, and none otherwise from now on
+ *
+ * For the end of setting up, after which no ring can be made any more: io_ring_new() takes one of
+ * these then, and io_ring_free() gives them back. On the main thread, as these are.
+ */
+gboolean io_ring_keep_spares(guint count, GError **error);
 
 /* The descriptor, for who closes all others; it is the ring's. */
 int io_ring_fd(const IoRing *ring);

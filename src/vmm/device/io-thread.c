@@ -10,6 +10,7 @@ struct IoThread {
 	gatomicrefcount references;
 	Memory *memory;
 	DmaChannel *dma;
+	IoRing *ring; /* or NULL */
 	GMainContext *context;
 	GMainLoop *loop;
 	GThread *thread;
@@ -90,6 +91,7 @@ void io_thread_unref(IoThread *thread)
 		io_thread_call(thread, quit, thread);
 		g_thread_join(thread->thread);
 	}
+	io_ring_free(thread->ring);
 	g_main_loop_unref(thread->loop);
 	g_main_context_unref(thread->context);
 	dma_channel_free(thread->dma);
@@ -104,6 +106,16 @@ GMainContext *io_thread_context(IoThread *thread)
 DmaChannel *io_thread_dma(IoThread *thread)
 {
 	return thread->dma;
+}
+
+IoRing *io_thread_ring(IoThread *thread, GError **error)
+{
+	if (!thread->ring) {
+		thread->ring = io_ring_new(error);
+		if (thread->ring)
+			io_ring_attach(thread->ring, thread->context);
+	}
+	return thread->ring;
 }
 
 gboolean io_thread_is_current(const IoThread *thread)

@@ -15,6 +15,7 @@
 
 #include <glib.h>
 
+#include "vmm/backend/io-ring.h"
 #include "vmm/memory/dma.h"
 
 typedef struct IoThread IoThread;
@@ -39,6 +40,16 @@ GMainContext *io_thread_context(IoThread *thread);
 
 /* The thread's channel, to be used on the thread. */
 DmaChannel *io_thread_dma(IoThread *thread);
+
+/*
+ * io_thread_ring - the thread's io_uring, which a first disk has made
+ *
+ * On the main thread, while devices are made. The ring, and its staging memory, are then to be
+ * used on the thread.
+ *
+ * Return: a ring that goes with the thread, or NULL with @error set.
+ */
+IoRing *io_thread_ring(IoThread *thread, GError **error);
 
 /* Whether the caller is on it. */
 gboolean io_thread_is_current(const IoThread *thread);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/fs.h>
 #include <linux/userfaultfd.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -80,7 +81,10 @@ static const FilterCall calls[] = {
 	{ SCMP_SYS(pwrite64), MAIN | VCPU },
 	{ SCMP_SYS(fdatasync), MAIN | VCPU },
 	{ SCMP_SYS(fstat), MAIN },
-	{ SCMP_SYS(lseek), MAIN },
+	{ SCMP_SYS(lseek), MAIN | IO },
+	{ SCMP_SYS(io_uring_enter), IO },
+	{ SCMP_SYS(io_uring_register), SET_UP },
+	{ SCMP_SYS(io_uring_setup), SET_UP },
 	{ SCMP_SYS(timerfd_create), SET_UP },
 	{ SCMP_SYS(timerfd_settime), MAIN | VCPU },
 	{ SCMP_SYS(fallocate), MAIN | MEMORY },
@@ -144,10 +148,12 @@ static const FilterCheckedCall checked_calls[] = {
 	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_GETFD), MAIN },
 	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_SETFD), MAIN },
 	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_DUPFD_CLOEXEC), MAIN },
-	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_OFD_SETLK), SET_UP },
+	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_OFD_GETLK), MAIN },
+	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_OFD_SETLK), MAIN },
 
 	/* What is open, not what has that name; without an address: nobody else's socket. */
 	{ SCMP_SYS(newfstatat), 3, EXACTLY_32(AT_EMPTY_PATH), MAIN },
+	{ SCMP_SYS(statx), 2, EXACTLY_32(AT_EMPTY_PATH), MAIN },
 	{ SCMP_SYS(recvfrom), 4, EXACTLY(0), MAIN | VCPU },
 	{ SCMP_SYS(sendto), 4, EXACTLY(0), MAIN | VCPU },
 
@@ -201,6 +207,10 @@ static const Request requests[] = {
 	{ KVM_SET_XSAVE, MAIN },
 
 	{ KVM_GET_STATS_FD, MAIN },
+
+	/* Blocks of a device that is a disk. */
+	{ BLKPBSZGET, MAIN },
+	{ BLKSSZGET, MAIN },
 
 	{ TCGETS, MAIN },
 	{ TCSETS, MAIN | TERMINAL },

@@ -1,0 +1,1025 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* virtio-blk.c - a disk */
+#include "vmm/virtio/virtio-blk.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <string.h>
+
+#include "vmm/log.h"
+
+/* Chains that are popped before the first of them is served. */
+#define BATCH 32u
+
+/* Data that is carried together with that of other requests, and how much goes at a time. */
+#define SMALL	      (16u << 10)
+#define GATHER_SIZE   (128u << 10)
+
+#define STATUS_SIZE   1u
+#define HEADER_SIZE   sizeof(struct virtio_blk_outhdr)
+#define CONFIG_SIZE   offsetof(struct virtio_blk_config, max_secure_erase_sectors)
+#define PAGE	      4096u
+
+#define CLASS_STORAGE 0x018000u
+
+typedef enum {
+	REQUEST_WAITING, /* in the list of those that are to be begun, or gone on with */
+	REQUEST_BUSY,	 /* the backend has it */
+	REQUEST_DONE,	 /* in the list of those that the guest is to get back */
+	REQUEST_STOPPED, /* in the list of those that wait for the machine to go on */
+} RequestState;
+
+typedef struct {
+	VirtioBlk *blk;
+	guint queue;
+	VirtioChain *chain;
+	RequestState state;
+	GList link; /* in the list of its state */
+	struct virtio_blk_outhdr header;
+	guint8 status;
+	guint64 offset; /* bytes on the disk */
+	guint64 size;
+	guint64 done;	 /* of size */
+	guint8 *staging; /* of the part, or NULL */
+	gsize part_size;
+	BlockRequest block;
+	struct iovec iovec;
+} Request;
+
+typedef struct {
+	GSource source;
+	VirtioBlk *blk;
+} FinisherSource;
+
+struct VirtioBlk {
+	VirtioDevice *virtio;
+	BlockBackend *backend;
+	Staging *staging;
+	StagingWaiter waiter;
+	guint n_queues;
+	guint16 queue_size;
+	guint32 block_size; /* logical, as the guest has it */
+	guint32 physical_block_size;
+	gboolean has_write_cache;    /* until the guest says otherwise */
+	VirtioBlkPolicy policies[2]; /* of writes, of reads */
+	char serial[VIRTIO_BLK_ID_BYTES];
+	void (*failed)(void *opaque, const VirtioBlkError *error);
+	void *opaque;
+
+	guint64 sectors;  /* atomic: what the guest is told */
+	gint write_cache; /* atomic: what the guest has chosen */
+
+	/* The I/O thread's. */
+	guint64 features;
+	gboolean is_open; /* queues may be used: started, and not paused */
+	gboolean is_broken;
+	guint n_busy; /* requests that are REQUEST_BUSY or REQUEST_DONE */
+	GQueue waiting, done, stopped;
+	GSource *finisher;
+	GArray *pieces;	  /* of a transfer, while it is put together */
+	guint8 *gathered; /* its content: GATHER_SIZE bytes */
+	gsize n_gathered;
+};
+
+static LogLimit error_limit;
+
+static DmaChannel *dma_of(const VirtioBlk *blk)
+{
+	return io_thread_dma(virtio_device_io_thread(blk->virtio));
+}
+
+static gboolean is_readonly(const VirtioBlk *blk)
+{
+	return block_backend_is_readonly(blk->backend);
+}
+
+/* Any of the requests may go on waiting; what is in hand is finished. */
+static void break_device(VirtioBlk *blk, const GError *error)
+{
+	blk->is_broken = TRUE;
+	virtio_device_broken(blk->virtio, error);
+}
+
+static guint64 data_out_size(const Request *self)
+{
+	return self->chain->out_size - HEADER_SIZE;
+}
+
+static guint64 data_in_size(const Request *self)
+{
+	return self->chain->in_size - STATUS_SIZE;
+}
+
+static void give_staging(Request *self)
+{
+	guint8 *memory = g_steal_pointer(&self->staging);
+
+	if (memory)
+		staging_give(self->blk->staging, memory, self->part_size);
+}
+
+/* Frees a request that the guest does not get back, or has got back. */
+static void free_request(Request *self)
+{
+	give_staging(self);
+	g_free(self);
+}
+
+static void drop(Request *self)
+{
+	virtio_queue_drop(self->chain);
+	free_request(self);
+}
+
+/* From now on the request is among those that the guest is to get back. */
+static void end(Request *self, guint8 status)
+{
+	self->status = status;
+	self->state = REQUEST_DONE;
+	self->blk->n_busy++;
+	g_queue_push_tail_link(&self->blk->done, &self->link);
+}
+
+/*
+ * The way back.
+ */
+
+/* Adds a part of what the guest gets to the transfer that is being put together. */
+static void gather(VirtioBlk *blk, const VirtioChain *chain, guint64 offset, const void *data,
+		   gsize size)
+{
+	const guint first = blk->pieces->len;
+	guint count;
+
+	g_array_set_size(blk->pieces, first + chain->n_in);
+	count = virtio_pieces_slice(chain->in, chain->n_in, offset, size,
+				    &g_array_index(blk->pieces, DmaPiece, first));
+	g_array_set_size(blk->pieces, first + count);
+	memcpy(blk->gathered + blk->n_gathered, data, size);
+	blk->n_gathered += size;
+}
+
+static void clear_gathered(VirtioBlk *blk)
+{
+	g_array_set_size(blk->pieces, 0);
+	blk->n_gathered = 0;
+}
+
+static gboolean write_gathered(VirtioBlk *blk, GError **error)
+{
+	const gboolean is_written = blk->n_gathered == 0 ||
+				    dma_channel_write(dma_of(blk),
+						      (DmaPiece *)(void *)blk->pieces->data,
+						      blk->pieces->len, blk->gathered, error);
+
+	clear_gathered(blk);
+	return is_written;
+}
+
+/* What was read and has not been carried yet: of small requests. */
+static void gather_request(Request *self)
+{
+	VirtioBlk *blk = self->blk;
+
+	if (self->staging)
+		gather(blk, self->chain, 0, self->staging, self->part_size);
+	gather(blk, self->chain, data_in_size(self), &self->status, STATUS_SIZE);
+}
+
+static gsize gathered_size(const Request *self)
+{
+	return (self->staging ? self->part_size : 0) + STATUS_SIZE;
+}
+
+/* The guest has named memory that is none in one of them: find out which. */
+static void write_singly(VirtioBlk *blk, GQueue *batch)
+{
+	for (GList *link = batch->head; link; link = link->next) {
+		g_autoptr(GError) error = NULL;
+
+		gather_request(link->data);
+		if (!write_gathered(blk, &error))
+			break_device(blk, error);
+	}
+}
+
+static void push_batch(VirtioBlk *blk, GQueue *batch)
+{
+	GList *link;
+
+	while ((link = g_queue_pop_head_link(batch))) {
+		Request *self = link->data;
+
+		virtio_queue_push(virtio_device_queue(blk->virtio, self->queue), self->chain,
+				  (guint32)self->chain->in_size);
+		blk->n_busy--;
+		free_request(self);
+	}
+}
+
+/* Gives the guest what is done, with one transfer for as many as go into one. */
+static void finish_batch(VirtioBlk *blk)
+{
+	GQueue batch = G_QUEUE_INIT;
+
+	while (!g_queue_is_empty(&blk->done)) {
+		Request *next = blk->done.head->data;
+
+		if (blk->n_gathered + gathered_size(next) > GATHER_SIZE)
+			break;
+		g_queue_push_tail_link(&batch, g_queue_pop_head_link(&blk->done));
+		gather_request(next);
+	}
+	if (!write_gathered(blk, NULL))
+		write_singly(blk, &batch);
+	push_batch(blk, &batch);
+}
+
+static void finish_all(VirtioBlk *blk)
+{
+	if (g_queue_is_empty(&blk->done))
+		return;
+	while (!g_queue_is_empty(&blk->done))
+		finish_batch(blk);
+	for (guint i = 0; i < blk->n_queues; i++)
+		virtio_queue_notify(virtio_device_queue(blk->virtio, i));
+}
+
+/*
+ * Its work is done before the thread sleeps, not after: whatever ended since then goes back
+ * together. It comes before the backend's source, which sends to the kernel what begins here.
+ */
+static gboolean on_prepare(GSource *source, gint *timeout)
+{
+	*timeout = -1;
+	finish_all(((FinisherSource *)source)->blk);
+	return FALSE;
+}
+
+static gboolean on_check(GSource *source)
+{
+	(void)source;
+	return FALSE;
+}
+
+static gboolean on_dispatch(GSource *source, GSourceFunc callback, gpointer opaque)
+{
+	(void)source;
+	(void)callback;
+	(void)opaque;
+	return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs finisher_functions = {
+	.prepare = on_prepare,
+	.check = on_check,
+	.dispatch = on_dispatch,
+};
+
+/*
+ * What the backend does.
+ */
+
+static void go_on(VirtioBlk *blk);
+
+static gboolean is_read(const Request *self)
+{
+	return self->block.operation == BLOCK_READ;
+}
+
+static VirtioBlkPolicy action_for(const Request *self, int error)
+{
+	const VirtioBlkPolicy policy = self->blk->policies[is_read(self)];
+
+	if (policy == VIRTIO_BLK_ENOSPC)
+		return error == ENOSPC ? VIRTIO_BLK_STOP : VIRTIO_BLK_REPORT;
+	return policy;
+}
+
+static void tell_error(const Request *self, VirtioBlkPolicy action, int error)
+{
+	const VirtioBlk *blk = self->blk;
+	const VirtioBlkError told = { is_read(self), action, error };
+
+	if (is_read(self))
+		log_limited(&error_limit, "block",
+			    _("%s: reading %" PRIu64 " bytes at %" PRIu64 " failed: %s"),
+			    block_backend_name(blk->backend), self->block.size, self->block.offset,
+			    g_strerror(error));
+	else
+		log_limited(&error_limit, "block",
+			    _("%s: writing %" PRIu64 " bytes at %" PRIu64 " failed: %s"),
+			    block_backend_name(blk->backend), self->block.size, self->block.offset,
+			    g_strerror(error));
+	if (blk->failed)
+		blk->failed(blk->opaque, &told);
+}
+
+static void stop_request(Request *self)
+{
+	give_staging(self);
+	self->state = REQUEST_STOPPED;
+	g_queue_push_tail_link(&self->blk->stopped, &self->link);
+}
+
+/* A part has been done. What was read goes to the guest now, or with the status if it is little. */
+static void part_done(Request *self)
+{
+	VirtioBlk *blk = self->blk;
+	g_autoptr(GError) error = NULL;
+
+	if (is_read(self) && self->size > SMALL &&
+	    !virtio_chain_write(self->chain, dma_of(blk), self->done, self->staging,
+				self->part_size, &error)) {
+		give_staging(self);
+		break_device(blk, error);
+		end(self, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	self->done += self->part_size;
+	if (!is_read(self) || self->size > SMALL)
+		give_staging(self);
+	if (self->done >= self->size) {
+		end(self, VIRTIO_BLK_S_OK);
+		return;
+	}
+	self->state = REQUEST_WAITING;
+	g_queue_push_head_link(&blk->waiting, &self->link);
+}
+
+static void backend_failed(Request *self, int error)
+{
+	const VirtioBlkPolicy action = action_for(self, error);
+
+	tell_error(self, action, error);
+	switch (action) {
+	case VIRTIO_BLK_STOP:
+		stop_request(self);
+		break;
+	case VIRTIO_BLK_IGNORE:
+		/* Nobody gets what was in the staging memory before. */
+		if (is_read(self))
+			memset(self->staging, 0, self->part_size);
+		part_done(self);
+		break;
+	default:
+		give_staging(self);
+		end(self, VIRTIO_BLK_S_IOERR);
+		break;
+	}
+}
+
+static void backend_done(BlockRequest *block, int error)
+{
+	Request *self = block->opaque;
+	VirtioBlk *blk = self->blk;
+
+	blk->n_busy--;
+	if (error)
+		backend_failed(self, error);
+	else
+		part_done(self);
+	go_on(blk);
+}
+
+static void submit_part(Request *self)
+{
+	VirtioBlk *blk = self->blk;
+	BlockRequest *block = &self->block;
+
+	self->state = REQUEST_BUSY;
+	blk->n_busy++;
+	block->offset = self->offset + self->done;
+	block->size = self->part_size;
+	block->complete = backend_done;
+	block->opaque = self;
+	self->iovec = (struct iovec){ self->staging, self->part_size };
+	block->iovec = self->staging ? &self->iovec : NULL;
+	block->n_iovec = self->staging ? 1 : 0;
+	block_backend_set_write_cache(blk->backend, g_atomic_int_get(&blk->write_cache));
+	block_submit(blk->backend, block);
+}
+
+static gboolean has_data(const Request *self)
+{
+	return self->block.operation == BLOCK_READ || self->block.operation == BLOCK_WRITE;
+}
+
+/* Return: FALSE where there is no staging memory for it now. */
+static gboolean take_part(Request *self)
+{
+	self->part_size = self->size - self->done;
+	if (!has_data(self))
+		return TRUE;
+	self->part_size = MIN(self->part_size, VIRTIO_BLK_PART);
+	self->staging = staging_take(self->blk->staging, self->part_size);
+	return self->staging != NULL;
+}
+
+/* Writes that the guest has made together are fetched together; each is whole pages then. */
+static gboolean is_gatherable(const Request *self)
+{
+	return self->block.operation == BLOCK_WRITE && self->size <= SMALL &&
+	       self->size % PAGE == 0;
+}
+
+static guint count_gatherable(const VirtioBlk *blk, gsize *size)
+{
+	guint count = 0;
+
+	*size = 0;
+	for (GList *link = blk->waiting.head; link && count < BATCH; link = link->next) {
+		const Request *self = link->data;
+
+		if (!is_gatherable(self) || *size + self->size > GATHER_SIZE)
+			break;
+		*size += self->size;
+		count++;
+	}
+	return count;
+}
+
+/* Takes staging memory, a run for all, for the first @count in the queue. */
+static gboolean take_run(VirtioBlk *blk, guint count, gsize size)
+{
+	guint8 *memory = staging_take(blk->staging, size);
+	GList *link = blk->waiting.head;
+
+	if (!memory)
+		return FALSE;
+	for (guint i = 0; i < count; i++, link = link->next) {
+		Request *self = link->data;
+
+		self->staging = memory;
+		self->part_size = self->size;
+		memory += self->part_size;
+	}
+	return TRUE;
+}
+
+static gboolean read_run(VirtioBlk *blk, guint count)
+{
+	GList *link = blk->waiting.head;
+	guint8 *memory = ((Request *)link->data)->staging;
+	gboolean is_read;
+
+	clear_gathered(blk);
+	for (guint i = 0; i < count; i++, link = link->next) {
+		const VirtioChain *chain = ((Request *)link->data)->chain;
+		const guint first = blk->pieces->len;
+		guint n;
+
+		g_array_set_size(blk->pieces, first + chain->n_out);
+		n = virtio_pieces_slice(chain->out, chain->n_out, HEADER_SIZE,
+					chain->out_size - HEADER_SIZE,
+					&g_array_index(blk->pieces, DmaPiece, first));
+		g_array_set_size(blk->pieces, first + n);
+	}
+	is_read = dma_channel_read(dma_of(blk), (DmaPiece *)(void *)blk->pieces->data,
+				   blk->pieces->len, memory, NULL);
+	clear_gathered(blk);
+	return is_read;
+}
+
+static gboolean read_part(Request *self, GError **error)
+{
+	return virtio_chain_read(self->chain, dma_of(self->blk), HEADER_SIZE + self->done,
+				 self->staging, self->part_size, error);
+}
+
+/* With its staging memory taken: fetches what it writes, if that has not been done, and begins. */
+static void begin(VirtioBlk *blk, gboolean is_fetched)
+{
+	Request *self = blk->waiting.head->data;
+	g_autoptr(GError) error = NULL;
+
+	g_queue_unlink(&blk->waiting, &self->link);
+	if (self->block.operation == BLOCK_WRITE && !is_fetched && !read_part(self, &error)) {
+		give_staging(self);
+		break_device(blk, error);
+		end(self, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	submit_part(self);
+}
+
+static gboolean begin_run(VirtioBlk *blk)
+{
+	gsize size;
+	const guint count = count_gatherable(blk, &size);
+	gboolean is_fetched;
+
+	if (count < 2 || !take_run(blk, count, size))
+		return FALSE;
+	is_fetched = read_run(blk, count);
+	for (guint i = 0; i < count; i++)
+		begin(blk, is_fetched);
+	return TRUE;
+}
+
+/* Begins what waits, as far as there is staging memory. */
+static void go_on(VirtioBlk *blk)
+{
+	while (blk->is_open && !g_queue_is_empty(&blk->waiting)) {
+		if (begin_run(blk))
+			continue;
+		if (!take_part(blk->waiting.head->data)) {
+			staging_wait(blk->staging, &blk->waiter);
+			return;
+		}
+		begin(blk, FALSE);
+	}
+}
+
+static void on_staging(void *opaque)
+{
+	go_on(opaque);
+}
+
+/*
+ * What the guest asks for.
+ */
+
+static void await(Request *self, BlockOperation operation)
+{
+	self->block.operation = operation;
+	self->state = REQUEST_WAITING;
+	g_queue_push_tail_link(&self->blk->waiting, &self->link);
+}
+
+/* Whether a disk has these bytes, in whole blocks. */
+static gboolean is_on_disk(const VirtioBlk *blk, guint64 sector, guint64 size)
+{
+	const guint64 end = __atomic_load_n(&blk->sectors, __ATOMIC_RELAXED);
+	const guint64 mask = blk->block_size - 1;
+
+	return sector <= end && size / BLOCK_SECTOR_SIZE <= end - sector &&
+	       ((sector * BLOCK_SECTOR_SIZE) & mask) == 0 && (size & mask) == 0;
+}
+
+static void ask_for_data(Request *self, BlockOperation operation, guint64 size)
+{
+	const guint64 sector = GUINT64_FROM_LE(self->header.sector);
+
+	if (!is_on_disk(self->blk, sector, size) ||
+	    (operation == BLOCK_WRITE && is_readonly(self->blk))) {
+		end(self, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	self->offset = sector * BLOCK_SECTOR_SIZE;
+	self->size = size;
+	if (size == 0)
+		end(self, VIRTIO_BLK_S_OK);
+	else
+		await(self, operation);
+}
+
+static void ask_for_id(Request *self)
+{
+	const gsize size = MIN(data_in_size(self), sizeof(self->blk->serial));
+	g_autoptr(GError) error = NULL;
+
+	if (size > 0 && !virtio_chain_write(self->chain, dma_of(self->blk), 0, self->blk->serial,
+					    size, &error)) {
+		break_device(self->blk, error);
+		end(self, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	end(self, VIRTIO_BLK_S_OK);
+}
+
+/* One range, as the configuration says. */
+static void ask_for_range(Request *self, BlockOperation operation)
+{
+	struct virtio_blk_discard_write_zeroes range;
+	g_autoptr(GError) error = NULL;
+	guint64 sector, size;
+	guint32 flags;
+
+	if (data_out_size(self) != sizeof(range)) {
+		end(self, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	if (!virtio_chain_read(self->chain, dma_of(self->blk), HEADER_SIZE, &range, sizeof(range),
+			       &error)) {
+		break_device(self->blk, error);
+		end(self, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	sector = GUINT64_FROM_LE(range.sector);
+	size = (guint64)GUINT32_FROM_LE(range.num_sectors) * BLOCK_SECTOR_SIZE;
+	flags = GUINT32_FROM_LE(range.flags);
+	if (flags &
+	    ~(guint32)(operation == BLOCK_DISCARD ? 0 : VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP)) {
+		end(self, VIRTIO_BLK_S_UNSUPP);
+		return;
+	}
+	if (is_readonly(self->blk) || size > BLOCK_REQUEST_MAX ||
+	    !is_on_disk(self->blk, sector, size)) {
+		end(self, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	self->offset = sector * BLOCK_SECTOR_SIZE;
+	self->size = size;
+	self->block.may_unmap = flags != 0;
+	await(self, operation);
+}
+
+static gboolean has_feature(const VirtioBlk *blk, guint bit)
+{
+	return (blk->features & VIRTIO_FEATURE(bit)) != 0;
+}
+
+static void ask(Request *self)
+{
+	const VirtioBlk *blk = self->blk;
+
+	switch (GUINT32_FROM_LE(self->header.type)) {
+	case VIRTIO_BLK_T_IN:
+		ask_for_data(self, BLOCK_READ, data_in_size(self));
+		return;
+	case VIRTIO_BLK_T_OUT:
+		ask_for_data(self, BLOCK_WRITE, data_out_size(self));
+		return;
+	case VIRTIO_BLK_T_FLUSH:
+		await(self, BLOCK_FLUSH);
+		return;
+	case VIRTIO_BLK_T_GET_ID:
+		ask_for_id(self);
+		return;
+	case VIRTIO_BLK_T_DISCARD:
+		if (!has_feature(blk, VIRTIO_BLK_F_DISCARD))
+			break;
+		ask_for_range(self, BLOCK_DISCARD);
+		return;
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		if (!has_feature(blk, VIRTIO_BLK_F_WRITE_ZEROES))
+			break;
+		ask_for_range(self, BLOCK_WRITE_ZEROES);
+		return;
+	}
+	end(self, VIRTIO_BLK_S_UNSUPP);
+}
+
+/* Reads the headers of a batch in one transfer, or finds out which one is nowhere. */
+static void read_headers(VirtioBlk *blk, Request *const *batch, guint count)
+{
+	struct virtio_blk_outhdr headers[BATCH];
+	gboolean is_read;
+
+	clear_gathered(blk);
+	for (guint i = 0; i < count; i++) {
+		const VirtioChain *chain = batch[i]->chain;
+		const guint first = blk->pieces->len;
+		guint n;
+
+		g_array_set_size(blk->pieces, first + chain->n_out);
+		n = virtio_pieces_slice(chain->out, chain->n_out, 0, HEADER_SIZE,
+					&g_array_index(blk->pieces, DmaPiece, first));
+		g_array_set_size(blk->pieces, first + n);
+	}
+	is_read = dma_channel_read(dma_of(blk), (DmaPiece *)(void *)blk->pieces->data,
+				   blk->pieces->len, headers, NULL);
+	clear_gathered(blk);
+	for (guint i = 0; i < count; i++) {
+		Request *self = batch[i];
+		g_autoptr(GError) error = NULL;
+
+		self->header = headers[i];
+		if (!is_read && !virtio_chain_read(self->chain, dma_of(blk), 0, &self->header,
+						   HEADER_SIZE, &error)) {
+			break_device(blk, error);
+			drop(self);
+		} else {
+			ask(self);
+		}
+	}
+}
+
+static gboolean check_chain(const VirtioChain *chain, GError **error)
+{
+	if (chain->out_size < HEADER_SIZE)
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+			    _("the guest has asked its disk for something without a header"));
+	else if (chain->in_size < STATUS_SIZE)
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+			    _("the guest has asked its disk for something without room for a "
+			      "status"));
+	else
+		return TRUE;
+	return FALSE;
+}
+
+/* Return: how many requests there are in @batch. */
+static guint pop_batch(VirtioBlk *blk, guint queue, Request **batch)
+{
+	g_autoptr(GError) error = NULL;
+	guint count = 0;
+
+	while (count < BATCH && !blk->is_broken) {
+		VirtioChain *chain = virtio_queue_pop(virtio_device_queue(blk->virtio, queue),
+						      &error);
+		Request *self;
+
+		if (!chain)
+			break;
+		if (!check_chain(chain, &error)) {
+			virtio_queue_drop(chain);
+			break;
+		}
+		self = g_new0(Request, 1);
+		self->blk = blk;
+		self->queue = queue;
+		self->chain = chain;
+		self->link.data = self;
+		batch[count++] = self;
+	}
+	if (error)
+		break_device(blk, error);
+	return count;
+}
+
+static void on_kicked(void *device, guint index)
+{
+	VirtioBlk *blk = device;
+	VirtioQueue *queue = virtio_device_queue(blk->virtio, index);
+	Request *batch[BATCH];
+	guint count;
+
+	if (!blk->is_open || blk->is_broken)
+		return;
+	do {
+		virtio_queue_disable_kicks(queue);
+		while ((count = pop_batch(blk, index, batch)) > 0) {
+			read_headers(blk, batch, count);
+			go_on(blk);
+		}
+	} while (!blk->is_broken && !virtio_queue_enable_kicks(queue));
+}
+
+/*
+ * The transport's calls.
+ */
+
+static guint64 on_features(void *device)
+{
+	const VirtioBlk *blk = device;
+	guint64 features = VIRTIO_FEATURE(VIRTIO_BLK_F_SEG_MAX) |
+			   VIRTIO_FEATURE(VIRTIO_BLK_F_BLK_SIZE) |
+			   VIRTIO_FEATURE(VIRTIO_BLK_F_TOPOLOGY) |
+			   VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH) |
+			   VIRTIO_FEATURE(VIRTIO_BLK_F_CONFIG_WCE);
+
+	if (blk->n_queues > 1)
+		features |= VIRTIO_FEATURE(VIRTIO_BLK_F_MQ);
+	if (is_readonly(blk))
+		return features | VIRTIO_FEATURE(VIRTIO_BLK_F_RO);
+	features |= VIRTIO_FEATURE(VIRTIO_BLK_F_WRITE_ZEROES);
+	if (block_backend_discards(blk->backend))
+		features |= VIRTIO_FEATURE(VIRTIO_BLK_F_DISCARD);
+	return features;
+}
+
+static guint8 exponent(guint32 larger, guint32 smaller)
+{
+	guint8 result = 0;
+
+	while (smaller << (result + 1u) <= larger && result < 16)
+		result++;
+	return result;
+}
+
+static void make_config(const VirtioBlk *blk, struct virtio_blk_config *config)
+{
+	const guint32 most = BLOCK_REQUEST_MAX / BLOCK_SECTOR_SIZE;
+	const guint32 alignment = MAX(blk->physical_block_size, blk->block_size);
+
+	*config = (struct virtio_blk_config){
+		.capacity = GUINT64_TO_LE(__atomic_load_n(&blk->sectors, __ATOMIC_RELAXED)),
+		.seg_max = GUINT32_TO_LE(blk->queue_size - 2u),
+		.blk_size = GUINT32_TO_LE(blk->block_size),
+		.physical_block_exp = exponent(blk->physical_block_size, blk->block_size),
+		.wce = g_atomic_int_get(&blk->write_cache) != 0,
+		.num_queues = GUINT16_TO_LE(blk->n_queues),
+		.max_discard_sectors = GUINT32_TO_LE(most),
+		.max_discard_seg = GUINT32_TO_LE(1),
+		.discard_sector_alignment = GUINT32_TO_LE(alignment / BLOCK_SECTOR_SIZE),
+		.max_write_zeroes_sectors = GUINT32_TO_LE(most),
+		.max_write_zeroes_seg = GUINT32_TO_LE(1),
+		.write_zeroes_may_unmap = 1,
+	};
+}
+
+static void on_config_read(void *device, guint offset, void *data, guint size)
+{
+	struct virtio_blk_config config;
+
+	make_config(device, &config);
+	memcpy(data, (const guint8 *)&config + offset, size);
+}
+
+static void on_config_write(void *device, guint offset, const void *data, guint size)
+{
+	VirtioBlk *blk = device;
+	const guint wce = offsetof(struct virtio_blk_config, wce);
+
+	if (offset <= wce && wce < offset + size)
+		g_atomic_int_set(&blk->write_cache, ((const guint8 *)data)[wce - offset] & 1);
+}
+
+/* A driver that knows no flush must find everything on the disk. */
+static void on_start(void *device, guint64 features)
+{
+	VirtioBlk *blk = device;
+
+	blk->features = features;
+	if (!has_feature(blk, VIRTIO_BLK_F_FLUSH))
+		g_atomic_int_set(&blk->write_cache, FALSE);
+	blk->is_broken = FALSE;
+	blk->is_open = TRUE;
+}
+
+/* Nothing is begun any more; what has begun ends. */
+static void drain(VirtioBlk *blk)
+{
+	GMainContext *context = io_thread_context(virtio_device_io_thread(blk->virtio));
+
+	blk->is_open = FALSE;
+	staging_wait_no_more(blk->staging, &blk->waiter);
+	finish_all(blk);
+	while (blk->n_busy > 0) {
+		g_main_context_iteration(context, TRUE);
+		finish_all(blk);
+	}
+}
+
+static void drop_all(GQueue *list, const guint *queue)
+{
+	GList *next;
+
+	for (GList *link = list->head; link; link = next) {
+		Request *self = link->data;
+
+		next = link->next;
+		if (!queue || self->queue == *queue) {
+			g_queue_unlink(list, link);
+			drop(self);
+		}
+	}
+}
+
+static void on_stop(void *device)
+{
+	VirtioBlk *blk = device;
+
+	drain(blk);
+	drop_all(&blk->waiting, NULL);
+	drop_all(&blk->stopped, NULL);
+	g_atomic_int_set(&blk->write_cache, blk->has_write_cache);
+}
+
+static void on_stop_queue(void *device, guint queue)
+{
+	VirtioBlk *blk = device;
+	const gboolean was_open = blk->is_open;
+
+	drain(blk);
+	drop_all(&blk->waiting, &queue);
+	drop_all(&blk->stopped, &queue);
+	blk->is_open = was_open;
+	go_on(blk);
+}
+
+static void on_drain(void *device)
+{
+	drain(device);
+}
+
+/* What the machine has stopped with is done again, before what came later. */
+static void on_resume(void *device)
+{
+	VirtioBlk *blk = device;
+	GList *link;
+
+	while ((link = g_queue_pop_tail_link(&blk->stopped))) {
+		((Request *)link->data)->state = REQUEST_WAITING;
+		g_queue_push_head_link(&blk->waiting, link);
+	}
+	blk->is_open = TRUE;
+	go_on(blk);
+}
+
+static void on_free(void *device)
+{
+	virtio_blk_free(device);
+}
+
+static const VirtioDeviceOperations operations = {
+	.features = on_features,
+	.config_read = on_config_read,
+	.config_write = on_config_write,
+	.start = on_start,
+	.kicked = on_kicked,
+	.stop = on_stop,
+	.stop_queue = on_stop_queue,
+	.drain = on_drain,
+	.resume = on_resume,
+	.free = on_free,
+};
+
+static guint64 count_sectors(const VirtioBlk *blk)
+{
+	const guint64 size = block_backend_limits(blk->backend)->size;
+
+	return size / blk->block_size * (blk->block_size / BLOCK_SECTOR_SIZE);
+}
+
+VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, VirtioDeviceConfig *device)
+{
+	const BlockLimits *limits = block_backend_limits(config->backend);
+	VirtioBlk *blk = g_new0(VirtioBlk, 1);
+
+	blk->backend = config->backend;
+	blk->staging = config->staging;
+	blk->waiter = (StagingWaiter){ .wake = on_staging, .opaque = blk };
+	blk->n_queues = config->n_queues;
+	blk->queue_size = config->queue_size;
+	blk->block_size = config->logical_block_size ? config->logical_block_size :
+						       limits->logical_block_size;
+	blk->physical_block_size = MAX(config->physical_block_size ? config->physical_block_size :
+								     limits->physical_block_size,
+				       blk->block_size);
+	blk->policies[0] = config->write_policy;
+	blk->policies[1] = config->read_policy;
+	blk->failed = config->failed;
+	blk->opaque = config->opaque;
+	blk->has_write_cache = config->has_write_cache;
+	blk->write_cache = config->has_write_cache;
+	blk->sectors = count_sectors(blk);
+	blk->pieces = g_array_new(FALSE, FALSE, sizeof(DmaPiece));
+	blk->gathered = g_malloc(GATHER_SIZE);
+	if (config->serial)
+		memcpy(blk->serial, config->serial,
+		       MIN(strlen(config->serial), sizeof(blk->serial)));
+	*device = (VirtioDeviceConfig){
+		.name = "virtio-blk",
+		.device_id = VIRTIO_ID_BLOCK,
+		.class_code = CLASS_STORAGE,
+		.n_queues = config->n_queues,
+		.queue_size = config->queue_size,
+		.config_size = CONFIG_SIZE,
+		.operations = &operations,
+		.opaque = blk,
+	};
+	return blk;
+}
+
+void virtio_blk_attach(VirtioBlk *blk, VirtioDevice *virtio)
+{
+	GMainContext *context = io_thread_context(virtio_device_io_thread(virtio));
+
+	blk->virtio = virtio;
+	block_backend_attach(blk->backend, context);
+	blk->finisher = g_source_new(&finisher_functions, sizeof(FinisherSource));
+	((FinisherSource *)blk->finisher)->blk = blk;
+	g_source_set_priority(blk->finisher, G_PRIORITY_HIGH);
+	g_source_attach(blk->finisher, context);
+}
+
+void virtio_blk_free(VirtioBlk *blk)
+{
+	if (!blk)
+		return;
+	if (blk->finisher) {
+		g_source_destroy(blk->finisher);
+		g_source_unref(blk->finisher);
+	}
+	block_backend_free(blk->backend);
+	g_array_unref(blk->pieces);
+	g_free(blk->gathered);
+	g_free(blk);
+}
+
+BlockBackend *virtio_blk_backend(const VirtioBlk *blk)
+{
+	return blk->backend;
+}
+
+static void poll_size(void *opaque)
+{
+	VirtioBlk *blk = opaque;
+
+	if (!block_backend_poll_size(blk->backend))
+		return;
+	__atomic_store_n(&blk->sectors, count_sectors(blk), __ATOMIC_RELAXED);
+	virtio_device_config_changed(blk->virtio);
+}
+
+void virtio_blk_poll_size(VirtioBlk *blk)
+{
+	io_thread_call(virtio_device_io_thread(blk->virtio), poll_size, blk);
+}

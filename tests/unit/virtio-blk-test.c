@@ -1,0 +1,709 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* virtio-blk-test.c - a virtio disk: what guests ask for, rightly and wrongly, and what fails */
+#include "virtio-blk-world.h"
+
+#define IN	VRING_DESC_F_WRITE
+#define PENDING 0xff
+
+static const BlockConfig plain = { .name = "image", .discard = BLOCK_DISCARD_UNMAP };
+
+/* Request @slot has its header and status there. */
+static guint64 header_at(guint slot)
+{
+	return WORLD_HEADERS + slot * 32ull;
+}
+
+static guint64 status_at(guint slot)
+{
+	return header_at(slot) + 16;
+}
+
+static guint8 status(guint slot)
+{
+	return *(guint8 *)world_address(status_at(slot));
+}
+
+static void write_header(guint slot, guint32 type, guint64 sector)
+{
+	struct virtio_blk_outhdr *header = world_address(header_at(slot));
+
+	*header = (struct virtio_blk_outhdr){
+		.type = GUINT32_TO_LE(type),
+		.sector = GUINT64_TO_LE(sector),
+	};
+	*(guint8 *)world_address(status_at(slot)) = PENDING;
+}
+
+/* A request as Linux makes it, with one piece of data or none. */
+static void add(World *world, guint slot, guint32 type, guint64 sector, guint64 data, guint32 size)
+{
+	const guint16 direction = type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID ? IN : 0;
+	WorldPiece pieces[3] = { { header_at(slot), 16, 0 } };
+	guint count = 1;
+
+	write_header(slot, type, sector);
+	if (size > 0)
+		pieces[count++] = (WorldPiece){ data, size, direction };
+	pieces[count++] = (WorldPiece){ status_at(slot), 1, IN };
+	world_add(world, 0, pieces, count);
+}
+
+/* Return: its status; or PENDING. */
+static guint8 run(World *world, guint32 type, guint64 sector, guint64 data, guint32 size)
+{
+	add(world, 0, type, sector, data, size);
+	world_kick(world, 0);
+	world_settle(world);
+	g_assert_cmpuint(world_used(world, 0), ==, status(0) == PENDING ? 0 : 1);
+	return status(0);
+}
+
+static void fill(guint64 gpa, guint8 value, gsize size)
+{
+	memset(world_address(gpa), value, size);
+}
+
+static gboolean has(const guint8 *data, guint8 value, gsize size)
+{
+	for (gsize i = 0; i < size; i++)
+		if (data[i] != value)
+			return FALSE;
+	return TRUE;
+}
+
+static void test_config(void)
+{
+	struct virtio_blk_config config = { 0 };
+	const VirtioDeviceOperations *operations;
+	World world;
+	guint8 wce = 0;
+
+	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	operations = world.device.config.operations;
+	g_assert_cmpuint(world.device.config.device_id, ==, 2);
+	operations->config_read(world.blk, 0, &config, world.device.config.config_size);
+	g_assert_cmpuint(config.capacity, ==, WORLD_DISK_SIZE / 512);
+	g_assert_cmpuint(config.seg_max, ==, WORLD_QUEUE_SIZE - 2);
+	g_assert_cmpuint(config.blk_size, ==, 512);
+	g_assert_cmpuint(config.physical_block_exp, ==, 3);
+	g_assert_cmpuint(config.num_queues, ==, WORLD_QUEUES);
+	g_assert_cmpuint(config.wce, ==, 1);
+	operations->config_write(world.blk, offsetof(struct virtio_blk_config, wce), &wce, 1);
+	operations->config_read(world.blk, offsetof(struct virtio_blk_config, wce), &wce, 1);
+	g_assert_cmpuint(wce, ==, 0);
+	world_clear(&world);
+}
+
+static void test_read_write(void)
+{
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	fill(WORLD_DATA, 0x5a, 8192);
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 8, WORLD_DATA, 8192), ==, VIRTIO_BLK_S_OK);
+	g_assert_true(has(world.image->content + 4096, 0x5a, 8192));
+	g_assert_cmpuint(world.image->content[4095] | world.image->content[12288], ==, 0);
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_IN, 9, WORLD_DATA + 0x8000, 8192), ==,
+			 VIRTIO_BLK_S_OK);
+	g_assert_true(has(world_address(WORLD_DATA + 0x8000), 0x5a, 8192 - 512));
+	g_assert_true(has(world_address(WORLD_DATA + 0x8000 + 8192 - 512), 0, 512));
+	/* The very last sector. */
+	fill(WORLD_DATA, 0x77, 512);
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, WORLD_DISK_SIZE / 512 - 1, WORLD_DATA, 512),
+			 ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world.image->content[WORLD_DISK_SIZE - 1], ==, 0x77);
+	g_assert_cmpuint(world.device.n_interrupts, ==, 3);
+	g_assert_cmpuint(world.device.n_broken, ==, 0);
+	world_clear(&world);
+}
+
+/* Nothing says how a guest cuts a request into pieces. */
+static void test_pieces(void)
+{
+	const WorldPiece write[] = {
+		{ header_at(0), 7, 0 },	    { header_at(0) + 7, 9, 0 },	  { WORLD_DATA, 100, 0 },
+		{ WORLD_DATA + 100, 1, 0 }, { WORLD_DATA + 101, 411, 0 }, { status_at(0), 1, IN },
+	};
+	const WorldPiece write_in_one[] = {
+		{ WORLD_DATA + 0x1000, 16 + 512, 0 },
+		{ status_at(0), 1, IN },
+	};
+	const WorldPiece read_in_one[] = {
+		{ header_at(0), 16, 0 },
+		{ WORLD_DATA + 0x2000, 513, IN },
+	};
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	fill(WORLD_DATA, 1, 512);
+	write_header(0, VIRTIO_BLK_T_OUT, 0);
+	world_add(&world, 0, write, G_N_ELEMENTS(write));
+	world_kick(&world, 0);
+	world_settle(&world);
+	g_assert_cmpuint(status(0), ==, VIRTIO_BLK_S_OK);
+	g_assert_true(has(world.image->content, 1, 512));
+
+	fill(WORLD_DATA + 0x1000 + 16, 2, 512);
+	write_header(0, VIRTIO_BLK_T_OUT, 1);
+	memcpy(world_address(WORLD_DATA + 0x1000), world_address(header_at(0)), 16);
+	world_add(&world, 0, write_in_one, G_N_ELEMENTS(write_in_one));
+	world_kick(&world, 0);
+	world_settle(&world);
+	g_assert_cmpuint(status(0), ==, VIRTIO_BLK_S_OK);
+	g_assert_true(has(world.image->content + 512, 2, 512));
+
+	write_header(0, VIRTIO_BLK_T_IN, 1);
+	fill(WORLD_DATA + 0x2000, PENDING, 513);
+	world_add(&world, 0, read_in_one, G_N_ELEMENTS(read_in_one));
+	world_kick(&world, 0);
+	world_settle(&world);
+	g_assert_true(has(world_address(WORLD_DATA + 0x2000), 2, 512));
+	g_assert_cmpuint(*(guint8 *)world_address(WORLD_DATA + 0x2200), ==, VIRTIO_BLK_S_OK);
+	world_clear(&world);
+}
+
+static void test_others(void)
+{
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_FLUSH, 0, 0, 0), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world.image->counts[BLOCK_FLUSH], ==, 1);
+	fill(WORLD_DATA, PENDING, 64);
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_GET_ID, 0, WORLD_DATA, 64), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpmem(world_address(WORLD_DATA), 21, "a serial that is lon\xff", 21);
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_SCSI_CMD, 0, WORLD_DATA, 64), ==,
+			 VIRTIO_BLK_S_UNSUPP);
+	g_assert_cmpuint(run(&world, 0x80000000u, 0, WORLD_DATA, 64), ==, VIRTIO_BLK_S_UNSUPP);
+	g_assert_cmpuint(world.device.n_broken, ==, 0);
+	world_clear(&world);
+}
+
+static void test_ranges(void)
+{
+	static const struct {
+		guint64 sector;
+		guint32 size;
+	} wrong[] = {
+		{ WORLD_DISK_SIZE / 512, 512 },
+		{ WORLD_DISK_SIZE / 512 - 1, 1024 },
+		{ G_MAXUINT64, 512 },
+		{ 1ull << 55, 512 },
+		{ (1ull << 55) - 1, 1024 },
+		{ 0, 511 },
+		{ 0, 513 },
+		{ G_MAXUINT64 / 512, 4096 },
+	};
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_STOP);
+	for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
+		g_assert_cmpuint(
+			run(&world, VIRTIO_BLK_T_IN, wrong[i].sector, WORLD_DATA, wrong[i].size),
+			==, VIRTIO_BLK_S_IOERR);
+		g_assert_cmpuint(
+			run(&world, VIRTIO_BLK_T_OUT, wrong[i].sector, WORLD_DATA, wrong[i].size),
+			==, VIRTIO_BLK_S_IOERR);
+	}
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_IN, 0, 0, 0), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world.image->counts[BLOCK_READ] + world.image->counts[BLOCK_WRITE], ==, 0);
+	g_assert_cmpuint(world.n_errors, ==, 0);
+	world_clear(&world);
+}
+
+static void test_readonly(void)
+{
+	static const BlockConfig config = { .name = "image", .is_readonly = TRUE };
+	World world;
+
+	world_init(&world, &config, VIRTIO_BLK_STOP);
+	g_assert_true(world.device.config.operations->features(world.blk) &
+		      VIRTIO_FEATURE(VIRTIO_BLK_F_RO));
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512), ==, VIRTIO_BLK_S_IOERR);
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_IN, 0, WORLD_DATA, 512), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_FLUSH, 0, 0, 0), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world.n_errors, ==, 0);
+	world_clear(&world);
+}
+
+static guint8 run_range(World *world, guint32 type, guint64 sector, guint32 sectors, guint32 flags)
+{
+	struct virtio_blk_discard_write_zeroes *range = world_address(WORLD_DATA);
+
+	*range = (struct virtio_blk_discard_write_zeroes){
+		.sector = sector,
+		.num_sectors = sectors,
+		.flags = flags,
+	};
+	return run(world, type, 0, WORLD_DATA, sizeof(*range));
+}
+
+static void test_discard_and_zeroes(void)
+{
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	memset(world.image->content, 1, 8192);
+	g_assert_cmpuint(run_range(&world, VIRTIO_BLK_T_WRITE_ZEROES, 1, 2, 0), ==,
+			 VIRTIO_BLK_S_OK);
+	g_assert_true(has(world.image->content, 1, 512));
+	g_assert_true(has(world.image->content + 512, 0, 1024));
+	g_assert_true(has(world.image->content + 1536, 1, 512));
+	g_assert_cmpuint(run_range(&world, VIRTIO_BLK_T_WRITE_ZEROES, 0, 1, 1), ==,
+			 VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(run_range(&world, VIRTIO_BLK_T_WRITE_ZEROES, 0, 1, 2), ==,
+			 VIRTIO_BLK_S_UNSUPP);
+	g_assert_cmpuint(run_range(&world, VIRTIO_BLK_T_DISCARD, 0, 8, 0), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world.image->counts[BLOCK_DISCARD], ==, 1);
+	g_assert_cmpuint(run_range(&world, VIRTIO_BLK_T_DISCARD, 0, 8, 1), ==, VIRTIO_BLK_S_UNSUPP);
+	g_assert_cmpuint(run_range(&world, VIRTIO_BLK_T_DISCARD, WORLD_DISK_SIZE / 512, 1, 0), ==,
+			 VIRTIO_BLK_S_IOERR);
+	g_assert_cmpuint(run_range(&world, VIRTIO_BLK_T_WRITE_ZEROES, G_MAXUINT64, G_MAXUINT32, 0),
+			 ==, VIRTIO_BLK_S_IOERR);
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_DISCARD, 0, WORLD_DATA, 15), ==,
+			 VIRTIO_BLK_S_IOERR);
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_DISCARD, 0, WORLD_DATA, 32), ==,
+			 VIRTIO_BLK_S_IOERR);
+	world_clear(&world);
+}
+
+/* Chains that are no requests, and memory that is none: the device is broken, and nothing else. */
+static void test_broken(void)
+{
+	static const struct {
+		WorldPiece pieces[3];
+		guint count;
+	} wrong[] = {
+		{ { { WORLD_HEADERS, 16, 0 } }, 1 },
+		{ { { WORLD_HEADERS, 15, 0 }, { WORLD_HEADERS + 16, 1, IN } }, 2 },
+		{ { { WORLD_HEADERS, 16, IN } }, 1 },
+		{ { { 0x10, 16, 0 }, { WORLD_HEADERS + 16, 1, IN } }, 2 },
+		{ { { WORLD_HEADERS, 16, 0 }, { 0x10, 1, IN } }, 2 },
+		{ { { WORLD_HEADERS, 16, 0 }, { 0x10, 512, IN }, { WORLD_HEADERS + 16, 1, IN } },
+		  3 },
+		{ { { WORLD_HEADERS, 16, 0 },
+		    { WORLD_DATA, 512, IN },
+		    { WORLD_HEADERS + 16, 1, 0 } },
+		  3 },
+		{ { { WORLD_HEADERS, 16, 0 },
+		    { MADE_UP_RAM + MADE_UP_RAM_SIZE - 512, 1024, IN },
+		    { WORLD_HEADERS + 16, 1, IN } },
+		  3 },
+	};
+
+	for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
+		World world;
+
+		world_init(&world, &plain, VIRTIO_BLK_STOP);
+		write_header(0, VIRTIO_BLK_T_IN, 0);
+		world_add(&world, 0, wrong[i].pieces, wrong[i].count);
+		world_kick(&world, 0);
+		world_settle(&world);
+		g_assert_cmpuint(world.device.n_broken, ==, 1);
+		g_assert_cmpuint(world.n_errors, ==, 0);
+		/* Until the guest resets it. */
+		world_used(&world, 0);
+		g_assert_cmpuint(run(&world, VIRTIO_BLK_T_FLUSH, 0, 0, 0), ==, PENDING);
+		world_stop(&world);
+		world_start(&world, 0);
+		g_assert_cmpuint(run(&world, VIRTIO_BLK_T_FLUSH, 0, 0, 0), ==, VIRTIO_BLK_S_OK);
+		world_clear(&world);
+	}
+}
+
+/* Many small requests that come together take few transfers. */
+static void test_batch(void)
+{
+	enum { COUNT = 21 };
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	for (guint i = 0; i < COUNT; i++) {
+		fill(WORLD_DATA + i * 4096ull, (guint8)(i + 1), 4096);
+		add(&world, i, VIRTIO_BLK_T_OUT, i * 8ull, WORLD_DATA + i * 4096ull, 4096);
+	}
+	made_up_transfers = 0;
+	world_kick(&world, 0);
+	world_settle(&world);
+	g_assert_cmpuint(world_used(&world, 0), ==, COUNT);
+	g_assert_cmpuint(made_up_transfers, ==, 3);
+	for (guint i = 0; i < COUNT; i++) {
+		g_assert_true(has(world.image->content + i * 4096, (guint8)(i + 1), 4096));
+		fill(WORLD_DATA + i * 4096ull, 0, 4096);
+		add(&world, i, VIRTIO_BLK_T_IN, i * 8ull, WORLD_DATA + i * 4096ull, 4096);
+	}
+	made_up_transfers = 0;
+	world_kick(&world, 0);
+	world_settle(&world);
+	g_assert_cmpuint(made_up_transfers, ==, 2);
+	g_assert_cmpuint(world.device.n_interrupts, ==, 2);
+	for (guint i = 0; i < COUNT; i++) {
+		g_assert_cmpuint(status(i), ==, VIRTIO_BLK_S_OK);
+		g_assert_true(has(world_address(WORLD_DATA + i * 4096ull), (guint8)(i + 1), 4096));
+	}
+	world_clear(&world);
+}
+
+/* One of them names memory that is none: the others are served. */
+static void test_batch_broken(void)
+{
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	fill(WORLD_DATA, 9, 8192);
+	add(&world, 0, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 4096);
+	add(&world, 1, VIRTIO_BLK_T_OUT, 8, 0x1000, 4096);
+	add(&world, 2, VIRTIO_BLK_T_OUT, 16, WORLD_DATA, 4096);
+	world_kick(&world, 0);
+	world_settle(&world);
+	g_assert_cmpuint(world.device.n_broken, ==, 1);
+	g_assert_cmpuint(status(0), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(status(2), ==, VIRTIO_BLK_S_OK);
+	g_assert_true(has(world.image->content, 9, 4096));
+	g_assert_true(has(world.image->content + 4096, 0, 4096));
+	g_assert_true(has(world.image->content + 8192, 9, 4096));
+	world_clear(&world);
+}
+
+#define LARGE_PIECES 16u
+#define LARGE_PIECE  0x20000u
+#define LARGE	     (LARGE_PIECES * LARGE_PIECE)
+
+/* Two MiB, from or to the same memory over and over again. */
+static void add_large(World *world, guint slot, guint32 type, guint64 sector)
+{
+	WorldPiece pieces[LARGE_PIECES + 2] = { { header_at(slot), 16, 0 } };
+
+	write_header(slot, type, sector);
+	for (guint i = 0; i < LARGE_PIECES; i++)
+		pieces[i + 1] = (WorldPiece){ WORLD_DATA, LARGE_PIECE,
+					      type == VIRTIO_BLK_T_IN ? IN : 0 };
+	pieces[LARGE_PIECES + 1] = (WorldPiece){ status_at(slot), 1, IN };
+	world_add(world, 0, pieces, G_N_ELEMENTS(pieces));
+}
+
+/* More than there is staging memory for, in parts. */
+static void test_large(void)
+{
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	fill(WORLD_DATA, 3, LARGE_PIECE);
+	add_large(&world, 0, VIRTIO_BLK_T_OUT, 0);
+	add_large(&world, 1, VIRTIO_BLK_T_OUT, LARGE / 512);
+	add_large(&world, 2, VIRTIO_BLK_T_IN, 0);
+	world_kick(&world, 0);
+	world_settle(&world);
+	g_assert_cmpuint(world_used(&world, 0), ==, 3);
+	for (guint i = 0; i < 3; i++)
+		g_assert_cmpuint(status(i), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world.image->counts[BLOCK_WRITE], ==, 2 * LARGE / VIRTIO_BLK_PART);
+	g_assert_true(has(world.image->content, 3, 2 * LARGE));
+	world_clear(&world);
+}
+
+/* Zeroes that are found in one part say nothing of the next. */
+static void test_large_zeroes(void)
+{
+	static const BlockConfig config = { .name = "image",
+					    .detect_zeroes = BLOCK_DETECT_ZEROES_ON };
+	WorldPiece pieces[11] = { { header_at(0), 16, 0 } };
+	World world;
+
+	world_init(&world, &config, VIRTIO_BLK_REPORT);
+	memset(world.image->content, 1, LARGE);
+	fill(WORLD_DATA, 0, LARGE_PIECE);
+	fill(WORLD_DATA + LARGE_PIECE, 5, 4096);
+	for (guint i = 0; i < 8; i++)
+		pieces[1 + i] = (WorldPiece){ WORLD_DATA, LARGE_PIECE, 0 };
+	pieces[9] = (WorldPiece){ WORLD_DATA + LARGE_PIECE, 4096, 0 };
+	pieces[10] = (WorldPiece){ status_at(0), 1, IN };
+	write_header(0, VIRTIO_BLK_T_OUT, 0);
+	world_add(&world, 0, pieces, G_N_ELEMENTS(pieces));
+	world_kick(&world, 0);
+	world_settle(&world);
+	g_assert_cmpuint(status(0), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world.image->counts[BLOCK_WRITE_ZEROES], ==, 1);
+	g_assert_true(has(world.image->content, 0, VIRTIO_BLK_PART));
+	g_assert_true(has(world.image->content + VIRTIO_BLK_PART, 5, 4096));
+	world_clear(&world);
+}
+
+static void test_policies(void)
+{
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world.image->error = EIO;
+	world.image->n_errors = 1;
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_IN, 0, WORLD_DATA, 512), ==, VIRTIO_BLK_S_IOERR);
+	g_assert_cmpuint(world.n_errors, ==, 1);
+	g_assert_true(world.last_error.is_read);
+	g_assert_cmpint(world.last_error.error, ==, EIO);
+	g_assert_cmpint(world.last_error.action, ==, VIRTIO_BLK_REPORT);
+	world_clear(&world);
+
+	/* What nobody has read is zeroes, and nothing that was there before. */
+	world_init(&world, &plain, VIRTIO_BLK_IGNORE);
+	fill(WORLD_DATA, 7, 4096);
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 4096), ==, VIRTIO_BLK_S_OK);
+	world.image->error = EIO;
+	world.image->n_errors = 2;
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_IN, 0, WORLD_DATA, 4096), ==, VIRTIO_BLK_S_OK);
+	g_assert_true(has(world_address(WORLD_DATA), 0, 4096));
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512), ==, VIRTIO_BLK_S_OK);
+	g_assert_false(world.last_error.is_read);
+	world_clear(&world);
+
+	world_init(&world, &plain, VIRTIO_BLK_ENOSPC);
+	world.image->error = EIO;
+	world.image->n_errors = 1;
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512), ==, VIRTIO_BLK_S_IOERR);
+	world.image->error = ENOSPC;
+	world.image->n_errors = 1;
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512), ==, PENDING);
+	g_assert_cmpint(world.last_error.action, ==, VIRTIO_BLK_STOP);
+	g_assert_cmpint(world.last_error.error, ==, ENOSPC);
+	world_clear(&world);
+}
+
+/* The machine stops, goes on, stops again; at last everything has been done, in order. */
+static void test_stop(void)
+{
+	const VirtioDeviceOperations *operations;
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_STOP);
+	operations = world.device.config.operations;
+	for (guint i = 0; i < 4; i++) {
+		fill(WORLD_DATA + i * 4096ull, (guint8)(i + 1), 4096);
+		add(&world, i, VIRTIO_BLK_T_OUT, i * 8ull, WORLD_DATA + i * 4096ull, 4096);
+	}
+	world.image->error = ENOSPC;
+	world.image->n_errors = 3;
+	world_kick(&world, 0);
+	world_settle(&world);
+	g_assert_cmpuint(world.n_errors, ==, 3);
+	g_assert_cmpuint(world_used(&world, 0), ==, 1);
+	operations->drain(world.blk);
+	/* A kick while it is paused is kept. */
+	add(&world, 4, VIRTIO_BLK_T_FLUSH, 0, 0, 0);
+	world_kick(&world, 0);
+	world_settle(&world);
+	g_assert_cmpuint(world_used(&world, 0), ==, 0);
+
+	world.image->n_errors = 2;
+	operations->resume(world.blk);
+	world_settle(&world);
+	g_assert_cmpuint(world.n_errors, ==, 5);
+	g_assert_cmpuint(world_used(&world, 0), ==, 1);
+	operations->drain(world.blk);
+	operations->resume(world.blk);
+	world_kick(&world, 0);
+	world_settle(&world);
+	g_assert_cmpuint(world_used(&world, 0), ==, 3);
+	for (guint i = 0; i < 5; i++)
+		g_assert_cmpuint(status(i), ==, VIRTIO_BLK_S_OK);
+	for (guint i = 0; i < 4; i++)
+		g_assert_true(has(world.image->content + i * 4096, (guint8)(i + 1), 4096));
+	world_clear(&world);
+}
+
+/* A part of a large request has failed: what came before is not done again. */
+static void test_stop_in_the_middle(void)
+{
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_STOP);
+	fill(WORLD_DATA, 3, LARGE_PIECE);
+	world.image->holds = TRUE;
+	add_large(&world, 0, VIRTIO_BLK_T_OUT, 0);
+	world_kick(&world, 0);
+	made_up_image_let_go(world.image);
+	world.image->error = EIO;
+	world.image->n_errors = 1;
+	world_settle(&world);
+	g_assert_cmpuint(world.n_errors, ==, 1);
+	g_assert_cmpuint(world.image->counts[BLOCK_WRITE], ==, 2);
+	world.device.config.operations->drain(world.blk);
+	world.device.config.operations->resume(world.blk);
+	world_settle(&world);
+	g_assert_cmpuint(world.image->counts[BLOCK_WRITE], ==, 3);
+	g_assert_cmpuint(status(0), ==, VIRTIO_BLK_S_OK);
+	g_assert_true(has(world.image->content, 3, LARGE));
+	world_clear(&world);
+}
+
+static void test_reset_while_stopped(void)
+{
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_STOP);
+	world.image->error = EIO;
+	world.image->n_errors = 1;
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512), ==, PENDING);
+	world.device.config.operations->drain(world.blk);
+	world_stop(&world);
+	world_start(&world, 0);
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_FLUSH, 0, 0, 0), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world.image->counts[BLOCK_WRITE], ==, 1);
+	world_clear(&world);
+}
+
+static gboolean let_go(gpointer image)
+{
+	made_up_image_let_go(image);
+	return G_SOURCE_REMOVE;
+}
+
+static void let_go_soon(World *world)
+{
+	GSource *source = g_timeout_source_new(5);
+
+	g_source_set_callback(source, let_go, world->image, NULL);
+	g_source_attach(source, world->device.thread.context);
+	g_source_unref(source);
+}
+
+/* A pause waits for what is under way, and leaves what has not begun for later. */
+static void test_drain(void)
+{
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	fill(WORLD_DATA, 3, LARGE_PIECE);
+	world.image->holds = TRUE;
+	add_large(&world, 0, VIRTIO_BLK_T_OUT, 0);
+	add(&world, 1, VIRTIO_BLK_T_FLUSH, 0, 0, 0);
+	world_kick(&world, 0);
+	world_settle(&world);
+	g_assert_cmpuint(world_used(&world, 0), ==, 0);
+	let_go_soon(&world);
+	world.device.config.operations->drain(world.blk);
+	g_assert_cmpuint(status(1), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world.image->counts[BLOCK_WRITE], ==, 1);
+	world.device.config.operations->resume(world.blk);
+	world_settle(&world);
+	g_assert_cmpuint(status(0), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world_used(&world, 0), ==, 2);
+	world_clear(&world);
+}
+
+/* A reset in flight: nothing is written to the guest's memory when it is over. */
+static void test_reset_in_flight(void)
+{
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world.image->holds = TRUE;
+	for (guint i = 0; i < 8; i++)
+		add(&world, i, VIRTIO_BLK_T_IN, i, WORLD_DATA, 512);
+	world_kick(&world, 0);
+	let_go_soon(&world);
+	world_stop(&world);
+	g_assert_true(g_queue_is_empty(&world.image->held));
+	fill(MADE_UP_RAM, 0x11, MADE_UP_RAM_SIZE);
+	world_settle(&world);
+	g_assert_true(has(made_up_ram, 0x11, MADE_UP_RAM_SIZE));
+	world_start(&world, 0);
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_IN, 0, WORLD_DATA, 512), ==, VIRTIO_BLK_S_OK);
+	world_clear(&world);
+}
+
+/* One queue is reset; the other goes on. */
+static void test_queue_reset(void)
+{
+	const WorldPiece pieces[] = { { header_at(1), 16, 0 }, { status_at(1), 1, IN } };
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_STOP);
+	world.image->error = EIO;
+	world.image->n_errors = 2;
+	add(&world, 0, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512);
+	world_kick(&world, 0);
+	write_header(1, VIRTIO_BLK_T_FLUSH, 0);
+	world_add(&world, 1, pieces, G_N_ELEMENTS(pieces));
+	world_kick(&world, 1);
+	world_settle(&world);
+	g_assert_cmpuint(world.n_errors, ==, 2);
+	world.device.config.operations->stop_queue(world.blk, 0);
+	virtio_queue_disable(world.device.queues[0]);
+	world.device.config.operations->drain(world.blk);
+	world.device.config.operations->resume(world.blk);
+	world_settle(&world);
+	g_assert_cmpuint(status(0), ==, PENDING);
+	g_assert_cmpuint(status(1), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world_used(&world, 1), ==, 1);
+	world_clear(&world);
+}
+
+/* Who knows no flush, or has turned the cache off, finds each write on the disk. */
+static void test_write_through(void)
+{
+	const guint8 off = 0;
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world.image->n_through, ==, 0);
+	world.device.config.operations->config_write(
+		world.blk, offsetof(struct virtio_blk_config, wce), &off, 1);
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world.image->n_through, ==, 1);
+	world_stop(&world);
+	world_start(&world, VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH));
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world.image->n_through, ==, 1);
+	world_stop(&world);
+	world_start(&world, 0);
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world.image->n_through, ==, 2);
+	world_clear(&world);
+}
+
+static void test_statistics(void)
+{
+	BlockStatistics statistics[BLOCK_N_OPERATIONS];
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 4096);
+	run(&world, VIRTIO_BLK_T_IN, 0, WORLD_DATA, 512);
+	world.image->error = EIO;
+	world.image->n_errors = 1;
+	run(&world, VIRTIO_BLK_T_IN, 0, WORLD_DATA, 512);
+	block_backend_get_statistics(virtio_blk_backend(world.blk), statistics);
+	g_assert_cmpuint(statistics[BLOCK_WRITE].count, ==, 1);
+	g_assert_cmpuint(statistics[BLOCK_WRITE].bytes, ==, 4096);
+	g_assert_cmpuint(statistics[BLOCK_READ].count, ==, 1);
+	g_assert_cmpuint(statistics[BLOCK_READ].bytes, ==, 512);
+	g_assert_cmpuint(statistics[BLOCK_READ].failed, ==, 1);
+	world_clear(&world);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/virtio-blk/config", test_config);
+	g_test_add_func("/virtio-blk/read-write", test_read_write);
+	g_test_add_func("/virtio-blk/pieces", test_pieces);
+	g_test_add_func("/virtio-blk/others", test_others);
+	g_test_add_func("/virtio-blk/ranges", test_ranges);
+	g_test_add_func("/virtio-blk/readonly", test_readonly);
+	g_test_add_func("/virtio-blk/discard-and-zeroes", test_discard_and_zeroes);
+	g_test_add_func("/virtio-blk/broken", test_broken);
+	g_test_add_func("/virtio-blk/batch", test_batch);
+	g_test_add_func("/virtio-blk/batch-broken", test_batch_broken);
+	g_test_add_func("/virtio-blk/large", test_large);
+	g_test_add_func("/virtio-blk/large-zeroes", test_large_zeroes);
+	g_test_add_func("/virtio-blk/policies", test_policies);
+	g_test_add_func("/virtio-blk/stop", test_stop);
+	g_test_add_func("/virtio-blk/stop-in-the-middle", test_stop_in_the_middle);
+	g_test_add_func("/virtio-blk/reset-while-stopped", test_reset_while_stopped);
+	g_test_add_func("/virtio-blk/drain", test_drain);
+	g_test_add_func("/virtio-blk/reset-in-flight", test_reset_in_flight);
+	g_test_add_func("/virtio-blk/queue-reset", test_queue_reset);
+	g_test_add_func("/virtio-blk/write-through", test_write_through);
+	g_test_add_func("/virtio-blk/statistics", test_statistics);
+	return g_test_run();
+}
