@@ -6,6 +6,7 @@
 
 typedef struct {
 	void (*attach)(NetBackend *backend);
+	void (*use_queues)(NetBackend *backend, guint n);	     /* NULL: has one */
 	void (*set_offloads)(NetBackend *backend, guint64 features); /* NULL: has none */
 	void (*receive)(NetBackend *backend, guint queue, gboolean is_wanted);
 	gboolean (*send)(NetBackend *backend, guint queue, const guint8 *frame, gsize size);

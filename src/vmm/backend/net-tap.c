@@ -24,6 +24,7 @@
 #include "vmm/backend/fd-watch.h"
 #include "vmm/backend/net-backend.h"
 #include "vmm/backend/net-features.h"
+#include "vmm/log.h"
 
 /* Of newer headers than Debian 12's. */
 #ifndef TUN_F_USO4
@@ -45,7 +46,7 @@ typedef struct {
 	FdWatch *watch;
 	guint8 *frame; /* the last one that was read */
 	gsize size;    /* of it with its header, while the client has no room; 0: none is kept */
-	gboolean is_wanted, has_waiter;
+	gboolean is_attached, is_wanted, has_waiter;
 } TapQueue;
 
 struct Tap {
@@ -187,16 +188,53 @@ static void tap_set_offloads(NetBackend *backend, guint64 features)
 {
 	if (ioctl(((Tap *)backend)->queues[0].fd, TUNSETOFFLOAD, offloads_of(features)) < 0 &&
 	    !is_lost(errno))
-		g_warning("TUNSETOFFLOAD: %s", g_strerror(errno));
+		log_warning("net", _("%s: TUNSETOFFLOAD: %s"), backend->name, g_strerror(errno));
 }
 
+/* Frames of the host's are for the queues that are attached, and for no others. */
+static gboolean attach_queue(const TapQueue *queue, gboolean is_attached)
+{
+	struct ifreq request = { .ifr_flags = is_attached ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
+
+	return ioctl(queue->fd, TUNSETQUEUE, &request) == 0;
+}
+
+static void use_queue(TapQueue *queue, gboolean is_used)
+{
+	const NetBackend *backend = &queue->tap->backend;
+
+	if (is_used == queue->is_attached)
+		return;
+	if (!attach_queue(queue, is_used)) {
+		log_warning("net", _("%s: queue %u: TUNSETQUEUE: %s"), backend->name, queue->index,
+			    g_strerror(errno));
+		return;
+	}
+	queue->is_attached = is_used;
+	queue->is_wanted = queue->has_waiter = FALSE;
+	queue->size = 0;
+	g_clear_pointer(&queue->watch, fd_watch_free);
+	if (is_used)
+		queue->watch = fd_watch_new(queue->fd, backend->context, on_ready, queue);
+}
+
+static void tap_use_queues(NetBackend *backend, guint n)
+{
+	for (guint i = 0; i < backend->queues; i++)
+		use_queue(&((Tap *)backend)->queues[i], i < n);
+}
+
+/* All are attached where the device was opened. */
 static void tap_attach(NetBackend *backend)
 {
 	Tap *tap = (Tap *)backend;
 
-	for (guint i = 0; i < backend->queues; i++)
+	for (guint i = 0; i < backend->queues; i++) {
+		tap->queues[i].is_attached = TRUE;
 		tap->queues[i].watch = fd_watch_new(tap->queues[i].fd, backend->context, on_ready,
 						    &tap->queues[i]);
+	}
+	tap_use_queues(backend, 1);
 }
 
 static void tap_close(NetBackend *backend)
@@ -226,6 +264,7 @@ static void tap_free(NetBackend *backend)
 
 static const NetOperations operations = {
 	.attach = tap_attach,
+	.use_queues = tap_use_queues,
 	.set_offloads = tap_set_offloads,
 	.receive = tap_receive,
 	.send = tap_send,

@@ -76,6 +76,13 @@ void net_attach(NetBackend *backend, GMainContext *context, const NetClient *cli
 	backend->operations->attach(backend);
 }
 
+void net_use_queues(NetBackend *backend, guint n)
+{
+	g_assert(n >= 1 && n <= backend->queues);
+	if (backend->is_up && backend->operations->use_queues)
+		backend->operations->use_queues(backend, n);
+}
+
 void net_set_offloads(NetBackend *backend, guint64 features)
 {
 	if (backend->is_up && backend->operations->set_offloads)

@@ -84,6 +84,9 @@ gboolean net_is_up(const NetBackend *backend);
 /* Before anything that follows: whom it is for. Reads nothing before net_receive(). */
 void net_attach(NetBackend *backend, GMainContext *context, const NetClient *client, void *opaque);
 
+/* How many pairs of queues are used, the first ones; one after net_attach(). */
+void net_use_queues(NetBackend *backend, guint n);
+
 /*
  * net_set_offloads - what frames that come may leave to be done from now on
  * @features: VIRTIO_NET_F_GUEST_* of net_offloads()

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/fs.h>
+#include <linux/if_tun.h>
 #include <linux/userfaultfd.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -74,7 +75,7 @@ static const FilterCall calls[] = {
 	{ SCMP_SYS(mremap), ALL },
 
 	/* Devices and the files behind them. */
-	{ SCMP_SYS(close), MAIN | VCPU | MEMORY | WORKER },
+	{ SCMP_SYS(close), MAIN | VCPU | MEMORY | WORKER | IO },
 	{ SCMP_SYS(poll), MAIN | VCPU | MEMORY | WORKER | IO },
 	{ SCMP_SYS(ppoll), MAIN | VCPU | MEMORY | WORKER | IO },
 	{ SCMP_SYS(pread64), MAIN | VCPU | MEMORY | WORKER | WATCHDOG },
@@ -211,6 +212,12 @@ static const Request requests[] = {
 	/* Blocks of a device that is a disk. */
 	{ BLKPBSZGET, MAIN },
 	{ BLKSSZGET, MAIN },
+
+	/* What a tap device is, and what its guest can do without. */
+	{ TUNGETIFF, MAIN | IO },
+	{ TUNSETOFFLOAD, MAIN | IO },
+	{ TUNSETQUEUE, IO },
+	{ TUNSETVNETHDRSZ, MAIN },
 
 	{ TCGETS, MAIN },
 	{ TCSETS, MAIN | TERMINAL },
