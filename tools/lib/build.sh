@@ -8,8 +8,8 @@
 
 # What a build needs, and what the tools use to run what was built.
 BUILD_PACKAGES=(gcc libc6-dev pkg-config meson ninja-build gettext
-	libglib2.0-dev libjson-glib-dev libseccomp-dev liburing-dev libxml2-dev libtirpc-dev
-	rpcsvc-proto
+	libglib2.0-dev libjson-glib-dev libnbd-dev libseccomp-dev liburing-dev libxml2-dev
+	libtirpc-dev rpcsvc-proto
 	python3-docutils groff-base
 	libvirt-dev libsystemd-dev systemtap-sdt-dev acpica-tools
 	libvirt-clients libxml2-utils dbus-daemon locales)

@@ -155,8 +155,8 @@ static const FilterCheckedCall checked_calls[] = {
 	/* What is open, not what has that name; without an address: nobody else's socket. */
 	{ SCMP_SYS(newfstatat), 3, EXACTLY_32(AT_EMPTY_PATH), MAIN },
 	{ SCMP_SYS(statx), 2, EXACTLY_32(AT_EMPTY_PATH), MAIN },
-	{ SCMP_SYS(recvfrom), 4, EXACTLY(0), MAIN | VCPU },
-	{ SCMP_SYS(sendto), 4, EXACTLY(0), MAIN | VCPU },
+	{ SCMP_SYS(recvfrom), 4, EXACTLY(0), MAIN | VCPU | IO },
+	{ SCMP_SYS(sendto), 4, EXACTLY(0), MAIN | VCPU | IO },
 
 	/* GLib 2.84 does that to each socket; those of the monitor have no TCP. */
 	{ SCMP_SYS(setsockopt), 1, EXACTLY_32(IPPROTO_TCP), MAIN },

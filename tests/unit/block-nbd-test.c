@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* block-nbd-test.c - disks that are NBD exports, with qemu-nbd; one that is killed, too */
+#include <gio/gio.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "tests/unit/block-world.h"
+#include "tests/unit/support.h"
+#include "vmm/backend/block-nbd.h"
+
+#define SIZE (1u << 20)
+
+typedef struct {
+	GMainContext *context;
+	char *folder;
+	GPid server;
+	BlockBackend *backend;
+} Fixture;
+
+static gboolean has_program(const char *name)
+{
+	g_autofree char *path = g_find_program_in_path(name);
+
+	return path != NULL;
+}
+
+/* It leaves the foreground when it listens. Return: FALSE where there is none. */
+static gboolean start_server(Fixture *fixture, const char *format, gboolean is_readonly)
+{
+	g_autofree char *image = g_build_filename(fixture->folder, "image", NULL);
+	g_autofree char *socket_path = g_build_filename(fixture->folder, "socket", NULL);
+	g_autofree char *pid_path = g_build_filename(fixture->folder, "pid", NULL);
+	g_autofree char *text = NULL;
+	g_autoptr(GError) error = NULL;
+	const char *create[] = { "qemu-img", "create", "-q", "-f", format, image, "1M", NULL };
+	const char *serve[] = { "qemu-nbd",   "--fork",
+				"-k",	      socket_path,
+				"--pid-file", pid_path,
+				"-f",	      format,
+				"-x",	      "disk",
+				"--discard",  "unmap",
+				image,	      is_readonly ? "-r" : NULL,
+				NULL };
+	int status;
+
+	if (!has_program("qemu-nbd") || !has_program("qemu-img"))
+		return FALSE;
+	g_assert_true(g_spawn_sync(NULL, (char **)create, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL,
+				   NULL, NULL, &status, &error));
+	g_assert_no_error(error);
+	g_assert_cmpint(status, ==, 0);
+	g_assert_true(g_spawn_sync(NULL, (char **)serve, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL,
+				   NULL, NULL, &status, &error));
+	g_assert_no_error(error);
+	g_assert_cmpint(status, ==, 0);
+	g_assert_true(g_file_get_contents(pid_path, &text, NULL, &error));
+	fixture->server = atoi(text);
+	return TRUE;
+}
+
+static int connect_to_server(const Fixture *fixture)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	g_snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", fixture->folder);
+	g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof(address)), ==, 0);
+	return fd;
+}
+
+static gboolean set_up(Fixture *fixture, const char *format, gboolean is_readonly)
+{
+	*fixture = (Fixture){
+		.context = g_main_context_new(),
+		.folder = g_dir_make_tmp("libvirt-gmem-nbd-XXXXXX", NULL),
+	};
+	g_main_context_push_thread_default(fixture->context);
+	if (start_server(fixture, format, is_readonly))
+		return TRUE;
+	g_test_skip("qemu-nbd is not installed (qemu-utils)");
+	return FALSE;
+}
+
+static void open_disk(Fixture *fixture, const BlockConfig *config)
+{
+	g_autoptr(GError) error = NULL;
+
+	fixture->backend = block_nbd_new(connect_to_server(fixture), "disk", config, &error);
+	g_assert_no_error(error);
+	block_backend_attach(fixture->backend, fixture->context);
+}
+
+static void tear_down(Fixture *fixture)
+{
+	block_backend_free(fixture->backend);
+	if (fixture->server > 0)
+		kill(fixture->server, SIGTERM);
+	g_main_context_pop_thread_default(fixture->context);
+	g_main_context_unref(fixture->context);
+	remove_tree(fixture->folder);
+	g_free(fixture->folder);
+}
+
+static int run(Fixture *fixture, BlockOperation operation, guint64 offset, void *data, guint64 size)
+{
+	return do_request(fixture->backend, fixture->context, operation, offset, data, size);
+}
+
+static const BlockConfig plain = { .name = "test", .discard = BLOCK_DISCARD_UNMAP };
+
+static void check_model(const char *format)
+{
+	g_autofree guint8 *model = g_malloc0(SIZE);
+	g_autofree guint8 *data = g_malloc(SIZE);
+	Fixture fixture;
+
+	if (set_up(&fixture, format, FALSE)) {
+		open_disk(&fixture, &plain);
+		g_assert_cmpuint(block_backend_limits(fixture.backend)->size, ==, SIZE);
+		for (guint round = 0; round < 100; round++) {
+			const guint64 offset = (guint64)g_test_rand_int_range(0, 1984) * 512;
+			const guint64 size = (guint64)g_test_rand_int_range(1, 64) * 512;
+
+			block_backend_set_write_cache(fixture.backend, round % 2);
+			memset(data, (int)round + 1, size);
+			memset(model + offset, (int)round + 1, size);
+			g_assert_cmpint(run(&fixture, BLOCK_WRITE, offset, data, size), ==, 0);
+			if (round % 3 == 0) {
+				memset(model + offset, 0, size / 2);
+				g_assert_cmpint(
+					run(&fixture, BLOCK_WRITE_ZEROES, offset, NULL, size / 2),
+					==, 0);
+			}
+		}
+		g_assert_cmpint(run(&fixture, BLOCK_FLUSH, 0, NULL, 0), ==, 0);
+		g_assert_cmpint(run(&fixture, BLOCK_READ, 0, data, SIZE), ==, 0);
+		g_assert_cmpmem(data, SIZE, model, SIZE);
+		g_assert_cmpint(run(&fixture, BLOCK_DISCARD, 0, NULL, SIZE), ==, 0);
+	}
+	tear_down(&fixture);
+}
+
+static void test_raw(void)
+{
+	check_model("raw");
+}
+
+static void test_qcow2(void)
+{
+	check_model("qcow2");
+}
+
+static void test_pieces(void)
+{
+	guint8 data[1024], seen[1024];
+	struct iovec pieces[] = { { data, 100 }, { data + 100, 924 } };
+	struct iovec others[] = { { seen, 1000 }, { seen + 1000, 24 } };
+	TestRequest request;
+	Fixture fixture;
+
+	if (set_up(&fixture, "qcow2", FALSE)) {
+		open_disk(&fixture, &plain);
+		for (guint i = 0; i < sizeof(data); i++)
+			data[i] = (guint8)(i * 7);
+		test_request_init(&request, BLOCK_WRITE, 512, data, sizeof(data));
+		request.request.iovec = pieces;
+		request.request.n_iovec = 2;
+		block_submit(fixture.backend, &request.request);
+		g_assert_cmpint(test_request_wait(&request, fixture.context), ==, 0);
+		test_request_init(&request, BLOCK_READ, 512, seen, sizeof(seen));
+		request.request.iovec = others;
+		request.request.n_iovec = 2;
+		block_submit(fixture.backend, &request.request);
+		g_assert_cmpint(test_request_wait(&request, fixture.context), ==, 0);
+		g_assert_cmpmem(seen, sizeof(seen), data, sizeof(data));
+	}
+	tear_down(&fixture);
+}
+
+/* A server that is killed: what is under way fails, and so does what comes after it. */
+static void test_killed(void)
+{
+	enum { COUNT = 32 };
+	g_autofree guint8 *data = g_malloc0(SIZE);
+	TestRequest requests[COUNT];
+	Fixture fixture;
+
+	if (set_up(&fixture, "qcow2", FALSE)) {
+		open_disk(&fixture, &plain);
+		g_assert_cmpint(kill(fixture.server, SIGSTOP), ==, 0);
+		for (guint i = 0; i < COUNT; i++) {
+			test_request_init(&requests[i], i % 2 ? BLOCK_READ : BLOCK_WRITE, 0, data,
+					  SIZE);
+			block_submit(fixture.backend, &requests[i].request);
+		}
+		while (g_main_context_iteration(fixture.context, FALSE))
+			;
+		g_assert_cmpint(kill(fixture.server, SIGKILL), ==, 0);
+		fixture.server = 0;
+		for (guint i = 0; i < COUNT; i++)
+			g_assert_cmpint(test_request_wait(&requests[i], fixture.context), ==, EIO);
+		g_assert_cmpint(run(&fixture, BLOCK_READ, 0, data, 512), ==, EIO);
+		g_assert_cmpint(run(&fixture, BLOCK_FLUSH, 0, NULL, 0), ==, EIO);
+	}
+	tear_down(&fixture);
+}
+
+static void test_refused(void)
+{
+	g_autoptr(GError) error = NULL;
+	Fixture fixture;
+	int fd;
+
+	if (set_up(&fixture, "raw", TRUE)) {
+		fd = connect_to_server(&fixture);
+		g_assert_null(block_nbd_new(fd, "disk", &plain, &error));
+		g_assert_error(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED);
+		g_assert_cmpint(close(fd), ==, 0);
+	}
+	tear_down(&fixture);
+}
+
+/* What answers is no NBD server. */
+static void test_no_server(void)
+{
+	g_autoptr(GError) error = NULL;
+	int fds[2];
+
+	g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+	g_assert_cmpint(write(fds[1], "HTTP/1.1 400 no\r\n\r\nxxxxxxxxxxxxxx", 32), ==, 32);
+	g_assert_null(block_nbd_new(fds[0], "disk", &plain, &error));
+	g_assert_error(error, G_IO_ERROR, G_IO_ERROR_FAILED);
+	g_assert_nonnull(strstr(error->message, "test"));
+	close(fds[0]);
+	close(fds[1]);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/block-nbd/raw", test_raw);
+	g_test_add_func("/block-nbd/qcow2", test_qcow2);
+	g_test_add_func("/block-nbd/pieces", test_pieces);
+	g_test_add_func("/block-nbd/killed", test_killed);
+	g_test_add_func("/block-nbd/refused", test_refused);
+	g_test_add_func("/block-nbd/no-server", test_no_server);
+	return g_test_run();
+}
