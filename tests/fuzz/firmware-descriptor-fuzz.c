@@ -61,7 +61,7 @@ static void check_descriptor(const FirmwareDescriptor *descriptor)
 
 static void check_choice(const GPtrArray *descriptors, DomainFirmware firmware)
 {
-	g_autoptr(DomainDef) def = g_new0(DomainDef, 1);
+	g_autoptr(DomainDef) def = domain_def_new();
 	g_autoptr(GError) error = NULL;
 
 	def->name = g_strdup("fuzz");

@@ -29,7 +29,7 @@ static void setup(Host *host, gconstpointer data G_GNUC_UNUSED)
 		host->folders[i] = g_build_filename(host->root, names[i], NULL);
 		g_assert_no_errno(g_mkdir(host->folders[i], 0700));
 	}
-	host->def = g_new0(DomainDef, 1);
+	host->def = domain_def_new();
 	host->def->name = g_strdup("guest");
 }
 

@@ -36,7 +36,7 @@ static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	fixture->fds = count_fds();
 	fixture->folder = g_dir_make_tmp("nvram-test-XXXXXX", &error);
 	g_assert_no_error(error);
-	fixture->def = g_new0(DomainDef, 1);
+	fixture->def = domain_def_new();
 	fixture->def->name = g_strdup("guest");
 	fixture->def->nvram = path_of(fixture, "guest_VARS.fd");
 	fixture->def->nvram_template = path_of(fixture, "template.fd");

@@ -16,6 +16,32 @@ static void free_array(GPtrArray *array)
 		g_ptr_array_unref(array);
 }
 
+static gpointer copy_disk(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+	return domain_disk_copy(data);
+}
+
+static gpointer copy_interface(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+	return domain_interface_copy(data);
+}
+
+static gpointer copy_rng(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+	return domain_rng_copy(data);
+}
+
+DomainDef *domain_def_new(void)
+{
+	DomainDef *def = g_new0(DomainDef, 1);
+
+	def->disks = g_ptr_array_new_with_free_func((GDestroyNotify)domain_disk_free);
+	def->interfaces = g_ptr_array_new_with_free_func((GDestroyNotify)domain_interface_free);
+	def->rngs = g_ptr_array_new_with_free_func((GDestroyNotify)domain_rng_free);
+	def->iothreads = g_array_new(FALSE, FALSE, sizeof(guint));
+	return def;
+}
+
 DomainDef *domain_def_copy(const DomainDef *def)
 {
 	DomainDef *copy = g_memdup2(def, sizeof(*def));
@@ -41,6 +67,11 @@ DomainDef *domain_def_copy(const DomainDef *def)
 	copy->seclabel_label = g_strdup(def->seclabel_label);
 	copy->emulator = g_strdup(def->emulator);
 
+	copy->disks = g_ptr_array_copy(def->disks, copy_disk, NULL);
+	copy->interfaces = g_ptr_array_copy(def->interfaces, copy_interface, NULL);
+	copy->rngs = g_ptr_array_copy(def->rngs, copy_rng, NULL);
+	copy->iothreads = g_array_copy(def->iothreads);
+
 	copy->serials = domain_copy_serials(def->serials, def->n_serials);
 	copy->debug_console = domain_copy_serials(def->debug_console, def->debug_console ? 1 : 0);
 
@@ -52,6 +83,10 @@ void domain_def_free(DomainDef *def)
 	if (!def)
 		return;
 
+	g_clear_pointer(&def->iothreads, g_array_unref);
+	free_array(def->rngs);
+	free_array(def->interfaces);
+	free_array(def->disks);
 	domain_free_serials(def->debug_console, def->debug_console ? 1 : 0);
 	domain_free_serials(def->serials, def->n_serials);
 	g_free(def->emulator);

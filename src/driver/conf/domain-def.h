@@ -37,8 +37,12 @@
 
 #define DOMAIN_MAX_VCPUS       LIMIT_VCPUS
 #define DOMAIN_MAX_NUMA_CELLS  LIMIT_NUMA_CELLS
-#define DOMAIN_MIN_MEMORY_KIB  G_GUINT64_CONSTANT(1024)
-#define DOMAIN_MAX_MEMORY_KIB  (LIMIT_MEMORY / 1024)
+#define DOMAIN_MAX_IOTHREADS   64
+
+/* More PCI buses than root ports fit: so many devices are read, to be refused. */
+#define DOMAIN_MAX_DEVICES    256
+#define DOMAIN_MIN_MEMORY_KIB G_GUINT64_CONSTANT(1024)
+#define DOMAIN_MAX_MEMORY_KIB (LIMIT_MEMORY / 1024)
 
 /*
  * What says that something is absent, or is as this machine has it anyway, asks for nothing
@@ -87,7 +91,7 @@ typedef enum {
 	DOMAIN_LOADER_PFLASH, /* type='pflash': two flash units, of code and of variables */
 } DomainLoaderType;
 
-/* <os><boot dev=>: in order of preference. There are no such devices yet. */
+/* <os><boot dev=>: kinds of devices in order of preference. */
 typedef enum {
 	DOMAIN_BOOT_FLOPPY,
 	DOMAIN_BOOT_CDROM,
@@ -230,7 +234,7 @@ struct DomainDef {
 	GPtrArray *interfaces; /* of DomainInterface */
 	GPtrArray *rngs;       /* of DomainRng */
 
-	GArray *iothreads;	   /* of guint: the ids, ascending; NULL where there are none */
+	GArray *iothreads;	   /* of guint: the ids, ascending */
 	gboolean says_iothreadids; /* <iothreadids>, else <iothreads> says how many */
 };
 
@@ -286,6 +290,8 @@ char *domain_def_format(const DomainDef *def, DomainFormatFlags flags);
  */
 gboolean domain_def_check_readable(const DomainDef *def, GError **error);
 
+/* A definition that has nothing yet. */
+DomainDef *domain_def_new(void);
 DomainDef *domain_def_copy(const DomainDef *def);
 void domain_def_free(DomainDef *def);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomainDef, domain_def_free)

@@ -94,6 +94,7 @@ char *domain_def_format(const DomainDef *def, DomainFormatFlags flags)
 	domain_format_memory_size(writer, "currentMemory", def->current_memory_kib);
 	domain_format_memory_backing(writer, def);
 	format_vcpus(writer, def);
+	domain_format_iothreads(writer, def);
 	domain_format_sysinfo(writer, def);
 	domain_format_os(writer, def);
 	domain_format_features(writer, def);

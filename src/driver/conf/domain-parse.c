@@ -187,6 +187,7 @@ static void parse_root(XmlWalk *walk, DomainParseFlags flags, DomainDef *def)
 	domain_parse_memory(walk, root, def);
 	domain_parse_memory_backing(walk, root, def);
 	parse_vcpus(walk, root, def);
+	domain_parse_iothreads(walk, root, def);
 	domain_parse_sysinfo(walk, root, def);
 	domain_parse_os(walk, root, def);
 	domain_parse_features(walk, root, def);
@@ -221,7 +222,7 @@ DomainDef *domain_def_parse_in_turn(const char *xml, DomainParseFlags flags, GEr
 	if ((flags & DOMAIN_PARSE_VALIDATE) && !domain_schema_validate(document, error))
 		return NULL;
 
-	def = g_new0(DomainDef, 1);
+	def = domain_def_new();
 	xml_walk_init(&walk, xmlDocGetRootElement(document));
 	parse_root(&walk, flags, def);
 	if (!xml_walk_finish(&walk, error) || !domain_pci_complete(def, error) ||

@@ -28,6 +28,11 @@ void domain_format_memory_backing(XmlWriter *writer, const DomainDef *def);
 void domain_format_launch_security(XmlWriter *writer, const DomainDef *def);
 gboolean domain_check_memory(const DomainDef *def, GError **error);
 
+/* iothreads.c */
+void domain_parse_iothreads(XmlWalk *walk, xmlNode *root, DomainDef *def);
+void domain_format_iothreads(XmlWriter *writer, const DomainDef *def);
+gboolean domain_check_iothreads(const DomainDef *def, GError **error);
+
 /* sysinfo.c */
 void domain_parse_sysinfo(XmlWalk *walk, xmlNode *root, DomainDef *def);
 void domain_format_sysinfo(XmlWriter *writer, const DomainDef *def);

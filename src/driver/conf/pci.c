@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * pci.c - indexes, addresses, chassis and ports of the PCI controllers
+ * pci.c - indexes, addresses, chassis and ports of the PCI controllers, addresses of devices
  *
  * Theory of operation
  *
@@ -10,6 +10,11 @@
  * eight to a slot: slot 0 is the host bridge, slot 1 is left for the primary video device and
  * slot 0x1f is the LPC bridge. A document may name slot 1. A chassis is numbered as the index,
  * a port is the slot and the function in one byte.
+ *
+ * A device is behind a root port of its own, so that it can be taken away. One without an address
+ * takes the lowest bus that is free, but not of a port that says hotplug='off'; where there is none
+ * left, there is one more port. Devices choose in libvirt's order, so that its documents and ours
+ * look the same.
  *
  * The result is kept in the document, so that a guest finds its devices where they were when
  * more are added.
@@ -58,11 +63,11 @@ static int compare_indexes(gconstpointer a, gconstpointer b)
 	return (int)first->index - (int)second->index;
 }
 
-static gboolean number_controllers(DomainDef *def, GError **error)
+/* @last: the highest index that has to be there */
+static gboolean number_controllers(DomainDef *def, guint last, GError **error)
 {
 	gboolean is_used[MAX_INDEX + 1] = { FALSE };
 	guint next = 1;
-	guint last = 0;
 
 	for (guint i = 0; i < def->pci_controllers->len; i++) {
 		const guint index = nth(def, i)->index;
@@ -214,18 +219,84 @@ static gboolean complete_targets(DomainDef *def, GError **error)
 	return TRUE;
 }
 
-gboolean domain_pci_complete(DomainDef *def, GError **error)
+static guint highest_bus(const DomainDeviceList *devices)
 {
+	guint highest = 0;
+
+	for (guint i = 0; i < devices->count; i++)
+		highest = MAX(highest, devices->entries[i].info->address.bus);
+	return highest;
+}
+
+/* @at: which device is behind the port that makes a bus */
+static gboolean seat_given(const DomainDeviceList *devices, const DomainDeviceEntry **at,
+			   GError **error)
+{
+	for (guint i = 0; i < devices->count; i++) {
+		const DomainDeviceEntry *device = &devices->entries[i];
+		const DomainPciAddress *address = &device->info->address;
+
+		if (!address->is_set)
+			continue;
+		if (at[address->bus])
+			return driver_error(error, VIR_ERR_XML_ERROR,
+					    _("%s %s and %s %s both have the address "
+					      "0000:%02x:00.0"),
+					    at[address->bus]->kind, at[address->bus]->name,
+					    device->kind, device->name, address->bus);
+		at[address->bus] = device;
+	}
+	return TRUE;
+}
+
+static gboolean seat_rest(DomainDef *def, const DomainDeviceList *devices,
+			  const DomainDeviceEntry **at, GError **error)
+{
+	guint bus = 1;
+
+	for (guint i = 0; i < devices->count; i++) {
+		const DomainDeviceEntry *device = &devices->entries[i];
+
+		if (device->info->address.is_set)
+			continue;
+		while (bus < def->pci_controllers->len &&
+		       (at[bus] || nth(def, bus)->hotplug == DOMAIN_SWITCH_NO))
+			bus++;
+		if (bus > MAX_INDEX)
+			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+					    _("%s %s has no address: no more root ports fit on "
+					      "bus 0"),
+					    device->kind, device->name);
+		if (bus == def->pci_controllers->len)
+			add_controller(def, bus);
+		at[bus] = device;
+		device->info->address.is_set = TRUE;
+		device->info->address.bus = (guint8)bus;
+	}
+	return TRUE;
+}
+
+static gboolean complete(DomainDef *def, const DomainDeviceList *devices, GError **error)
+{
+	const DomainDeviceEntry *at[MAX_INDEX + 1] = { NULL };
 	Bus bus = { 0 };
 
-	if (!def->pci_controllers)
-		def->pci_controllers = domain_pci_controllers_new();
-
-	if (!number_controllers(def, error) || !place_given(def, &bus, error) ||
-	    !place_rest(def, &bus, error))
+	if (!number_controllers(def, highest_bus(devices), error) ||
+	    !seat_given(devices, at, error) || !seat_rest(def, devices, at, error) ||
+	    !place_given(def, &bus, error) || !place_rest(def, &bus, error))
 		return FALSE;
 	for (guint slot = 0; slot < N_SLOTS; slot++)
 		if (!complete_slot(bus.at[slot], slot, error))
 			return FALSE;
 	return complete_targets(def, error);
+}
+
+gboolean domain_pci_complete(DomainDef *def, GError **error)
+{
+	g_auto(DomainDeviceList) devices = { 0 };
+
+	if (!def->pci_controllers)
+		def->pci_controllers = domain_pci_controllers_new();
+	domain_device_list_init(&devices, def);
+	return complete(def, &devices, error);
 }

@@ -109,3 +109,12 @@ void xml_writer_element_with(XmlWriter *writer, const char *name, const char *at
 	xml_writer_attribute(writer, attribute, value);
 	xml_writer_end(writer);
 }
+
+void xml_writer_enum(XmlWriter *writer, const char *name, const char *const *values)
+{
+	xml_writer_start(writer, "enum");
+	xml_writer_attribute(writer, "name", name);
+	for (; *values; values++)
+		xml_writer_element_text(writer, "value", *values);
+	xml_writer_end(writer);
+}

@@ -53,3 +53,8 @@ void xml_writer_element_empty(XmlWriter *writer, const char *name);
 /* <name attribute='value'/> */
 void xml_writer_element_with(XmlWriter *writer, const char *name, const char *attribute,
 			     const char *value);
+
+/* <enum name='name'><value>...</value></enum>, as domain capabilities have it. @values: ends with
+ * NULL
+ */
+void xml_writer_enum(XmlWriter *writer, const char *name, const char *const *values);

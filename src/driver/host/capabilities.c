@@ -7,6 +7,8 @@
 #include <glib/gi18n.h>
 #include <string.h>
 
+#include "driver/conf/devices/disk.h"
+#include "driver/conf/devices/rng.h"
 #include "driver/conf/uuid.h"
 #include "driver/conf/xml-writer.h"
 #include "driver/error.h"
@@ -258,16 +260,6 @@ static void write_supported(XmlWriter *writer, const char *name, gboolean suppor
 	xml_writer_element_with(writer, name, "supported", supported ? "yes" : "no");
 }
 
-/* @values: ends with NULL */
-static void write_enum(XmlWriter *writer, const char *name, const char *const *values)
-{
-	xml_writer_start(writer, "enum");
-	xml_writer_attribute(writer, "name", name);
-	for (; *values; values++)
-		xml_writer_element_text(writer, "value", *values);
-	xml_writer_end(writer);
-}
-
 static void write_cpu_mode(XmlWriter *writer, const char *name, gboolean supported)
 {
 	static const char *const migratable[] = { "on", "off", NULL };
@@ -276,7 +268,7 @@ static void write_cpu_mode(XmlWriter *writer, const char *name, gboolean support
 	xml_writer_attribute(writer, "name", name);
 	xml_writer_attribute(writer, "supported", supported ? "yes" : "no");
 	if (supported && strcmp(name, "host-passthrough") == 0)
-		write_enum(writer, "hostPassthroughMigratable", migratable);
+		xml_writer_enum(writer, "hostPassthroughMigratable", migratable);
 	xml_writer_end(writer);
 }
 
@@ -290,9 +282,9 @@ static void write_loader(XmlWriter *writer, const GPtrArray *loaders)
 	xml_writer_attribute(writer, "supported", "yes");
 	for (guint i = 0; i < loaders->len; i++)
 		xml_writer_element_text(writer, "value", g_ptr_array_index(loaders, i));
-	write_enum(writer, "type", types);
-	write_enum(writer, "readonly", yes);
-	write_enum(writer, "secure", no);
+	xml_writer_enum(writer, "type", types);
+	xml_writer_enum(writer, "readonly", yes);
+	xml_writer_enum(writer, "secure", no);
 	xml_writer_end(writer);
 }
 
@@ -309,7 +301,7 @@ static void write_domain_os(XmlWriter *writer, const GPtrArray *descriptors)
 		kinds[n++] = "efi";
 	xml_writer_start(writer, "os");
 	xml_writer_attribute(writer, "supported", "yes");
-	write_enum(writer, "firmware", kinds);
+	xml_writer_enum(writer, "firmware", kinds);
 	write_loader(writer, loaders);
 	xml_writer_end(writer);
 }
@@ -327,12 +319,16 @@ static void write_domain_cpu(XmlWriter *writer)
 /* Those that the format has an element for; the serial port is none of them. */
 static void write_domain_devices(XmlWriter *writer)
 {
-	static const char *const names[] = { "disk",	   "graphics", "video",	   "hostdev", "rng",
-					     "filesystem", "tpm",      "redirdev", "channel" };
+	static const char *const before[] = { "graphics", "video", "hostdev" };
+	static const char *const after[] = { "filesystem", "tpm", "redirdev", "channel" };
 
 	xml_writer_start(writer, "devices");
-	for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
-		write_supported(writer, names[i], FALSE);
+	domain_write_disk_capabilities(writer);
+	for (gsize i = 0; i < G_N_ELEMENTS(before); i++)
+		write_supported(writer, before[i], FALSE);
+	domain_write_rng_capabilities(writer);
+	for (gsize i = 0; i < G_N_ELEMENTS(after); i++)
+		write_supported(writer, after[i], FALSE);
 	xml_writer_end(writer);
 }
 
@@ -412,7 +408,7 @@ char *host_domain_capabilities_xml(const HostSupport *support, const GPtrArray *
 	xml_writer_start(&writer, "vcpu");
 	xml_writer_attribute_number(&writer, "max", support->max_vcpus);
 	xml_writer_end(&writer);
-	write_supported(&writer, "iothreads", FALSE);
+	write_supported(&writer, "iothreads", TRUE);
 	write_domain_os(&writer, descriptors);
 	write_domain_cpu(&writer);
 	write_domain_devices(&writer);

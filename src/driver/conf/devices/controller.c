@@ -40,31 +40,12 @@ GPtrArray *domain_pci_controllers_new(void)
 
 static void parse_address(XmlWalk *walk, xmlNode *node, DomainPciAddress *address)
 {
-	guint domain = 0;
-	guint bus = 0;
-	guint slot = 0;
-	guint function = 0;
+	const guint domain = domain_parse_pci_address(walk, node, address);
 
-	if (!node)
-		return;
-
-	if (!domain_parse_only(walk, node, "type", "pci"))
-		xml_walk_attribute_required(walk, node, "type");
-	domain_parse_number(walk, node, "domain", 0xffff, &domain);
-	domain_parse_number(walk, node, "bus", 0xff, &bus);
-	domain_parse_number(walk, node, "slot", 0x1f, &slot);
-	domain_parse_number(walk, node, "function", 7, &function);
-	address->multifunction = domain_parse_switch(walk, node, "multifunction", "off", "on");
-
-	if (domain || bus)
+	if (domain || address->bus)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
 			       _("element '%s' is on bus %04x:%02x: root ports are on bus 0000:00"),
-			       xml_walk_path(walk, node), domain, bus);
-
-	/* Nothing but zeroes asks for an address, as in libvirt. */
-	address->is_set = slot || function;
-	address->slot = (guint8)slot;
-	address->function = (guint8)function;
+			       xml_walk_path(walk, node), domain, address->bus);
 }
 
 static void parse_root_port(XmlWalk *walk, xmlNode *node, DomainPciController *controller)
@@ -187,18 +168,6 @@ void domain_parse_controllers(XmlWalk *walk, xmlNode *devices, DomainDef *def)
 					 "'%s': supported are 'pci' and 'usb'"),
 				       xml_walk_quote(walk, type));
 	}
-}
-
-void domain_format_pci_address(XmlWriter *writer, const DomainPciAddress *address)
-{
-	xml_writer_start(writer, "address");
-	xml_writer_attribute(writer, "type", "pci");
-	domain_format_hex(writer, "domain", 0, 4);
-	domain_format_hex(writer, "bus", address->bus, 2);
-	domain_format_hex(writer, "slot", address->slot, 2);
-	domain_format_hex(writer, "function", address->function, 1);
-	domain_format_switch(writer, "multifunction", address->multifunction, "off", "on");
-	xml_writer_end(writer);
 }
 
 static void format_pci_controller(XmlWriter *writer, const DomainPciController *controller,

@@ -4,9 +4,7 @@
  */
 #pragma once
 
-#include "driver/conf/domain-types.h"
-#include "driver/conf/xml-walk.h"
-#include "driver/conf/xml-writer.h"
+#include "driver/conf/devices/device.h"
 
 /* <controller type='pci'>: index 0 is pcie-root, the others are pcie-root-port. */
 typedef struct {
@@ -25,6 +23,3 @@ gpointer domain_copy_pci_controller(gconstpointer data, gpointer user_data);
 /* Index, chassis, port and address of a PCI controller may be left unassigned. */
 void domain_parse_controllers(XmlWalk *walk, xmlNode *devices, DomainDef *def);
 void domain_format_controllers(XmlWriter *writer, const DomainDef *def, gboolean live);
-
-/* <address type='pci'>, of any device */
-void domain_format_pci_address(XmlWriter *writer, const DomainPciAddress *address);

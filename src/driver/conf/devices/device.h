@@ -36,6 +36,14 @@ void domain_device_info_copy(DomainDeviceInfo *copy, const DomainDeviceInfo *inf
 /* Whether an alias is one that the user has chosen. */
 gboolean domain_alias_is_users(const char *alias);
 
+/*
+ * domain_parse_pci_address - <address type='pci'> of anything
+ *
+ * Return: the PCI domain, which is to be 0.
+ */
+guint domain_parse_pci_address(XmlWalk *walk, xmlNode *node, DomainPciAddress *address);
+void domain_format_pci_address(XmlWriter *writer, const DomainPciAddress *address);
+
 /* <alias>, <boot order=> where @can_boot, and <address type='pci'>. */
 void domain_parse_device_info(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
 			      gboolean can_boot, DomainDeviceInfo *info);
@@ -48,3 +56,26 @@ void domain_format_virtio_options(XmlWriter *writer, const DomainVirtioOptions *
 
 /* Whether @options asks for anything, so that <driver> has to be printed. */
 gboolean domain_virtio_options_are_set(const DomainVirtioOptions *options);
+
+/* One of any kind, as messages name it: "disk" and "vda". */
+typedef struct {
+	const char *kind;
+	char *name;
+	DomainDeviceInfo *info;
+} DomainDeviceEntry;
+
+typedef struct {
+	DomainDeviceEntry *entries;
+	guint count;
+} DomainDeviceList;
+
+/* All that are behind root ports, in the order in which libvirt gives them PCI addresses. */
+void domain_device_list_init(DomainDeviceList *list, const DomainDef *def);
+void domain_device_list_clear(DomainDeviceList *list);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DomainDeviceList, domain_device_list_clear)
+
+/* Gives an alias to each device that has none, for a domain that starts. */
+void domain_assign_aliases(DomainDef *def);
+
+/* Whether no two have the same alias or boot order, and whether the order is the only one. */
+gboolean domain_check_device_infos(const DomainDef *def, GError **error);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* devices.c - <devices>: each kind by the file of its name */
+#include <glib/gi18n.h>
+#include <string.h>
+
 #include "driver/conf/devices/audio.h"
 #include "driver/conf/devices/controller.h"
 #include "driver/conf/devices/memballoon.h"
@@ -7,6 +10,44 @@
 #include "driver/conf/devices/video.h"
 #include "driver/conf/domain-parts.h"
 #include "driver/conf/values.h"
+#include "driver/error.h"
+
+/* Return: FALSE, with an error, where one more would be too many. */
+static gboolean has_room(XmlWalk *walk, const DomainDef *def)
+{
+	if (def->disks->len + def->interfaces->len + def->rngs->len < DOMAIN_MAX_DEVICES)
+		return TRUE;
+	xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+		       _("element 'devices' has more devices than there are PCI buses"));
+	return FALSE;
+}
+
+/* As in libvirt, disks are in the order of their targets. */
+static int compare_disks(gconstpointer a, gconstpointer b)
+{
+	const DomainDisk *first = *(DomainDisk *const *)a;
+	const DomainDisk *second = *(DomainDisk *const *)b;
+	guint first_index = 0, second_index = 0;
+
+	(void)domain_disk_target_index(first->target, &first_index);
+	(void)domain_disk_target_index(second->target, &second_index);
+	return (int)first_index - (int)second_index;
+}
+
+static void parse_pci_devices(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags,
+			      DomainDef *def)
+{
+	xmlNode *node = NULL;
+
+	while ((node = xml_walk_next(walk, devices, node, "disk")) && has_room(walk, def))
+		g_ptr_array_add(def->disks, domain_parse_disk(walk, node, flags));
+	if (!walk->error)
+		g_ptr_array_sort(def->disks, compare_disks);
+	while ((node = xml_walk_next(walk, devices, node, "interface")) && has_room(walk, def))
+		g_ptr_array_add(def->interfaces, domain_parse_interface(walk, node, flags));
+	while ((node = xml_walk_next(walk, devices, node, "rng")) && has_room(walk, def))
+		g_ptr_array_add(def->rngs, domain_parse_rng(walk, node, flags));
+}
 
 void domain_parse_devices(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, DomainDef *def)
 {
@@ -16,6 +57,7 @@ void domain_parse_devices(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, 
 		return;
 
 	def->emulator = g_strdup(xml_walk_child_text(walk, devices, "emulator"));
+	parse_pci_devices(walk, devices, flags, def);
 	domain_parse_controllers(walk, devices, def);
 	domain_parse_audio(walk, devices, def);
 	domain_parse_video(walk, devices, def);
@@ -27,16 +69,46 @@ void domain_format_devices(XmlWriter *writer, const DomainDef *def, gboolean liv
 {
 	xml_writer_start(writer, "devices");
 	xml_writer_element_text(writer, "emulator", def->emulator);
+	for (guint i = 0; i < def->disks->len; i++)
+		domain_format_disk(writer, def->disks->pdata[i], live);
 	domain_format_controllers(writer, def, live);
+	for (guint i = 0; i < def->interfaces->len; i++)
+		domain_format_interface(writer, def->interfaces->pdata[i], live);
 	domain_format_serials(writer, def, live);
 	domain_format_audio(writer, def);
 	domain_format_video(writer, def);
 	domain_format_memballoon(writer, def);
+	for (guint i = 0; i < def->rngs->len; i++)
+		domain_format_rng(writer, def->rngs->pdata[i], live);
 	xml_writer_end(writer);
+}
+
+static gboolean check_disks(const DomainDef *def, GError **error)
+{
+	for (guint i = 0; i < def->disks->len; i++) {
+		const DomainDisk *disk = def->disks->pdata[i];
+		const DomainDisk *last = i > 0 ? def->disks->pdata[i - 1] : NULL;
+
+		if (last && strcmp(last->target, disk->target) == 0)
+			return driver_error(error, VIR_ERR_XML_ERROR,
+					    _("two elements 'devices/disk' have the target '%s'"),
+					    disk->target);
+		if (!domain_check_disk(disk, error))
+			return FALSE;
+	}
+	return TRUE;
 }
 
 gboolean domain_check_devices(const DomainDef *def, GError **error)
 {
-	return domain_check_path("devices/emulator", def->emulator, error) &&
-	       domain_check_serials(def, error);
+	if (!domain_check_path("devices/emulator", def->emulator, error) ||
+	    !check_disks(def, error) || !domain_check_serials(def, error))
+		return FALSE;
+	for (guint i = 0; i < def->interfaces->len; i++)
+		if (!domain_check_interface(def->interfaces->pdata[i], error))
+			return FALSE;
+	for (guint i = 0; i < def->rngs->len; i++)
+		if (!domain_check_rng(def->rngs->pdata[i], error))
+			return FALSE;
+	return domain_check_device_infos(def, error);
 }

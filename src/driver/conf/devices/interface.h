@@ -71,8 +71,7 @@ typedef struct {
 	DomainSwitch is_managed;  /* ethernet: <target managed='no'>: it is there already */
 	guint mtu;		  /* 0: not given */
 	DomainLinkState link;
-	guint queues;	  /* of pairs; 0: not given, one */
-	guint queue_size; /* rx_queue_size and tx_queue_size, 0: not given */
+	guint queues; /* of pairs; 0: not given, one */
 	DomainVirtioOptions virtio;
 	DomainDeviceInfo info;
 } DomainInterface;
@@ -91,6 +90,3 @@ gboolean domain_mac_parse(const char *text, guint8 mac[DOMAIN_MAC_SIZE]);
 
 /* The interface whose MAC address, or target device, is @name; NULL where there is none. */
 DomainInterface *domain_find_interface(const DomainDef *def, const char *name);
-
-/* <interface> of domain capabilities: libvirt's format has it since 9.8. */
-void domain_write_interface_capabilities(XmlWriter *writer);

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* device.c - what the devices of a domain have in common */
+#include "driver/conf/devices/device.h"
+
+#include <glib/gi18n.h>
+#include <string.h>
+
+#include "driver/conf/domain-def.h"
+#include "driver/conf/values.h"
+#include "driver/error.h"
+
+#define USER_ALIAS_PREFIX "ua-"
+
+void domain_device_info_clear(DomainDeviceInfo *info)
+{
+	g_clear_pointer(&info->alias, g_free);
+}
+
+void domain_device_info_copy(DomainDeviceInfo *copy, const DomainDeviceInfo *info)
+{
+	*copy = *info;
+	copy->alias = g_strdup(info->alias);
+}
+
+gboolean domain_alias_is_users(const char *alias)
+{
+	return alias && g_str_has_prefix(alias, USER_ALIAS_PREFIX);
+}
+
+/* The characters that libvirt allows in one. */
+static gboolean is_alias(const char *name)
+{
+	for (const char *at = name; *at; at++)
+		if (!g_ascii_isalnum(*at) && !strchr("_-", *at))
+			return FALSE;
+	return *name != '\0';
+}
+
+static void parse_alias(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
+			DomainDeviceInfo *info)
+{
+	xmlNode *alias = xml_walk_child(walk, node, "alias");
+	const char *name = xml_walk_attribute_required(walk, alias, "name");
+
+	/* Others are made anew at each start. */
+	if (!name || ((flags & DOMAIN_PARSE_INACTIVE) && !domain_alias_is_users(name)))
+		return;
+	if (!is_alias(name))
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("attribute '%s' of element '%s' is '%s': an alias has letters, "
+				 "digits, '_' and '-'"),
+			       "name", xml_walk_path(walk, alias), xml_walk_quote(walk, name));
+	info->alias = g_strdup(name);
+}
+
+static void parse_boot(XmlWalk *walk, xmlNode *node, DomainDeviceInfo *info)
+{
+	xmlNode *boot = xml_walk_child(walk, node, "boot");
+	const char *text = xml_walk_attribute_required(walk, boot, "order");
+	guint64 order = 0;
+
+	if (!text)
+		return;
+	if (!xml_walk_number(text, &order) || order == 0 || order > G_MAXINT)
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("attribute '%s' of element '%s' is '%s', not a number from 1 on"),
+			       "order", xml_walk_path(walk, boot), xml_walk_quote(walk, text));
+	info->boot_order = (guint)order;
+}
+
+guint domain_parse_pci_address(XmlWalk *walk, xmlNode *node, DomainPciAddress *address)
+{
+	guint domain = 0, bus = 0, slot = 0, function = 0;
+
+	if (!node)
+		return 0;
+
+	if (!domain_parse_only(walk, node, "type", "pci"))
+		xml_walk_attribute_required(walk, node, "type");
+	domain_parse_number(walk, node, "domain", 0xffff, &domain);
+	domain_parse_number(walk, node, "bus", 0xff, &bus);
+	domain_parse_number(walk, node, "slot", 0x1f, &slot);
+	domain_parse_number(walk, node, "function", 7, &function);
+	address->multifunction = domain_parse_switch(walk, node, "multifunction", "off", "on");
+
+	/* Nothing but zeroes asks for an address, as in libvirt. */
+	address->is_set = bus || slot || function;
+	address->bus = (guint8)bus;
+	address->slot = (guint8)slot;
+	address->function = (guint8)function;
+	return domain;
+}
+
+/* A root port has one place behind it. */
+static void parse_address(XmlWalk *walk, xmlNode *node, DomainPciAddress *address)
+{
+	const guint domain = domain_parse_pci_address(walk, node, address);
+
+	if (domain != 0)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("element '%s' is in PCI domain %04x: there is 0000 only"),
+			       xml_walk_path(walk, node), domain);
+	else if (address->is_set && address->bus == 0)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("element '%s' is on bus 0: devices are behind root ports, each of "
+				 "which is a bus"),
+			       xml_walk_path(walk, node));
+	else if (address->slot != 0 || address->function != 0)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("element '%s' is %02x:%02x.%x: behind a root port is slot 00, "
+				 "function 0 only"),
+			       xml_walk_path(walk, node), address->bus, address->slot,
+			       address->function);
+	else if (address->multifunction == DOMAIN_SWITCH_YES)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("element '%s' with multifunction='on': a device has one function"),
+			       xml_walk_path(walk, node));
+}
+
+void domain_parse_device_info(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
+			      gboolean can_boot, DomainDeviceInfo *info)
+{
+	parse_alias(walk, node, flags, info);
+	if (can_boot)
+		parse_boot(walk, node, info);
+	parse_address(walk, xml_walk_child(walk, node, "address"), &info->address);
+}
+
+void domain_format_pci_address(XmlWriter *writer, const DomainPciAddress *address)
+{
+	xml_writer_start(writer, "address");
+	xml_writer_attribute(writer, "type", "pci");
+	domain_format_hex(writer, "domain", 0, 4);
+	domain_format_hex(writer, "bus", address->bus, 2);
+	domain_format_hex(writer, "slot", address->slot, 2);
+	domain_format_hex(writer, "function", address->function, 1);
+	domain_format_switch(writer, "multifunction", address->multifunction, "off", "on");
+	xml_writer_end(writer);
+}
+
+void domain_format_device_info(XmlWriter *writer, const DomainDeviceInfo *info, gboolean live)
+{
+	if (info->boot_order > 0) {
+		xml_writer_start(writer, "boot");
+		xml_writer_attribute_number(writer, "order", info->boot_order);
+		xml_writer_end(writer);
+	}
+	if (info->alias && (live || domain_alias_is_users(info->alias)))
+		xml_writer_element_with(writer, "alias", "name", info->alias);
+	if (info->address.is_set)
+		domain_format_pci_address(writer, &info->address);
+}
+
+void domain_parse_virtio_options(XmlWalk *walk, xmlNode *driver, DomainVirtioOptions *options)
+{
+	options->iommu = domain_parse_switch(walk, driver, "iommu", "off", "on");
+	options->packed = domain_parse_switch(walk, driver, "packed", "off", "on");
+}
+
+void domain_format_virtio_options(XmlWriter *writer, const DomainVirtioOptions *options)
+{
+	domain_format_switch(writer, "iommu", options->iommu, "off", "on");
+	domain_format_switch(writer, "packed", options->packed, "off", "on");
+}
+
+gboolean domain_virtio_options_are_set(const DomainVirtioOptions *options)
+{
+	return options->iommu != DOMAIN_SWITCH_ABSENT || options->packed != DOMAIN_SWITCH_ABSENT;
+}
+
+/*
+ * All of them.
+ */
+
+void domain_device_list_clear(DomainDeviceList *list)
+{
+	for (guint i = 0; i < list->count; i++)
+		g_free(list->entries[i].name);
+	g_clear_pointer(&list->entries, g_free);
+	list->count = 0;
+}
+
+static void add_entry(DomainDeviceList *list, const char *kind, char *name, DomainDeviceInfo *info)
+{
+	DomainDeviceEntry *entry = &list->entries[list->count++];
+
+	entry->kind = kind;
+	entry->name = name;
+	entry->info = info;
+}
+
+void domain_device_list_init(DomainDeviceList *list, const DomainDef *def)
+{
+	list->count = 0;
+	list->entries = g_new0(DomainDeviceEntry,
+			       def->interfaces->len + def->disks->len + def->rngs->len);
+	for (guint i = 0; i < def->interfaces->len; i++) {
+		DomainInterface *interface = def->interfaces->pdata[i];
+		char mac[DOMAIN_MAC_STRING_SIZE];
+
+		domain_mac_format(interface->mac, mac);
+		add_entry(list, "interface", g_strdup(mac), &interface->info);
+	}
+	for (guint i = 0; i < def->disks->len; i++) {
+		DomainDisk *disk = def->disks->pdata[i];
+
+		add_entry(list, "disk", g_strdup(disk->target), &disk->info);
+	}
+	for (guint i = 0; i < def->rngs->len; i++) {
+		DomainRng *rng = def->rngs->pdata[i];
+
+		add_entry(list, "rng", g_strdup_printf("%u", i), &rng->info);
+	}
+}
+
+static gboolean is_alias_used(const DomainDeviceList *list, const char *alias)
+{
+	for (guint i = 0; i < list->count; i++)
+		if (g_strcmp0(list->entries[i].info->alias, alias) == 0)
+			return TRUE;
+	return FALSE;
+}
+
+/* A disk's number is its target's; of the others the lowest is taken that is free. */
+static char *new_alias(const DomainDeviceList *list, const DomainDeviceEntry *entry)
+{
+	guint index = 0;
+
+	if (strcmp(entry->kind, "disk") == 0 && domain_disk_target_index(entry->name, &index))
+		return g_strdup_printf("virtio-disk%u", index);
+	while (TRUE) {
+		g_autofree char *alias = g_strdup_printf(
+			"%s%u", strcmp(entry->kind, "interface") == 0 ? "net" : entry->kind,
+			index++);
+
+		if (!is_alias_used(list, alias))
+			return g_steal_pointer(&alias);
+	}
+}
+
+void domain_assign_aliases(DomainDef *def)
+{
+	g_auto(DomainDeviceList) list = { 0 };
+
+	domain_device_list_init(&list, def);
+	for (guint i = 0; i < list.count; i++)
+		if (!list.entries[i].info->alias)
+			list.entries[i].info->alias = new_alias(&list, &list.entries[i]);
+}
+
+static gboolean check_two(const DomainDeviceEntry *a, const DomainDeviceEntry *b, GError **error)
+{
+	if (a->info->alias && g_strcmp0(a->info->alias, b->info->alias) == 0)
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    _("%s %s and %s %s both have the alias '%s'"), a->kind, a->name,
+				    b->kind, b->name, a->info->alias);
+	if (a->info->boot_order > 0 && a->info->boot_order == b->info->boot_order)
+		return driver_error(error, VIR_ERR_XML_ERROR,
+				    _("%s %s and %s %s both have the boot order %u"), a->kind,
+				    a->name, b->kind, b->name, a->info->boot_order);
+	return TRUE;
+}
+
+gboolean domain_check_device_infos(const DomainDef *def, GError **error)
+{
+	g_auto(DomainDeviceList) list = { 0 };
+
+	domain_device_list_init(&list, def);
+	for (guint i = 0; i < list.count; i++) {
+		if (list.entries[i].info->boot_order > 0 && def->n_boot_devices > 0)
+			return driver_error(
+				error, VIR_ERR_CONFIG_UNSUPPORTED,
+				_("%s %s has a boot order, which goes not together with 'os/boot'"),
+				list.entries[i].kind, list.entries[i].name);
+		for (guint j = 0; j < i; j++)
+			if (!check_two(&list.entries[j], &list.entries[i], error))
+				return FALSE;
+	}
+	return TRUE;
+}

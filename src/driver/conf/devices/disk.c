@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * disk.c - <disk>: what stores data
+ *
+ * The only bus is virtio. What needs another one is refused by its name: CD-ROM drives are SATA's.
+ */
+#include "driver/conf/devices/disk.h"
+
+#include <glib/gi18n.h>
+#include <string.h>
+
+#include "driver/conf/domain-def.h"
+#include "driver/conf/values.h"
+#include "driver/error.h"
+
+/* The names that virtio disks have: "vd" and letters. */
+#define TARGET_PREFIX "vd"
+
+/* "zzz"; a guest has fewer. */
+#define MAX_TARGET_INDEX (26 * 26 * 26 + 26 * 26 + 26)
+
+/* The characters that libvirt allows in a serial number besides letters and digits. */
+#define SERIAL_CHARACTERS "_-. +"
+
+#define MIN_BLOCK_SIZE	  512
+#define MAX_BLOCK_SIZE	  32768
+#define MAX_QUEUE_SIZE	  1024
+#define NBD_PORT	  10809
+
+static const char *const type_names[] = {
+	[DOMAIN_DISK_FILE] = "file",
+	[DOMAIN_DISK_BLOCK] = "block",
+	[DOMAIN_DISK_NETWORK] = "network",
+	NULL,
+};
+
+static const char *const device_names[] = {
+	[DOMAIN_DISK_DISK] = "disk",
+	[DOMAIN_DISK_CDROM] = "cdrom",
+	NULL,
+};
+
+/* Of each of these, index 0 is what is not given. */
+static const char *const cache_names[] = {
+	[DOMAIN_DISK_CACHE_NONE - 1] = "none",
+	[DOMAIN_DISK_CACHE_WRITETHROUGH - 1] = "writethrough",
+	[DOMAIN_DISK_CACHE_WRITEBACK - 1] = "writeback",
+	[DOMAIN_DISK_CACHE_DIRECTSYNC - 1] = "directsync",
+	[DOMAIN_DISK_CACHE_UNSAFE - 1] = "unsafe",
+	NULL,
+};
+
+static const char *const discard_names[] = {
+	[DOMAIN_DISK_DISCARD_UNMAP - 1] = "unmap",
+	[DOMAIN_DISK_DISCARD_IGNORE - 1] = "ignore",
+	NULL,
+};
+
+static const char *const detect_zeroes_names[] = {
+	[DOMAIN_DISK_DETECT_ZEROES_OFF - 1] = "off",
+	[DOMAIN_DISK_DETECT_ZEROES_ON - 1] = "on",
+	[DOMAIN_DISK_DETECT_ZEROES_UNMAP - 1] = "unmap",
+	NULL,
+};
+
+static const char *const error_names[] = {
+	[DOMAIN_DISK_ERROR_STOP - 1] = "stop",
+	[DOMAIN_DISK_ERROR_REPORT - 1] = "report",
+	[DOMAIN_DISK_ERROR_IGNORE - 1] = "ignore",
+	[DOMAIN_DISK_ERROR_ENOSPACE - 1] = "enospace",
+	NULL,
+};
+
+static const char *const read_error_names[] = {
+	[DOMAIN_DISK_ERROR_STOP - 1] = "stop",
+	[DOMAIN_DISK_ERROR_REPORT - 1] = "report",
+	[DOMAIN_DISK_ERROR_IGNORE - 1] = "ignore",
+	NULL,
+};
+
+DomainDisk *domain_disk_copy(const DomainDisk *disk)
+{
+	DomainDisk *copy = g_memdup2(disk, sizeof(*disk));
+
+	copy->path = g_strdup(disk->path);
+	copy->nbd_export = g_strdup(disk->nbd_export);
+	copy->nbd_host = g_strdup(disk->nbd_host);
+	copy->nbd_socket = g_strdup(disk->nbd_socket);
+	copy->format = g_strdup(disk->format);
+	copy->target = g_strdup(disk->target);
+	copy->serial = g_strdup(disk->serial);
+	domain_device_info_copy(&copy->info, &disk->info);
+	return copy;
+}
+
+void domain_disk_free(DomainDisk *disk)
+{
+	if (!disk)
+		return;
+	domain_device_info_clear(&disk->info);
+	g_free(disk->serial);
+	g_free(disk->target);
+	g_free(disk->format);
+	g_free(disk->nbd_socket);
+	g_free(disk->nbd_host);
+	g_free(disk->nbd_export);
+	g_free(disk->path);
+	g_free(disk);
+}
+
+/* Letters count as in spreadsheets: a to z, then aa. */
+gboolean domain_disk_target_index(const char *target, guint *index)
+{
+	guint number = 0;
+
+	if (!g_str_has_prefix(target, TARGET_PREFIX) || !target[strlen(TARGET_PREFIX)])
+		return FALSE;
+	for (const char *at = target + strlen(TARGET_PREFIX); *at; at++) {
+		if (*at < 'a' || *at > 'z' || number > MAX_TARGET_INDEX)
+			return FALSE;
+		number = number * 26 + (guint)(*at - 'a') + 1;
+	}
+	*index = number - 1;
+	return number <= MAX_TARGET_INDEX;
+}
+
+DomainDisk *domain_find_disk(const DomainDef *def, const char *name)
+{
+	for (guint i = 0; i < def->disks->len; i++) {
+		DomainDisk *disk = def->disks->pdata[i];
+
+		if (strcmp(disk->target, name) == 0 || g_strcmp0(disk->path, name) == 0)
+			return disk;
+	}
+	return NULL;
+}
+
+/* Return: an enumeration's value; 0, which is its default, where nothing was given. */
+static int choice_or_default(XmlWalk *walk, xmlNode *node, const char *name,
+			     const char *const *names)
+{
+	return domain_parse_choice(walk, node, name, names) + 1;
+}
+
+static void parse_device(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
+{
+	static const char *const known[] = { "disk", "cdrom", "floppy", "lun", NULL };
+	const int device = domain_parse_choice(walk, node, "device", known);
+
+	if (device > DOMAIN_DISK_CDROM)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("attribute '%s' of element '%s' is '%s': supported are '%s' and "
+				 "'%s'"),
+			       "device", xml_walk_path(walk, node), known[device],
+			       device_names[DOMAIN_DISK_DISK], device_names[DOMAIN_DISK_CDROM]);
+	if (device > 0)
+		disk->device = (DomainDiskDevice)device;
+}
+
+static void parse_type(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
+{
+	static const char *const known[] = { "file",   "block", "network",   "dir",
+					     "volume", "nvme",	"vhostuser", NULL };
+	const int type = domain_parse_choice(walk, node, "type", known);
+
+	if (type > DOMAIN_DISK_NETWORK)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("attribute 'type' of element '%s' is '%s': supported are 'file' "
+				 "and 'block'"),
+			       xml_walk_path(walk, node), known[type]);
+	if (type > 0)
+		disk->type = (DomainDiskType)type;
+}
+
+static void parse_io(XmlWalk *walk, xmlNode *driver, DomainDisk *disk)
+{
+	static const char *const known[] = { "io_uring", "native", "threads", NULL };
+	const int io = domain_parse_choice(walk, driver, "io", known);
+
+	if (io > 0)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("attribute 'io' of element '%s' is '%s': all is done with "
+				 "'io_uring'"),
+			       xml_walk_path(walk, driver), known[io]);
+	disk->says_io_uring = io >= 0;
+}
+
+static void parse_queues(XmlWalk *walk, xmlNode *driver, DomainDisk *disk)
+{
+	domain_parse_number(walk, driver, "queues", DOMAIN_DISK_MAX_QUEUES, &disk->queues);
+	domain_parse_number(walk, driver, "queue_size", MAX_QUEUE_SIZE, &disk->queue_size);
+	domain_parse_number(walk, driver, "iothread", G_MAXINT, &disk->iothread);
+	if (disk->queue_size & (disk->queue_size - 1))
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("attribute '%s' of element '%s' is '%u', not a power of two"),
+			       "queue_size", xml_walk_path(walk, driver), disk->queue_size);
+}
+
+static void parse_format(XmlWalk *walk, xmlNode *driver, DomainDisk *disk)
+{
+	const char *format = xml_walk_attribute(walk, driver, "type");
+
+	if (format && strcmp(format, "raw") != 0)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("attribute 'type' of element '%s' is '%s': only 'raw' is "
+				 "supported yet"),
+			       xml_walk_path(walk, driver), xml_walk_quote(walk, format));
+	disk->format = g_strdup("raw");
+}
+
+static void parse_driver(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
+{
+	xmlNode *driver = xml_walk_child(walk, node, "driver");
+
+	/* So is the driver of libvirt's QEMU driver called that has formats as ours. */
+	domain_parse_only(walk, driver, "name", "qemu");
+	parse_format(walk, driver, disk);
+	disk->cache = (DomainDiskCache)choice_or_default(walk, driver, "cache", cache_names);
+	parse_io(walk, driver, disk);
+	disk->discard = (DomainDiskDiscard)choice_or_default(walk, driver, "discard",
+							     discard_names);
+	disk->detect_zeroes = (DomainDiskDetectZeroes)choice_or_default(
+		walk, driver, "detect_zeroes", detect_zeroes_names);
+	disk->write_error = (DomainDiskErrorPolicy)choice_or_default(walk, driver, "error_policy",
+								     error_names);
+	disk->read_error = (DomainDiskErrorPolicy)choice_or_default(walk, driver, "rerror_policy",
+								    read_error_names);
+	parse_queues(walk, driver, disk);
+	domain_parse_virtio_options(walk, driver, &disk->virtio);
+}
+
+static void parse_host(XmlWalk *walk, xmlNode *source, DomainDisk *disk)
+{
+	static const char *const transports[] = { "tcp", "unix", NULL };
+	xmlNode *host = xml_walk_child(walk, source, "host");
+
+	if (!host)
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element '%s/host' is missing"),
+			       xml_walk_path(walk, source));
+	if (domain_parse_choice(walk, host, "transport", transports) == 1) {
+		disk->nbd_socket = g_strdup(xml_walk_attribute_required(walk, host, "socket"));
+		return;
+	}
+	disk->nbd_host = g_strdup(xml_walk_attribute_required(walk, host, "name"));
+	disk->nbd_port = NBD_PORT;
+	domain_parse_number(walk, host, "port", G_MAXUINT16, &disk->nbd_port);
+}
+
+static void parse_network(XmlWalk *walk, xmlNode *source, DomainDisk *disk)
+{
+	const char *protocol = xml_walk_attribute_required(walk, source, "protocol");
+
+	if (protocol && strcmp(protocol, "nbd") != 0)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("attribute '%s' of element '%s' is '%s': only '%s' is supported"),
+			       "protocol", xml_walk_path(walk, source),
+			       xml_walk_quote(walk, protocol), "nbd");
+	disk->nbd_export = g_strdup(xml_walk_attribute(walk, source, "name"));
+	parse_host(walk, source, disk);
+}
+
+static void parse_source(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
+{
+	xmlNode *source = xml_walk_child(walk, node, "source");
+	xmlNode *backing = xml_walk_child(walk, node, "backingStore");
+
+	disk->says_no_backing = backing != NULL;
+	if (!source) {
+		if (disk->device == DOMAIN_DISK_DISK)
+			xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element '%s/source' is missing"),
+				       xml_walk_path(walk, node));
+		return;
+	}
+	/* libvirt's own number of it, while a domain runs. */
+	xml_walk_attribute(walk, source, "index");
+	switch (disk->type) {
+	case DOMAIN_DISK_FILE:
+		disk->path = g_strdup(xml_walk_attribute_required(walk, source, "file"));
+		break;
+	case DOMAIN_DISK_BLOCK:
+		disk->path = g_strdup(xml_walk_attribute_required(walk, source, "dev"));
+		break;
+	case DOMAIN_DISK_NETWORK:
+		parse_network(walk, source, disk);
+		break;
+	}
+}
+
+static void parse_bus(XmlWalk *walk, xmlNode *target)
+{
+	static const char *const known[] = { "virtio", "sata", "ide", "scsi", "usb",
+					     "fdc",    "xen",  "uml", "sd",   NULL };
+	const int bus = domain_parse_choice(walk, target, "bus", known);
+
+	if (bus > 0)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("attribute '%s' of element '%s' is '%s': only '%s' is supported"),
+			       "bus", xml_walk_path(walk, target), known[bus], known[0]);
+}
+
+static void parse_target(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
+{
+	xmlNode *target = xml_walk_child(walk, node, "target");
+	const char *name = xml_walk_attribute_required(walk, target, "dev");
+	guint index;
+
+	if (!target)
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element '%s/target' is missing"),
+			       xml_walk_path(walk, node));
+	parse_bus(walk, target);
+	if (name && !domain_disk_target_index(name, &index))
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("attribute 'dev' of element '%s' is '%s': disks of the bus "
+				 "'virtio' are 'vda', 'vdb' and so on"),
+			       xml_walk_path(walk, target), xml_walk_quote(walk, name));
+	disk->target = g_strdup(name);
+}
+
+static void parse_serial(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
+{
+	xmlNode *serial = xml_walk_child(walk, node, "serial");
+	const char *text = xml_walk_text(walk, serial);
+
+	for (const char *at = text; at && *at; at++)
+		if (!g_ascii_isalnum(*at) && !strchr(SERIAL_CHARACTERS, *at)) {
+			xml_walk_error(walk, VIR_ERR_XML_ERROR,
+				       _("element '%s' is '%s': a serial number has letters, "
+					 "digits, blanks and '_-.+'"),
+				       xml_walk_path(walk, serial), xml_walk_quote(walk, text));
+			return;
+		}
+	disk->serial = text && *text ? g_strdup(text) : NULL;
+	if (xml_walk_child(walk, node, "wwn"))
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("element '%s/wwn': a disk of the bus 'virtio' has none, give it a "
+				 "'serial'"),
+			       xml_walk_path(walk, node));
+}
+
+static void parse_block_size(XmlWalk *walk, xmlNode *blockio, const char *name, guint *size)
+{
+	domain_parse_number(walk, blockio, name, MAX_BLOCK_SIZE, size);
+	if (*size && (*size < MIN_BLOCK_SIZE || *size & (*size - 1)))
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("attribute '%s' of element '%s' is '%u', not a power of two from "
+				 "%d to %d"),
+			       name, xml_walk_path(walk, blockio), *size, MIN_BLOCK_SIZE,
+			       MAX_BLOCK_SIZE);
+}
+
+static void parse_block_sizes(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
+{
+	xmlNode *blockio = xml_walk_child(walk, node, "blockio");
+
+	parse_block_size(walk, blockio, "logical_block_size", &disk->logical_block_size);
+	parse_block_size(walk, blockio, "physical_block_size", &disk->physical_block_size);
+	if (disk->physical_block_size && disk->physical_block_size < disk->logical_block_size)
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("element '%s' has a physical block size below the logical one"),
+			       xml_walk_path(walk, blockio));
+}
+
+DomainDisk *domain_parse_disk(XmlWalk *walk, xmlNode *node, DomainParseFlags flags)
+{
+	DomainDisk *disk = g_new0(DomainDisk, 1);
+
+	parse_device(walk, node, disk);
+	parse_type(walk, node, disk);
+	parse_target(walk, node, disk);
+	if (disk->device == DOMAIN_DISK_CDROM)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("element '%s' with device 'cdrom': a CD-ROM drive is on the bus "
+				 "'sata', which is not supported yet"),
+			       xml_walk_path(walk, node));
+	parse_driver(walk, node, disk);
+	parse_source(walk, node, disk);
+	parse_block_sizes(walk, node, disk);
+	disk->is_readonly = domain_parse_flag(walk, node, "readonly");
+	disk->is_shareable = domain_parse_flag(walk, node, "shareable");
+	parse_serial(walk, node, disk);
+	domain_parse_device_info(walk, node, flags, TRUE, &disk->info);
+	return disk;
+}
+
+static void attribute_choice(XmlWriter *writer, const char *name, const char *const *names,
+			     int value)
+{
+	if (value > 0)
+		xml_writer_attribute(writer, name, names[value - 1]);
+}
+
+static void attribute_if(XmlWriter *writer, const char *name, guint value)
+{
+	if (value > 0)
+		xml_writer_attribute_number(writer, name, value);
+}
+
+static void format_driver(XmlWriter *writer, const DomainDisk *disk)
+{
+	xml_writer_start(writer, "driver");
+	xml_writer_attribute(writer, "name", "qemu");
+	xml_writer_attribute(writer, "type", disk->format);
+	attribute_choice(writer, "cache", cache_names, (int)disk->cache);
+	attribute_choice(writer, "error_policy", error_names, (int)disk->write_error);
+	attribute_choice(writer, "rerror_policy", read_error_names, (int)disk->read_error);
+	if (disk->says_io_uring)
+		xml_writer_attribute(writer, "io", "io_uring");
+	attribute_choice(writer, "discard", discard_names, (int)disk->discard);
+	attribute_if(writer, "iothread", disk->iothread);
+	attribute_choice(writer, "detect_zeroes", detect_zeroes_names, (int)disk->detect_zeroes);
+	attribute_if(writer, "queues", disk->queues);
+	attribute_if(writer, "queue_size", disk->queue_size);
+	domain_format_virtio_options(writer, &disk->virtio);
+	xml_writer_end(writer);
+}
+
+static void format_network(XmlWriter *writer, const DomainDisk *disk)
+{
+	xml_writer_attribute(writer, "protocol", "nbd");
+	xml_writer_attribute(writer, "name", disk->nbd_export);
+	xml_writer_start(writer, "host");
+	if (disk->nbd_socket) {
+		xml_writer_attribute(writer, "transport", "unix");
+		xml_writer_attribute(writer, "socket", disk->nbd_socket);
+	} else {
+		xml_writer_attribute(writer, "name", disk->nbd_host);
+		xml_writer_attribute_number(writer, "port", disk->nbd_port);
+	}
+	xml_writer_end(writer);
+}
+
+static void format_source(XmlWriter *writer, const DomainDisk *disk)
+{
+	if (!disk->path && disk->type != DOMAIN_DISK_NETWORK)
+		return;
+	xml_writer_start(writer, "source");
+	if (disk->type == DOMAIN_DISK_NETWORK)
+		format_network(writer, disk);
+	else
+		xml_writer_attribute(writer, disk->type == DOMAIN_DISK_FILE ? "file" : "dev",
+				     disk->path);
+	xml_writer_end(writer);
+	if (disk->says_no_backing)
+		xml_writer_element_empty(writer, "backingStore");
+}
+
+void domain_format_disk(XmlWriter *writer, const DomainDisk *disk, gboolean live)
+{
+	xml_writer_start(writer, "disk");
+	xml_writer_attribute(writer, "type", type_names[disk->type]);
+	xml_writer_attribute(writer, "device", device_names[disk->device]);
+	format_driver(writer, disk);
+	format_source(writer, disk);
+	if (disk->logical_block_size || disk->physical_block_size) {
+		xml_writer_start(writer, "blockio");
+		attribute_if(writer, "logical_block_size", disk->logical_block_size);
+		attribute_if(writer, "physical_block_size", disk->physical_block_size);
+		xml_writer_end(writer);
+	}
+	xml_writer_start(writer, "target");
+	xml_writer_attribute(writer, "dev", disk->target);
+	xml_writer_attribute(writer, "bus",
+			     disk->bus == DOMAIN_DISK_BUS_VIRTIO ? "virtio" : "sata");
+	xml_writer_end(writer);
+	if (disk->is_readonly)
+		xml_writer_element_empty(writer, "readonly");
+	if (disk->is_shareable)
+		xml_writer_element_empty(writer, "shareable");
+	xml_writer_element_text(writer, "serial", disk->serial);
+	domain_format_device_info(writer, &disk->info, live);
+	xml_writer_end(writer);
+}
+
+gboolean domain_check_disk(const DomainDisk *disk, GError **error)
+{
+	if (disk->type == DOMAIN_DISK_NETWORK)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    _("disk %s is on the network, with protocol 'nbd': not "
+				      "supported yet"),
+				    disk->target);
+	return domain_check_path("devices/disk/source", disk->path, error);
+}
+
+void domain_write_disk_capabilities(XmlWriter *writer)
+{
+	static const char *const devices[] = { "disk", NULL };
+	static const char *const buses[] = { "virtio", NULL };
+	static const char *const models[] = { "virtio", NULL };
+
+	xml_writer_start(writer, "disk");
+	xml_writer_attribute(writer, "supported", "yes");
+	xml_writer_enum(writer, "diskDevice", devices);
+	xml_writer_enum(writer, "bus", buses);
+	xml_writer_enum(writer, "model", models);
+	xml_writer_end(writer);
+}
