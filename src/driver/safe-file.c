@@ -379,6 +379,62 @@ int safe_file_open_update(const char *what, const char *path, uid_t other_owner,
 	return fd;
 }
 
+/* A file that has been looked at does not make its opener wait: so it may be told to later. */
+static int without_nonblock(int fd)
+{
+	if (fd >= 0)
+		(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	return fd;
+}
+
+int safe_file_open_image(const char *what, const char *path, GError **error)
+{
+	return without_nonblock(safe_file_open_input(what, path, error));
+}
+
+int safe_file_open_image_update(const char *what, const char *path, uid_t other_owner,
+				GError **error)
+{
+	return without_nonblock(safe_file_open_update(what, path, other_owner, error));
+}
+
+/* @type: S_IFBLK or S_IFCHR */
+static int open_device(const Subject *subject, mode_t type, int flags, GError **error)
+{
+	g_auto(SafePlace) place = SAFE_PLACE_INIT;
+	struct stat status;
+	int node, fd = -1;
+
+	if (!find(subject, TRUE, &place, error))
+		return -1;
+	node = look_at(&place, &status);
+	if (node < 0)
+		system_error(subject, error);
+	else if ((status.st_mode & S_IFMT) == type)
+		fd = open_node(subject, node, flags, error);
+	else
+		refuse(subject, error,
+		       type == S_IFBLK ? _("%s '%s' is not a block device") :
+					 _("%s '%s' is not a character device"));
+	close_fd(&node);
+	return without_nonblock(fd);
+}
+
+int safe_file_open_block_device(const char *what, const char *path, gboolean is_writable,
+				GError **error)
+{
+	const Subject subject = { what, path };
+
+	return open_device(&subject, S_IFBLK, is_writable ? O_RDWR : O_RDONLY, error);
+}
+
+int safe_file_open_character_device(const char *what, const char *path, GError **error)
+{
+	const Subject subject = { what, path };
+
+	return open_device(&subject, S_IFCHR, O_RDONLY, error);
+}
+
 gboolean safe_file_check_update(const char *what, const char *path, const SafePlace *place,
 				const SafeOwners *owners, GError **error)
 {

@@ -96,6 +96,21 @@ int safe_file_find_update(const char *what, const char *path, const SafeOwners *
 gboolean safe_file_check_update(const char *what, const char *path, const SafePlace *place,
 				const SafeOwners *owners, GError **error);
 
+/*
+ * What devices of a domain are about: a disk's image, or a device of the host's that is a disk or
+ * gives random numbers. A device belongs to who may make devices, and is what it says it is.
+ *
+ * They are for io_uring: opened without O_NONBLOCK, with which it would say EAGAIN.
+ *
+ * Return: a descriptor for close(), or -1 with @error as of safe_place_find().
+ */
+int safe_file_open_image(const char *what, const char *path, GError **error);
+int safe_file_open_image_update(const char *what, const char *path, uid_t other_owner,
+				GError **error);
+int safe_file_open_block_device(const char *what, const char *path, gboolean is_writable,
+				GError **error);
+int safe_file_open_character_device(const char *what, const char *path, GError **error);
+
 /* A file that is open for appending. */
 typedef struct {
 	int fd;

@@ -350,6 +350,43 @@ static void test_devices(Fixture *fixture G_GNUC_UNUSED, gconstpointer data G_GN
 		assert_refused(devices[i], "is not a regular file");
 }
 
+static void assert_device_refused(const char *path, const char *word)
+{
+	g_autoptr(GError) error = NULL;
+
+	g_assert_cmpint(safe_file_open_block_device("disk", path, TRUE, &error), ==, -1);
+	assert_word(error, path, word);
+}
+
+/* What is said to be a device is one of that kind. */
+static void test_wanted_devices(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(GError) error = NULL;
+	int fd = safe_file_open_character_device("rng", "/dev/urandom", &error);
+
+	g_assert_no_error(error);
+	g_assert_cmpint(fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK), ==, O_RDONLY);
+	close(fd);
+	assert_device_refused("/dev/urandom", "is not a block device");
+	assert_device_refused(fixture->secret, "is not a block device");
+	g_assert_cmpint(safe_file_open_character_device("rng", fixture->secret, &error), ==, -1);
+	assert_word(error, fixture->secret, "is not a character device");
+}
+
+/* io_uring would say EAGAIN. */
+static void test_images_wait(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(GError) error = NULL;
+	const int input = safe_file_open_image("disk", fixture->secret, &error);
+	const int update = safe_file_open_image_update("disk", fixture->secret, VMM, &error);
+
+	g_assert_no_error(error);
+	g_assert_cmpint(fcntl(input, F_GETFL) & (O_ACCMODE | O_NONBLOCK), ==, O_RDONLY);
+	g_assert_cmpint(fcntl(update, F_GETFL) & (O_ACCMODE | O_NONBLOCK), ==, O_RDWR);
+	close(input);
+	close(update);
+}
+
 static void test_files_of_the_kernel(Fixture *fixture G_GNUC_UNUSED,
 				     gconstpointer data G_GNUC_UNUSED)
 {
@@ -453,6 +490,8 @@ int main(int argc, char **argv)
 	add("/safe-file/trap/socket", test_socket);
 	add("/safe-file/trap/folder", test_folder);
 	add("/safe-file/trap/devices", test_devices);
+	add("/safe-file/wanted-devices", test_wanted_devices);
+	add("/safe-file/images-wait", test_images_wait);
 	add("/safe-file/trap/files-of-the-kernel", test_files_of_the_kernel);
 	add("/safe-file/trap/magic-links", test_magic_links);
 	add("/safe-file/trap/file-of-somebody-else", test_file_of_somebody_else);

@@ -32,8 +32,9 @@
 #define DOMAIN_XML_MAX_BYTES (4u * 1024 * 1024)
 
 /* The longest that a domain may print, with room for what its running adds: its id, terminals and
- * aliases of the serial ports. */
+ * aliases of the serial ports; and besides, for each device behind a root port, its alias. */
 #define DOMAIN_XML_MAX_PRINTED (DOMAIN_XML_MAX_BYTES - 4096)
+#define DOMAIN_XML_ALIAS_BYTES 64u
 
 #define DOMAIN_MAX_VCPUS       LIMIT_VCPUS
 #define DOMAIN_MAX_NUMA_CELLS  LIMIT_NUMA_CELLS

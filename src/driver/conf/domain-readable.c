@@ -16,8 +16,10 @@ static gboolean check_length(const DomainDef *def, GError **error)
 	const DomainFormatFlags flags = DOMAIN_FORMAT_STATUS | DOMAIN_FORMAT_SECURE;
 	g_autofree char *live = domain_def_format(def, flags);
 	const gsize length = strlen(live);
+	const guint devices = def->disks->len + def->interfaces->len + def->rngs->len;
+	const guint most = DOMAIN_XML_MAX_PRINTED - devices * DOMAIN_XML_ALIAS_BYTES;
 
-	return length <= DOMAIN_XML_MAX_PRINTED ||
+	return length <= most ||
 	       driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
 			    ngettext("domain '%s' has %zu byte of XML where special characters are "
 				     "escaped, and %u are the most that can be shown: its title, "
@@ -26,7 +28,7 @@ static gboolean check_length(const DomainDef *def, GError **error)
 				     "are escaped, and %u are the most that can be shown: its "
 				     "title, description or metadata has to be shorter",
 				     length),
-			    def->name, length, DOMAIN_XML_MAX_PRINTED);
+			    def->name, length, most);
 }
 
 static gboolean check_reading(const DomainDef *def, GError **error)

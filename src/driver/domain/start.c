@@ -212,6 +212,7 @@ gboolean start_domain(Domain *domain, DomainDef *def, guint flags, RpcClient *cl
 	def->id = g_atomic_int_add(&domain->driver->last_id, 1) + 1;
 	/* Whatever it is to begin with: without a balloon it has all. */
 	def->current_memory_kib = def->memory_kib;
+	domain_assign_aliases(def);
 	if (!prepare_and_launch(domain, def, flags & VIR_DOMAIN_START_RESET_NVRAM, &launched,
 				error)) {
 		domain_def_free(def);

@@ -8,11 +8,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "driver/error.h"
 #include "driver/safe-file.h"
+#include "driver/vmm/vmm-device.h"
 
 /* The first number that a descriptor gets in the VMM. */
 #define FIRST_DESCRIPTOR 3
@@ -54,7 +56,8 @@ void vmm_command_add(VmmCommand *command, const char *format, ...)
 	va_end(arguments);
 }
 
-void vmm_command_add_descriptor(VmmCommand *command, const char *option, int fd)
+/* Return: the number that a descriptor, which is taken over, has in the VMM. */
+static int hand_over(VmmCommand *command, int fd)
 {
 	const JailDescriptor descriptor = {
 		.source = fd,
@@ -62,7 +65,12 @@ void vmm_command_add_descriptor(VmmCommand *command, const char *option, int fd)
 	};
 
 	g_array_append_val(command->descriptors, descriptor);
-	vmm_command_add(command, "--%s=%d", option, descriptor.target);
+	return descriptor.target;
+}
+
+void vmm_command_add_descriptor(VmmCommand *command, const char *option, int fd)
+{
+	vmm_command_add(command, "--%s=%d", option, hand_over(command, fd));
 }
 
 gboolean vmm_command_add_device(VmmCommand *command, const char *option, const char *path,
@@ -533,4 +541,68 @@ gboolean vmm_command_add_serials(VmmCommand *command, DomainDef *def, GError **e
 			return FALSE;
 	}
 	return !def->debug_console || add_debug_console(command, def->debug_console, error);
+}
+
+/*
+ * Devices that are described.
+ */
+
+/* @description: taken over */
+static void add_description(VmmCommand *command, JsonObject *description)
+{
+	g_autofree char *text = vmm_device_text(description);
+
+	vmm_command_add(command, "--device=%s", text);
+	json_object_unref(description);
+}
+
+/* How much the VMM may write where the disk's file is. */
+static void note_size(VmmCommand *command, int fd)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+		command->largest_file = MAX(command->largest_file, (guint64)status.st_size);
+}
+
+static gboolean add_disk(VmmCommand *command, const DomainDef *def, const DomainDisk *disk,
+			 GError **error)
+{
+	const int fd = vmm_device_open_disk(disk, command->vmm_uid, error);
+	g_autofree char *name = NULL;
+
+	if (fd < 0)
+		return FALSE;
+	if (!disk->is_readonly)
+		note_size(command, fd);
+	name = g_strdup_printf("%d", hand_over(command, fd));
+	add_description(command,
+			vmm_device_describe_disk(disk, name, domain_boot_index(def, &disk->info)));
+	return TRUE;
+}
+
+static gboolean add_rng(VmmCommand *command, const DomainRng *rng, GError **error)
+{
+	const int fd = vmm_device_open_rng(rng, error);
+	g_autofree char *name = NULL;
+
+	if (fd < 0)
+		return FALSE;
+	name = g_strdup_printf("%d", hand_over(command, fd));
+	add_description(command, vmm_device_describe_rng(rng, name));
+	return TRUE;
+}
+
+gboolean vmm_command_add_devices(VmmCommand *command, const DomainDef *def, GError **error)
+{
+	for (guint i = 0; i < def->iothreads->len; i++)
+		add_description(command, vmm_device_describe_iothread(
+						 g_array_index(def->iothreads, guint, i)));
+	for (guint i = 0; i < def->disks->len; i++)
+		if (!add_disk(command, def, def->disks->pdata[i], error))
+			return FALSE;
+	for (guint i = 0; i < def->rngs->len; i++)
+		if (!add_rng(command, def->rngs->pdata[i], error))
+			return FALSE;
+	return TRUE;
 }

@@ -23,6 +23,7 @@ typedef struct {
 	GPtrArray *argv;	   /* of char * */
 	GArray *descriptors;	   /* of JailDescriptor; the sources are the command's own */
 	VmmLoggerStreams *streams; /* for the logger: what the VMM writes to files */
+	guint64 largest_file;	   /* bytes: of those that the VMM itself may write to */
 	uid_t vmm_uid; /* whom files that are written to may belong to; the caller's at first */
 } VmmCommand;
 
@@ -74,3 +75,11 @@ gboolean vmm_command_add_boot(VmmCommand *command, const DomainDef *def, const c
  * Return: FALSE with DRIVER_ERROR that names the file.
  */
 gboolean vmm_command_add_serials(VmmCommand *command, DomainDef *def, GError **error);
+
+/*
+ * vmm_command_add_devices - I/O threads, network cards, disks and sources of random numbers
+ * @def: the devices have their aliases
+ *
+ * Return: FALSE with DRIVER_ERROR that names the device and the file.
+ */
+gboolean vmm_command_add_devices(VmmCommand *command, const DomainDef *def, GError **error);

@@ -25,11 +25,15 @@
 /* How long one that was told to end may take. */
 #define END_SECONDS 10
 
-/* The only file that a VMM writes to has its firmware's variables, of a few MiB at most. */
-#define VMM_FILE_SIZE (64 << 20)
+/* What a VMM writes to besides disks is its firmware's variables, of a few MiB at most. */
+#define VMM_FILE_SIZE (64u << 20)
 
 /* What a VMM has besides a thread for each vCPU, by far: a dozen. */
 #define VMM_OTHER_THREADS 64
+
+/* Of each device or I/O thread: its own, and the kernel's that do what io_uring cannot do at once.
+ */
+#define VMM_DEVICE_THREADS 32
 
 /*
  * A userfaultfd belongs to the process that makes it, so the device is what is handed over.
@@ -95,15 +99,17 @@ static void add_sandbox(VmmCommand *command, const Jail *jail)
 		g_ptr_array_add(command->argv, may_lack);
 }
 
-static gboolean build_command(VmmCommand *command, const VmmLaunch *launch, const Jail *jail,
+static gboolean build_command(VmmCommand *command, const VmmLaunch *launch, Jail *jail,
 			      DomainDef *def, GError **error)
 {
 	vmm_command_add(command, "%s", def->emulator ? def->emulator : launch->emulator);
 	if (!vmm_command_add_machine(command, def, error) || !add_devices(command, error) ||
 	    !vmm_command_add_boot(command, def, launch->bios, launch->linuxboot_rom, error) ||
 	    !add_monitor(command, launch->monitor_path, error) ||
-	    !vmm_command_add_serials(command, def, error))
+	    !vmm_command_add_serials(command, def, error) ||
+	    !vmm_command_add_devices(command, def, error))
 		return FALSE;
+	jail_limit(jail, RLIMIT_FSIZE, MAX(VMM_FILE_SIZE, command->largest_file));
 	add_sandbox(command, jail);
 	g_ptr_array_add(command->argv, NULL);
 	return TRUE;
@@ -158,13 +164,19 @@ static void init_logger_jail(Jail *jail, const VmmLaunch *launch)
 		jail->capabilities |= CAPABILITY(CAP_DAC_OVERRIDE) | CAPABILITY(CAP_FOWNER);
 }
 
+static guint count_devices(const DomainDef *def)
+{
+	return def->iothreads->len + def->disks->len + def->interfaces->len + def->rngs->len;
+}
+
 /* The kernel counts the threads of a user, in whatever process: the limit is for one alone. */
 static void init_vmm_jail(Jail *jail, const VmmLaunch *launch, const DomainDef *def)
 {
 	jail_init(jail, launch->uid, launch->gid, launch->may_lack);
-	jail_limit(jail, RLIMIT_FSIZE, VMM_FILE_SIZE);
 	if (launch->is_own_user)
-		jail_limit(jail, RLIMIT_NPROC, def->vcpus + VMM_OTHER_THREADS);
+		jail_limit(jail, RLIMIT_NPROC,
+			   def->vcpus + VMM_OTHER_THREADS +
+				   count_devices(def) * VMM_DEVICE_THREADS);
 }
 
 /* Starts the logger, which then reads what the VMM writes from its first line on. */

@@ -248,6 +248,26 @@ void domain_assign_aliases(DomainDef *def)
 			list.entries[i].info->alias = new_alias(&list, &list.entries[i]);
 }
 
+/* What stands for a kind of boot device: libvirt takes the first, too. */
+static const DomainDeviceInfo *first_of(const DomainDef *def, DomainBootDevice kind)
+{
+	const DomainDisk *disk = def->disks->len > 0 ? def->disks->pdata[0] : NULL;
+	const DomainInterface *interface = def->interfaces->len > 0 ? def->interfaces->pdata[0] :
+								      NULL;
+
+	if (kind == DOMAIN_BOOT_DISK && disk)
+		return &disk->info;
+	return kind == DOMAIN_BOOT_NETWORK && interface ? &interface->info : NULL;
+}
+
+guint domain_boot_index(const DomainDef *def, const DomainDeviceInfo *info)
+{
+	for (guint i = 0; i < def->n_boot_devices; i++)
+		if (first_of(def, def->boot_devices[i]) == info)
+			return i + 1;
+	return info->boot_order;
+}
+
 static gboolean check_two(const DomainDeviceEntry *a, const DomainDeviceEntry *b, GError **error)
 {
 	if (a->info->alias && g_strcmp0(a->info->alias, b->info->alias) == 0)

@@ -79,3 +79,15 @@ void domain_assign_aliases(DomainDef *def);
 
 /* Whether no two have the same alias or boot order, and whether the order is the only one. */
 gboolean domain_check_device_infos(const DomainDef *def, GError **error);
+
+/*
+ * domain_boot_index - which place a device has in the order that firmware looks for something to
+ * start in
+ * @info: of a device of @def's
+ *
+ * The first disk and the first network card have the place of their kind in <os><boot>, which is
+ * there where the devices have no order of their own.
+ *
+ * Return: from 1 on; 0 where it has none.
+ */
+guint domain_boot_index(const DomainDef *def, const DomainDeviceInfo *info);

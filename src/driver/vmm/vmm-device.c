@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vmm-device.c - devices as the VMM is told of them */
+#include "driver/vmm/vmm-device.h"
+
+#include <glib/gi18n.h>
+
+#include "driver/safe-file.h"
+
+/* What the kernel's own generator is behind. */
+#define BUILTIN_RNG_PATH "/dev/urandom"
+
+/* What virtio has room for; longer serial numbers are cut, as with QEMU. */
+#define MAX_SERIAL 20
+
+int vmm_device_open_disk(const DomainDisk *disk, uid_t vmm_uid, GError **error)
+{
+	/* Translators: "disk vda" */
+	g_autofree char *what = g_strdup_printf(_("disk %s"), disk->target);
+
+	if (disk->type == DOMAIN_DISK_BLOCK)
+		return safe_file_open_block_device(what, disk->path, !disk->is_readonly, error);
+	return disk->is_readonly ? safe_file_open_image(what, disk->path, error) :
+				   safe_file_open_image_update(what, disk->path, vmm_uid, error);
+}
+
+int vmm_device_open_rng(const DomainRng *rng, GError **error)
+{
+	return safe_file_open_character_device(
+		_("random number generator"),
+		rng->backend == DOMAIN_RNG_BUILTIN ? BUILTIN_RNG_PATH : rng->path, error);
+}
+
+/* A PCI device, behind the root port whose bus it names. */
+static JsonObject *describe(const char *driver, const DomainDeviceInfo *info, guint boot_index)
+{
+	g_autofree char *bus = g_strdup_printf("pci.%u", info->address.bus);
+	JsonObject *object = json_object_new();
+
+	json_object_set_string_member(object, "driver", driver);
+	json_object_set_string_member(object, "id", info->alias);
+	json_object_set_string_member(object, "bus", bus);
+	json_object_set_string_member(object, "addr", "0x0");
+	if (boot_index > 0)
+		json_object_set_int_member(object, "bootindex", boot_index);
+	return object;
+}
+
+static void set_switch(JsonObject *object, const char *name, DomainSwitch value)
+{
+	if (value != DOMAIN_SWITCH_ABSENT)
+		json_object_set_boolean_member(object, name, value == DOMAIN_SWITCH_YES);
+}
+
+static void set_number(JsonObject *object, const char *name, guint value)
+{
+	if (value > 0)
+		json_object_set_int_member(object, name, value);
+}
+
+static void set_virtio_options(JsonObject *object, const DomainVirtioOptions *options)
+{
+	set_switch(object, "iommu_platform", options->iommu);
+	set_switch(object, "packed", options->packed);
+}
+
+static JsonObject *describe_raw(const DomainDisk *disk, const char *fd)
+{
+	static const char *const detect_zeroes[] = {
+		[DOMAIN_DISK_DETECT_ZEROES_DEFAULT] = "off",
+		[DOMAIN_DISK_DETECT_ZEROES_OFF] = "off",
+		[DOMAIN_DISK_DETECT_ZEROES_ON] = "on",
+		[DOMAIN_DISK_DETECT_ZEROES_UNMAP] = "unmap",
+	};
+	const gboolean discards = disk->discard == DOMAIN_DISK_DISCARD_UNMAP;
+	const gboolean is_direct = disk->cache == DOMAIN_DISK_CACHE_NONE ||
+				   disk->cache == DOMAIN_DISK_CACHE_DIRECTSYNC;
+	DomainDiskDetectZeroes zeroes = disk->detect_zeroes;
+	JsonObject *object = json_object_new();
+
+	/* As libvirt has it: what is not to be given up is written. */
+	if (zeroes == DOMAIN_DISK_DETECT_ZEROES_UNMAP && !discards)
+		zeroes = DOMAIN_DISK_DETECT_ZEROES_ON;
+	json_object_set_string_member(object, "driver", disk->format);
+	json_object_set_string_member(object, "fd", fd);
+	json_object_set_boolean_member(object, "read-only", disk->is_readonly);
+	json_object_set_boolean_member(object, "direct", is_direct);
+	json_object_set_boolean_member(object, "no-flush", disk->cache == DOMAIN_DISK_CACHE_UNSAFE);
+	json_object_set_string_member(object, "discard", discards ? "unmap" : "ignore");
+	json_object_set_string_member(object, "detect-zeroes", detect_zeroes[zeroes]);
+	return object;
+}
+
+static void set_policy(JsonObject *object, const char *name, DomainDiskErrorPolicy policy)
+{
+	static const char *const names[] = {
+		[DOMAIN_DISK_ERROR_STOP] = "stop",
+		[DOMAIN_DISK_ERROR_REPORT] = "report",
+		[DOMAIN_DISK_ERROR_IGNORE] = "ignore",
+		[DOMAIN_DISK_ERROR_ENOSPACE] = "enospc",
+	};
+
+	if (policy != DOMAIN_DISK_ERROR_DEFAULT)
+		json_object_set_string_member(object, name, names[policy]);
+}
+
+JsonObject *vmm_device_describe_disk(const DomainDisk *disk, const char *fd, guint boot_index)
+{
+	JsonObject *object = describe("virtio-blk-pci", &disk->info, boot_index);
+
+	if (disk->serial) {
+		g_autofree char *serial = g_strndup(disk->serial, MAX_SERIAL);
+
+		json_object_set_string_member(object, "serial", serial);
+	}
+	if (disk->iothread > 0) {
+		g_autofree char *iothread = g_strdup_printf("iothread%u", disk->iothread);
+
+		json_object_set_string_member(object, "iothread", iothread);
+	}
+	set_number(object, "num-queues", disk->queues);
+	set_number(object, "queue-size", disk->queue_size);
+	set_number(object, "logical_block_size", disk->logical_block_size);
+	set_number(object, "physical_block_size", disk->physical_block_size);
+	json_object_set_boolean_member(object, "write-cache",
+				       disk->cache != DOMAIN_DISK_CACHE_WRITETHROUGH &&
+					       disk->cache != DOMAIN_DISK_CACHE_DIRECTSYNC);
+	set_policy(object, "rerror", disk->read_error);
+	set_policy(object, "werror", disk->write_error);
+	if (disk->is_shareable)
+		json_object_set_boolean_member(object, "share-rw", TRUE);
+	set_virtio_options(object, &disk->virtio);
+	json_object_set_object_member(object, "blockdev", describe_raw(disk, fd));
+	return object;
+}
+
+JsonObject *vmm_device_describe_rng(const DomainRng *rng, const char *fd)
+{
+	JsonObject *object = describe("virtio-rng-pci", &rng->info, 0);
+
+	json_object_set_string_member(object, "rng-fd", fd);
+	if (rng->rate_bytes > 0) {
+		json_object_set_int_member(object, "max-bytes", rng->rate_bytes);
+		json_object_set_int_member(object, "period",
+					   rng->rate_period > 0 ? rng->rate_period : 1000);
+	}
+	set_virtio_options(object, &rng->virtio);
+	return object;
+}
+
+static JsonObject *describe_tap(const char *const *fds)
+{
+	JsonObject *object = json_object_new();
+	JsonArray *array = json_array_new();
+
+	json_object_set_string_member(object, "type", "tap");
+	for (; *fds; fds++)
+		json_array_add_string_element(array, *fds);
+	json_object_set_array_member(object, "fds", array);
+	return object;
+}
+
+static JsonObject *describe_stream(const char *fd)
+{
+	JsonObject *object = json_object_new();
+
+	json_object_set_string_member(object, "type", "stream");
+	json_object_set_string_member(object, "fd", fd);
+	return object;
+}
+
+JsonObject *vmm_device_describe_interface(const DomainInterface *interface, const char *const *fds,
+					  guint boot_index)
+{
+	JsonObject *object = describe("virtio-net-pci", &interface->info, boot_index);
+	char mac[DOMAIN_MAC_STRING_SIZE];
+
+	domain_mac_format(interface->mac, mac);
+	json_object_set_string_member(object, "mac", mac);
+	set_number(object, "host_mtu", interface->mtu);
+	if (interface->queues > 1) {
+		json_object_set_boolean_member(object, "mq", TRUE);
+		json_object_set_int_member(object, "queues", interface->queues);
+	}
+	json_object_set_boolean_member(object, "link", interface->link != DOMAIN_LINK_DOWN);
+	set_virtio_options(object, &interface->virtio);
+	json_object_set_object_member(object, "netdev",
+				      interface->type == DOMAIN_INTERFACE_USER ?
+					      describe_stream(fds[0]) :
+					      describe_tap(fds));
+	return object;
+}
+
+JsonObject *vmm_device_describe_iothread(guint id)
+{
+	g_autofree char *name = g_strdup_printf("iothread%u", id);
+	JsonObject *object = json_object_new();
+
+	json_object_set_string_member(object, "driver", "iothread");
+	json_object_set_string_member(object, "id", name);
+	return object;
+}
+
+char *vmm_device_text(JsonObject *description)
+{
+	g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), description);
+
+	return json_to_string(node, FALSE);
+}

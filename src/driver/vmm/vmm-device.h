@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vmm-device.h - devices as the VMM is told of them
+ *
+ * Theory of operation
+ *
+ * A device is a JSON object with the names that QEMU has for its members, and is the same for a
+ * VMM that starts (--device) and for one that runs (device_add). What is behind a device is opened
+ * here, and named in the description as the VMM will know the descriptor: by its number, or by the
+ * name with which the monitor has sent it. docs/monitor.md describes the members.
+ */
+#pragma once
+
+#include <glib.h>
+#include <json-glib/json-glib.h>
+
+#include "driver/conf/domain-def.h"
+
+/*
+ * vmm_device_open_disk - open what a disk stores its data in
+ * @vmm_uid: whom a file that is written to may belong to besides root and the daemon's user
+ *
+ * Return: a descriptor for close(), or -1 with an error that names the disk's target and source.
+ */
+int vmm_device_open_disk(const DomainDisk *disk, uid_t vmm_uid, GError **error);
+
+/* Return: a descriptor for close() of a device that gives random numbers, or -1 with @error. */
+int vmm_device_open_rng(const DomainRng *rng, GError **error);
+
+/*
+ * Descriptions, for json_object_unref(). The devices have their aliases.
+ * @fd: the descriptor's name in the VMM
+ * @boot_index: 0 where firmware is not to start from it; see domain_boot_index()
+ */
+JsonObject *vmm_device_describe_disk(const DomainDisk *disk, const char *fd, guint boot_index);
+JsonObject *vmm_device_describe_rng(const DomainRng *rng, const char *fd);
+JsonObject *vmm_device_describe_iothread(guint id);
+
+/*
+ * vmm_device_describe_interface - a network card
+ * @fds: names up to a NULL: one socket of passt's, or a tap's descriptor for each queue
+ */
+JsonObject *vmm_device_describe_interface(const DomainInterface *interface, const char *const *fds,
+					  guint boot_index);
+
+/* A description as text, for g_free(). */
+char *vmm_device_text(JsonObject *description);

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vmm-device-test.c - devices of a domain, as the VMM is told of them */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "driver/error.h"
+#include "driver/vmm/vmm-command.h"
+#include "driver/vmm/vmm-device.h"
+#include "support.h"
+
+typedef struct {
+	char *folder;
+	char *image;
+	VmmCommand command;
+	guint fds;
+} Fixture;
+
+static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	fixture->fds = count_fds();
+	fixture->folder = g_dir_make_tmp("vmm-device-test-XXXXXX", NULL);
+	g_assert_nonnull(fixture->folder);
+	fixture->image = g_build_filename(fixture->folder, "image", NULL);
+	g_assert_true(g_file_set_contents(fixture->image, "image", -1, NULL));
+	vmm_command_init(&fixture->command);
+}
+
+static void end(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	vmm_command_clear(&fixture->command);
+	remove_tree(fixture->folder);
+	g_free(fixture->image);
+	g_free(fixture->folder);
+	g_assert_cmpuint(count_fds(), ==, fixture->fds);
+}
+
+/* A domain that starts. @os, @devices: XML */
+static DomainDef *domain_with(const char *before, const char *os, const char *devices)
+{
+	g_autofree char *xml = g_strdup_printf(
+		"<domain type='kvm'><name>guest</name><memory unit='MiB'>64</memory>%s"
+		"<os><type>hvm</type>%s</os><devices>%s</devices></domain>",
+		before, os, devices);
+	g_autoptr(GError) error = NULL;
+	DomainDef *def = domain_def_parse(xml, DOMAIN_PARSE_INACTIVE, &error);
+
+	g_assert_no_error(error);
+	domain_assign_aliases(def);
+	return def;
+}
+
+static char *disk_xml(const Fixture *fixture, const char *target, const char *driver,
+		      const char *more)
+{
+	return g_strdup_printf("<disk type='file'><driver type='raw' %s/><source file='%s'/>"
+			       "<target dev='%s'/>%s</disk>",
+			       driver, fixture->image, target, more);
+}
+
+static void add_devices(Fixture *fixture, const DomainDef *def)
+{
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(vmm_command_add_devices(&fixture->command, def, &error));
+	g_assert_no_error(error);
+}
+
+static void assert_argument(const Fixture *fixture, guint index, const char *wanted)
+{
+	g_assert_cmpuint(index, <, fixture->command.argv->len);
+	g_assert_cmpstr(g_ptr_array_index(fixture->command.argv, index), ==, wanted);
+}
+
+static const JailDescriptor *descriptor(const Fixture *fixture, guint index)
+{
+	g_assert_cmpuint(index, <, fixture->command.descriptors->len);
+	return &g_array_index(fixture->command.descriptors, JailDescriptor, index);
+}
+
+/* What is behind a number, and how it is open. */
+static void assert_descriptor(const Fixture *fixture, guint index, const char *path, int mode)
+{
+	const JailDescriptor *opened = descriptor(fixture, index);
+	const int flags = fcntl(opened->source, F_GETFL);
+	struct stat wanted, is;
+
+	g_assert_cmpint(opened->target, ==, 3 + (int)index);
+	g_assert_cmpint(stat(path, &wanted), ==, 0);
+	g_assert_cmpint(fstat(opened->source, &is), ==, 0);
+	g_assert_cmpuint(is.st_ino, ==, wanted.st_ino);
+	g_assert_cmpint(flags & O_ACCMODE, ==, mode);
+	g_assert_cmpint(flags & O_NONBLOCK, ==, 0);
+}
+
+static void test_none(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(DomainDef) def = domain_with("", "", "");
+
+	add_devices(fixture, def);
+	g_assert_cmpuint(fixture->command.argv->len, ==, 0);
+}
+
+static void test_plain_disk(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *disk = disk_xml(fixture, "vda", "", "");
+	g_autoptr(DomainDef) def = domain_with("", "", disk);
+
+	add_devices(fixture, def);
+	g_assert_cmpuint(fixture->command.argv->len, ==, 1);
+	assert_argument(fixture, 0,
+			"--device={\"driver\":\"virtio-blk-pci\",\"id\":\"virtio-disk0\","
+			"\"bus\":\"pci.1\",\"addr\":\"0x0\",\"write-cache\":true,"
+			"\"blockdev\":{\"driver\":\"raw\",\"fd\":\"3\",\"read-only\":false,"
+			"\"direct\":false,\"no-flush\":false,\"discard\":\"ignore\","
+			"\"detect-zeroes\":\"off\"}}");
+	assert_descriptor(fixture, 0, fixture->image, O_RDWR);
+	g_assert_cmpuint(fixture->command.largest_file, ==, strlen("image"));
+}
+
+static void test_disk_with_all(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *disk = disk_xml(
+		fixture, "vdb",
+		"cache='none' discard='unmap' detect_zeroes='unmap' iothread='7' queues='2' "
+		"queue_size='128' error_policy='enospace' rerror_policy='stop' iommu='on' "
+		"packed='off'",
+		"<shareable/><serial>0123456789012345678901234</serial><boot order='3'/>"
+		"<blockio logical_block_size='512' physical_block_size='4096'/>"
+		"<alias name='ua-mine'/>");
+	g_autoptr(DomainDef)
+		def = domain_with("<iothreadids><iothread id='7'/></iothreadids>", "", disk);
+
+	add_devices(fixture, def);
+	assert_argument(fixture, 0, "--device={\"driver\":\"iothread\",\"id\":\"iothread7\"}");
+	assert_argument(fixture, 1,
+			"--device={\"driver\":\"virtio-blk-pci\",\"id\":\"ua-mine\","
+			"\"bus\":\"pci.1\",\"addr\":\"0x0\",\"bootindex\":3,"
+			"\"serial\":\"01234567890123456789\",\"iothread\":\"iothread7\","
+			"\"num-queues\":2,\"queue-size\":128,\"logical_block_size\":512,"
+			"\"physical_block_size\":4096,\"write-cache\":true,\"rerror\":\"stop\","
+			"\"werror\":\"enospc\",\"share-rw\":true,\"iommu_platform\":true,"
+			"\"packed\":false,\"blockdev\":{\"driver\":\"raw\",\"fd\":\"3\","
+			"\"read-only\":false,\"direct\":true,\"no-flush\":false,"
+			"\"discard\":\"unmap\",\"detect-zeroes\":\"unmap\"}}");
+}
+
+static JsonObject *blockdev_of(JsonObject *device)
+{
+	return json_object_get_object_member(device, "blockdev");
+}
+
+/* As QEMU's manual has the modes. */
+static void test_cache_modes(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const struct {
+		const char *name;
+		gboolean is_direct, has_write_cache, is_without_flush;
+	} modes[] = {
+		{ "none", TRUE, TRUE, FALSE },	     { "writethrough", FALSE, FALSE, FALSE },
+		{ "writeback", FALSE, TRUE, FALSE }, { "directsync", TRUE, FALSE, FALSE },
+		{ "unsafe", FALSE, TRUE, TRUE },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(modes); i++) {
+		g_autofree char *driver = g_strdup_printf("cache='%s'", modes[i].name);
+		g_autofree char *xml = disk_xml(fixture, "vda", driver, "");
+		g_autoptr(DomainDef) def = domain_with("", "", xml);
+		g_autoptr(JsonObject) disk = vmm_device_describe_disk(def->disks->pdata[0], "a", 0);
+		JsonObject *blockdev = blockdev_of(disk);
+
+		g_assert_cmpint(json_object_get_boolean_member(disk, "write-cache"), ==,
+				modes[i].has_write_cache);
+		g_assert_cmpint(json_object_get_boolean_member(blockdev, "direct"), ==,
+				modes[i].is_direct);
+		g_assert_cmpint(json_object_get_boolean_member(blockdev, "no-flush"), ==,
+				modes[i].is_without_flush);
+		g_assert_cmpstr(json_object_get_string_member(blockdev, "fd"), ==, "a");
+	}
+}
+
+/* What is not to be given up cannot be given up for its zeroes. */
+static void test_zeroes_without_discard(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *xml = disk_xml(fixture, "vda", "detect_zeroes='unmap'", "");
+	g_autoptr(DomainDef) def = domain_with("", "", xml);
+	g_autoptr(JsonObject) disk = vmm_device_describe_disk(def->disks->pdata[0], "3", 0);
+
+	g_assert_cmpstr(json_object_get_string_member(blockdev_of(disk), "detect-zeroes"), ==,
+			"on");
+}
+
+static void test_readonly_disk(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *xml = disk_xml(fixture, "vda", "", "<readonly/>");
+	g_autoptr(DomainDef) def = domain_with("", "", xml);
+
+	add_devices(fixture, def);
+	assert_descriptor(fixture, 0, fixture->image, O_RDONLY);
+	g_assert_cmpuint(fixture->command.largest_file, ==, 0);
+}
+
+static void assert_refused(Fixture *fixture, const DomainDef *def, const char *message)
+{
+	g_autoptr(GError) error = NULL;
+
+	g_assert_false(vmm_command_add_devices(&fixture->command, def, &error));
+	g_assert_nonnull(error);
+	if (!strstr(error->message, message))
+		g_error("'%s' is not in '%s'", message, error->message);
+}
+
+static void test_disk_that_is_gone(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *xml = disk_xml(fixture, "vdc", "", "");
+	g_autoptr(DomainDef) def = domain_with("", "", xml);
+
+	g_assert_cmpint(unlink(fixture->image), ==, 0);
+	assert_refused(fixture, def, "disk vdc");
+	assert_refused(fixture, def, fixture->image);
+}
+
+static void test_disk_that_is_no_device(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *xml = g_strdup_printf(
+		"<disk type='block'><source dev='%s'/><target dev='vda'/></disk>", fixture->image);
+	g_autoptr(DomainDef) def = domain_with("", "", xml);
+
+	assert_refused(fixture, def, "is not a block device");
+}
+
+static void test_rngs(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(DomainDef)
+		def = domain_with("", "",
+				  "<rng model='virtio'><rate bytes='1024' period='2000'/>"
+				  "<backend model='random'>/dev/random</backend></rng>"
+				  "<rng model='virtio'><rate bytes='7'/><backend model='builtin'/>"
+				  "<driver packed='on'/></rng>");
+
+	add_devices(fixture, def);
+	assert_argument(fixture, 0,
+			"--device={\"driver\":\"virtio-rng-pci\",\"id\":\"rng0\","
+			"\"bus\":\"pci.1\",\"addr\":\"0x0\",\"rng-fd\":\"3\","
+			"\"max-bytes\":1024,\"period\":2000}");
+	assert_argument(fixture, 1,
+			"--device={\"driver\":\"virtio-rng-pci\",\"id\":\"rng1\","
+			"\"bus\":\"pci.2\",\"addr\":\"0x0\",\"rng-fd\":\"4\",\"max-bytes\":7,"
+			"\"period\":1000,\"packed\":true}");
+	assert_descriptor(fixture, 0, "/dev/random", O_RDONLY);
+	assert_descriptor(fixture, 1, "/dev/urandom", O_RDONLY);
+}
+
+static void test_rng_that_is_a_file(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *xml = g_strdup_printf(
+		"<rng model='virtio'><backend model='random'>%s</backend></rng>", fixture->image);
+	g_autoptr(DomainDef) def = domain_with("", "", xml);
+
+	assert_refused(fixture, def, "is not a character device");
+}
+
+static void test_interfaces(Fixture *fixture G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+	static const char *const socket[] = { "5", NULL };
+	static const char *const taps[] = { "6", "7", NULL };
+	DomainInterface interface = {
+		.type = DOMAIN_INTERFACE_USER,
+		.mac = { 0x52, 0x54, 0, 1, 2, 0xab },
+		.info = { .alias = (char *)"net0", .address = { .is_set = TRUE, .bus = 4 } },
+	};
+	g_autoptr(JsonObject) user = vmm_device_describe_interface(&interface, socket, 2);
+	g_autoptr(JsonObject) bridge = NULL;
+	g_autofree char *user_text = vmm_device_text(user);
+	g_autofree char *bridge_text = NULL;
+
+	interface.type = DOMAIN_INTERFACE_BRIDGE;
+	interface.mtu = 9000;
+	interface.queues = 2;
+	interface.link = DOMAIN_LINK_DOWN;
+	bridge = vmm_device_describe_interface(&interface, taps, 0);
+	bridge_text = vmm_device_text(bridge);
+	g_assert_cmpstr(user_text, ==,
+			"{\"driver\":\"virtio-net-pci\",\"id\":\"net0\",\"bus\":\"pci.4\","
+			"\"addr\":\"0x0\",\"bootindex\":2,\"mac\":\"52:54:00:01:02:ab\","
+			"\"link\":true,\"netdev\":{\"type\":\"stream\",\"fd\":\"5\"}}");
+	g_assert_cmpstr(bridge_text, ==,
+			"{\"driver\":\"virtio-net-pci\",\"id\":\"net0\",\"bus\":\"pci.4\","
+			"\"addr\":\"0x0\",\"mac\":\"52:54:00:01:02:ab\",\"host_mtu\":9000,"
+			"\"mq\":true,\"queues\":2,\"link\":false,"
+			"\"netdev\":{\"type\":\"tap\",\"fds\":[\"6\",\"7\"]}}");
+}
+
+/* <os><boot dev='hd'/> is about the first disk. */
+static void test_boot_devices(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *first = disk_xml(fixture, "vda", "", "<readonly/>");
+	g_autofree char *second = disk_xml(fixture, "vdb", "", "<readonly/>");
+	g_autofree char *both = g_strconcat(second, first, NULL);
+	g_autoptr(DomainDef) def = domain_with("", "<boot dev='cdrom'/><boot dev='hd'/>", both);
+	const DomainDisk *vda = domain_find_disk(def, "vda");
+	const DomainDisk *vdb = domain_find_disk(def, "vdb");
+
+	g_assert_cmpuint(domain_boot_index(def, &vda->info), ==, 2);
+	g_assert_cmpuint(domain_boot_index(def, &vdb->info), ==, 0);
+}
+
+static void add(const char *path, void (*test)(Fixture *fixture, gconstpointer data))
+{
+	g_test_add(path, Fixture, NULL, start, test, end);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+
+	add("/vmm-device/none", test_none);
+	add("/vmm-device/disk/plain", test_plain_disk);
+	add("/vmm-device/disk/with-all", test_disk_with_all);
+	add("/vmm-device/disk/cache-modes", test_cache_modes);
+	add("/vmm-device/disk/zeroes-without-discard", test_zeroes_without_discard);
+	add("/vmm-device/disk/readonly", test_readonly_disk);
+	add("/vmm-device/disk/that-is-gone", test_disk_that_is_gone);
+	add("/vmm-device/disk/that-is-no-device", test_disk_that_is_no_device);
+	add("/vmm-device/rngs", test_rngs);
+	add("/vmm-device/rng-that-is-a-file", test_rng_that_is_a_file);
+	add("/vmm-device/interfaces", test_interfaces);
+	add("/vmm-device/boot-devices", test_boot_devices);
+
+	return g_test_run();
+}
