@@ -7,8 +7,8 @@
 
 #include <glib.h>
 
-#include "vmm/chipset/bus.h"
-#include "vmm/chipset/device.h"
+#include "vmm/device/bus.h"
+#include "vmm/device/device.h"
 
 typedef struct {
 	Bus *bus;

@@ -9,8 +9,8 @@
 
 #include <glib.h>
 
-#include "vmm/chipset/bus.h"
-#include "vmm/chipset/device.h"
+#include "vmm/device/bus.h"
+#include "vmm/device/device.h"
 
 #define ACPI_PM_BASE	     0x600
 #define ACPI_PM_SIZE	     0x80

@@ -9,8 +9,8 @@
 
 #include <glib.h>
 
-#include "vmm/chipset/bus.h"
-#include "vmm/chipset/device.h"
+#include "vmm/device/bus.h"
+#include "vmm/device/device.h"
 #include "vmm/chipset/rtc.h"
 #include "vmm/chipset/serial.h"
 #include "vmm/pci/pcie-root-port.h"

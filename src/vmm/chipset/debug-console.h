@@ -9,7 +9,7 @@
 
 #include <glib.h>
 
-#include "vmm/chipset/bus.h"
+#include "vmm/device/bus.h"
 
 #define DEBUG_CONSOLE_PORT 0x402
 

@@ -10,8 +10,8 @@
 #include <glib.h>
 #include <linux/qemu_fw_cfg.h>
 
-#include "vmm/chipset/bus.h"
-#include "vmm/chipset/device.h"
+#include "vmm/device/bus.h"
+#include "vmm/device/device.h"
 
 #define FW_CFG_PORT  0x510
 #define FW_CFG_PORTS 12

@@ -9,8 +9,8 @@
 
 #include <glib.h>
 
-#include "vmm/chipset/bus.h"
-#include "vmm/chipset/device.h"
+#include "vmm/device/bus.h"
+#include "vmm/device/device.h"
 
 #define HPET_ADDRESS   0xfed00000ull
 #define HPET_SIZE      0x400ull

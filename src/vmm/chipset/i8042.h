@@ -9,8 +9,8 @@
 
 #include <glib.h>
 
-#include "vmm/chipset/bus.h"
-#include "vmm/chipset/device.h"
+#include "vmm/device/bus.h"
+#include "vmm/device/device.h"
 
 #define I8042_DATA_PORT		  0x60
 #define I8042_COMMAND_PORT	  0x64

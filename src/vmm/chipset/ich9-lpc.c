@@ -312,7 +312,7 @@ static void lpc_free(void *device)
 {
 	Ich9Lpc *lpc = device;
 
-	bus_move_window(lpc->window, 0, 0);
+	bus_remove_window(lpc->window);
 	g_free(lpc);
 }
 

@@ -9,7 +9,7 @@
 
 #include <glib.h>
 
-#include "vmm/chipset/bus.h"
+#include "vmm/device/bus.h"
 
 #define PFLASH_BLOCK_SIZE 4096u
 

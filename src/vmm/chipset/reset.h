@@ -9,7 +9,7 @@
 
 #include <glib.h>
 
-#include "vmm/chipset/bus.h"
+#include "vmm/device/bus.h"
 
 #define RESET_CONTROL_PORT  0xcf9
 #define RESET_CONTROL_VALUE 0x06 /* system reset: what the FADT tells guests to write */

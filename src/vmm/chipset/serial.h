@@ -9,8 +9,8 @@
 
 #include <glib.h>
 
-#include "vmm/chipset/bus.h"
-#include "vmm/chipset/device.h"
+#include "vmm/device/bus.h"
+#include "vmm/device/device.h"
 
 #define SERIAL_PORTS	 8
 #define SERIAL_FIFO_SIZE 16

@@ -10,7 +10,7 @@
 #include <glib.h>
 #include <time.h>
 
-#include "vmm/chipset/device.h"
+#include "vmm/device/device.h"
 
 typedef struct HostTimer HostTimer;
 

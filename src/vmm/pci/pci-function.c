@@ -156,7 +156,7 @@ void pci_function_free(PciFunction *function)
 		return;
 	for (guint i = 0; i < PCI_BARS; i++)
 		if (function->bars[i].window)
-			bus_move_window(function->bars[i].window, 0, 0);
+			bus_remove_window(function->bars[i].window);
 	pci_bus_free(function->secondary);
 	if (function->operations->free)
 		function->operations->free(function->device);

@@ -21,7 +21,7 @@
 #include <glib.h>
 #include <linux/pci.h>
 
-#include "vmm/chipset/bus.h"
+#include "vmm/device/bus.h"
 
 #define PCI_SLOTS     32
 #define PCI_FUNCTIONS 8

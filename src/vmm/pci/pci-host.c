@@ -291,6 +291,9 @@ void pci_host_free(PciHost *host)
 	if (!host)
 		return;
 	pci_bus_free(host->root);
+	bus_remove_window(host->ecam_window);
+	bus_remove(host->config.ports, PCI_HOST_DATA_PORT);
+	bus_remove_window(host->address_window);
 	g_free(host);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* bus.c - which device answers at a port or at an MMIO address */
-#include "vmm/chipset/bus.h"
+#include "vmm/device/bus.h"
 
 typedef struct {
 	guint64 start;
@@ -11,6 +11,7 @@ typedef struct {
 } BusRange;
 
 struct BusWindow {
+	Bus *bus;
 	BusRange range;
 	gboolean is_open;
 };
@@ -87,11 +88,21 @@ void bus_add(Bus *bus, guint64 start, guint64 size, const char *name,
 	g_array_insert_val(bus->ranges, bus_search(bus, start), range);
 }
 
+void bus_remove(Bus *bus, guint64 start)
+{
+	guint index = bus_search(bus, start);
+
+	g_assert(index < bus->ranges->len &&
+		 g_array_index(bus->ranges, BusRange, index).start == start);
+	g_array_remove_index(bus->ranges, index);
+}
+
 BusWindow *bus_add_window(Bus *bus, const char *name, const BusOperations *operations, void *device)
 {
 	BusWindow *window = g_new0(BusWindow, 1);
 
 	g_assert(operations->max_access >= 1 && operations->max_access <= 8);
+	window->bus = bus;
 	window->range.name = name;
 	window->range.operations = operations;
 	window->range.device = device;
@@ -105,6 +116,11 @@ void bus_move_window(BusWindow *window, guint64 start, guint64 size)
 	window->range.start = start;
 	/* What would reach beyond the address space ends with it. */
 	window->range.last = start + MIN(size - 1, G_MAXUINT64 - start);
+}
+
+void bus_remove_window(BusWindow *window)
+{
+	g_ptr_array_remove(window->bus->windows, window);
 }
 
 static const BusRange *find_window(const Bus *bus, guint64 address)
