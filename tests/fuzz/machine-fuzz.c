@@ -269,7 +269,7 @@ static void read_port(World *world, const Step *step)
 	gboolean is_absent = is_port_absent(world, port);
 	guint width = choose_width(step);
 
-	check_value(bus_read(chipset_ports(world->chipset), port, width), width, is_absent);
+	check_value(bus_read(world->devices.ports, port, width), width, is_absent);
 }
 
 static void write_port(World *world, const Step *step)
@@ -277,7 +277,7 @@ static void write_port(World *world, const Step *step)
 	guint width = choose_width(step);
 
 	world->n_written += width;
-	bus_write(chipset_ports(world->chipset), choose_port(world, step), width, step->value);
+	bus_write(world->devices.ports, choose_port(world, step), width, step->value);
 }
 
 /* Flash in read-array mode says what it holds; whatever it says, what it holds is stored. */
@@ -293,7 +293,7 @@ static void read_memory(World *world, const Step *step)
 	guint64 address = choose_address(world, step);
 	gboolean is_absent = is_memory_absent(world, address);
 	guint width = choose_width(step);
-	guint64 value = bus_read(chipset_mmio(world->chipset), address, width);
+	guint64 value = bus_read(world->devices.mmio, address, width);
 
 	check_value(value, width, is_absent);
 	if (is_within(address, VARIABLES_START, VARIABLES_SIZE))
@@ -304,7 +304,7 @@ static void read_memory(World *world, const Step *step)
 
 static void write_memory(World *world, const Step *step)
 {
-	bus_write(chipset_mmio(world->chipset), choose_address(world, step), choose_width(step),
+	bus_write(world->devices.mmio, choose_address(world, step), choose_width(step),
 		  choose_value(step));
 }
 
@@ -318,13 +318,12 @@ static void check_config(World *world, guint bus, guint devfn, guint reg)
 		g_assert_cmphex(value, ==, G_MAXUINT32);
 	chipset_find_ecam(world->chipset, &base, &size);
 	if (offset < size && !is_fixed_memory(world, base + offset))
-		g_assert_cmphex(bus_read(chipset_mmio(world->chipset), base + offset, 4), ==,
-				value);
+		g_assert_cmphex(bus_read(world->devices.mmio, base + offset, 4), ==, value);
 }
 
 static void access_config(World *world, const Step *step)
 {
-	Bus *ports = chipset_ports(world->chipset);
+	Bus *ports = world->devices.ports;
 	guint devfn = choose_devfn(step), reg = choose_register(step) & 0xff;
 	guint bus = step->offset & 0x2000 ? step->value >> 56 : 0;
 
@@ -351,27 +350,27 @@ static void pass_time(World *world, const Step *step)
 }
 
 /* Lets time pass until a deadline, where there is one, and the device hear of it. */
-static void expire(World *world, Clock *clock, void (*expired)(Chipset *chipset), gboolean is_early)
+static void expire(Clock *clock, gboolean is_early)
 {
 	if (!is_early && clock->deadline != DEVICE_TIMER_NEVER && clock->deadline > clock->now)
 		clock->now = clock->deadline;
-	expired(world->chipset);
+	clock->expired(clock->device);
 	g_assert_cmpint(clock->deadline, >, clock->now);
 }
 
 static void expire_all(World *world, const Step *step)
 {
-	expire(world, &world->rtc_clock, chipset_rtc_expired, step->where & 1);
-	expire(world, &world->pm_clock, chipset_pm_expired, step->where & 2);
-	if (!(world->flags & WITHOUT_HPET))
-		expire(world, &world->hpet_clock, chipset_hpet_expired, step->where & 4);
+	expire(&world->rtc_clock, step->where & 1);
+	expire(&world->pm_clock, step->where & 2);
+	if (world->hpet_clock.expired)
+		expire(&world->hpet_clock, step->where & 4);
 }
 
 /* Who finds no room waits until he is told of some. */
 static void receive(World *world, const Step *step)
 {
 	guint index = step->offset & 1;
-	Serial *serial = chipset_serial(world->chipset, index);
+	Serial *serial = world->serials[index].serial;
 	guint room;
 
 	if (!serial || world->serials[index].is_waiting)
@@ -399,12 +398,12 @@ static guint16 choose_key(const World *world, const Step *step)
 
 static void select_item(World *world, const Step *step)
 {
-	bus_write(chipset_ports(world->chipset), FW_CFG_PORT, 2, choose_key(world, step));
+	bus_write(world->devices.ports, FW_CFG_PORT, 2, choose_key(world, step));
 }
 
 static void start_dma(World *world, const Step *step)
 {
-	Bus *ports = chipset_ports(world->chipset);
+	Bus *ports = world->devices.ports;
 	guint32 control = step->offset & 0x1f, length = step->value & 0xffff;
 	guint64 access_gpa = step->offset & 0x20 ? RAM_SIZE - (step->offset >> 6) :
 						   step->offset & 0xffc0;
@@ -428,9 +427,9 @@ static void reset(World *world)
 
 	chipset_find_ecam(world->chipset, &base, &size);
 	world_reset(world);
-	g_assert_cmphex(bus_read(chipset_ports(world->chipset), pm + 4, 1), ==, 0xff);
+	g_assert_cmphex(bus_read(world->devices.ports, pm + 4, 1), ==, 0xff);
 	if (!is_fixed_memory(world, base))
-		g_assert_cmphex(bus_read(chipset_mmio(world->chipset), base, 4), ==, G_MAXUINT32);
+		g_assert_cmphex(bus_read(world->devices.mmio, base, 4), ==, G_MAXUINT32);
 }
 
 static void do_host(World *world, const Step *step)
@@ -446,8 +445,8 @@ static void do_host(World *world, const Step *step)
 		world->variables.is_broken = step->value & 1;
 		break;
 	case 3:
-		pflash_flush(world->variables.pflash);
-		unit_check_durable(&world->variables);
+		device_registry_pause(world->devices.registry);
+		device_registry_resume(world->devices.registry);
 		break;
 	case 4: /* the guest's own processors */
 		world_write_ram(NULL, step->offset, &step->value, sizeof(step->value));
@@ -521,7 +520,7 @@ static void check_windows(World *world)
 	guint64 base, size;
 
 	if (pm)
-		g_assert_cmphex(bus_read(chipset_ports(world->chipset), pm + 4, 2) & 0xe3ff, ==, 1);
+		g_assert_cmphex(bus_read(world->devices.ports, pm + 4, 2) & 0xe3ff, ==, 1);
 	chipset_find_ecam(world->chipset, &base, &size);
 	if (!size)
 		return;
@@ -529,7 +528,7 @@ static void check_windows(World *world)
 			(guint32)base);
 	g_assert_cmphex(world_read_config(world, 0, 0, PCI_HOST_PCIEXBAR + 4, 4), ==, base >> 32);
 	if (!is_fixed_memory(world, base))
-		g_assert_cmphex(bus_read(chipset_mmio(world->chipset), base, 4), ==, MCH_ID);
+		g_assert_cmphex(bus_read(world->devices.mmio, base, 4), ==, MCH_ID);
 }
 
 /* Nobody waits for room in a receiver that is empty. */
@@ -542,8 +541,7 @@ static void check_serials(World *world)
 
 		n_transmitted += end->n_transmitted;
 		if (end->is_waiting)
-			g_assert_cmpuint(serial_receive_room(chipset_serial(world->chipset, i)), <,
-					 SERIAL_FIFO_SIZE);
+			g_assert_cmpuint(serial_receive_room(end->serial), <, SERIAL_FIFO_SIZE);
 	}
 	g_assert_cmpuint(n_transmitted, <=, world->n_written);
 }

@@ -21,6 +21,7 @@
 #include "vmm/chipset/ich9-lpc.h"
 #include "vmm/chipset/pflash.h"
 #include "vmm/pci/pci-host.h"
+#include "vmm/pci/pcie-root-port.h"
 
 #define MIB		(1ull << 20)
 #define RAM_SIZE	(2 * MIB) /* where DMA finds any */
@@ -54,6 +55,8 @@ enum {
 typedef struct {
 	gint64 now;
 	gint64 deadline;
+	void (*expired)(void *device); /* NULL until a device has it */
+	void *device;
 } Clock;
 
 typedef struct {
@@ -68,12 +71,14 @@ typedef struct {
 
 /* The other end of a serial port, or of the debug console. */
 typedef struct {
+	Serial *serial; /* of a serial port that is there */
 	guint64 n_transmitted;
 	gboolean is_waiting; /* for room, since there was none */
 } LineEnd;
 
 typedef struct {
 	guint flags;
+	DeviceSurroundings devices;
 	Chipset *chipset;
 	Clock rtc_clock, pm_clock, hpet_clock;
 	Unit code, variables;
@@ -130,7 +135,35 @@ static inline void debug_exit(void *opaque, guint32 value)
 	(void)value;
 }
 
-static const ChipsetHost host = {
+static inline gint64 clock_now(void *opaque)
+{
+	return ((Clock *)opaque)->now;
+}
+
+static inline void clock_arm(void *opaque, gint64 deadline)
+{
+	((Clock *)opaque)->deadline = deadline;
+}
+
+/* The PM block's timer is made before the HPET's. */
+static inline gboolean make_timer(void *opaque, DeviceClock kind, void (*expired)(void *device),
+				  void *device, DeviceTimer *timer, GError **error)
+{
+	World *world = opaque;
+	Clock *clock = world->pm_clock.expired ? &world->hpet_clock : &world->pm_clock;
+
+	(void)error;
+	if (kind == DEVICE_CLOCK_REALTIME)
+		clock = &world->rtc_clock;
+	g_assert_null(clock->expired);
+	clock->expired = expired;
+	clock->device = device;
+	*timer = (DeviceTimer){ .now = clock_now, .arm = clock_arm, .opaque = clock };
+	return TRUE;
+}
+
+static const DeviceHost host = {
+	.make_timer = make_timer,
 	.set_interrupt = set_interrupt,
 	.send_msi = send_msi,
 	.set_ram_segments = set_ram_segments,
@@ -153,26 +186,16 @@ static inline void receive_room(void *opaque)
 	end->is_waiting = FALSE;
 }
 
+static inline void connected(void *opaque, Serial *serial)
+{
+	((LineEnd *)opaque)->serial = serial;
+}
+
 static const SerialBackend serial_backend = {
 	.transmit = transmit,
 	.receive_room = receive_room,
+	.connected = connected,
 };
-
-static inline gint64 clock_now(void *opaque)
-{
-	return ((Clock *)opaque)->now;
-}
-
-static inline void clock_arm(void *opaque, gint64 deadline)
-{
-	((Clock *)opaque)->deadline = deadline;
-}
-
-static inline DeviceTimer clock_timer(Clock *clock)
-{
-	clock->deadline = DEVICE_TIMER_NEVER;
-	return (DeviceTimer){ .now = clock_now, .arm = clock_arm, .opaque = clock };
-}
 
 /* RAM: one array for all inputs, of which only what was written is cleared. */
 
@@ -230,8 +253,40 @@ static inline void unit_check_durable(const Unit *unit)
 	g_assert_cmpmem(unit->durable, unit->size, unit->content, unit->size);
 }
 
-static inline void unit_start(Unit *unit, Bus *mmio, guint64 start, gsize size,
-			      gboolean is_readonly)
+static inline void unit_reset(void *device)
+{
+	const Unit *unit = device;
+
+	pflash_reset(unit->pflash);
+	g_assert_true(unit->is_array);
+	unit_check_durable(unit);
+}
+
+static inline void unit_pause(void *device)
+{
+	const Unit *unit = device;
+
+	pflash_flush(unit->pflash);
+	unit_check_durable(unit);
+}
+
+static inline void unit_free(void *device)
+{
+	const Unit *unit = device;
+
+	pflash_free(unit->pflash);
+	g_free(unit->durable);
+	g_free(unit->content);
+}
+
+static const DeviceOperations unit_operations = {
+	.reset = unit_reset,
+	.pause = unit_pause,
+	.free = unit_free,
+};
+
+static inline void unit_create(const DeviceSurroundings *devices, const char *id, Unit *unit,
+			       guint64 start, gsize size, gboolean is_readonly)
 {
 	unit->content = g_malloc0(size);
 	unit->durable = g_malloc0(size);
@@ -239,21 +294,8 @@ static inline void unit_start(Unit *unit, Bus *mmio, guint64 start, gsize size,
 	unit->is_array = TRUE;
 	unit->is_readonly = is_readonly;
 	unit->pflash = pflash_new(unit->content, size, is_readonly, &pflash_host, unit);
-	bus_add(mmio, start, size, "flash", &pflash_operations, unit->pflash);
-}
-
-static inline void unit_end(Unit *unit)
-{
-	pflash_free(unit->pflash);
-	g_free(unit->durable);
-	g_free(unit->content);
-}
-
-static inline void unit_reset(Unit *unit)
-{
-	pflash_reset(unit->pflash);
-	g_assert_true(unit->is_array);
-	unit_check_durable(unit);
+	bus_add(devices->mmio, start, size, "flash", &pflash_operations, unit->pflash);
+	device_registry_add(devices->registry, id, &unit_operations, unit);
 }
 
 /* fw_cfg */
@@ -353,6 +395,24 @@ static const FwCfgItems *learn_items(World *world)
 	return *items;
 }
 
+static inline void reset_fw_cfg(void *device)
+{
+	fw_cfg_model_reset(&((World *)device)->fw_cfg);
+}
+
+static inline void free_fw_cfg(void *device)
+{
+	const World *world = device;
+
+	fw_cfg_free(world->fw_cfg.fw);
+	fw_cfg_content_free(world->content);
+}
+
+static const DeviceOperations model_operations = {
+	.reset = reset_fw_cfg,
+	.free = free_fw_cfg,
+};
+
 static inline void add_fw_cfg(World *world)
 {
 	const DeviceMemory memory = fw_cfg_model_memory(&world->fw_cfg);
@@ -361,8 +421,9 @@ static inline void add_fw_cfg(World *world)
 	world->fw_cfg.memory = ram_memory;
 	world->fw_cfg.fw = make_fw_cfg(world, &memory, &world->content);
 	fw_cfg_model_reset(&world->fw_cfg);
-	bus_add(chipset_ports(world->chipset), FW_CFG_PORT, FW_CFG_PORTS, "fw_cfg",
-		&fw_cfg_model_operations, &world->fw_cfg);
+	bus_add(world->devices.ports, FW_CFG_PORT, FW_CFG_PORTS, "fw_cfg", &fw_cfg_model_operations,
+		&world->fw_cfg);
+	device_registry_add(world->devices.registry, "fw-cfg", &model_operations, world);
 }
 
 /* Configuration space, as the guest has it at the ports */
@@ -370,7 +431,7 @@ static inline void add_fw_cfg(World *world)
 /* Leaves the address register as the guest has it. */
 static inline guint32 world_read_config(World *world, guint bus, guint devfn, guint reg, guint size)
 {
-	Bus *ports = chipset_ports(world->chipset);
+	Bus *ports = world->devices.ports;
 	guint32 address = bus_read(ports, PCI_HOST_ADDRESS_PORT, 4);
 	guint32 value;
 
@@ -416,36 +477,29 @@ static inline ChipsetLine line(const World *world, LineEnd *end, guint without)
 
 static inline void make_chipset(World *world)
 {
-	ChipsetConfig config = {
-		.host = &host,
-		.opaque = world,
+	const ChipsetConfig config = {
 		.serials = {
 			line(world, &world->serials[0], 0),
 			line(world, &world->serials[1], WITHOUT_SECOND_SERIAL),
 		},
 		.debug_console = line(world, &world->debug_console, WITHOUT_DEBUG_CONSOLE),
-		.rtc_timer = clock_timer(&world->rtc_clock),
-		.pm_timer = clock_timer(&world->pm_clock),
-		.ram_low_end = RAM_LOW_END,
-		.ram_high_end = RAM_HIGH_END,
-		.root_ports = root_ports,
-		.n_root_ports = world->flags & WITHOUT_ROOT_PORTS ? 0 : G_N_ELEMENTS(root_ports),
+		.rtc = { .ram_low_end = RAM_LOW_END, .ram_high_end = RAM_HIGH_END },
+		.has_hpet = !(world->flags & WITHOUT_HPET),
 		.debug_exit_port = DEBUG_EXIT_PORT,
 	};
-	DeviceTimer hpet_timer = clock_timer(&world->hpet_clock);
 
-	if (!(world->flags & WITHOUT_HPET))
-		config.hpet_timer = hpet_timer;
-	world->chipset = chipset_new(&config, NULL);
+	world->rtc_clock.deadline = DEVICE_TIMER_NEVER;
+	world->pm_clock.deadline = DEVICE_TIMER_NEVER;
+	world->hpet_clock.deadline = DEVICE_TIMER_NEVER;
+	world->chipset = chipset_new(&world->devices, &config, NULL);
 	g_assert_nonnull(world->chipset);
+	for (guint i = 0; !(world->flags & WITHOUT_ROOT_PORTS) && i < G_N_ELEMENTS(root_ports); i++)
+		pcie_root_port_new(chipset_root_bus(world->chipset), &root_ports[i]);
 }
 
 static inline void world_reset(World *world)
 {
-	fw_cfg_model_reset(&world->fw_cfg);
-	unit_reset(&world->code);
-	unit_reset(&world->variables);
-	chipset_reset(world->chipset);
+	device_registry_reset(world->devices.registry);
 	for (guint i = 0; i < G_N_ELEMENTS(world->levels); i++)
 		g_assert_false(world->levels[i]);
 	g_assert_cmpint(world->rtc_clock.deadline, ==, DEVICE_TIMER_NEVER);
@@ -458,10 +512,11 @@ static inline void world_reset(World *world)
 static inline void world_start(World *world, guint flags)
 {
 	*world = (World){ .flags = flags, .rtc_clock.now = 1709251198ll * 1000000000 };
+	device_surroundings_init(&world->devices, &host, world);
 	make_chipset(world);
-	unit_start(&world->code, chipset_mmio(world->chipset), CODE_START, CODE_SIZE, TRUE);
-	unit_start(&world->variables, chipset_mmio(world->chipset), VARIABLES_START, VARIABLES_SIZE,
-		   FALSE);
+	unit_create(&world->devices, "flash-code", &world->code, CODE_START, CODE_SIZE, TRUE);
+	unit_create(&world->devices, "flash-variables", &world->variables, VARIABLES_START,
+		    VARIABLES_SIZE, FALSE);
 	add_fw_cfg(world);
 	if (flags & SET_UP)
 		chipset_set_up(world->chipset);
@@ -470,10 +525,7 @@ static inline void world_start(World *world, guint flags)
 static inline void world_end(World *world)
 {
 	world_reset(world);
-	fw_cfg_free(world->fw_cfg.fw);
-	fw_cfg_content_free(world->content);
-	unit_end(&world->variables);
-	unit_end(&world->code);
+	device_surroundings_clear(&world->devices);
 	chipset_free(world->chipset);
 	memset(ram, 0, ram_dirty_end);
 	ram_dirty_end = 0;

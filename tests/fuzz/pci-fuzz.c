@@ -483,9 +483,8 @@ static void world_start(World *world)
 		.send_msi = send_msi,
 		.opaque = world,
 	};
-	const Ich9LpcConfig lpc = {
-		.set_interrupt = set_interrupt,
-		.move_pm = move_pm,
+	const Ich9LpcPm pm = {
+		.move = move_pm,
 		.lock_smi = ignore,
 		.opaque = world,
 	};
@@ -496,7 +495,7 @@ static void world_start(World *world)
 	host.mmio = world->mmio;
 	world->host = pci_host_new(&host);
 	root = pci_host_root_bus(world->host);
-	ich9_lpc_new(root, world->mmio, &lpc);
+	ich9_lpc_connect_pm(ich9_lpc_new(root, world->mmio, set_interrupt, world), &pm);
 	pci_bus_add(root, 5, 0, make_function(world, 0));
 	pci_bus_add(pcie_root_port_bus(pcie_root_port_new(root, &first)), 0, 0,
 		    make_function(world, 1));

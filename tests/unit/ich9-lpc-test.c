@@ -52,9 +52,8 @@ static void send_msi(void *opaque G_GNUC_UNUSED, guint64 address G_GNUC_UNUSED,
 static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	PciRoot root;
-	const Ich9LpcConfig config = {
-		.set_interrupt = set_interrupt,
-		.move_pm = move_pm,
+	const Ich9LpcPm pm = {
+		.move = move_pm,
 		.lock_smi = lock_smi,
 		.opaque = fixture,
 	};
@@ -63,7 +62,8 @@ static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	fixture->mmio = bus_new("MMIO");
 	root = (PciRoot){ .ports = fixture->ports, .mmio = fixture->mmio, .send_msi = send_msi };
 	fixture->root = pci_bus_new_root(&root);
-	fixture->lpc = ich9_lpc_new(fixture->root, fixture->mmio, &config);
+	fixture->lpc = ich9_lpc_new(fixture->root, fixture->mmio, set_interrupt, fixture);
+	ich9_lpc_connect_pm(fixture->lpc, &pm);
 }
 
 static void end(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)

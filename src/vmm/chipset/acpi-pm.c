@@ -72,6 +72,7 @@ enum {
 #define TCO_TIMER_DEFAULT   4 /* of 0.6 s */
 
 struct AcpiPm {
+	BusWindow *window; /* of a machine's */
 	InterruptLine sci;
 	DeviceTimer timer;
 	void (*power_off)(void *opaque);
@@ -230,21 +231,31 @@ const BusOperations acpi_pm_operations = {
 	.max_access = 4,
 };
 
+/* Sets up a block that has its timer. */
+static void start_block(AcpiPm *pm, const InterruptLine *sci, void (*power_off)(void *opaque),
+			void *opaque)
+{
+	pm->sci = *sci;
+	pm->power_off = power_off;
+	pm->opaque = opaque;
+	pm->half_wrap = timer_ticks(pm) >> 31;
+}
+
 AcpiPm *acpi_pm_new(const InterruptLine *sci, const DeviceTimer *timer,
 		    void (*power_off)(void *opaque), void *opaque)
 {
 	AcpiPm *pm = g_new0(AcpiPm, 1);
 
-	pm->sci = *sci;
 	pm->timer = *timer;
-	pm->power_off = power_off;
-	pm->opaque = opaque;
-	pm->half_wrap = timer_ticks(pm) >> 31;
+	start_block(pm, sci, power_off, opaque);
 	return pm;
 }
 
 void acpi_pm_free(AcpiPm *pm)
 {
+	if (!pm)
+		return;
+	device_timer_clear(&pm->timer);
 	g_free(pm);
 }
 
@@ -274,4 +285,51 @@ void acpi_pm_press_power_button(AcpiPm *pm)
 {
 	pm->status |= PM1_POWER_BUTTON;
 	update_interrupt(pm);
+}
+
+static void move_block(void *opaque, guint16 base, gboolean enabled)
+{
+	const AcpiPm *pm = opaque;
+
+	bus_move_window(pm->window, base, enabled ? ACPI_PM_SIZE : 0);
+}
+
+static void lock_smi(void *opaque)
+{
+	acpi_pm_lock_smi(opaque);
+}
+
+static void expire_device(void *device)
+{
+	acpi_pm_expired(device);
+}
+
+static void reset_device(void *device)
+{
+	acpi_pm_reset(device);
+}
+
+static void free_device(void *device)
+{
+	acpi_pm_free(device);
+}
+
+static const DeviceOperations device_operations = {
+	.reset = reset_device,
+	.free = free_device,
+};
+
+AcpiPm *acpi_pm_create(const DeviceSurroundings *surroundings, Ich9Lpc *lpc, GError **error)
+{
+	g_autoptr(AcpiPm) pm = g_new0(AcpiPm, 1);
+	const Ich9LpcPm block = { .move = move_block, .lock_smi = lock_smi, .opaque = pm };
+
+	if (!device_make_timer(surroundings, DEVICE_CLOCK_MONOTONIC, expire_device, pm, &pm->timer,
+			       error))
+		return NULL;
+	start_block(pm, &surroundings->sci, surroundings->host->power_off, surroundings->opaque);
+	pm->window = bus_add_window(surroundings->ports, "PM block", &acpi_pm_operations, pm);
+	ich9_lpc_connect_pm(lpc, &block);
+	device_registry_add(surroundings->registry, "chipset/pm", &device_operations, pm);
+	return g_steal_pointer(&pm);
 }

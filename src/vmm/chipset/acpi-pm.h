@@ -9,8 +9,8 @@
 
 #include <glib.h>
 
-#include "vmm/device/bus.h"
-#include "vmm/device/device.h"
+#include "vmm/chipset/ich9-lpc.h"
+#include "vmm/device/surroundings.h"
 
 #define ACPI_PM_BASE	     0x600
 #define ACPI_PM_SIZE	     0x80
@@ -39,7 +39,7 @@ extern const BusOperations acpi_pm_operations;
 /*
  * acpi_pm_new - make the fixed hardware
  * @sci:       the system control interrupt, level-triggered, active high
- * @timer:     of any clock that does not jump
+ * @timer:     of any clock that does not jump; given back by acpi_pm_free()
  * @power_off: called when the guest enters S5
  */
 AcpiPm *acpi_pm_new(const InterruptLine *sci, const DeviceTimer *timer,
@@ -60,3 +60,11 @@ void acpi_pm_lock_smi(AcpiPm *pm);
 
 /* Sets PWRBTN_STS, as a short press does. */
 void acpi_pm_press_power_button(AcpiPm *pm);
+
+/*
+ * acpi_pm_create - add the fixed hardware to a machine
+ * @lpc: the bridge that moves it
+ *
+ * Return: the block, which is the machine's registry's; NULL with @error set.
+ */
+AcpiPm *acpi_pm_create(const DeviceSurroundings *surroundings, Ich9Lpc *lpc, GError **error);

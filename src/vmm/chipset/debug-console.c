@@ -45,3 +45,21 @@ void debug_console_free(DebugConsole *console)
 {
 	g_free(console);
 }
+
+static void free_device(void *device)
+{
+	debug_console_free(device);
+}
+
+static const DeviceOperations device_operations = { .free = free_device };
+
+void debug_console_create(const DeviceSurroundings *surroundings,
+			  void (*transmit)(void *opaque, guint8 byte), void *opaque)
+{
+	DebugConsole *console = debug_console_new(transmit, opaque);
+
+	bus_add(surroundings->ports, DEBUG_CONSOLE_PORT, 1, "debug console",
+		&debug_console_operations, console);
+	device_registry_add(surroundings->registry, "chipset/debug-console", &device_operations,
+			    console);
+}

@@ -9,7 +9,7 @@
 
 #include <glib.h>
 
-#include "vmm/device/bus.h"
+#include "vmm/device/surroundings.h"
 
 #define DEBUG_CONSOLE_PORT 0x402
 
@@ -22,3 +22,7 @@ extern const BusOperations debug_console_operations;
 DebugConsole *debug_console_new(void (*transmit)(void *opaque, guint8 byte), void *opaque);
 void debug_console_free(DebugConsole *console);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DebugConsole, debug_console_free)
+
+/* Adds the port to a machine; @transmit and @opaque as with debug_console_new(). */
+void debug_console_create(const DeviceSurroundings *surroundings,
+			  void (*transmit)(void *opaque, guint8 byte), void *opaque);

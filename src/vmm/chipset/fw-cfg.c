@@ -440,6 +440,7 @@ void fw_cfg_free(FwCfg *fw)
 	g_hash_table_unref(fw->items);
 	g_ptr_array_unref(fw->files);
 	g_free(fw->piece);
+	device_memory_clear(&fw->memory);
 	g_free(fw);
 }
 
@@ -447,4 +448,32 @@ void fw_cfg_reset(FwCfg *fw)
 {
 	select_item(fw, FW_CFG_SIGNATURE);
 	fw->dma_high = 0;
+}
+
+static void reset_device(void *device)
+{
+	fw_cfg_reset(device);
+}
+
+static void free_device(void *device)
+{
+	fw_cfg_free(device);
+}
+
+static const DeviceOperations device_operations = {
+	.reset = reset_device,
+	.free = free_device,
+};
+
+FwCfg *fw_cfg_create(const DeviceSurroundings *surroundings, GError **error)
+{
+	DeviceMemory memory = { 0 };
+	FwCfg *fw;
+
+	if (!surroundings->host->make_memory(surroundings->opaque, &memory, error))
+		return NULL;
+	fw = fw_cfg_new(&memory);
+	bus_add(surroundings->ports, FW_CFG_PORT, FW_CFG_PORTS, "fw_cfg", &fw_cfg_operations, fw);
+	device_registry_add(surroundings->registry, "chipset/fw-cfg", &device_operations, fw);
+	return fw;
 }

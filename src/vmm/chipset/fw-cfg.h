@@ -10,8 +10,7 @@
 #include <glib.h>
 #include <linux/qemu_fw_cfg.h>
 
-#include "vmm/device/bus.h"
-#include "vmm/device/device.h"
+#include "vmm/device/surroundings.h"
 
 #define FW_CFG_PORT  0x510
 #define FW_CFG_PORTS 12
@@ -26,7 +25,7 @@ extern const BusOperations fw_cfg_operations;
 
 /*
  * fw_cfg_new - make the device, with the signature, the features and an empty directory
- * @memory: what DMA reaches; copied
+ * @memory: what DMA reaches; copied, and given back by fw_cfg_free()
  */
 FwCfg *fw_cfg_new(const DeviceMemory *memory);
 void fw_cfg_free(FwCfg *fw);
@@ -72,3 +71,6 @@ typedef GBytes *(*FwCfgGenerate)(void *opaque);
  */
 void fw_cfg_add_generated(FwCfg *fw, const char *name, guint32 size, FwCfgGenerate generate,
 			  void *opaque);
+
+/* Adds the device to a machine. Return: its registry's; NULL with @error set. */
+FwCfg *fw_cfg_create(const DeviceSurroundings *surroundings, GError **error);

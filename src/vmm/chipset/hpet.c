@@ -21,8 +21,10 @@
  */
 #include "vmm/chipset/hpet.h"
 
-#define FS_PER_NS	   1000000
-#define DEADLINE_UNKNOWN   (-1)
+#define FS_PER_NS	 1000000
+#define DEADLINE_UNKNOWN (-1)
+/* Interrupts of the ISA bus that no device of the chipset has, nor a PCI link of the DSDT. */
+#define ISA_ROUTES	   (1u << 5 | 1u << 6 | 1u << 7)
 #define MIN_INTERVAL_TICKS (100000u / HPET_PERIOD_NS) /* 100 us */
 
 enum {
@@ -365,20 +367,29 @@ const BusOperations hpet_operations = {
 	.max_access = 8,
 };
 
+/* Sets up timers that have theirs of the machine. */
+static void start_timers(Hpet *hpet, const InterruptLine *interrupt, guint32 routes)
+{
+	hpet->interrupt = *interrupt;
+	hpet->routes = routes;
+	hpet->deadline = DEVICE_TIMER_NEVER;
+	hpet_reset(hpet);
+}
+
 Hpet *hpet_new(const InterruptLine *interrupt, guint32 routes, const DeviceTimer *timer)
 {
 	Hpet *hpet = g_new0(Hpet, 1);
 
-	hpet->interrupt = *interrupt;
-	hpet->routes = routes;
 	hpet->timer = *timer;
-	hpet->deadline = DEVICE_TIMER_NEVER;
-	hpet_reset(hpet);
+	start_timers(hpet, interrupt, routes);
 	return hpet;
 }
 
 void hpet_free(Hpet *hpet)
 {
+	if (!hpet)
+		return;
+	device_timer_clear(&hpet->timer);
 	g_free(hpet);
 }
 
@@ -398,4 +409,38 @@ void hpet_expired(Hpet *hpet)
 	hpet->deadline = DEADLINE_UNKNOWN;
 	advance(hpet);
 	update(hpet);
+}
+
+static void expire_device(void *device)
+{
+	hpet_expired(device);
+}
+
+static void reset_device(void *device)
+{
+	hpet_reset(device);
+}
+
+static void free_device(void *device)
+{
+	hpet_free(device);
+}
+
+static const DeviceOperations device_operations = {
+	.reset = reset_device,
+	.free = free_device,
+};
+
+gboolean hpet_create(const DeviceSurroundings *surroundings, GError **error)
+{
+	g_autoptr(Hpet) hpet = g_new0(Hpet, 1);
+
+	if (!device_make_timer(surroundings, DEVICE_CLOCK_MONOTONIC, expire_device, hpet,
+			       &hpet->timer, error))
+		return FALSE;
+	start_timers(hpet, &surroundings->isa, ISA_ROUTES);
+	bus_add(surroundings->mmio, HPET_ADDRESS, HPET_SIZE, "HPET", &hpet_operations, hpet);
+	device_registry_add(surroundings->registry, "chipset/hpet", &device_operations,
+			    g_steal_pointer(&hpet));
+	return TRUE;
 }

@@ -9,8 +9,7 @@
 
 #include <glib.h>
 
-#include "vmm/device/bus.h"
-#include "vmm/device/device.h"
+#include "vmm/device/surroundings.h"
 
 #define HPET_ADDRESS   0xfed00000ull
 #define HPET_SIZE      0x400ull
@@ -29,7 +28,7 @@ extern const BusOperations hpet_operations;
  * @interrupt: whose set() takes any line of @routes; its line and level are not used
  * @routes:    the global system interrupts, 0 to 31, that a timer may be routed to, as a mask;
  *             lines that no other device drives
- * @timer:     of a clock that does not jump
+ * @timer:     of a clock that does not jump; given back by hpet_free()
  */
 Hpet *hpet_new(const InterruptLine *interrupt, guint32 routes, const DeviceTimer *timer);
 void hpet_free(Hpet *hpet);
@@ -39,3 +38,6 @@ void hpet_reset(Hpet *hpet);
 
 /* To be called when the deadline that was armed is over. */
 void hpet_expired(Hpet *hpet);
+
+/* Adds the timers to a machine. */
+gboolean hpet_create(const DeviceSurroundings *surroundings, GError **error);

@@ -682,3 +682,34 @@ void i8042_reset(I8042 *i8042)
 	mouse_set_defaults(&i8042->mouse);
 	update(i8042);
 }
+
+static void reset_device(void *device)
+{
+	i8042_reset(device);
+}
+
+static void free_device(void *device)
+{
+	i8042_free(device);
+}
+
+static const DeviceOperations device_operations = {
+	.reset = reset_device,
+	.free = free_device,
+};
+
+void i8042_create(const DeviceSurroundings *surroundings)
+{
+	const InterruptLine keyboard = device_isa_line(surroundings, I8042_KEYBOARD_IRQ);
+	const InterruptLine mouse = device_isa_line(surroundings, I8042_MOUSE_IRQ);
+	Bus *ports = surroundings->ports;
+	I8042 *i8042 = i8042_new(&keyboard, &mouse, surroundings->host->reset,
+				 surroundings->opaque);
+
+	bus_add(ports, I8042_DATA_PORT, 1, "keyboard data", &i8042_data_operations, i8042);
+	bus_add(ports, I8042_COMMAND_PORT, 1, "keyboard controller", &i8042_command_operations,
+		i8042);
+	bus_add(ports, I8042_SYSTEM_CONTROL_PORT, 1, "system control",
+		&i8042_system_control_operations, i8042);
+	device_registry_add(surroundings->registry, "chipset/i8042", &device_operations, i8042);
+}

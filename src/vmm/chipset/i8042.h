@@ -9,8 +9,7 @@
 
 #include <glib.h>
 
-#include "vmm/device/bus.h"
-#include "vmm/device/device.h"
+#include "vmm/device/surroundings.h"
 
 #define I8042_DATA_PORT		  0x60
 #define I8042_COMMAND_PORT	  0x64
@@ -32,3 +31,6 @@ void i8042_free(I8042 *i8042);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(I8042, i8042_free)
 
 void i8042_reset(I8042 *i8042);
+
+/* Adds the controller to a machine. */
+void i8042_create(const DeviceSurroundings *surroundings);

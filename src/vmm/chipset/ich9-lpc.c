@@ -67,7 +67,9 @@ enum {
 };
 
 struct Ich9Lpc {
-	Ich9LpcConfig config;
+	Ich9LpcSetInterrupt set_interrupt;
+	void *opaque; /* for set_interrupt */
+	Ich9LpcPm pm;
 	PciFunction *function;
 	BusWindow *window;
 	guint8 registers[ICH9_LPC_RCBA_SIZE];
@@ -150,7 +152,7 @@ static void update_inputs(Ich9Lpc *lpc)
 	lpc->inputs = raised;
 	for (guint input = 0; input < ICH9_LPC_INPUTS; input++)
 		if (changed & 1u << input)
-			lpc->config.set_interrupt(lpc->config.opaque, input, raised >> input & 1);
+			lpc->set_interrupt(lpc->opaque, input, raised >> input & 1);
 }
 
 static void set_pin(void *opaque, guint slot, guint pin, gboolean level)
@@ -259,7 +261,7 @@ static void update_pm(Ich9Lpc *lpc)
 		return;
 	lpc->pm_base = base;
 	lpc->is_pm_enabled = is_enabled;
-	lpc->config.move_pm(lpc->config.opaque, base, is_enabled);
+	lpc->pm.move(lpc->pm.opaque, base, is_enabled);
 }
 
 /* Bits that a guest sets, and only a reset clears. */
@@ -275,7 +277,7 @@ static void update_smi_lock(Ich9Lpc *lpc)
 
 	update_lock(lpc, ICH9_LPC_PMCON1, ICH9_LPC_SMI_LOCK, &lpc->pmcon1_lock);
 	if (!was_locked && lpc->pmcon1_lock & ICH9_LPC_SMI_LOCK)
-		lpc->config.lock_smi(lpc->config.opaque);
+		lpc->pm.lock_smi(lpc->pm.opaque);
 }
 
 static void lpc_config_written(void *device, guint offset, guint size)
@@ -303,7 +305,7 @@ static void lpc_reset(void *device)
 	reset_registers(lpc);
 	lpc->pm_base = 0;
 	lpc->is_pm_enabled = FALSE;
-	lpc->config.move_pm(lpc->config.opaque, 0, FALSE);
+	lpc->pm.move(lpc->pm.opaque, 0, FALSE);
 	update_window(lpc);
 	update_inputs(lpc);
 }
@@ -364,7 +366,7 @@ static void add_registers(PciFunction *function)
 	}
 }
 
-Ich9Lpc *ich9_lpc_new(PciBus *root, Bus *mmio, const Ich9LpcConfig *config)
+Ich9Lpc *ich9_lpc_new(PciBus *root, Bus *mmio, Ich9LpcSetInterrupt set_interrupt, void *opaque)
 {
 	Ich9Lpc *lpc = g_new0(Ich9Lpc, 1);
 	const PciFunctionConfig function = {
@@ -380,12 +382,29 @@ Ich9Lpc *ich9_lpc_new(PciBus *root, Bus *mmio, const Ich9LpcConfig *config)
 		.opaque = lpc,
 	};
 
-	lpc->config = *config;
+	lpc->set_interrupt = set_interrupt;
+	lpc->opaque = opaque;
 	lpc->function = pci_function_new(&function);
 	add_registers(lpc->function);
 	reset_registers(lpc);
 	lpc->window = bus_add_window(mmio, "chipset configuration", &rcba_operations, lpc);
 	pci_bus_add(root, ICH9_LPC_SLOT, ICH9_LPC_FUNCTION, lpc->function);
 	pci_bus_route_interrupts(root, set_pin, lpc);
+	return lpc;
+}
+
+void ich9_lpc_connect_pm(Ich9Lpc *lpc, const Ich9LpcPm *pm)
+{
+	lpc->pm = *pm;
+}
+
+/* No record of its own: the bridge is reset and freed with the bus that it is on. */
+Ich9Lpc *ich9_lpc_create(DeviceSurroundings *surroundings, PciBus *root)
+{
+	Ich9Lpc *lpc = ich9_lpc_new(root, surroundings->mmio, surroundings->host->set_interrupt,
+				    surroundings->opaque);
+
+	surroundings->isa = (InterruptLine){ .set = ich9_lpc_set_isa, .opaque = lpc };
+	surroundings->sci = (InterruptLine){ .set = ich9_lpc_set_sci, .opaque = lpc };
 	return lpc;
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "vmm/device/surroundings.h"
 #include "vmm/pci/pci-bus.h"
 
 #define ICH9_LPC_SLOT	     31
@@ -32,22 +33,24 @@
 
 typedef struct Ich9Lpc Ich9Lpc;
 
-/* Each is called with the device lock held, and may not wait. */
+/*
+ * An input of the interrupt controllers, 0 to 23: those below 16 are the 8259s' and the I/O
+ * APIC's, the others the I/O APIC's alone. Called only for changes, with the device lock held;
+ * may not wait.
+ */
+typedef void (*Ich9LpcSetInterrupt)(void *opaque, guint gsi, gboolean level);
+
+/* The PM block; each is called with the device lock held, and may not wait. */
 typedef struct {
-	/*
-	 * An input of the interrupt controllers, 0 to 23: those below 16 are the 8259s' and the
-	 * I/O APIC's, the others the I/O APIC's alone. Called only for changes.
-	 */
-	void (*set_interrupt)(void *opaque, guint gsi, gboolean level);
 	/*
 	 * The 128 ports of the PM block are at @base, or nowhere. Called for changes, and at
 	 * each reset; nowhere at first.
 	 */
-	void (*move_pm)(void *opaque, guint16 base, gboolean enabled);
+	void (*move)(void *opaque, guint16 base, gboolean enabled);
 	/* SMI_LOCK has been set: GBL_SMI_EN of the PM block stays as it is until the reset. */
 	void (*lock_smi)(void *opaque);
 	void *opaque;
-} Ich9LpcConfig;
+} Ich9LpcPm;
 
 /*
  * ich9_lpc_new - put the bridge on @root as 00:1f.0, and route @root's INTx lines
@@ -55,7 +58,13 @@ typedef struct {
  *
  * Return: a bridge that is owned by @root.
  */
-Ich9Lpc *ich9_lpc_new(PciBus *root, Bus *mmio, const Ich9LpcConfig *config);
+Ich9Lpc *ich9_lpc_new(PciBus *root, Bus *mmio, Ich9LpcSetInterrupt set_interrupt, void *opaque);
+
+/* Before the first access of the guest. */
+void ich9_lpc_connect_pm(Ich9Lpc *lpc, const Ich9LpcPm *pm);
+
+/* Puts the bridge into a machine, whose ISA devices and SCI it serves from then on. */
+Ich9Lpc *ich9_lpc_create(DeviceSurroundings *surroundings, PciBus *root);
 
 /*
  * The lines of devices that are no PCI functions, for InterruptLine.set with an Ich9Lpc:

@@ -61,3 +61,28 @@ void reset_control_reset(ResetControl *control)
 {
 	control->value = 0;
 }
+
+static void reset_device(void *device)
+{
+	reset_control_reset(device);
+}
+
+static void free_device(void *device)
+{
+	reset_control_free(device);
+}
+
+static const DeviceOperations device_operations = {
+	.reset = reset_device,
+	.free = free_device,
+};
+
+void reset_control_create(const DeviceSurroundings *surroundings)
+{
+	ResetControl *control = reset_control_new(surroundings->host->reset, surroundings->opaque);
+
+	bus_add(surroundings->ports, RESET_CONTROL_PORT, 1, "reset control",
+		&reset_control_operations, control);
+	device_registry_add(surroundings->registry, "chipset/reset-control", &device_operations,
+			    control);
+}

@@ -9,7 +9,7 @@
 
 #include <glib.h>
 
-#include "vmm/device/bus.h"
+#include "vmm/device/surroundings.h"
 
 #define RESET_CONTROL_PORT  0xcf9
 #define RESET_CONTROL_VALUE 0x06 /* system reset: what the FADT tells guests to write */
@@ -24,3 +24,6 @@ void reset_control_free(ResetControl *control);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ResetControl, reset_control_free)
 
 void reset_control_reset(ResetControl *control);
+
+/* Adds the register to a machine. */
+void reset_control_create(const DeviceSurroundings *surroundings);

@@ -41,6 +41,13 @@
 #define HOUR_PM		 0x80
 #define FIRST_CMOS_INDEX 14
 
+#define RTC_PORT	 0x70
+#define RTC_IRQ		 8
+
+#define KIB		 (1ull << 10)
+#define MIB		 (1ull << 20)
+#define HIGH_GPA	 (1ull << 32)
+
 /* A minute of 1024 a second: one that slept longer has to look at its clock anyway. */
 #define OWED_MAX 65536
 
@@ -547,24 +554,34 @@ const BusOperations rtc_operations = {
 	.max_access = 1,
 };
 
-Rtc *rtc_new(const InterruptLine *irq, const DeviceTimer *timer, gint64 offset,
-	     RtcTickPolicy tick_policy)
+/* Sets up a clock that has its timer. */
+static void start_clock(Rtc *rtc, const InterruptLine *irq, gint64 offset,
+			RtcTickPolicy tick_policy)
 {
-	Rtc *rtc = g_new0(Rtc, 1);
-
 	rtc->irq = *irq;
-	rtc->timer = *timer;
 	rtc->tick_policy = tick_policy;
 	/* As a PC's firmware leaves it: 32768 Hz, 1024 periodic interrupts a second, 24 hours. */
 	rtc->reg_a = A_DIVIDER_32KHZ | 6;
 	rtc->reg_b = B_24_HOUR;
 	rtc->offset = offset;
 	rtc->seen = chain_now(rtc);
+}
+
+Rtc *rtc_new(const InterruptLine *irq, const DeviceTimer *timer, gint64 offset,
+	     RtcTickPolicy tick_policy)
+{
+	Rtc *rtc = g_new0(Rtc, 1);
+
+	rtc->timer = *timer;
+	start_clock(rtc, irq, offset, tick_policy);
 	return rtc;
 }
 
 void rtc_free(Rtc *rtc)
 {
+	if (!rtc)
+		return;
+	device_timer_clear(&rtc->timer);
 	g_free(rtc);
 }
 
@@ -588,4 +605,69 @@ void rtc_set_cmos(Rtc *rtc, guint index, guint8 value)
 {
 	g_assert(index >= FIRST_CMOS_INDEX && index < RTC_CMOS_SIZE && index != RTC_REG_CENTURY);
 	rtc->cmos[index] = value;
+}
+
+/* CMOS bytes in which firmware looks for the size of memory. */
+enum {
+	CMOS_BASE_KIB = 0x15,
+	CMOS_EXTENDED_KIB = 0x17, /* from 1 MiB on, at most 63 MiB */
+	CMOS_EXTENDED_KIB_AGAIN = 0x30,
+	CMOS_ABOVE_16M_64KIB = 0x34, /* from 16 MiB to 4 GiB */
+	CMOS_ABOVE_4G_64KIB = 0x5b,  /* three bytes */
+};
+
+static void set_number(Rtc *rtc, guint index, guint bytes, guint64 value)
+{
+	for (guint i = 0; i < bytes; i++)
+		rtc_set_cmos(rtc, index + i, value >> (i * 8));
+}
+
+static void describe_memory(Rtc *rtc, guint64 low_end, guint64 high_end)
+{
+	guint64 above_1m = low_end > MIB ? (low_end - MIB) / KIB : 0;
+	guint64 above_16m = low_end > 16 * MIB ? (low_end - 16 * MIB) / (64 * KIB) : 0;
+	guint64 above_4g = (high_end - HIGH_GPA) / (64 * KIB);
+
+	set_number(rtc, CMOS_BASE_KIB, 2, 640);
+	set_number(rtc, CMOS_EXTENDED_KIB, 2, MIN(above_1m, 63 * KIB));
+	set_number(rtc, CMOS_EXTENDED_KIB_AGAIN, 2, MIN(above_1m, 63 * KIB));
+	set_number(rtc, CMOS_ABOVE_16M_64KIB, 2, above_16m);
+	/* Three bytes cannot say 1 TiB and more; who has that reads a memory map. */
+	set_number(rtc, CMOS_ABOVE_4G_64KIB, 3, MIN(above_4g, 0xffffff));
+}
+
+static void expire_device(void *device)
+{
+	rtc_expired(device);
+}
+
+static void reset_device(void *device)
+{
+	rtc_reset(device);
+}
+
+static void free_device(void *device)
+{
+	rtc_free(device);
+}
+
+static const DeviceOperations device_operations = {
+	.reset = reset_device,
+	.free = free_device,
+};
+
+gboolean rtc_create(const DeviceSurroundings *surroundings, const RtcConfig *config, GError **error)
+{
+	const InterruptLine line = device_isa_line(surroundings, RTC_IRQ);
+	g_autoptr(Rtc) rtc = g_new0(Rtc, 1);
+
+	if (!device_make_timer(surroundings, DEVICE_CLOCK_REALTIME, expire_device, rtc, &rtc->timer,
+			       error))
+		return FALSE;
+	start_clock(rtc, &line, config->offset, config->tick_policy);
+	describe_memory(rtc, config->ram_low_end, config->ram_high_end);
+	bus_add(surroundings->ports, RTC_PORT, RTC_PORTS, "rtc", &rtc_operations, rtc);
+	device_registry_add(surroundings->registry, "chipset/rtc", &device_operations,
+			    g_steal_pointer(&rtc));
+	return TRUE;
 }

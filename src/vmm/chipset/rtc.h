@@ -9,8 +9,7 @@
 
 #include <glib.h>
 
-#include "vmm/device/bus.h"
-#include "vmm/device/device.h"
+#include "vmm/device/surroundings.h"
 
 #define RTC_PORTS	2 /* index, data */
 #define RTC_CMOS_SIZE	128
@@ -28,7 +27,7 @@ extern const BusOperations rtc_operations;
 
 /*
  * rtc_new - make a clock that starts at the UTC of @timer's clock, or @offset seconds ahead
- * @timer: its clock is the host's time since the epoch; the caller keeps it alive
+ * @timer: its clock is the host's time since the epoch; given back by rtc_free()
  */
 Rtc *rtc_new(const InterruptLine *irq, const DeviceTimer *timer, gint64 offset,
 	     RtcTickPolicy tick_policy);
@@ -43,3 +42,14 @@ void rtc_expired(Rtc *rtc);
 
 /* Sets one byte of CMOS memory above the clock's own registers, as firmware would. */
 void rtc_set_cmos(Rtc *rtc, guint index, guint8 value);
+
+typedef struct {
+	gint64 offset; /* seconds that the clock is ahead of the host's UTC at first */
+	RtcTickPolicy tick_policy;
+	guint64 ram_low_end; /* end of RAM below 4 GiB, and above it: for CMOS memory */
+	guint64 ram_high_end;
+} RtcConfig;
+
+/* Adds the clock to a machine, with what firmware looks for in CMOS memory. */
+gboolean rtc_create(const DeviceSurroundings *surroundings, const RtcConfig *config,
+		    GError **error);

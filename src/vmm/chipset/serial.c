@@ -367,6 +367,8 @@ Serial *serial_new(const InterruptLine *irq, const SerialBackend *backend, void 
 	serial->backend = backend;
 	serial->opaque = opaque;
 	serial_reset(serial);
+	if (backend->connected)
+		backend->connected(opaque, serial);
 	return serial;
 }
 
@@ -408,4 +410,42 @@ void serial_receive(Serial *serial, const guint8 *data, guint size)
 	for (guint i = 0; i < size; i++)
 		receive_byte(serial, data[i]);
 	update_interrupt(serial);
+}
+
+static void reset_device(void *device)
+{
+	serial_reset(device);
+}
+
+static void free_device(void *device)
+{
+	serial_free(device);
+}
+
+static const DeviceOperations device_operations = {
+	.reset = reset_device,
+	.free = free_device,
+};
+
+void serial_create(const DeviceSurroundings *surroundings, guint index,
+		   const SerialBackend *backend, void *opaque)
+{
+	static const struct {
+		guint16 port;
+		guint8 irq;
+		const char *name;
+		const char *id;
+	} places[SERIAL_PLACES] = {
+		{ 0x3f8, 4, "serial port", "chipset/serial1" },
+		{ 0x2f8, 3, "second serial port", "chipset/serial2" },
+	};
+	InterruptLine line;
+	Serial *serial;
+
+	g_assert(index < SERIAL_PLACES);
+	line = device_isa_line(surroundings, places[index].irq);
+	serial = serial_new(&line, backend, opaque);
+	bus_add(surroundings->ports, places[index].port, SERIAL_PORTS, places[index].name,
+		&serial_operations, serial);
+	device_registry_add(surroundings->registry, places[index].id, &device_operations, serial);
 }

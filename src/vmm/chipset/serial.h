@@ -9,19 +9,20 @@
 
 #include <glib.h>
 
-#include "vmm/device/bus.h"
-#include "vmm/device/device.h"
+#include "vmm/device/surroundings.h"
 
 #define SERIAL_PORTS	 8
 #define SERIAL_FIFO_SIZE 16
 
 typedef struct Serial Serial;
 
-/* The other end of the line. Both are called with the device lock held; neither may wait. */
+/* The other end of the line. All are called with the device lock held; none may wait. */
 typedef struct {
 	void (*transmit)(void *opaque, guint8 byte);
 	/* The receiver has room again, after serial_receive_room() was 0. */
 	void (*receive_room)(void *opaque);
+	/* The port is there, and may be given input from now on; or NULL. */
+	void (*connected)(void *opaque, Serial *serial);
 } SerialBackend;
 
 extern const BusOperations serial_operations;
@@ -42,3 +43,10 @@ guint serial_receive_room(Serial *serial);
 
 /* @size is at most serial_receive_room(). */
 void serial_receive(Serial *serial, const guint8 *data, guint size);
+
+/* COM1 and COM2. */
+#define SERIAL_PLACES 2
+
+/* Adds the port COM1, of @index 0, or COM2; @backend and @opaque as with serial_new(). */
+void serial_create(const DeviceSurroundings *surroundings, guint index,
+		   const SerialBackend *backend, void *opaque);

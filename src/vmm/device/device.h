@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * device.h - what a device of the chipset needs of its surroundings
+ * device.h - an interrupt line, a timer and memory, as a device sees them
  *
  * Theory of operation
  *
@@ -39,8 +39,17 @@ static inline void interrupt_line_set(InterruptLine *line, gboolean level)
 typedef struct {
 	gint64 (*now)(void *opaque);		    /* nanoseconds, never negative */
 	void (*arm)(void *opaque, gint64 deadline); /* replaces the last; or DEVICE_TIMER_NEVER */
+	void (*free)(void *opaque);		    /* or NULL: it is somebody else's */
 	void *opaque;
 } DeviceTimer;
+
+/* Gives a timer back; one that is all zero, too. */
+static inline void device_timer_clear(DeviceTimer *timer)
+{
+	if (timer->free)
+		timer->free(timer->opaque);
+	*timer = (DeviceTimer){ 0 };
+}
 
 /*
  * Guest RAM as a device with DMA reaches it: the content moves, no page changes its state.
@@ -50,5 +59,14 @@ typedef struct {
 typedef struct {
 	gboolean (*read)(void *opaque, guint64 gpa, void *data, gsize size);
 	gboolean (*write)(void *opaque, guint64 gpa, const void *data, gsize size);
+	void (*free)(void *opaque); /* or NULL: it is somebody else's */
 	void *opaque;
 } DeviceMemory;
+
+/* Gives it back; one that is all zero, too. */
+static inline void device_memory_clear(DeviceMemory *memory)
+{
+	if (memory->free)
+		memory->free(memory->opaque);
+	*memory = (DeviceMemory){ 0 };
+}

@@ -7,6 +7,7 @@
 #include <gio/gio.h>
 #include <glib-unix.h>
 #include <glib/gi18n.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -45,6 +46,7 @@ typedef struct {
 } Sink;
 
 struct Console {
+	const char *area; /* of a registry's: of the log */
 	GMainContext *context;
 	GMutex *device_lock;
 	Serial *serial;
@@ -304,9 +306,18 @@ static void on_receive_room(void *opaque)
 	watch_readable(opaque);
 }
 
+static void on_connected(void *opaque, Serial *serial)
+{
+	Console *console = opaque;
+
+	console->serial = serial;
+	watch_readable(console);
+}
+
 const SerialBackend console_serial_backend = {
 	.transmit = transmit,
 	.receive_room = on_receive_room,
+	.connected = on_connected,
 };
 
 static gboolean open_sink(Console *console, Sink *sink, int fd, const char *wrong, GError **error)
@@ -360,15 +371,38 @@ void console_free(Console *console)
 	g_free(console);
 }
 
-void console_connect(Console *console, Serial *serial)
-{
-	g_mutex_lock(console->device_lock);
-	console->serial = serial;
-	watch_readable(console);
-	g_mutex_unlock(console->device_lock);
-}
-
 guint64 console_dropped(const Console *console)
 {
 	return console->output.dropped;
+}
+
+static void free_device(void *device)
+{
+	Console *console = device;
+	guint64 dropped;
+
+	g_mutex_lock(console->device_lock);
+	dropped = console_dropped(console);
+	g_mutex_unlock(console->device_lock);
+	if (dropped > 0)
+		log_warning(console->area,
+			    ngettext("%" PRIu64 " byte was dropped: nobody read it",
+				     "%" PRIu64 " bytes were dropped: nobody read them", dropped),
+			    dropped);
+	console_free(console);
+}
+
+static const DeviceOperations device_operations = { .free = free_device };
+
+Console *console_create(DeviceRegistry *registry, const char *area, int output_fd, int input_fd,
+			int log_fd, GMainContext *context, GMutex *device_lock, GError **error)
+{
+	g_autofree char *id = g_strdup_printf("console/%s", area);
+	Console *console = console_new(output_fd, input_fd, log_fd, context, device_lock, error);
+
+	if (!console)
+		return NULL;
+	console->area = area;
+	device_registry_add(registry, id, &device_operations, console);
+	return console;
 }

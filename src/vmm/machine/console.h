@@ -26,7 +26,7 @@
 
 typedef struct Console Console;
 
-/* The opaque pointer that goes with it is the Console. */
+/* The opaque pointer that goes with it is the Console; input flows once it is connected. */
 extern const SerialBackend console_serial_backend;
 
 /*
@@ -42,8 +42,13 @@ Console *console_new(int output_fd, int input_fd, int log_fd, GMainContext *cont
 void console_free(Console *console);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Console, console_free)
 
-/* Lets input flow to @serial, whose backend the console is. */
-void console_connect(Console *console, Serial *serial);
+/*
+ * console_create - make one that @registry frees
+ * @area: of the log, as the option that says where the console is; at the end it is told there
+ *        how much was dropped
+ */
+Console *console_create(DeviceRegistry *registry, const char *area, int output_fd, int input_fd,
+			int log_fd, GMainContext *context, GMutex *device_lock, GError **error);
 
 /* Bytes that were dropped so far; only with the device lock held. */
 guint64 console_dropped(const Console *console);

@@ -17,15 +17,13 @@
 #include <glib.h>
 
 #include "vmm/acpi/acpi-tables.h"
-#include "vmm/chipset/chipset.h"
+#include "vmm/device/surroundings.h"
 #include "vmm/machine/machine.h"
 
-typedef struct Firmware Firmware;
-
 typedef struct {
-	const MachineConfig *machine; /* lent for the call; its files for the firmware's life */
+	const MachineConfig *machine; /* lent for the call; its files for the devices' lives */
+	const DeviceSurroundings *surroundings;
 	Memory *memory;
-	Chipset *chipset;
 	guint64 processor_id; /* cpuid_processor_id() of the first vCPU */
 	/* Fills in what the ACPI tables say; called with the device lock held. */
 	void (*describe_acpi)(void *opaque, AcpiConfig *acpi);
@@ -36,16 +34,9 @@ typedef struct {
 gboolean firmware_is_configured(const MachineConfig *config);
 
 /*
- * firmware_new - load and check the files, and add the devices to the chipset's buses
+ * firmware_create - load and check the files, and add the devices to the machine
  *
- * Before the first vCPU runs. The result is to be freed after the chipset's last access.
+ * Before the first vCPU runs, with the device lock held. On errors too, what was added is the
+ * registry's.
  */
-Firmware *firmware_new(const FirmwareConfig *config, GError **error);
-void firmware_free(Firmware *firmware);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Firmware, firmware_free)
-
-/* With the device lock held: flash reads as an array again, fw_cfg is at its start. */
-void firmware_reset(Firmware *firmware);
-
-/* With the device lock held: stores what the guest has written, for a pause or the end. */
-void firmware_flush(Firmware *firmware);
+gboolean firmware_create(const FirmwareConfig *config, GError **error);

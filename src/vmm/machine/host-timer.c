@@ -104,7 +104,17 @@ void host_timer_free(HostTimer *timer)
 	g_free(timer);
 }
 
+static void timer_free(void *opaque)
+{
+	host_timer_free(opaque);
+}
+
 DeviceTimer host_timer_device(HostTimer *timer)
 {
-	return (DeviceTimer){ .now = timer_now, .arm = timer_arm, .opaque = timer };
+	return (DeviceTimer){
+		.now = timer_now,
+		.arm = timer_arm,
+		.free = timer_free,
+		.opaque = timer,
+	};
 }

@@ -25,5 +25,8 @@ HostTimer *host_timer_new(clockid_t clock, GMainContext *context, GMutex *device
 void host_timer_free(HostTimer *timer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostTimer, host_timer_free)
 
-/* The device's side of @timer, to be used with the device lock held. */
+/*
+ * The device's side of @timer, to be used with the device lock held; device_timer_clear() of
+ * it frees the timer.
+ */
 DeviceTimer host_timer_device(HostTimer *timer);

@@ -13,10 +13,12 @@
 #include "vmm/log.h"
 #include "vmm/machine/acpi-description.h"
 #include "vmm/machine/console.h"
+#include "vmm/machine/dma-memory.h"
 #include "vmm/machine/firmware.h"
 #include "vmm/machine/host-timer.h"
 #include "vmm/machine/requests.h"
 #include "vmm/pci/pci-host.h"
+#include "vmm/pci/pcie-root-port.h"
 
 struct Machine {
 	MachineListener listener;
@@ -29,17 +31,14 @@ struct Machine {
 	VcpuSet *vcpus;
 	CpuTopology cpu_topology;
 
-	GMutex device_lock; /* guards everything of the chipset and the console */
-	HostTimer *rtc_timer;
-	HostTimer *pm_timer;
-	HostTimer *hpet_timer; /* or NULL */
-	Console *consoles[CHIPSET_SERIALS];
-	Console *debug_console;
+	GMutex device_lock; /* guards everything of the devices */
+	DeviceSurroundings devices;
+	gboolean are_devices_paused;
 	Chipset *chipset;
 	guint32 ram_segments; /* those below 1 MiB that show RAM */
 
 	AcpiDescription acpi;
-	Firmware *firmware; /* or NULL, and then: */
+	gboolean has_firmware; /* and if not: */
 	BootConfig boot;
 	char *command_line;
 	GByteArray *acpi_tables;
@@ -137,7 +136,48 @@ static void on_set_ram_segments(void *opaque, guint32 ram)
 	(void)memory_show_segments(machine->memory, ram, NULL);
 }
 
-static const ChipsetHost chipset_host = {
+static gboolean on_make_timer(void *opaque, DeviceClock clock, void (*expired)(void *device),
+			      void *device, DeviceTimer *timer, GError **error)
+{
+	Machine *machine = opaque;
+	HostTimer *host_timer =
+		host_timer_new(clock == DEVICE_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC,
+			       machine->context, &machine->device_lock, expired, device, error);
+
+	if (!host_timer)
+		return FALSE;
+	*timer = host_timer_device(host_timer);
+	return TRUE;
+}
+
+static gboolean on_make_memory(void *opaque, DeviceMemory *memory, GError **error)
+{
+	Machine *machine = opaque;
+
+	return dma_memory_new(machine->memory, memory, error);
+}
+
+static gboolean on_add_rom(void *opaque, guint64 gpa, guint8 *content, gsize size,
+			   gboolean is_image, guint *rom, GError **error)
+{
+	Machine *machine = opaque;
+
+	return memory_add_rom(machine->memory, gpa, content, size, is_image, rom, error);
+}
+
+/* A failure ends the memory engine here, too. */
+static void on_show_rom(void *opaque, guint rom, gboolean is_shown)
+{
+	Machine *machine = opaque;
+
+	(void)memory_show_rom(machine->memory, rom, is_shown, NULL);
+}
+
+static const DeviceHost device_host = {
+	.make_timer = on_make_timer,
+	.make_memory = on_make_memory,
+	.add_rom = on_add_rom,
+	.show_rom = on_show_rom,
 	.set_interrupt = on_set_interrupt,
 	.send_msi = on_send_msi,
 	.set_ram_segments = on_set_ram_segments,
@@ -170,7 +210,7 @@ static void on_port(void *opaque, gboolean is_write, guint16 port, guint size, g
 		    guint8 *data)
 {
 	Machine *machine = opaque;
-	Bus *ports = chipset_ports(machine->chipset);
+	Bus *ports = machine->devices.ports;
 
 	g_mutex_lock(&machine->device_lock);
 	for (guint i = 0; i < count; i++, data += size) {
@@ -190,7 +230,7 @@ static void on_port(void *opaque, gboolean is_write, guint16 port, guint size, g
 static void on_mmio(void *opaque, gboolean is_write, guint64 gpa, guint size, guint8 *data)
 {
 	Machine *machine = opaque;
-	Bus *mmio = chipset_mmio(machine->chipset);
+	Bus *mmio = machine->devices.mmio;
 	guint64 value = 0;
 
 	g_mutex_lock(&machine->device_lock);
@@ -238,25 +278,21 @@ static const VcpuHandlers vcpu_handlers = {
 	.no_memory = on_vcpu_no_memory,
 };
 
-static void on_rtc_expired(void *opaque)
+/* Devices pause while the guest does not run, once each time. */
+static void pause_devices(Machine *machine)
 {
-	Machine *machine = opaque;
-
-	chipset_rtc_expired(machine->chipset);
+	if (machine->are_devices_paused)
+		return;
+	machine->are_devices_paused = TRUE;
+	device_registry_pause(machine->devices.registry);
 }
 
-static void on_pm_expired(void *opaque)
+static void resume_devices(Machine *machine)
 {
-	Machine *machine = opaque;
-
-	chipset_pm_expired(machine->chipset);
-}
-
-static void on_hpet_expired(void *opaque)
-{
-	Machine *machine = opaque;
-
-	chipset_hpet_expired(machine->chipset);
+	if (!machine->are_devices_paused)
+		return;
+	machine->are_devices_paused = FALSE;
+	device_registry_resume(machine->devices.registry);
 }
 
 /*
@@ -265,19 +301,10 @@ static void on_hpet_expired(void *opaque)
  */
 static void resume_vcpus(Machine *machine)
 {
+	resume_devices(machine);
 	vcpu_set_resume(machine->vcpus);
 	if (!request_queue_is_empty(machine->requests))
 		vcpu_set_request_pause(machine->vcpus);
-}
-
-/* Variables that the guest has written are in their file whenever it does not run. */
-static void flush_firmware(Machine *machine)
-{
-	if (!machine->firmware)
-		return;
-	g_mutex_lock(&machine->device_lock);
-	firmware_flush(machine->firmware);
-	g_mutex_unlock(&machine->device_lock);
 }
 
 static void stop_in_state(Machine *machine, RunState state)
@@ -285,7 +312,7 @@ static void stop_in_state(Machine *machine, RunState state)
 	gboolean was_running = machine->state == RUN_STATE_RUNNING;
 
 	vcpu_set_pause(machine->vcpus);
-	flush_firmware(machine);
+	pause_devices(machine);
 	machine->state = state;
 	if (was_running)
 		emit_type(machine, MACHINE_EVENT_STOP);
@@ -294,7 +321,7 @@ static void stop_in_state(Machine *machine, RunState state)
 static void end(Machine *machine, int exit_status)
 {
 	vcpu_set_pause(machine->vcpus);
-	flush_firmware(machine);
+	pause_devices(machine);
 	machine->has_ended = TRUE;
 	machine->exit_status = exit_status;
 	if (machine->loop)
@@ -460,52 +487,38 @@ static gboolean make_core(Machine *machine, const MachineConfig *config, GError 
 	return machine->vcpus != NULL;
 }
 
-static gboolean make_timers(Machine *machine, const MachineConfig *config, GError **error)
+/* The other end of a line; one without is not there. */
+static gboolean make_console(Machine *machine, const char *area, int fd, int input_fd, int log_fd,
+			     ChipsetLine *line, GError **error)
 {
-	machine->rtc_timer = host_timer_new(CLOCK_REALTIME, machine->context, &machine->device_lock,
-					    on_rtc_expired, machine, error);
-	if (!machine->rtc_timer)
-		return FALSE;
-	machine->pm_timer = host_timer_new(CLOCK_MONOTONIC, machine->context, &machine->device_lock,
-					   on_pm_expired, machine, error);
-	if (!machine->pm_timer)
-		return FALSE;
-	if (!config->hpet)
-		return TRUE;
-	machine->hpet_timer = host_timer_new(CLOCK_MONOTONIC, machine->context,
-					     &machine->device_lock, on_hpet_expired, machine,
-					     error);
-	return machine->hpet_timer != NULL;
+	line->opaque = console_create(machine->devices.registry, area, fd, input_fd, log_fd,
+				      machine->context, &machine->device_lock, error);
+	line->backend = line->opaque ? &console_serial_backend : NULL;
+	return line->opaque != NULL;
 }
 
-static gboolean make_consoles(Machine *machine, const MachineConfig *config, GError **error)
+static gboolean make_consoles(Machine *machine, const MachineConfig *config, ChipsetConfig *chipset,
+			      GError **error)
 {
-	for (guint i = 0; i < CHIPSET_SERIALS; i++) {
+	static const char *const areas[MACHINE_SERIALS] = { "console", "serial2" };
+
+	for (guint i = 0; i < MACHINE_SERIALS; i++) {
 		const MachineSerial *serial = &config->serials[i];
 
-		if (!serial->is_present)
-			continue;
-		machine->consoles[i] = console_new(serial->fd, serial->input_fd, serial->log_fd,
-						   machine->context, &machine->device_lock, error);
-		if (!machine->consoles[i])
+		if (serial->is_present &&
+		    !make_console(machine, areas[i], serial->fd, serial->input_fd, serial->log_fd,
+				  &chipset->serials[i], error))
 			return FALSE;
 	}
 	if (config->debug_console_fd < 0 && config->debug_console_log_fd < 0)
 		return TRUE;
-	machine->debug_console = console_new(config->debug_console_fd, -1,
-					     config->debug_console_log_fd, machine->context,
-					     &machine->device_lock, error);
-	return machine->debug_console != NULL;
+	return make_console(machine, "debug-console", config->debug_console_fd, -1,
+			    config->debug_console_log_fd, &chipset->debug_console, error);
 }
 
-static ChipsetLine console_line(Console *console)
+static gboolean add_root_ports(Machine *machine, const MachineConfig *config, GError **error)
 {
-	return (ChipsetLine){ console ? &console_serial_backend : NULL, console };
-}
-
-static GArray *list_root_ports(const MachineConfig *config)
-{
-	GArray *ports = g_array_new(FALSE, FALSE, sizeof(PcieRootPortConfig));
+	PciBus *root = chipset_root_bus(machine->chipset);
 
 	for (guint i = 0; config->pcie_root_ports && i < config->pcie_root_ports->len; i++) {
 		const MachineRootPort *from = &g_array_index(config->pcie_root_ports,
@@ -518,41 +531,13 @@ static GArray *list_root_ports(const MachineConfig *config)
 			.chassis = from->chassis,
 		};
 
-		g_array_append_val(ports, port);
-	}
-	return ports;
-}
-
-static gboolean make_devices(Machine *machine, const MachineConfig *config, GError **error)
-{
-	g_autoptr(GArray) root_ports = list_root_ports(config);
-	ChipsetConfig chipset = {
-		.host = &chipset_host,
-		.opaque = machine,
-		.ram_low_end = memory_low_end(machine->memory),
-		.ram_high_end = memory_high_end(machine->memory),
-		.rtc_offset = config->rtc_offset,
-		.rtc_tick_policy = config->rtc_tick_policy,
-		.root_ports = (const PcieRootPortConfig *)root_ports->data,
-		.n_root_ports = root_ports->len,
-		.debug_exit_port = config->debug_exit_port,
-	};
-
-	if (!make_timers(machine, config, error) || !make_consoles(machine, config, error))
-		return FALSE;
-	chipset.rtc_timer = host_timer_device(machine->rtc_timer);
-	chipset.pm_timer = host_timer_device(machine->pm_timer);
-	if (machine->hpet_timer)
-		chipset.hpet_timer = host_timer_device(machine->hpet_timer);
-	chipset.debug_console = console_line(machine->debug_console);
-	for (guint i = 0; i < CHIPSET_SERIALS; i++)
-		chipset.serials[i] = console_line(machine->consoles[i]);
-	machine->chipset = chipset_new(&chipset, error);
-	if (!machine->chipset)
-		return FALSE;
-	for (guint i = 0; i < CHIPSET_SERIALS; i++) {
-		if (machine->consoles[i])
-			console_connect(machine->consoles[i], chipset_serial(machine->chipset, i));
+		if (pci_bus_get(root, port.slot, port.number)) {
+			g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+				    _("root port at %02x.%x: another device is there"), port.slot,
+				    port.number);
+			return FALSE;
+		}
+		pcie_root_port_new(root, &port);
 	}
 	return TRUE;
 }
@@ -573,8 +558,8 @@ static gboolean make_firmware(Machine *machine, const MachineConfig *config, GEr
 	g_autofree struct kvm_cpuid2 *cpuid = cpuid_new(machine->vm, &config->cpu, 0, error);
 	FirmwareConfig firmware = {
 		.machine = config,
+		.surroundings = &machine->devices,
 		.memory = machine->memory,
-		.chipset = machine->chipset,
 		.describe_acpi = describe_acpi,
 		.opaque = machine,
 	};
@@ -582,8 +567,32 @@ static gboolean make_firmware(Machine *machine, const MachineConfig *config, GEr
 	if (!cpuid)
 		return FALSE;
 	firmware.processor_id = cpuid_processor_id(cpuid);
-	machine->firmware = firmware_new(&firmware, error);
-	return machine->firmware != NULL;
+	machine->has_firmware = TRUE;
+	return firmware_create(&firmware, error);
+}
+
+/* With the device lock held, as when a device comes later. */
+static gboolean make_devices(Machine *machine, const MachineConfig *config, GError **error)
+{
+	ChipsetConfig chipset = {
+		.rtc = {
+			.offset = config->rtc_offset,
+			.tick_policy = config->rtc_tick_policy,
+			.ram_low_end = memory_low_end(machine->memory),
+			.ram_high_end = memory_high_end(machine->memory),
+		},
+		.has_hpet = config->hpet,
+		.debug_exit_port = config->debug_exit_port,
+	};
+
+	device_surroundings_init(&machine->devices, &device_host, machine);
+	if (!make_consoles(machine, config, &chipset, error))
+		return FALSE;
+	machine->chipset = chipset_new(&machine->devices, &chipset, error);
+	return machine->chipset && add_root_ports(machine, config, error) &&
+	       acpi_description_init(&machine->acpi, config, machine->memory, machine->vm,
+				     firmware_is_configured(config), error) &&
+	       (!firmware_is_configured(config) || make_firmware(machine, config, error));
 }
 
 /* The tables that a machine without firmware finds in memory. */
@@ -606,7 +615,7 @@ static gboolean boot(Machine *machine, GError **error)
 {
 	VcpuBootState state;
 
-	if (machine->firmware)
+	if (machine->has_firmware)
 		return memory_show_segments(machine->memory, machine->ram_segments, error);
 	g_mutex_lock(&machine->device_lock);
 	chipset_set_up(machine->chipset);
@@ -622,6 +631,7 @@ Machine *machine_new(const MachineConfig *config, MachineListener listener, void
 		     GError **error)
 {
 	g_autoptr(Machine) machine = g_new0(Machine, 1);
+	gboolean has_devices;
 
 	machine->listener = listener;
 	machine->opaque = opaque;
@@ -640,11 +650,12 @@ Machine *machine_new(const MachineConfig *config, MachineListener listener, void
 			    config->vcpus, VCPU_MAX);
 		return NULL;
 	}
-	if (!make_core(machine, config, error) || !make_devices(machine, config, error) ||
-	    !acpi_description_init(&machine->acpi, config, machine->memory, machine->vm,
-				   firmware_is_configured(config), error))
+	if (!make_core(machine, config, error))
 		return NULL;
-	if (firmware_is_configured(config) && !make_firmware(machine, config, error))
+	g_mutex_lock(&machine->device_lock);
+	has_devices = make_devices(machine, config, error);
+	g_mutex_unlock(&machine->device_lock);
+	if (!has_devices)
 		return NULL;
 
 	machine->command_line = g_strdup(config->command_line);
@@ -661,39 +672,15 @@ Machine *machine_new(const MachineConfig *config, MachineListener listener, void
 	return g_steal_pointer(&machine);
 }
 
-/* @area: of the log, as the option that says where the console is */
-static void free_console(Machine *machine, Console **console, const char *area)
-{
-	guint64 dropped;
-
-	if (!*console)
-		return;
-	g_mutex_lock(&machine->device_lock);
-	dropped = console_dropped(*console);
-	g_mutex_unlock(&machine->device_lock);
-	if (dropped > 0)
-		log_warning(area,
-			    ngettext("%" PRIu64 " byte was dropped: nobody read it",
-				     "%" PRIu64 " bytes were dropped: nobody read them", dropped),
-			    dropped);
-	g_clear_pointer(console, console_free);
-}
-
 void machine_free(Machine *machine)
 {
 	if (!machine)
 		return;
 	/* First those who call into the rest, and who do so until they have ended. */
 	vcpu_set_free(machine->vcpus);
-	free_console(machine, &machine->consoles[0], "console");
-	free_console(machine, &machine->consoles[1], "serial2");
-	free_console(machine, &machine->debug_console, "debug-console");
+	device_surroundings_clear(&machine->devices);
 	g_clear_pointer(&machine->chipset, chipset_free);
-	g_clear_pointer(&machine->firmware, firmware_free);
 	acpi_description_clear(&machine->acpi);
-	g_clear_pointer(&machine->hpet_timer, host_timer_free);
-	g_clear_pointer(&machine->pm_timer, host_timer_free);
-	g_clear_pointer(&machine->rtc_timer, host_timer_free);
 	g_clear_pointer(&machine->memory, memory_free);
 	g_clear_pointer(&machine->vm, kvm_vm_free);
 	g_clear_pointer(&machine->acpi_tables, g_byte_array_unref);
@@ -756,9 +743,7 @@ gboolean machine_resume(Machine *machine, GError **error)
 static void reset_devices(Machine *machine)
 {
 	g_mutex_lock(&machine->device_lock);
-	if (machine->firmware)
-		firmware_reset(machine->firmware);
-	chipset_reset(machine->chipset);
+	device_registry_reset(machine->devices.registry);
 	g_mutex_unlock(&machine->device_lock);
 }
 

@@ -307,3 +307,33 @@ void pci_host_reset(PciHost *host)
 	host->address = 0;
 	pci_bus_reset(host->root);
 }
+
+static void reset_device(void *device)
+{
+	pci_host_reset(device);
+}
+
+static void free_device(void *device)
+{
+	pci_host_free(device);
+}
+
+static const DeviceOperations device_operations = {
+	.reset = reset_device,
+	.free = free_device,
+};
+
+PciHost *pci_host_create(const DeviceSurroundings *surroundings)
+{
+	const PciHostConfig config = {
+		.ports = surroundings->ports,
+		.mmio = surroundings->mmio,
+		.set_ram_segments = surroundings->host->set_ram_segments,
+		.send_msi = surroundings->host->send_msi,
+		.opaque = surroundings->opaque,
+	};
+	PciHost *host = pci_host_new(&config);
+
+	device_registry_add(surroundings->registry, "chipset/pci", &device_operations, host);
+	return host;
+}

@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "vmm/device/surroundings.h"
 #include "vmm/pci/pci-bus.h"
 
 /* Where the guest finds the MCH, and what firmware programs there. */
@@ -66,3 +67,6 @@ void pci_host_find_ecam(const PciHost *host, guint64 *base, guint64 *size);
 
 /* Resets the host bridge and every function of its buses. */
 void pci_host_reset(PciHost *host);
+
+/* Adds the bridge to a machine. Return: its registry's. */
+PciHost *pci_host_create(const DeviceSurroundings *surroundings);
