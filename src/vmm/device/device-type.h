@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * device-type.h - kinds of devices that are described by JSON, at the start or later
+ *
+ * Theory of operation
+ *
+ * A description is an object with QEMU's names: "driver" says of which type the device is, "id"
+ * what it is called, and the rest is the type's. The same object comes as --device's value and
+ * as the arguments of the monitor's device_add.
+ *
+ * A type is one record in the file of its device: the table of its members, and a function that
+ * makes one where DeviceContext says. The table of all types is machine/devices.c's.
+ */
+#pragma once
+
+#include "vmm/device/descriptors.h"
+#include "vmm/device/json-fields.h"
+#include "vmm/device/surroundings.h"
+
+/* Where one device goes, and what it finds there; lent for the call. */
+typedef struct {
+	const DeviceSurroundings *surroundings;
+	const char *id;	   /* of its record in the registry */
+	const char *owner; /* "device 'ID'", for messages */
+	DescriptorTable *descriptors;
+	struct Memory *memory; /* as long as the machine; NULL where a test has none */
+
+	/* Of a PCI device: a place that is free. */
+	struct PciBus *bus;
+	guint slot;
+	guint function;
+	gboolean is_multifunction;
+	gboolean is_behind_port; /* the bus is a root port's, and not the root bus */
+} DeviceContext;
+
+typedef struct {
+	const char *name; /* the "driver" */
+	gboolean is_pci;  /* "bus", "addr" and "multifunction" are members, too */
+	const JsonField *fields;
+	gsize description_size; /* of the struct that the fields are about */
+	/* Makes the device and adds it to the registry, with the device lock held. */
+	gboolean (*create)(const DeviceContext *context, const void *description, GError **error);
+} DeviceType;
