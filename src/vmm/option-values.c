@@ -8,6 +8,7 @@
 
 #include "vmm/boot/smbios-string.h"
 #include "vmm/kvm/cpu-features.h"
+#include "vmm/machine/devices.h"
 
 /* 9999-12-31 23:59:59 UTC: the RTC has four digits for the year. */
 #define RTC_LAST_SECOND	     G_GINT64_CONSTANT(253402300799)
@@ -453,108 +454,35 @@ gboolean option_parse_numa_cells(char **texts, guint vcpus, guint64 memory_size,
 	return TRUE;
 }
 
-/* Root ports */
+/* Devices */
 
-static gboolean parse_root_port_address(const char *text, MachineRootPort *port)
+/* Return: a new reference, or NULL with @error set. */
+JsonObject *option_parse_device(const char *text, GError **error)
 {
-	const char *digits = g_str_has_prefix(text, "0x") ? text + 2 : text;
-	const char *dot = strchr(digits, '.');
-	g_autofree char *slot = NULL;
-	guint64 slot_number, function;
+	g_autoptr(JsonParser) parser = json_parser_new_immutable();
+	g_autoptr(GError) cause = NULL;
+	g_autofree char *message = NULL;
+	JsonNode *root;
 
-	if (!dot)
-		return FALSE;
-	slot = g_strndup(digits, dot - digits);
-	/* Slot 0 is the host bridge's, slot 0x1f the LPC bridge's. */
-	if (!g_ascii_string_to_unsigned(slot, 16, 1, 0x1e, &slot_number, NULL) ||
-	    !g_ascii_string_to_unsigned(dot + 1, 10, 0, 7, &function, NULL))
-		return FALSE;
-	port->slot = slot_number;
-	port->function = function;
-	return TRUE;
-}
-
-static gboolean parse_root_port(const char *text, MachineRootPort *port, GError **error)
-{
-	g_auto(GStrv) parts = g_strsplit(text, ",", -1);
-	Field fields[] = { { .name = "chassis" },
-			   { .name = "port" },
-			   { .name = "multifunction" },
-			   { .name = NULL } };
-	guint64 chassis, number;
-
-	/* An empty text has no parts. */
-	if (!parts[0] || !parse_root_port_address(parts[0], port))
-		return option_bad_value(error, "pcie-root-port", text,
-					_("SLOT.FUNCTION is wanted first, from 0x1.0 to 0x1e.7"));
-	if (!find_fields("pcie-root-port", text, parts + 1, fields, error))
-		return FALSE;
-	if (!fields[0].value || !option_parse_number(fields[0].value, G_MAXUINT8, &chassis))
-		return bad_field(error, "pcie-root-port", text, "chassis",
-				 _("a number from 0 to 255 is wanted"));
-	if (!fields[1].value || !option_parse_number(fields[1].value, G_MAXUINT8, &number))
-		return bad_field(error, "pcie-root-port", text, "port",
-				 _("a number from 0 to 255 is wanted"));
-	port->chassis = chassis;
-	port->port = number;
-	port->multifunction = g_strcmp0(fields[2].value, "on") == 0;
-	if (fields[2].value && !port->multifunction && strcmp(fields[2].value, "off") != 0)
-		return bad_field(error, "pcie-root-port", text, "multifunction",
-				 _("'on' or 'off' is wanted"));
-	return TRUE;
-}
-
-static const MachineRootPort *find_root_port(const GArray *ports, guint8 slot, guint8 function)
-{
-	for (guint i = 0; i < ports->len; i++) {
-		const MachineRootPort *port = &g_array_index(ports, MachineRootPort, i);
-
-		if (port->slot == slot && port->function == function)
-			return port;
+	if (!g_utf8_validate(text, -1, NULL)) {
+		option_bad_value(error, "device", text, _("this is not UTF-8"));
+		return NULL;
 	}
-	return NULL;
-}
-
-static gboolean has_chassis_and_port(const GArray *ports, const MachineRootPort *wanted)
-{
-	for (guint i = 0; i < ports->len; i++) {
-		const MachineRootPort *port = &g_array_index(ports, MachineRootPort, i);
-
-		if (port->chassis == wanted->chassis && port->port == wanted->port)
-			return TRUE;
+	if (!json_parser_load_from_data(parser, text, -1, &cause)) {
+		message = g_strdup_printf(_("this is not JSON: %s"), cause->message);
+		option_bad_value(error, "device", text, message);
+		return NULL;
 	}
-	return FALSE;
-}
-
-/* A guest looks for functions above 0 only where function 0 says that there are some. */
-static gboolean check_functions(char **texts, const GArray *ports, GError **error)
-{
-	for (guint i = 0; i < ports->len; i++) {
-		const MachineRootPort *port = &g_array_index(ports, MachineRootPort, i);
-		const MachineRootPort *first = find_root_port(ports, port->slot, 0);
-
-		if (port->function > 0 && (!first || !first->multifunction))
-			return option_bad_value(error, "pcie-root-port", texts[i],
-						_("its slot needs a root port at function 0 with "
-						  "multifunction=on"));
+	root = json_parser_get_root(parser);
+	if (!root || !JSON_NODE_HOLDS_OBJECT(root)) {
+		option_bad_value(error, "device", text, _("a JSON object is wanted"));
+		return NULL;
 	}
-	return TRUE;
-}
-
-gboolean option_parse_root_ports(char **texts, GArray *ports, GError **error)
-{
-	for (char **text = texts; text && *text; text++) {
-		MachineRootPort port = { 0 };
-
-		if (!parse_root_port(*text, &port, error))
-			return FALSE;
-		if (find_root_port(ports, port.slot, port.function))
-			return option_bad_value(error, "pcie-root-port", *text,
-						_("another root port has this address"));
-		if (has_chassis_and_port(ports, &port))
-			return option_bad_value(error, "pcie-root-port", *text,
-						_("another root port has this chassis and port"));
-		g_array_append_val(ports, port);
+	/* The message says which device it is. */
+	if (!devices_check(json_node_get_object(root), &cause)) {
+		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s: %s", "device",
+			    cause->message);
+		return NULL;
 	}
-	return check_functions(texts, ports, error);
+	return json_node_dup_object(root);
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <glib.h>
+#include <json-glib/json-glib.h>
 
 #include "vmm/machine/machine.h"
 
@@ -55,5 +56,5 @@ gboolean option_parse_topology(const char *text, guint vcpus, CpuTopology *topol
 gboolean option_parse_numa_cells(char **texts, guint vcpus, guint64 memory_size, GArray *cells,
 				 gboolean *has_distances, GError **error);
 
-/* Each SLOT.FUNCTION,chassis=N,port=N,multifunction=on|off; MachineRootPorts are appended. */
-gboolean option_parse_root_ports(char **texts, GArray *ports, GError **error);
+/* A description that devices_check() takes. Return: for json_object_unref(), or NULL. */
+JsonObject *option_parse_device(const char *text, GError **error);

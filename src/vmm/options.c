@@ -80,7 +80,7 @@ typedef struct {
 	char *cpu;
 	char *cpu_topology;
 	char **numa_cells;
-	char **pcie_root_ports;
+	char **devices;
 	gboolean version;
 } RawOptions;
 
@@ -95,7 +95,7 @@ static void raw_options_clear(RawOptions *raw)
 			    raw->debug_exit,	raw->rtc_base,	      raw->cpu,
 			    raw->cpu_topology,	raw->rtc_tick_policy, raw->pit_tick_policy,
 			    raw->tsc_frequency, raw->sandbox,	      raw->sandbox_may_lack };
-	char **lists[] = { raw->smbios, raw->numa_cells, raw->pcie_root_ports };
+	char **lists[] = { raw->smbios, raw->numa_cells, raw->devices };
 
 	for (gsize i = 0; i < G_N_ELEMENTS(strings); i++)
 		g_free(strings[i]);
@@ -268,8 +268,42 @@ static gboolean parse_hardware(Options *options, const RawOptions *raw, GError *
 	machine->cpu.no_pmu = raw->no_pmu;
 	machine->has_uuid = raw->uuid != NULL;
 	return option_parse_numa_cells(raw->numa_cells, machine->vcpus, machine->memory_size,
-				       options->numa_cells, &machine->has_numa_distances, error) &&
-	       option_parse_root_ports(raw->pcie_root_ports, options->pcie_root_ports, error);
+				       options->numa_cells, &machine->has_numa_distances, error);
+}
+
+/* A descriptor that a description names by its number. */
+static gboolean adopt_descriptor(Options *options, const char *name, GError **error)
+{
+	struct stat status;
+	guint64 number;
+
+	if (!g_ascii_string_to_unsigned(name, 10, 0, G_MAXINT, &number, NULL))
+		return option_bad_value(error, "device", name,
+					_("the number of an open descriptor is wanted"));
+	if (descriptor_table_has(options->descriptors, name))
+		return option_bad_value(error, "device", name,
+					_("a descriptor is one device's alone"));
+	if (!option_adopt_fd("device", (int)number, &status, error))
+		return FALSE;
+	descriptor_table_add(options->descriptors, name, (int)number);
+	return TRUE;
+}
+
+static gboolean parse_devices(Options *options, const RawOptions *raw, GError **error)
+{
+	for (char **text = raw->devices; text && *text; text++) {
+		JsonObject *device = option_parse_device(*text, error);
+		g_autoptr(GPtrArray) names = NULL;
+
+		if (!device)
+			return FALSE;
+		g_ptr_array_add(options->devices, device);
+		names = descriptor_names(device);
+		for (guint i = 0; i < names->len; i++)
+			if (!adopt_descriptor(options, g_ptr_array_index(names, i), error))
+				return FALSE;
+	}
+	return TRUE;
 }
 
 static gboolean misplaced(GError **error, const char *message)
@@ -592,9 +626,8 @@ static gboolean parse_command_line(RawOptions *raw, char **arguments, GError **e
 		  N_("TOPOLOGY") },
 		{ "numa-cell", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw->numa_cells,
 		  N_("cpus=0-1:3,memory=KIB,distances=10:20; once for each cell"), N_("CELL") },
-		{ "pcie-root-port", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw->pcie_root_ports,
-		  N_("SLOT.FUNCTION,chassis=N,port=N,multifunction=on|off; once for each"),
-		  N_("PORT") },
+		{ "device", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->devices,
+		  N_("A device, described by a JSON object; once for each"), N_("JSON") },
 		{ "uuid", 0, 0, G_OPTION_ARG_STRING, &raw->uuid, N_("The guest's UUID"),
 		  N_("UUID") },
 		{ "smbios", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->smbios,
@@ -726,11 +759,13 @@ gboolean options_parse(Options *options, char **arguments, GError **error)
 	options->cpu_features = g_array_new(FALSE, FALSE, sizeof(CpuFeatureChoice));
 	options->smbios = option_new_smbios();
 	options->numa_cells = g_array_new(FALSE, FALSE, sizeof(MachineNumaCell));
-	options->pcie_root_ports = g_array_new(FALSE, FALSE, sizeof(MachineRootPort));
+	options->devices = g_ptr_array_new_with_free_func((GDestroyNotify)json_object_unref);
+	options->descriptors = descriptor_table_new();
 	options->machine.cpu.features = options->cpu_features;
 	options->machine.smbios = options->smbios;
 	options->machine.numa_cells = options->numa_cells;
-	options->machine.pcie_root_ports = options->pcie_root_ports;
+	options->machine.devices = options->devices;
+	options->machine.descriptors = options->descriptors;
 	if (!parse_command_line(&raw, arguments, error))
 		return FALSE;
 	if (raw.version) {
@@ -740,11 +775,16 @@ gboolean options_parse(Options *options, char **arguments, GError **error)
 	options->name = g_strdup(raw.name);
 	return parse_numbers(options, &raw, error) && parse_choices(options, &raw, error) &&
 	       parse_traces(options, &raw, error) && parse_sandbox(options, &raw, error) &&
-	       parse_hardware(options, &raw, error) &&
+	       parse_hardware(options, &raw, error) && parse_devices(options, &raw, error) &&
 	       parse_clocks(&options->machine, &raw, error) &&
 	       open_guest_files(options, &raw, error) && open_devices(options, &raw, error) &&
 	       open_serials(options, &raw, error) && open_debug_console(options, &raw, error) &&
 	       open_monitor(options, &raw, error);
+}
+
+static void append_descriptor(int fd, void *opaque)
+{
+	g_array_append_val((GArray *)opaque, fd);
 }
 
 GArray *options_descriptors(const Options *options)
@@ -779,13 +819,17 @@ GArray *options_descriptors(const Options *options)
 		if (serial->log_fd >= 0)
 			g_array_append_val(open, serial->log_fd);
 	}
+	if (options->descriptors)
+		descriptor_table_foreach(options->descriptors, append_descriptor, open);
 	return open;
 }
 
 void options_clear(Options *options)
 {
-	g_autoptr(GArray) open = options_descriptors(options);
+	g_autoptr(GArray) open = NULL;
 
+	g_clear_pointer(&options->descriptors, descriptor_table_free);
+	open = options_descriptors(options);
 	for (guint i = 0; i < open->len; i++)
 		close(g_array_index(open, int, i));
 	if (options->monitor_path)
@@ -793,7 +837,7 @@ void options_clear(Options *options)
 	g_clear_pointer(&options->cpu_features, g_array_unref);
 	g_clear_pointer(&options->smbios, g_ptr_array_unref);
 	g_clear_pointer(&options->numa_cells, g_array_unref);
-	g_clear_pointer(&options->pcie_root_ports, g_array_unref);
+	g_clear_pointer(&options->devices, g_ptr_array_unref);
 	for (gsize i = 0; i < G_N_ELEMENTS(options->firmware_names); i++)
 		g_free(options->firmware_names[i]);
 	g_free(options->monitor_path);

@@ -20,10 +20,11 @@ typedef struct {
 	GArray *cpu_features;
 	GPtrArray *smbios;
 	GArray *numa_cells;
-	GArray *pcie_root_ports;
-	char *name;	    /* or NULL */
-	int monitor_fd;	    /* a listening socket, or -1 */
-	char *monitor_path; /* to unlink at the end, or NULL */
+	GPtrArray *devices;
+	DescriptorTable *descriptors; /* closes at the end what no device has taken */
+	char *name;		      /* or NULL */
+	int monitor_fd;		      /* a listening socket, or -1 */
+	char *monitor_path;	      /* to unlink at the end, or NULL */
 	gboolean is_paused;
 	gboolean console_is_terminal; /* standard input and output, to be made raw */
 	guint traces;		      /* LogTrace bits */

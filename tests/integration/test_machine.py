@@ -16,6 +16,7 @@ import unittest
 
 from support import kinds
 from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED, STAYS_SHARED
+from support.devices import root_port
 from support.vmm import CMDLINE, INITRD, KERNEL, Vmm, payload
 from support.where import EVERYWHERE
 from test_firmware import BIOS, LINUXBOOT_ROM, RELEASES, FirmwareTest, ovmf
@@ -460,8 +461,8 @@ class Linux(FirmwareTest):
     """Debian's kernel, booted in each way, on a machine that has what can be had."""
 
     kernel = (f"--kernel={KERNEL}", f"--initrd={INITRD}", "--vcpus=2", "--memory=512M",
-              "--pcie-root-port=1.0,chassis=1,port=8,multifunction=on",
-              "--pcie-root-port=1.1,chassis=2,port=9")
+              root_port("pci.1", "1.0", chassis=1, port=8, multifunction=True),
+              root_port("pci.2", "1.1", chassis=2, port=9))
     append = f"--append={CMDLINE}"
     limit = 240
 
@@ -592,8 +593,8 @@ class Linux(FirmwareTest):
         # Without MSI Linux does not ask for hot plug, unless it is told that it has it.
         vmm = self.boot(f"--kernel={KERNEL}", f"--initrd={INITRD}",
                         self.append + " pci=nomsi pcie_ports=native",
-                        "--pcie-root-port=2.0,chassis=1,port=16,multifunction=on",
-                        "--pcie-root-port=3.0,chassis=2,port=24")
+                        root_port("pci.1", "2.0", chassis=1, port=16, multifunction=True),
+                        root_port("pci.2", "3.0", chassis=2, port=24))
         self.wait_linux(vmm)
         interrupts = self.run_in_linux(vmm, "cat /proc/interrupts")
         for line in (22, 23):

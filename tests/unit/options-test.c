@@ -27,6 +27,11 @@
 #define MIB (1ull << 20)
 #define GIB (1ull << 30)
 
+/* A root port, as --device has it. */
+#define PORT(id, address, chassis, port)                                                          \
+	"{\"driver\":\"pcie-root-port\",\"id\":\"" id "\",\"bus\":\"pcie.0\",\"addr\":\"" address \
+	"\",\"chassis\":" chassis ",\"port\":" port "}"
+
 typedef struct {
 	char *folder;
 	int fd; /* what "#" stands for; -1: nothing */
@@ -228,7 +233,7 @@ static void test_defaults(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpuint(options->machine.cpu.features->len, ==, 0);
 	g_assert_cmpuint(options->machine.smbios->len, ==, 0);
 	g_assert_cmpuint(options->machine.numa_cells->len, ==, 0);
-	g_assert_cmpuint(options->machine.pcie_root_ports->len, ==, 0);
+	g_assert_cmpuint(options->machine.devices->len, ==, 0);
 	options_clear(&fixture->options);
 }
 
@@ -522,27 +527,19 @@ static void test_numa_cells_are_counted(Fixture *fixture, gconstpointer data G_G
 	assert_refused(fixture, arguments->str, "memory=0: 64 cells are the most");
 }
 
-static void test_root_ports(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+static void test_devices(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	const MachineConfig *machine = &fixture->options.machine;
-	const MachineRootPort *ports;
+	JsonObject *device;
 
-	parse_but_for_kvm(fixture, "--kernel=@/kernel "
-				   "--pcie-root-port=0x2.7,chassis=8,port=0x17 "
-				   "--pcie-root-port=0x02.0,chassis=1,port=16,multifunction=on "
-				   "--pcie-root-port=1e.0,chassis=0,port=255,multifunction=off");
-	ports = (const MachineRootPort *)machine->pcie_root_ports->data;
-	g_assert_cmpuint(machine->pcie_root_ports->len, ==, 3);
-	g_assert_cmpuint(ports[0].slot, ==, 2);
-	g_assert_cmpuint(ports[0].function, ==, 7);
-	g_assert_cmpuint(ports[0].chassis, ==, 8);
-	g_assert_cmpuint(ports[0].port, ==, 0x17);
-	g_assert_false(ports[0].multifunction);
-	g_assert_cmpuint(ports[1].slot, ==, 2);
-	g_assert_cmpuint(ports[1].function, ==, 0);
-	g_assert_true(ports[1].multifunction);
-	g_assert_cmpuint(ports[2].slot, ==, 0x1e);
-	g_assert_cmpuint(ports[2].port, ==, 255);
+	parse_but_for_kvm(
+		fixture, "--kernel=@/kernel --device=" PORT(
+				 "a", "0x2.0x7", "8", "23") " --device=" PORT("b", "2", "1", "16"));
+	g_assert_cmpuint(machine->devices->len, ==, 2);
+	device = g_ptr_array_index(machine->devices, 0);
+	g_assert_cmpstr(json_object_get_string_member(device, "id"), ==, "a");
+	device = g_ptr_array_index(machine->devices, 1);
+	g_assert_cmpint(json_object_get_int_member(device, "port"), ==, 16);
 	options_clear(&fixture->options);
 }
 
@@ -757,30 +754,14 @@ static void test_bad_hardware(Fixture *fixture, gconstpointer data G_GNUC_UNUSED
 		{ "--numa-cell=cpus=0,memory=524288,distances=10:9 --numa-cell=memory=0",
 		  "'distances': one from 10" },
 		{ "--numa-cell=cpus=0,memory=524288,node=0", "'node': no such field" },
-		{ "--pcie-root-port=", "SLOT.FUNCTION is wanted first" },
-		{ "--pcie-root-port=chassis=1,port=1", "SLOT.FUNCTION is wanted first" },
-		{ "--pcie-root-port=0x2,chassis=1,port=1", "SLOT.FUNCTION is wanted first" },
-		{ "--pcie-root-port=0x0.0,chassis=1,port=1", "SLOT.FUNCTION is wanted first" },
-		{ "--pcie-root-port=0x1f.0,chassis=1,port=1", "SLOT.FUNCTION is wanted first" },
-		{ "--pcie-root-port=0x20.0,chassis=1,port=1", "SLOT.FUNCTION is wanted first" },
-		{ "--pcie-root-port=0x1.8,chassis=1,port=1", "SLOT.FUNCTION is wanted first" },
-		{ "--pcie-root-port=0x1.0,port=1", "'chassis': a number from 0 to 255" },
-		{ "--pcie-root-port=0x1.0,chassis=256,port=1", "'chassis': a number" },
-		{ "--pcie-root-port=0x1.0,chassis=1", "'port': a number from 0 to 255" },
-		{ "--pcie-root-port=0x1.0,chassis=1,port=-1", "'port': a number" },
-		{ "--pcie-root-port=0x1.0,chassis=1,port=0x", "'port': a number" },
-		{ "--pcie-root-port=0x1.0,chassis=1,port=1,multifunction=yes",
-		  "'multifunction': 'on' or 'off'" },
-		{ "--pcie-root-port=0x1.0,chassis=1,port=1,hotplug=on",
-		  "'hotplug': no such field" },
-		{ "--pcie-root-port=0x1.0,chassis=1,port=1 "
-		  "--pcie-root-port=0x01.0,chassis=2,port=2",
-		  "another root port has this address" },
-		{ "--pcie-root-port=0x1.0,chassis=1,port=1 --pcie-root-port=0x2.0,chassis=1,port=1",
-		  "another root port has this chassis and port" },
-		{ "--pcie-root-port=0x1.1,chassis=1,port=1", "its slot needs a root port" },
-		{ "--pcie-root-port=0x1.0,chassis=1,port=1 --pcie-root-port=0x1.1,chassis=2,port=2",
-		  "0x1.1,chassis=2,port=2: its slot needs a root port at function 0" },
+		{ "--device=", "a JSON object is wanted" },
+		{ "--device=[]", "a JSON object is wanted" },
+		{ "--device={", "this is not JSON" },
+		{ "--device={}", "device: member 'driver': a string is wanted" },
+		{ "--device={\"driver\":\"floppy\"}",
+		  "device of type 'floppy': member 'driver': there is no type 'floppy'" },
+		{ "--device=" PORT("a", "1", "256", "1"),
+		  "--device: device 'a': member 'chassis': a number from 0 to 255 is wanted" },
 	};
 
 	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -1192,7 +1173,7 @@ int main(int argc, char **argv)
 	add("/options/cpu-features", test_cpu_features);
 	add("/options/numa", test_numa);
 	add("/options/numa-cells-are-counted", test_numa_cells_are_counted);
-	add("/options/root-ports", test_root_ports);
+	add("/options/devices", test_devices);
 	add("/options/identity", test_identity);
 	g_test_add_func("/options/rtc-bases", test_rtc_bases);
 	g_test_add_func("/options/rtc-base-localtime", test_rtc_base_localtime);

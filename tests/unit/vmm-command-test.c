@@ -337,8 +337,12 @@ static void test_root_ports(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_ptr_array_add(fixture->def.pci_controllers, &first);
 	g_ptr_array_add(fixture->def.pci_controllers, &second);
 	add_machine(fixture);
-	assert_has(fixture, "--pcie-root-port=2.0,chassis=1,port=16,multifunction=on");
-	assert_has(fixture, "--pcie-root-port=1e.7,chassis=2,port=247,multifunction=off");
+	assert_has(fixture, "--device={\"driver\":\"pcie-root-port\",\"id\":\"pci.1\","
+			    "\"bus\":\"pcie.0\",\"addr\":\"0x2.0x0\",\"multifunction\":true,"
+			    "\"chassis\":1,\"port\":16}");
+	assert_has(fixture, "--device={\"driver\":\"pcie-root-port\",\"id\":\"pci.2\","
+			    "\"bus\":\"pcie.0\",\"addr\":\"0x1e.0x7\",\"multifunction\":false,"
+			    "\"chassis\":2,\"port\":247}");
 }
 
 static void test_smbios(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <glib/gi18n.h>
 #include <inttypes.h>
+#include <json-glib/json-glib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -227,18 +228,42 @@ static void add_numa_cells(VmmCommand *command, const GPtrArray *cells)
 	}
 }
 
-/* Slot and function are hexadecimal, as lspci and QEMU write them. */
+/* @device: taken */
+static void add_device(VmmCommand *command, JsonObject *device)
+{
+	g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), device);
+	g_autofree char *text = json_to_string(node, FALSE);
+
+	json_object_unref(device);
+	vmm_command_add(command, "--device=%s", text);
+}
+
+/* The members are QEMU's, and so is the id, libvirt's alias of the controller. */
+static JsonObject *describe_root_port(const DomainPciController *port)
+{
+	JsonObject *device = json_object_new();
+	g_autofree char *id = g_strdup_printf("pci.%u", port->index);
+	g_autofree char *address = g_strdup_printf("0x%x.0x%x", port->address.slot,
+						   port->address.function);
+
+	json_object_set_string_member(device, "driver", "pcie-root-port");
+	json_object_set_string_member(device, "id", id);
+	json_object_set_string_member(device, "bus", "pcie.0");
+	json_object_set_string_member(device, "addr", address);
+	json_object_set_boolean_member(device, "multifunction",
+				       port->address.multifunction == DOMAIN_SWITCH_YES);
+	json_object_set_int_member(device, "chassis", port->chassis);
+	json_object_set_int_member(device, "port", port->port);
+	return device;
+}
+
 static void add_root_ports(VmmCommand *command, const DomainDef *def)
 {
 	for (guint i = 0; def->pci_controllers && i < def->pci_controllers->len; i++) {
 		const DomainPciController *port = g_ptr_array_index(def->pci_controllers, i);
 
-		if (port->is_root)
-			continue;
-		vmm_command_add(
-			command, "--pcie-root-port=%x.%x,chassis=%u,port=%u,multifunction=%s",
-			port->address.slot, port->address.function, port->chassis, port->port,
-			port->address.multifunction == DOMAIN_SWITCH_YES ? "on" : "off");
+		if (!port->is_root)
+			add_device(command, describe_root_port(port));
 	}
 }
 

@@ -13,12 +13,12 @@
 #include "vmm/log.h"
 #include "vmm/machine/acpi-description.h"
 #include "vmm/machine/console.h"
+#include "vmm/machine/devices.h"
 #include "vmm/machine/dma-memory.h"
 #include "vmm/machine/firmware.h"
 #include "vmm/machine/host-timer.h"
 #include "vmm/machine/requests.h"
 #include "vmm/pci/pci-host.h"
-#include "vmm/pci/pcie-root-port.h"
 
 struct Machine {
 	MachineListener listener;
@@ -516,32 +516,6 @@ static gboolean make_consoles(Machine *machine, const MachineConfig *config, Chi
 			    config->debug_console_log_fd, &chipset->debug_console, error);
 }
 
-static gboolean add_root_ports(Machine *machine, const MachineConfig *config, GError **error)
-{
-	PciBus *root = chipset_root_bus(machine->chipset);
-
-	for (guint i = 0; config->pcie_root_ports && i < config->pcie_root_ports->len; i++) {
-		const MachineRootPort *from = &g_array_index(config->pcie_root_ports,
-							     MachineRootPort, i);
-		const PcieRootPortConfig port = {
-			.slot = from->slot,
-			.number = from->function,
-			.is_multifunction = from->multifunction,
-			.port = from->port,
-			.chassis = from->chassis,
-		};
-
-		if (pci_bus_get(root, port.slot, port.number)) {
-			g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-				    _("root port at %02x.%x: another device is there"), port.slot,
-				    port.number);
-			return FALSE;
-		}
-		pcie_root_port_new(root, &port);
-	}
-	return TRUE;
-}
-
 /* With the device lock held. */
 static void describe_acpi(void *opaque, AcpiConfig *acpi)
 {
@@ -584,12 +558,13 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 		.has_hpet = config->hpet,
 		.debug_exit_port = config->debug_exit_port,
 	};
+	const DeviceShop shop = { &machine->devices, config->descriptors, machine->memory };
 
 	device_surroundings_init(&machine->devices, &device_host, machine);
 	if (!make_consoles(machine, config, &chipset, error))
 		return FALSE;
 	machine->chipset = chipset_new(&machine->devices, &chipset, error);
-	return machine->chipset && add_root_ports(machine, config, error) &&
+	return machine->chipset && devices_create_all(&shop, config->devices, error) &&
 	       acpi_description_init(&machine->acpi, config, machine->memory, machine->vm,
 				     firmware_is_configured(config), error) &&
 	       (!firmware_is_configured(config) || make_firmware(machine, config, error));

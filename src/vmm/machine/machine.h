@@ -16,6 +16,7 @@
 #include "common/cpu-set.h"
 #include "vmm/chipset/chipset.h"
 #include "vmm/chipset/rtc.h"
+#include "vmm/device/descriptors.h"
 #include "vmm/kvm/cpuid.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
@@ -79,15 +80,6 @@ typedef struct {
 	guint8 distances[LIMIT_NUMA_CELLS]; /* to node n, as ACPI's SLIT has them */
 } MachineNumaCell;
 
-/* A PCI Express root port on the root bus. */
-typedef struct {
-	guint8 slot;	 /* 1 to 30 */
-	guint8 function; /* 0 to 7; above 0 only where function 0 is multifunction */
-	guint8 chassis;
-	guint8 port; /* no two have chassis and port in common */
-	gboolean multifunction;
-} MachineRootPort;
-
 /*
  * Exactly one of these says what runs: a payload; firmware, in flash or as a BIOS, which
  * boots the kernel if there is one; or a kernel alone, which is entered directly.
@@ -137,11 +129,12 @@ typedef struct {
 	guint tsc_khz;		    /* frequency of the guest's TSC; 0: the host's */
 	gboolean hpet;
 	gboolean has_uuid;
-	guint8 uuid[16];	       /* in the order of its text */
-	const GPtrArray *smbios;       /* of SmbiosString, in order */
-	const GArray *numa_cells;      /* of MachineNumaCell; empty: no NUMA */
-	gboolean has_numa_distances;   /* at least one cell had some; else 10 and 20 */
-	const GArray *pcie_root_ports; /* of MachineRootPort, in order */
+	guint8 uuid[16];	      /* in the order of its text */
+	const GPtrArray *smbios;      /* of SmbiosString, in order */
+	const GArray *numa_cells;     /* of MachineNumaCell; empty: no NUMA */
+	gboolean has_numa_distances;  /* at least one cell had some; else 10 and 20 */
+	const GPtrArray *devices;     /* of JsonObject that devices_check() takes, in order */
+	DescriptorTable *descriptors; /* what they name; lent for the machine's life */
 
 	MachineAction on_reboot;
 	gboolean keep_after_shutdown; /* --no-shutdown */

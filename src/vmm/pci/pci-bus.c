@@ -45,6 +45,16 @@ void pci_bus_add(PciBus *bus, guint slot, guint number, PciFunction *function)
 	pci_function_attach(function, bus, devfn);
 }
 
+/* Its line may be high, and holds a pin of the root bus as long as it is. */
+void pci_bus_remove(PciFunction *function)
+{
+	PciBus *bus = pci_function_bus(function);
+
+	pci_function_release_intx(function);
+	bus->functions[pci_function_devfn(function)] = NULL;
+	pci_function_free(function);
+}
+
 PciFunction *pci_bus_get(const PciBus *bus, guint slot, guint number)
 {
 	g_assert(slot < PCI_SLOTS && number < PCI_FUNCTIONS);
@@ -155,6 +165,13 @@ void pci_bus_route_interrupts(PciBus *root,
 	g_assert(!root->bridge);
 	root->set_interrupt = set;
 	root->interrupt_opaque = opaque;
+}
+
+void pci_bus_release_interrupts(PciBus *bus)
+{
+	for (guint i = 0; i < G_N_ELEMENTS(bus->functions); i++)
+		if (bus->functions[i])
+			pci_function_release_intx(bus->functions[i]);
 }
 
 void pci_bus_set_interrupt(PciBus *bus, guint slot, guint pin, gboolean level)

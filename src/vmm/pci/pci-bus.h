@@ -49,6 +49,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PciBus, pci_bus_free)
  */
 void pci_bus_add(PciBus *bus, guint slot, guint number, PciFunction *function);
 
+/* Takes a function off its bus and frees it, with all that is behind it. */
+void pci_bus_remove(PciFunction *function);
+
 /* The function there, or NULL. */
 PciFunction *pci_bus_get(const PciBus *bus, guint slot, guint number);
 
@@ -75,4 +78,5 @@ void pci_bus_write_config(PciBus *root, guint number, guint devfn, guint offset,
 /* What pci-function.c does for a function on @bus. */
 PciBus *pci_bus_new_secondary(PciFunction *bridge);
 const PciRoot *pci_bus_root(const PciBus *bus);
+void pci_bus_release_interrupts(PciBus *bus);
 void pci_bus_set_interrupt(PciBus *bus, guint slot, guint pin, gboolean level);

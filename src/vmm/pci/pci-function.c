@@ -360,6 +360,14 @@ void pci_function_set_intx(PciFunction *function, gboolean level)
 	update_intx(function);
 }
 
+void pci_function_release_intx(PciFunction *function)
+{
+	if (function->secondary)
+		pci_bus_release_interrupts(function->secondary);
+	function->intx = FALSE;
+	update_intx(function);
+}
+
 gboolean pci_function_is_msi_enabled(const PciFunction *function)
 {
 	return function->msi &&
@@ -471,9 +479,19 @@ PciBus *pci_function_bus(const PciFunction *function)
 	return function->bus;
 }
 
+guint pci_function_devfn(const PciFunction *function)
+{
+	return function->devfn;
+}
+
 guint pci_function_slot(const PciFunction *function)
 {
 	return PCI_SLOT(function->devfn);
+}
+
+gboolean pci_function_is_multifunction(const PciFunction *function)
+{
+	return function->config[PCI_HEADER_TYPE] & HEADER_MULTIFUNCTION;
 }
 
 PciBus *pci_function_secondary(const PciFunction *function)

@@ -142,6 +142,9 @@ gboolean pci_function_is_msi_enabled(const PciFunction *function);
 /* Sends the message, if MSI is enabled and the function may master the bus. */
 void pci_function_send_msi(PciFunction *function);
 
+/* Whether it is function 0 of a device that may have others. */
+gboolean pci_function_is_multifunction(const PciFunction *function);
+
 /* The bus behind a bridge, owned by it; NULL for another function. */
 PciBus *pci_function_secondary(const PciFunction *function);
 
@@ -156,4 +159,8 @@ void pci_function_write_config(PciFunction *function, guint offset, guint size, 
 void pci_function_attach(PciFunction *function, PciBus *bus, guint devfn);
 PciBus *pci_function_bus(const PciFunction *function);
 guint pci_function_slot(const PciFunction *function);
+guint pci_function_devfn(const PciFunction *function);
+
+/* Lets go of the INTx line, of a bridge those of all that is behind it, before it goes. */
+void pci_function_release_intx(PciFunction *function);
 gboolean pci_function_is_powered(const PciFunction *function);

@@ -318,7 +318,7 @@ static void free_device(void *device)
 	pci_host_free(device);
 }
 
-static const DeviceOperations device_operations = {
+const DeviceOperations pci_host_device_operations = {
 	.reset = reset_device,
 	.free = free_device,
 };
@@ -334,6 +334,6 @@ PciHost *pci_host_create(const DeviceSurroundings *surroundings)
 	};
 	PciHost *host = pci_host_new(&config);
 
-	device_registry_add(surroundings->registry, "chipset/pci", &device_operations, host);
+	device_registry_add(surroundings->registry, PCI_HOST_ID, &pci_host_device_operations, host);
 	return host;
 }

@@ -68,5 +68,9 @@ void pci_host_find_ecam(const PciHost *host, guint64 *base, guint64 *size);
 /* Resets the host bridge and every function of its buses. */
 void pci_host_reset(PciHost *host);
 
+/* Its record in the registry. */
+#define PCI_HOST_ID "chipset/pci"
+extern const DeviceOperations pci_host_device_operations;
+
 /* Adds the bridge to a machine. Return: its registry's. */
 PciHost *pci_host_create(const DeviceSurroundings *surroundings);

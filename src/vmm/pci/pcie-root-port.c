@@ -14,6 +14,8 @@
  */
 #include "vmm/pci/pcie-root-port.h"
 
+#include <glib/gi18n.h>
+
 #define ROOT_PORT_CLASS	   0x060400
 #define CAPABILITY_SIZE	   0x3c /* version 2 */
 #define CAPABILITY_VERSION 2
@@ -57,6 +59,8 @@ enum {
 struct PcieRootPort {
 	PciFunction *function;
 	guint express; /* offset of its capability */
+	guint chassis;
+	guint port;
 	gboolean is_pending;
 };
 
@@ -157,6 +161,8 @@ PcieRootPort *pcie_root_port_new(PciBus *root, const PcieRootPortConfig *config)
 	};
 
 	g_assert(config->chassis <= MAX_SLOT_NUMBER);
+	port->chassis = config->chassis;
+	port->port = config->port;
 	port->function = pci_function_new(&function);
 	add_express_capability(port, config);
 	pci_function_add_msi(port->function);
@@ -170,3 +176,83 @@ PciBus *pcie_root_port_bus(PcieRootPort *port)
 {
 	return pci_function_secondary(port->function);
 }
+
+/* As a device that is described */
+
+typedef struct {
+	guint64 chassis;
+	guint64 port;
+} RootPortDescription;
+
+static const JsonField fields[] = {
+	{ .name = "chassis",
+	  .type = JSON_FIELD_NUMBER,
+	  .offset = G_STRUCT_OFFSET(RootPortDescription, chassis),
+	  .is_required = TRUE,
+	  .maximum = G_MAXUINT8 },
+	{ .name = "port",
+	  .type = JSON_FIELD_NUMBER,
+	  .offset = G_STRUCT_OFFSET(RootPortDescription, port),
+	  .is_required = TRUE,
+	  .maximum = G_MAXUINT8 },
+	{ .name = NULL },
+};
+
+static void free_device(void *device)
+{
+	const PcieRootPort *port = device;
+
+	pci_bus_remove(port->function);
+}
+
+const DeviceOperations pcie_root_port_device_operations = { .free = free_device };
+
+typedef struct {
+	const RootPortDescription *description;
+	gboolean is_taken;
+} Numbers;
+
+static void compare_numbers(const char *id, void *device, void *opaque)
+{
+	const PcieRootPort *port = device;
+	Numbers *numbers = opaque;
+
+	(void)id;
+	if (port->chassis == numbers->description->chassis &&
+	    port->port == numbers->description->port)
+		numbers->is_taken = TRUE;
+}
+
+static gboolean create(const DeviceContext *context, const void *opaque, GError **error)
+{
+	const RootPortDescription *description = opaque;
+	const PcieRootPortConfig config = {
+		.slot = context->slot,
+		.number = context->function,
+		.is_multifunction = context->is_multifunction,
+		.port = description->port,
+		.chassis = description->chassis,
+	};
+	DeviceRegistry *registry = context->surroundings->registry;
+	Numbers numbers = { description, FALSE };
+
+	if (context->is_behind_port)
+		return json_fields_refuse(error, context->owner, "bus",
+					  _("a root port goes on bus 'pcie.0'"));
+	device_registry_foreach(registry, &pcie_root_port_device_operations, compare_numbers,
+				&numbers);
+	if (numbers.is_taken)
+		return json_fields_refuse(error, context->owner, "port",
+					  _("another root port has this chassis and port"));
+	device_registry_add(registry, context->id, &pcie_root_port_device_operations,
+			    pcie_root_port_new(context->bus, &config));
+	return TRUE;
+}
+
+const DeviceType pcie_root_port_type = {
+	.name = "pcie-root-port",
+	.is_pci = TRUE,
+	.fields = fields,
+	.description_size = sizeof(RootPortDescription),
+	.create = create,
+};

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "vmm/device/device-type.h"
 #include "vmm/pci/pci-bus.h"
 
 #define PCIE_ROOT_PORT_DEVICE 0x000c
@@ -34,3 +35,12 @@ PcieRootPort *pcie_root_port_new(PciBus *root, const PcieRootPortConfig *config)
 
 /* The bus behind it, owned by the port. A device in the slot is slot 0 there. */
 PciBus *pcie_root_port_bus(PcieRootPort *port);
+
+/*
+ * "pcie-root-port", with the members "chassis" and "port", each from 0 to 255. A device whose
+ * "bus" is the port's id goes behind it.
+ */
+extern const DeviceType pcie_root_port_type;
+
+/* Its record in the registry. */
+extern const DeviceOperations pcie_root_port_device_operations;

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* devices.c - the types of devices that can be described, and what is made of descriptions */
+#include "vmm/machine/devices.h"
+
+#include <gio/gio.h>
+#include <glib/gi18n.h>
+#include <string.h>
+
+#include "vmm/pci/pci-place.h"
+#include "vmm/pci/pcie-root-port.h"
+
+#define ID_MAX 128
+
+static const DeviceType *const types[] = {
+	&pcie_root_port_type,
+};
+
+/* What every description has. */
+typedef struct {
+	char *driver;
+	char *id;
+} CommonDescription;
+
+static const JsonField common_fields[] = {
+	{ .name = "driver",
+	  .type = JSON_FIELD_STRING,
+	  .offset = G_STRUCT_OFFSET(CommonDescription, driver),
+	  .is_required = TRUE },
+	{ .name = "id",
+	  .type = JSON_FIELD_STRING,
+	  .offset = G_STRUCT_OFFSET(CommonDescription, id),
+	  .is_required = TRUE },
+	{ .name = NULL },
+};
+
+/* A description that has been read. */
+typedef struct {
+	const DeviceType *type;
+	char *owner; /* for messages */
+	CommonDescription common;
+	PciPlace place; /* of a PCI device */
+	void *of_type;	/* of type->description_size */
+	gsize n_sets;	/* that are to be cleared: 0 while nothing was read */
+	JsonFieldSet sets[3];
+} Description;
+
+static void description_clear(Description *description)
+{
+	json_fields_clear(description->sets, description->n_sets);
+	g_free(description->of_type);
+	g_free(description->owner);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Description, description_clear)
+
+static const char *get_text(JsonObject *object, const char *name)
+{
+	JsonNode *node = json_object_get_member(object, name);
+
+	return node && JSON_NODE_HOLDS_VALUE(node) &&
+			       json_node_get_value_type(node) == G_TYPE_STRING ?
+		       json_node_get_string(node) :
+		       NULL;
+}
+
+/* As QEMU has them: they stand in paths and in lists. */
+static gboolean is_id(const char *id)
+{
+	if (!g_ascii_isalpha(id[0]) || strlen(id) > ID_MAX)
+		return FALSE;
+	for (const char *byte = id; *byte; byte++)
+		if (!g_ascii_isalnum(*byte) && !strchr("-._", *byte))
+			return FALSE;
+	return TRUE;
+}
+
+/* Who the members are of: by id, or by what it says to be where that cannot be one. */
+static char *name_owner(JsonObject *object)
+{
+	const char *id = get_text(object, "id");
+	const char *driver = get_text(object, "driver");
+
+	if (id && is_id(id))
+		return g_strdup_printf(_("device '%s'"), id);
+	return driver ? g_strdup_printf(_("device of type '%s'"), driver) : g_strdup(_("device"));
+}
+
+static const DeviceType *find_type(JsonObject *object)
+{
+	const char *driver = get_text(object, "driver");
+
+	for (gsize i = 0; driver && i < G_N_ELEMENTS(types); i++)
+		if (strcmp(types[i]->name, driver) == 0)
+			return types[i];
+	return NULL;
+}
+
+static gboolean refuse_type(JsonObject *object, const char *owner, GError **error)
+{
+	g_autofree char *reason = NULL;
+
+	if (!get_text(object, "driver"))
+		return json_fields_refuse(error, owner, "driver", _("a string is wanted"));
+	reason = g_strdup_printf(_("there is no type '%s'"), get_text(object, "driver"));
+	return json_fields_refuse(error, owner, "driver", reason);
+}
+
+static gboolean read_sets(Description *description, JsonObject *object, GError **error)
+{
+	const DeviceType *type = description->type;
+	gsize n_sets = 0;
+
+	description->of_type = g_malloc0(type->description_size);
+	description->sets[n_sets++] = (JsonFieldSet){ common_fields, &description->common };
+	description->sets[n_sets++] = (JsonFieldSet){ type->fields, description->of_type };
+	if (type->is_pci)
+		description->sets[n_sets++] = (JsonFieldSet){ pci_place_fields,
+							      &description->place };
+	if (!json_fields_read(object, description->owner, description->sets, n_sets, error))
+		return FALSE;
+	description->n_sets = n_sets;
+	return TRUE;
+}
+
+/* @description: all zero, and where it was put stays; description_clear() ends it either way */
+static gboolean read_description(Description *description, JsonObject *object, GError **error)
+{
+	description->owner = name_owner(object);
+	description->type = find_type(object);
+	if (!description->type)
+		return refuse_type(object, description->owner, error);
+	if (!read_sets(description, object, error))
+		return FALSE;
+	if (!is_id(description->common.id))
+		return json_fields_refuse(
+			error, description->owner, "id",
+			_("letters, digits, '-', '.' and '_' are wanted, a letter "
+			  "first"));
+	return !description->type->is_pci ||
+	       pci_place_check(&description->place, description->owner, error);
+}
+
+gboolean devices_check(JsonObject *object, GError **error)
+{
+	g_auto(Description) description = { 0 };
+
+	return read_description(&description, object, error);
+}
+
+static DeviceContext make_context(const DeviceShop *shop, const Description *description)
+{
+	return (DeviceContext){
+		.surroundings = shop->surroundings,
+		.id = description->common.id,
+		.owner = description->owner,
+		.descriptors = shop->descriptors,
+		.memory = shop->memory,
+	};
+}
+
+static gboolean create(const DeviceShop *shop, const Description *description, GError **error)
+{
+	DeviceContext context = make_context(shop, description);
+
+	if (device_registry_has(shop->surroundings->registry, context.id))
+		return json_fields_refuse(error, context.owner, "id",
+					  _("another device is called so"));
+	if (description->type->is_pci && !pci_place_find(&description->place, &context, error))
+		return FALSE;
+	return description->type->create(&context, description->of_type, error);
+}
+
+static gboolean check_seen(const DeviceShop *shop, const Description *description, GError **error)
+{
+	DeviceContext context = make_context(shop, description);
+
+	return !description->type->is_pci ||
+	       pci_place_check_seen(&description->place, &context, error);
+}
+
+gboolean devices_create(const DeviceShop *shop, JsonObject *object, GError **error)
+{
+	g_auto(Description) description = { 0 };
+
+	return read_description(&description, object, error) && create(shop, &description, error) &&
+	       check_seen(shop, &description, error);
+}
+
+static gboolean for_each(const DeviceShop *shop, const GPtrArray *descriptions,
+			 gboolean (*function)(const DeviceShop *shop,
+					      const Description *description, GError **error),
+			 GError **error)
+{
+	for (guint i = 0; i < descriptions->len; i++) {
+		g_auto(Description) description = { 0 };
+
+		if (!read_description(&description, g_ptr_array_index(descriptions, i), error) ||
+		    !function(shop, &description, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+gboolean devices_create_all(const DeviceShop *shop, const GPtrArray *descriptions, GError **error)
+{
+	return for_each(shop, descriptions, create, error) &&
+	       for_each(shop, descriptions, check_seen, error);
+}

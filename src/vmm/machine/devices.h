@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* devices.h - the types of devices that can be described, and what is made of descriptions */
+#pragma once
+
+#include "vmm/device/device-type.h"
+#include "vmm/memory/memory.h"
+
+/* What a machine has for the devices that are described. */
+typedef struct {
+	const DeviceSurroundings *surroundings;
+	DescriptorTable *descriptors;
+	Memory *memory; /* or NULL, in a test */
+} DeviceShop;
+
+/*
+ * devices_check - whether a description says what its type takes
+ *
+ * Nothing is looked for: neither the bus nor descriptors. @error names device and member.
+ */
+gboolean devices_check(JsonObject *description, GError **error);
+
+/* Makes a device while the machine is there already; with the device lock held. */
+gboolean devices_create(const DeviceShop *shop, JsonObject *description, GError **error);
+
+/*
+ * devices_create_all - make those of the start, in order
+ * @descriptions: of JsonObject
+ *
+ * They may be functions of one slot in any order.
+ */
+gboolean devices_create_all(const DeviceShop *shop, const GPtrArray *descriptions, GError **error);
