@@ -2,19 +2,22 @@
 """
 What is left to a VMM and its logger, as the kernel says, and what is said where a host lacks a part.
 
-"run test_sandbox" runs it without a test host, too. How the sandbox holds is for tests/sandbox/break-out.
+How the sandbox holds is for tests/sandbox/break-out.
 """
 
 import os
+import re
 import signal
+import subprocess
 import tempfile
 import time
 import unittest
 
 from support import kinds
-from support.daemon import DaemonTest, logger_pids, virsh, vmm_pid
+from support.daemon import DaemonTest, VirshError, logger_pids, virsh, vmm_pid
 from support.vmm import EMULATOR, Vmm, payload
 from support.waiting import Deadline
+from support.where import EVERYWHERE
 
 # "ordinary" is there where any KVM is.
 GUEST = ["--memory-kind=ordinary", "--memory=64M", "--vcpus=2", f"--payload={payload('agent')}", "--paused"]
@@ -25,7 +28,26 @@ exec unshare --user --map-root-user sh -c 'echo 0 >/proc/sys/user/max_mnt_namesp
     {EMULATOR} "$@"
 """
 
+# Ends at once, by a filter of its own that allows all but acct(2), on a thread with a name.
+CALLS_ACCT = """#!/usr/bin/python3
+import ctypes, struct
+c = ctypes.CDLL(None)
+kill = b"".join(struct.pack("HBBI", *row) for row in
+                [(0x20, 0, 0, 0), (0x15, 0, 1, 163), (0x06, 0, 0, 0x80000000), (0x06, 0, 0, 0x7fff0000)])
+rows = ctypes.create_string_buffer(kill)
+program = struct.pack("HxxxxxxQ", 4, ctypes.addressof(rows))
+c.prctl(15, b"a thread", 0, 0, 0)
+c.prctl(38, 1, 0, 0, 0)
+c.prctl(22, 2, program, 0, 0)
+c.syscall(163, None)
+"""
+
 DAC_OVERRIDE_AND_FOWNER = (1 << 1) | (1 << 3)
+
+
+def log_of(name):
+    with open(f"/var/log/libvirt/gmem/{name}.log", encoding="utf-8") as file:
+        return file.read()
 
 
 def status(pid, thread=None):
@@ -76,6 +98,8 @@ class ProcessTest(unittest.TestCase):
 class Alone(ProcessTest):
     """gmem-vmm, started by a person."""
 
+    where = EVERYWHERE
+
     def test_the_whole_sandbox(self):
         with Vmm(*GUEST, "--sandbox=full") as vmm:
             vmm.qmp.execute("query-status")
@@ -112,6 +136,8 @@ class Alone(ProcessTest):
 class OfTheDaemon(DaemonTest, ProcessTest):
     """Those that virtgmemd starts."""
 
+    where = EVERYWHERE
+
     def start(self):
         if kinds.why_not("windows"):
             kinds.require("two-sided")
@@ -142,3 +168,21 @@ class OfTheDaemon(DaemonTest, ProcessTest):
         events.wait("Stopped Crashed")
         events.close()
         self.assertIn("it made a system call that its sandbox does not allow", virsh("dominfo", "test"))
+        self.assertIn("the VMM has ended (signal 31 (Bad system call): ", log_of("test"))
+
+    @unittest.skipUnless(os.path.exists("/usr/bin/python3"), "there is no Python that every user may start")
+    def test_a_call_that_is_not_allowed_is_named(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix="gmem-test."))
+        os.chmod(folder, 0o755)
+        program = os.path.join(folder, "gmem-vmm")
+        with open(program, "w", encoding="ascii") as file:
+            file.write(CALLS_ACCT)
+        os.chmod(program, 0o755)
+        self.define(kind=None, emulator=program)
+        with self.assertRaises(VirshError) as caught:
+            virsh("start", "test")
+        self.assertIn("signal 31 (Bad system call)", str(caught.exception))
+        if not re.search("type=1326 .* syscall=163 ", subprocess.check_output(["dmesg"], text=True)):
+            self.skipTest("the kernel's log does not name calls that are refused")
+        for text in str(caught.exception), log_of("test"):
+            self.assertIn("its thread 'a thread' made a system call that its sandbox does not allow, 'acct'", text)

@@ -42,6 +42,14 @@ static void give_back(Domain *domain, gboolean has_ended)
 	identity_end(domain, has_ended);
 }
 
+char *end_explain(DomainVmm *vmm)
+{
+	const Driver *driver = vmm->domain->driver;
+	g_autofree char *log = store_log_path(driver, vmm->domain->name);
+
+	return vmm_failure(vmm->process, log, &driver->log_limits, &vmm->log_mark);
+}
+
 /*
  * The domain's VMM has ended: what is left of its run is put away. With the job, without
  * the lock.
@@ -49,14 +57,15 @@ static void give_back(Domain *domain, gboolean has_ended)
 static void finish(Domain *domain, DomainVmm *vmm)
 {
 	const int reason = vmm->end_reason;
+	g_autofree char *failure = NULL;
 
 	vmm_logger_wait(vmm->logger);
 	give_back(domain, vmm_process_wait(vmm->process, 0));
+	if (reason == VIR_DOMAIN_SHUTOFF_CRASHED)
+		failure = end_explain(vmm);
 	g_mutex_lock(&domain->lock);
-	if (reason == VIR_DOMAIN_SHUTOFF_CRASHED && !domain->crash) {
-		g_autofree char *log = store_log_path(domain->driver, domain->name);
-
-		domain->crash = vmm_failure(vmm->process, log, &vmm->log_mark);
+	if (failure && !domain->crash) {
+		domain->crash = g_steal_pointer(&failure);
 		g_warning(_("domain '%s': %s"), domain->name, domain->crash);
 	}
 	domain_set_state(domain, VIR_DOMAIN_SHUTOFF, reason);

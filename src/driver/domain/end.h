@@ -41,6 +41,15 @@ void end_run(DomainVmm *vmm);
  */
 void end_finish(DomainVmm *vmm);
 
+/*
+ * end_explain - what there is to say about a VMM that has ended by itself
+ *
+ * After vmm_logger_wait(), without the lock: it may take half a second.
+ *
+ * Return: text for g_free().
+ */
+char *end_explain(DomainVmm *vmm);
+
 /* What is left of a run whose VMM an earlier daemon had, and which is not there any more. With the
  * job, without the lock. */
 void end_put_away(Domain *domain);

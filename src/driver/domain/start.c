@@ -190,13 +190,12 @@ static gboolean let_go(DomainVmm *vmm, gboolean is_paused, GError **error)
 /* A VMM that ended says why in its log; what its monitor's end looks like is no help. */
 static void explain_end(DomainVmm *vmm, GError **error)
 {
-	g_autofree char *log = store_log_path(vmm->domain->driver, vmm->domain->name);
 	g_autofree char *failure = NULL;
 
 	if (!vmm_process_wait(vmm->process, 1))
 		return;
 	vmm_logger_wait(vmm->logger);
-	failure = vmm_failure(vmm->process, log, &vmm->log_mark);
+	failure = end_explain(vmm);
 	g_clear_error(error);
 	driver_error(error, VIR_ERR_INTERNAL_ERROR, "%s", failure);
 }

@@ -115,13 +115,17 @@ static gboolean build_command(VmmCommand *command, const VmmLaunch *launch, Jail
 	return TRUE;
 }
 
-char *vmm_failure(VmmProcess *process, const char *log_path, const VmmLogMark *mark)
+char *vmm_failure(VmmProcess *process, const char *log_path, const VmmLogLimits *limits,
+		  const VmmLogMark *mark)
 {
 	g_autofree char *outcome = vmm_process_outcome(process);
 	g_autofree char *tail = vmm_log_tail(log_path, mark);
+	g_autofree char *end = NULL;
 
 	if (!outcome)
 		outcome = g_strdup(_("unknown outcome"));
+	end = g_strdup_printf(_("the VMM has ended (%s)"), outcome);
+	vmm_log_append(log_path, limits, end);
 	if (tail)
 		return g_strdup_printf(_("the VMM has ended (%s): %s"), outcome, tail);
 	return g_strdup_printf(_("the VMM has ended (%s); its log says nothing"), outcome);
@@ -135,7 +139,8 @@ static void explain_failure(const VmmLaunch *launch, Vmm *vmm, const GError *cau
 	/* It may have closed the socket a moment before it ends. */
 	if (vmm_process_wait(vmm->process, 1)) {
 		vmm_logger_wait(vmm->logger);
-		failure = vmm_failure(vmm->process, launch->log_path, &vmm->log_mark);
+		failure = vmm_failure(vmm->process, launch->log_path, &launch->log_limits,
+				      &vmm->log_mark);
 		driver_error(error, VIR_ERR_INTERNAL_ERROR, "%s", failure);
 		return;
 	}

@@ -72,8 +72,10 @@ void vmm_clear(Vmm *vmm);
 /*
  * vmm_failure - what there is to say about a VMM that has ended
  *
- * After vmm_logger_wait(), which sees to it that the log is complete.
+ * After vmm_logger_wait(), which sees to it that the log is complete. How it ended is written
+ * there, too. Where it was by a bad system call, that may take half a second.
  *
  * Return: text for g_free(): how it ended and the last lines of its log.
  */
-char *vmm_failure(VmmProcess *process, const char *log_path, const VmmLogMark *mark);
+char *vmm_failure(VmmProcess *process, const char *log_path, const VmmLogLimits *limits,
+		  const VmmLogMark *mark);

@@ -16,10 +16,38 @@
 #define TAIL_BYTES 2048
 #define TAIL_LINES 6
 
-static void write_header(RotatingFile *file, const char *const *argv)
+static char *time_now(void)
 {
 	g_autoptr(GDateTime) now = g_date_time_new_now_utc();
-	g_autofree char *time = g_date_time_format(now, "%F %T+0000");
+
+	return g_date_time_format(now, "%F %T+0000");
+}
+
+static RotatingFile rotating_file(const SafeOutput *log, const VmmLogLimits *limits)
+{
+	return (RotatingFile){
+		.fd = log->fd,
+		.folder = log->place.folder,
+		.name = log->place.name,
+		.max_size = limits->max_size,
+		.max_backups = limits->max_backups,
+	};
+}
+
+/* A log that cannot be written is no reason not to run the domain. */
+static void write_text(SafeOutput *log, const VmmLogLimits *limits, const char *text)
+{
+	RotatingFile file = rotating_file(log, limits);
+	const gsize length = strlen(text);
+
+	if (rotating_file_write(&file, text, length) < length)
+		g_warning(_("writing log '%s': %s"), file.name, g_strerror(errno));
+	log->fd = file.fd;
+}
+
+static void write_header(SafeOutput *log, const VmmLogLimits *limits, const char *const *argv)
+{
+	g_autofree char *time = time_now();
 	g_autoptr(GString) text = g_string_new(NULL);
 
 	g_string_printf(text, _("%s: starting up libvirt-gmem %s:"), time, PACKAGE_VERSION);
@@ -29,32 +57,34 @@ static void write_header(RotatingFile *file, const char *const *argv)
 		g_string_append_printf(text, " %s", quoted);
 	}
 	g_string_append_c(text, '\n');
-	/* A log that cannot be written is no reason not to run the domain. */
-	if (rotating_file_write(file, text->str, text->len) < text->len)
-		g_warning(_("writing log '%s': %s"), file->name, g_strerror(errno));
+	write_text(log, limits, text->str);
 }
 
 gboolean vmm_log_open(const char *path, const VmmLogLimits *limits, const char *const *argv,
 		      SafeOutput *log, VmmLogMark *mark, GError **error)
 {
-	RotatingFile file;
 	struct stat status;
 
 	if (!safe_file_open_output(_("log"), path, FALSE, geteuid(), log, error))
 		return FALSE;
-	file = (RotatingFile){
-		.fd = log->fd,
-		.folder = log->place.folder,
-		.name = log->place.name,
-		.max_size = limits->max_size,
-		.max_backups = limits->max_backups,
-	};
-	write_header(&file, argv);
-	log->fd = file.fd;
+	write_header(log, limits, argv);
 	*mark = (VmmLogMark){ 0 };
 	if (fstat(log->fd, &status) == 0)
 		*mark = (VmmLogMark){ .inode = status.st_ino, .offset = status.st_size };
 	return TRUE;
+}
+
+void vmm_log_append(const char *path, const VmmLogLimits *limits, const char *text)
+{
+	g_auto(SafeOutput) log = SAFE_OUTPUT_INIT;
+	g_autoptr(GError) error = NULL;
+	g_autofree char *time = time_now();
+	g_autofree char *line = g_strdup_printf("%s: %s\n", time, text);
+
+	if (safe_file_open_output(_("log"), path, FALSE, geteuid(), &log, &error))
+		write_text(&log, limits, line);
+	else
+		g_warning("%s", error->message);
 }
 
 /* Where the last TAIL_LINES lines of @text begin. */

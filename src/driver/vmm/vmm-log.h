@@ -40,6 +40,13 @@ gboolean vmm_log_open(const char *path, const VmmLogLimits *limits, const char *
 		      SafeOutput *log, VmmLogMark *mark, GError **error);
 
 /*
+ * vmm_log_append - write a line of the daemon's into a log whose logger has ended
+ *
+ * With the time. Where it cannot be written the daemon's own log says so.
+ */
+void vmm_log_append(const char *path, const VmmLogLimits *limits, const char *text);
+
+/*
  * vmm_log_tail - the last lines that a VMM has written
  * @mark: from vmm_log_open(); lines before are another VMM's
  *

@@ -130,7 +130,17 @@ VmmProcess *vmm_logger_spawn(const char *program, const Jail *jail, const VmmLog
 
 void vmm_logger_wait(VmmProcess *logger)
 {
-	if (logger && !vmm_process_wait(logger, END_SECONDS))
+	if (!logger)
+		return;
+	if (!vmm_process_wait(logger, END_SECONDS)) {
 		g_warning(_("the logger with process id %d is not done: a log may lack its end"),
 			  (int)vmm_process_pid(logger));
+		return;
+	}
+	if (vmm_process_has_failed(logger)) {
+		g_autofree char *outcome = vmm_process_outcome(logger);
+		g_warning(
+			_("the logger with process id %d has failed (%s): a log may lack its end"),
+			(int)vmm_process_pid(logger), outcome);
+	}
 }

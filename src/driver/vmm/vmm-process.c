@@ -13,9 +13,12 @@
 #include <unistd.h>
 
 #include "driver/error.h"
+#include "driver/vmm/vmm-refusal.h"
 
 struct VmmProcess {
 	pid_t pid;
+	uid_t uid;	   /* of a child */
+	gint64 spawned_ms; /* before a child was, since 1970 */
 	int pidfd;
 	guint64 start_time; /* clock ticks since the host's boot */
 	gboolean is_child;
@@ -24,6 +27,9 @@ struct VmmProcess {
 	gboolean has_ended;
 	gboolean has_status;
 	siginfo_t status;
+	gboolean is_refusal_looked_up;
+	gboolean has_refusal;
+	VmmRefusal refusal;
 };
 
 /*
@@ -92,7 +98,9 @@ static int open_pidfd(pid_t pid)
 
 VmmProcess *vmm_process_spawn(const Jail *jail, const JailProgram *program, GError **error)
 {
+	const gint64 spawned_ms = g_get_real_time() / 1000;
 	const pid_t pid = jail_spawn(jail, program, error);
+	VmmProcess *process;
 	guint64 start_time = 0;
 	int pidfd;
 
@@ -109,7 +117,10 @@ VmmProcess *vmm_process_spawn(const Jail *jail, const JailProgram *program, GErr
 			close(pidfd);
 		return NULL;
 	}
-	return process_new(pid, pidfd, start_time, TRUE);
+	process = process_new(pid, pidfd, start_time, TRUE);
+	process->uid = jail->uid;
+	process->spawned_ms = spawned_ms;
+	return process;
 }
 
 static gboolean has_ended(int pidfd)
@@ -205,6 +216,44 @@ gboolean vmm_process_wait(VmmProcess *process, guint seconds)
 	return TRUE;
 }
 
+gboolean vmm_process_has_failed(VmmProcess *process)
+{
+	gboolean has_failed;
+
+	g_mutex_lock(&process->lock);
+	has_failed = process->has_status &&
+		     (process->status.si_code != CLD_EXITED || process->status.si_status != 0);
+	g_mutex_unlock(&process->lock);
+	return has_failed;
+}
+
+/* With the lock, for one that has ended by SIGSYS. */
+static gboolean look_up_refusal(VmmProcess *process)
+{
+	const VmmRefusalOf of = { process->pid, process->uid, process->spawned_ms };
+
+	if (!process->is_refusal_looked_up)
+		process->has_refusal = vmm_refusal_look_up(&of, &process->refusal);
+	process->is_refusal_looked_up = TRUE;
+	return process->has_refusal;
+}
+
+static char *describe_bad_call(VmmProcess *process)
+{
+	const char *signal_name = g_strsignal(SIGSYS);
+	g_autofree char *name = NULL;
+
+	if (!look_up_refusal(process))
+		return g_strdup_printf(
+			_("signal %d (%s): it made a system call that its sandbox does not "
+			  "allow, which the host's audit log names"),
+			SIGSYS, signal_name);
+	name = vmm_refusal_call_name(&process->refusal);
+	return g_strdup_printf(_("signal %d (%s): its thread '%s' made a system call that its "
+				 "sandbox does not allow, '%s'"),
+			       SIGSYS, signal_name, process->refusal.thread, name);
+}
+
 char *vmm_process_outcome(VmmProcess *process)
 {
 	char *outcome = NULL;
@@ -213,10 +262,7 @@ char *vmm_process_outcome(VmmProcess *process)
 	if (process->has_status && process->status.si_code == CLD_EXITED)
 		outcome = g_strdup_printf(_("exit status %d"), process->status.si_status);
 	else if (process->has_status && process->status.si_status == SIGSYS)
-		outcome = g_strdup_printf(
-			_("signal %d (%s): it made a system call that its sandbox does not "
-			  "allow, which the host's audit log names"),
-			process->status.si_status, g_strsignal(process->status.si_status));
+		outcome = describe_bad_call(process);
 	else if (process->has_status)
 		outcome = g_strdup_printf(_("signal %d (%s)"), process->status.si_status,
 					  g_strsignal(process->status.si_status));

@@ -53,6 +53,9 @@ int vmm_process_pidfd(const VmmProcess *process);
  */
 gboolean vmm_process_wait(VmmProcess *process, guint seconds);
 
+/* Whether it is known to have ended otherwise than by exit status 0. */
+gboolean vmm_process_has_failed(VmmProcess *process);
+
 /* How it ended, "exit status 1" or "signal 9 (Killed)"; NULL when that is not known. */
 char *vmm_process_outcome(VmmProcess *process);
 
