@@ -85,11 +85,9 @@ static void receive_frame(Input *input, MadeUpCard *card)
 	for (guint i = 0; i < 10; i++)
 		header[i] = (guint8)get(input, 1);
 	frame[0] = (guint8)get(input, 1);
-	if (!card->network->is_wanted[queue])
-		return;
-	(void)made_up_frame(card, queue, header, frame, size);
-	if (get(input, 1) & 1)
-		made_up_frames_end(card, queue);
+	for (guint n = 1 + get(input, 1) % 4; n > 0 && card->network->is_wanted[queue]; n--)
+		(void)made_up_frame(card, queue, header, frame, size);
+	made_up_frames_end(card, queue);
 }
 
 static void check_sent(const MadeUpCard *card, guint64 features)

@@ -43,7 +43,10 @@ typedef struct {
 	 */
 	gboolean (*receive)(void *opaque, guint queue, const void *header, const void *frame,
 			    gsize size);
-	/* There are no more frames at the moment: what was batched can go. */
+	/*
+	 * There are no more frames at the moment: what was batched can go. Comes behind frames of a
+	 * queue before anything else.
+	 */
 	void (*received)(void *opaque, guint queue);
 	/* After net_send() has refused: there is room again. */
 	void (*writable)(void *opaque, guint queue);
