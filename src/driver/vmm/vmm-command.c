@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <glib/gi18n.h>
 #include <inttypes.h>
-#include <json-glib/json-glib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -228,33 +227,13 @@ static void add_numa_cells(VmmCommand *command, const GPtrArray *cells)
 	}
 }
 
-/* @device: taken */
-static void add_device(VmmCommand *command, JsonObject *device)
+/* @description: taken over */
+static void add_description(VmmCommand *command, JsonObject *description)
 {
-	g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), device);
-	g_autofree char *text = json_to_string(node, FALSE);
+	g_autofree char *text = vmm_device_text(description);
 
-	json_object_unref(device);
 	vmm_command_add(command, "--device=%s", text);
-}
-
-/* The members are QEMU's, and so is the id, libvirt's alias of the controller. */
-static JsonObject *describe_root_port(const DomainPciController *port)
-{
-	JsonObject *device = json_object_new();
-	g_autofree char *id = g_strdup_printf("pci.%u", port->index);
-	g_autofree char *address = g_strdup_printf("0x%x.0x%x", port->address.slot,
-						   port->address.function);
-
-	json_object_set_string_member(device, "driver", "pcie-root-port");
-	json_object_set_string_member(device, "id", id);
-	json_object_set_string_member(device, "bus", "pcie.0");
-	json_object_set_string_member(device, "addr", address);
-	json_object_set_boolean_member(device, "multifunction",
-				       port->address.multifunction == DOMAIN_SWITCH_YES);
-	json_object_set_int_member(device, "chassis", port->chassis);
-	json_object_set_int_member(device, "port", port->port);
-	return device;
+	json_object_unref(description);
 }
 
 static void add_root_ports(VmmCommand *command, const DomainDef *def)
@@ -263,7 +242,7 @@ static void add_root_ports(VmmCommand *command, const DomainDef *def)
 		const DomainPciController *port = g_ptr_array_index(def->pci_controllers, i);
 
 		if (!port->is_root)
-			add_device(command, describe_root_port(port));
+			add_description(command, vmm_device_describe_root_port(port));
 	}
 }
 
@@ -571,15 +550,6 @@ gboolean vmm_command_add_serials(VmmCommand *command, DomainDef *def, GError **e
 /*
  * Devices that are described.
  */
-
-/* @description: taken over */
-static void add_description(VmmCommand *command, JsonObject *description)
-{
-	g_autofree char *text = vmm_device_text(description);
-
-	vmm_command_add(command, "--device=%s", text);
-	json_object_unref(description);
-}
 
 /* How much the VMM may write where the disk's file is. */
 static void note_size(VmmCommand *command, int fd)

@@ -200,6 +200,25 @@ JsonObject *vmm_device_describe_iothread(guint id)
 	return object;
 }
 
+/* Its id is libvirt's alias of the controller. */
+JsonObject *vmm_device_describe_root_port(const DomainPciController *port)
+{
+	g_autofree char *id = g_strdup_printf("pci.%u", port->index);
+	g_autofree char *address = g_strdup_printf("0x%x.0x%x", port->address.slot,
+						   port->address.function);
+	JsonObject *object = json_object_new();
+
+	json_object_set_string_member(object, "driver", "pcie-root-port");
+	json_object_set_string_member(object, "id", id);
+	json_object_set_string_member(object, "bus", "pcie.0");
+	json_object_set_string_member(object, "addr", address);
+	json_object_set_boolean_member(object, "multifunction",
+				       port->address.multifunction == DOMAIN_SWITCH_YES);
+	json_object_set_int_member(object, "chassis", port->chassis);
+	json_object_set_int_member(object, "port", port->port);
+	return object;
+}
+
 char *vmm_device_text(JsonObject *description)
 {
 	g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), description);

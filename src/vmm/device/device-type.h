@@ -36,6 +36,12 @@ typedef struct {
 typedef struct {
 	const char *name; /* the "driver" */
 	gboolean is_pci;  /* "bus", "addr" and "multifunction" are members, too */
+
+	/* What firmware calls it and what it starts of it, "scsi" and "disk@0,0": then "bootindex"
+	 * is a member. NULL where nothing is started from it. */
+	const char *boot_name;
+	const char *boot_unit;
+
 	const JsonField *fields;
 	gsize description_size; /* of the struct that the fields are about */
 	/* Makes the device and adds it to the registry, with the device lock held. */

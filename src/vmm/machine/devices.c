@@ -33,15 +33,33 @@ static const JsonField common_fields[] = {
 	{ .name = NULL },
 };
 
+/* What one has besides that firmware can start something from. */
+typedef struct {
+	guint64 index;
+} BootDescription;
+
+/* Where none is given. */
+#define NO_BOOT_INDEX G_MAXUINT64
+
+static const JsonField boot_fields[] = {
+	{ .name = "bootindex",
+	  .type = JSON_FIELD_NUMBER,
+	  .offset = G_STRUCT_OFFSET(BootDescription, index),
+	  .value = NO_BOOT_INDEX,
+	  .maximum = G_MAXINT32 },
+	{ .name = NULL },
+};
+
 /* A description that has been read. */
 typedef struct {
 	const DeviceType *type;
 	char *owner; /* for messages */
 	CommonDescription common;
 	PciPlace place; /* of a PCI device */
-	void *of_type;	/* of type->description_size */
-	gsize n_sets;	/* that are to be cleared: 0 while nothing was read */
-	JsonFieldSet sets[3];
+	BootDescription boot;
+	void *of_type; /* of type->description_size */
+	gsize n_sets;  /* that are to be cleared: 0 while nothing was read */
+	JsonFieldSet sets[4];
 } Description;
 
 static void description_clear(Description *description)
@@ -115,6 +133,9 @@ static gboolean read_sets(Description *description, JsonObject *object, GError *
 	if (type->is_pci)
 		description->sets[n_sets++] = (JsonFieldSet){ pci_place_fields,
 							      &description->place };
+	description->boot.index = NO_BOOT_INDEX;
+	if (type->boot_name)
+		description->sets[n_sets++] = (JsonFieldSet){ boot_fields, &description->boot };
 	if (!json_fields_read(object, description->owner, description->sets, n_sets, error))
 		return FALSE;
 	description->n_sets = n_sets;
@@ -157,6 +178,23 @@ static DeviceContext make_context(const DeviceShop *shop, const Description *des
 	};
 }
 
+/* Before the device is made: that two have the same index is to be known by then. */
+static gboolean add_to_boot_order(const DeviceShop *shop, const Description *description,
+				  const DeviceContext *context, GError **error)
+{
+	const BootPciPlace place = { context->slot, context->function };
+	BootPciPlace bridge = { 0 };
+	const gboolean is_behind = pci_place_find_port(&description->place, context, &bridge.slot,
+						       &bridge.function);
+	g_autofree char *path = boot_pci_path(is_behind ? &bridge : NULL, &place,
+					      description->type->boot_name,
+					      description->type->boot_unit);
+
+	return boot_order_add(shop->boot_order, description->boot.index, path) ||
+	       json_fields_refuse(error, description->owner, "bootindex",
+				  _("another device has this number"));
+}
+
 static gboolean create(const DeviceShop *shop, const Description *description, GError **error)
 {
 	DeviceContext context = make_context(shop, description);
@@ -165,6 +203,9 @@ static gboolean create(const DeviceShop *shop, const Description *description, G
 		return json_fields_refuse(error, context.owner, "id",
 					  _("another device is called so"));
 	if (description->type->is_pci && !pci_place_find(&description->place, &context, error))
+		return FALSE;
+	if (shop->boot_order && description->boot.index != NO_BOOT_INDEX &&
+	    !add_to_boot_order(shop, description, &context, error))
 		return FALSE;
 	return description->type->create(&context, description->of_type, error);
 }

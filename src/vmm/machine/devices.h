@@ -2,6 +2,7 @@
 /* devices.h - the types of devices that can be described, and what is made of descriptions */
 #pragma once
 
+#include "vmm/boot/boot-order.h"
 #include "vmm/device/device-type.h"
 #include "vmm/memory/memory.h"
 
@@ -10,6 +11,8 @@ typedef struct {
 	const DeviceSurroundings *surroundings;
 	DescriptorTable *descriptors;
 	Memory *memory; /* or NULL, in a test */
+	BootOrder
+		*boot_order; /* for those that have a "bootindex"; NULL where it is told already */
 } DeviceShop;
 
 /*

@@ -113,9 +113,11 @@ static gboolean add_fw_cfg(const FirmwareConfig *config, GError **error)
 		.describe_acpi = config->describe_acpi,
 		.opaque = config->opaque,
 	};
+	g_autofree const char **boot_order = boot_order_paths(config->boot_order);
 	FwCfgContent *content;
 	FwCfg *fw_cfg;
 
+	content_config.boot_order = boot_order;
 	if (machine->smbios) {
 		smbios.strings = (const SmbiosString *const *)machine->smbios->pdata;
 		smbios.n_strings = machine->smbios->len;

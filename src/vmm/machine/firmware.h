@@ -17,6 +17,7 @@
 #include <glib.h>
 
 #include "vmm/acpi/acpi-tables.h"
+#include "vmm/boot/boot-order.h"
 #include "vmm/device/surroundings.h"
 #include "vmm/machine/machine.h"
 
@@ -24,7 +25,8 @@ typedef struct {
 	const MachineConfig *machine; /* lent for the call; its files for the devices' lives */
 	const DeviceSurroundings *surroundings;
 	Memory *memory;
-	guint64 processor_id; /* cpuid_processor_id() of the first vCPU */
+	const BootOrder *boot_order; /* lent for the call */
+	guint64 processor_id;	     /* cpuid_processor_id() of the first vCPU */
 	/* Fills in what the ACPI tables say; called with the device lock held. */
 	void (*describe_acpi)(void *opaque, AcpiConfig *acpi);
 	void *opaque;

@@ -527,13 +527,15 @@ static void describe_acpi(void *opaque, AcpiConfig *acpi)
 	acpi->ecam_buses = ecam_size / PCI_ECAM_BUS_SIZE;
 }
 
-static gboolean make_firmware(Machine *machine, const MachineConfig *config, GError **error)
+static gboolean make_firmware(Machine *machine, const MachineConfig *config, const BootOrder *order,
+			      GError **error)
 {
 	g_autofree struct kvm_cpuid2 *cpuid = cpuid_new(machine->vm, &config->cpu, 0, error);
 	FirmwareConfig firmware = {
 		.machine = config,
 		.surroundings = &machine->devices,
 		.memory = machine->memory,
+		.boot_order = order,
 		.describe_acpi = describe_acpi,
 		.opaque = machine,
 	};
@@ -558,7 +560,8 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 		.has_hpet = config->hpet,
 		.debug_exit_port = config->debug_exit_port,
 	};
-	const DeviceShop shop = { &machine->devices, config->descriptors, machine->memory };
+	g_autoptr(BootOrder) order = boot_order_new();
+	const DeviceShop shop = { &machine->devices, config->descriptors, machine->memory, order };
 
 	device_surroundings_init(&machine->devices, &device_host, machine);
 	if (!make_consoles(machine, config, &chipset, error))
@@ -567,7 +570,7 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 	return machine->chipset && devices_create_all(&shop, config->devices, error) &&
 	       acpi_description_init(&machine->acpi, config, machine->memory, machine->vm,
 				     firmware_is_configured(config), error) &&
-	       (!firmware_is_configured(config) || make_firmware(machine, config, error));
+	       (!firmware_is_configured(config) || make_firmware(machine, config, order, error));
 }
 
 /* The tables that a machine without firmware finds in memory. */

@@ -90,6 +90,17 @@ gboolean pci_place_find(const PciPlace *place, DeviceContext *context, GError **
 	return TRUE;
 }
 
+gboolean pci_place_find_port(const PciPlace *place, const DeviceContext *context, guint *slot,
+			     guint *function)
+{
+	const PcieRootPort *port = device_registry_find(context->surroundings->registry, place->bus,
+							&pcie_root_port_device_operations);
+
+	if (port)
+		pcie_root_port_place(port, slot, function);
+	return port != NULL;
+}
+
 gboolean pci_place_check_seen(const PciPlace *place, const DeviceContext *context, GError **error)
 {
 	const PciBus *bus = find_bus(context->surroundings->registry, place->bus);

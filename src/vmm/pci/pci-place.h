@@ -30,6 +30,10 @@ gboolean pci_place_check(const PciPlace *place, const char *owner, GError **erro
 /* Fills in the place in @context, whose other members are there. FALSE where it is not free. */
 gboolean pci_place_find(const PciPlace *place, DeviceContext *context, GError **error);
 
+/* Where the root port is that a place is behind. Return: FALSE where it is behind none. */
+gboolean pci_place_find_port(const PciPlace *place, const DeviceContext *context, guint *slot,
+			     guint *function);
+
 /*
  * pci_place_check_seen - whether a guest that looks for devices finds the one that is there
  *

@@ -177,6 +177,12 @@ PciBus *pcie_root_port_bus(PcieRootPort *port)
 	return pci_function_secondary(port->function);
 }
 
+void pcie_root_port_place(const PcieRootPort *port, guint *slot, guint *function)
+{
+	*slot = pci_function_slot(port->function);
+	*function = pci_function_devfn(port->function) % PCI_FUNCTIONS;
+}
+
 /* As a device that is described */
 
 typedef struct {

@@ -33,6 +33,9 @@ typedef struct {
  */
 PcieRootPort *pcie_root_port_new(PciBus *root, const PcieRootPortConfig *config);
 
+/* Where it is on the root bus. */
+void pcie_root_port_place(const PcieRootPort *port, guint *slot, guint *function);
+
 /* The bus behind it, owned by the port. A device in the slot is slot 0 there. */
 PciBus *pcie_root_port_bus(PcieRootPort *port);
 
