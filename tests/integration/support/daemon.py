@@ -73,7 +73,7 @@ def memory_elements(kind=MEMORY_KIND, policy="on-demand"):
 
 def domain_xml(name="test", memory=256, vcpus=1, kernel=KERNEL, initrd=INITRD,
                cmdline=CMDLINE, serial="<serial type='pty'/>", policy="on-demand",
-               extra="", emulator=None, identity=None, kind=MEMORY_KIND):
+               extra="", devices="", emulator=None, identity=None, kind=MEMORY_KIND):
     """A domain with the tests' guest; memory in MiB, and of a kind: see memory_elements()."""
     emulator = f"<emulator>{emulator}</emulator>" if emulator else ""
     initrd = f"<initrd>{initrd}</initrd>" if initrd else ""
@@ -91,7 +91,7 @@ def domain_xml(name="test", memory=256, vcpus=1, kernel=KERNEL, initrd=INITRD,
     <cmdline>{cmdline}</cmdline>
   </os>
   {extra}
-  <devices>{emulator}{serial}</devices>
+  <devices>{emulator}{devices}{serial}</devices>
   {security}
 </domain>
 """

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Disks and sources of random numbers of domains, through stock virsh: what their XML says, what the VMM has.
+
+That data goes through them is tested where guests use them.
+"""
+
+import os
+import tempfile
+from xml.etree import ElementTree
+
+from support.daemon import DaemonTest, STDIN, VirshError, virsh, vmm_pid
+from support.where import NATIVE, everywhere
+
+MIB = 1 << 20
+
+
+def parsed(name="test", *options):
+    return ElementTree.fromstring(virsh("dumpxml", name, *options))
+
+
+def address(element):
+    return tuple(int(element.find("address").get(part), 16) for part in ("bus", "slot", "function"))
+
+
+def disk_xml(path, target="vda", driver="", more=""):
+    return (f"<disk type='file' device='disk'><driver name='qemu' type='raw' {driver}/>"
+            f"<source file='{path}'/><target dev='{target}' bus='virtio'/>{more}</disk>")
+
+
+RNG = "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
+
+
+class DomainDevices(DaemonTest):
+    """Domains with devices behind root ports."""
+
+    where = NATIVE
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.enterContext(tempfile.TemporaryDirectory(prefix="gmem-test."))
+        self.image = self.make_image("disk.raw", MIB)
+
+    def make_image(self, name, size):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as file:
+            file.truncate(size)
+        return path
+
+    def has_open(self, path):
+        """Whether the domain's VMM has a file open."""
+        wanted = os.stat(path)
+        folder = f"/proc/{vmm_pid('test')}/fd"
+        for name in os.listdir(folder):
+            is_there = os.stat(os.path.join(folder, name))
+            if (is_there.st_dev, is_there.st_ino) == (wanted.st_dev, wanted.st_ino):
+                return True
+        return False
+
+    @everywhere
+    def test_disk_and_rng(self):
+        self.define(devices=disk_xml(self.image, more="<serial>s1</serial>") + RNG)
+        defined = parsed()
+        self.assertEqual(address(defined.find("devices/disk")), (1, 0, 0))
+        self.assertEqual(address(defined.find("devices/rng")), (2, 0, 0))
+        self.assertIsNone(defined.find("devices/disk/alias"))
+        self.assertEqual([controller.get("index") for controller in defined.iter("controller")], ["0", "1", "2"])
+
+        self.run_tiny()
+        running = parsed()
+        self.assertEqual(running.find("devices/disk/alias").get("name"), "virtio-disk0")
+        self.assertEqual(running.find("devices/rng/alias").get("name"), "rng0")
+        self.assertEqual(running.find("devices/disk/serial").text, "s1")
+        self.assertTrue(self.has_open(self.image))
+        virsh("destroy", "test")
+
+    def test_file_stays_its_owners(self):
+        before = os.stat(self.image)
+        self.define(devices=disk_xml(self.image))
+        self.run_tiny()
+        while_it_runs = os.stat(self.image)
+        virsh("destroy", "test")
+        self.assertEqual((before.st_uid, before.st_mode), (while_it_runs.st_uid, while_it_runs.st_mode))
+
+    def test_large_disk_may_be_written_to_its_end(self):
+        size = 200 * MIB
+        self.define(devices=disk_xml(self.make_image("large.raw", size)))
+        self.run_tiny()
+        with open(f"/proc/{vmm_pid('test')}/limits", encoding="ascii") as file:
+            limit = [line.split()[3] for line in file if line.startswith("Max file size")]
+        self.assertEqual(limit, [str(size)])
+        virsh("destroy", "test")
+
+    def test_image_has_one_user(self):
+        self.define(devices=disk_xml(self.image))
+        self.define("other", devices=disk_xml(self.image))
+        self.run_tiny()
+        self.assert_refused("in use|lock", "start", "other")
+        virsh("destroy", "test")
+
+    def test_image_is_shared_by_those_who_agree(self):
+        shared = disk_xml(self.image, more="<shareable/>")
+        self.define(devices=shared)
+        self.define("other", devices=shared)
+        self.run_tiny()
+        virsh("start", "other")
+        virsh("destroy", "other")
+        virsh("destroy", "test")
+
+    def test_iothreads(self):
+        xml = self.xml(devices=disk_xml(self.image, driver="iothread='2'"))
+        self.daemon.define(xml.replace("<os>", "<iothreads>2</iothreads><os>", 1))
+        self.run_tiny()
+        virsh("destroy", "test")
+
+    def test_image_that_is_not_there(self):
+        path = os.path.join(self.folder, "none.raw")
+        self.define(devices=disk_xml(path, "vdb"))
+        self.assert_refused(f"disk vdb '{path}'.*No such file", "start", "test")
+
+    def test_device_that_is_a_file(self):
+        self.define(devices=f"<disk type='block'><source dev='{self.image}'/><target dev='vda'/></disk>")
+        self.assert_refused("is not a block device", "start", "test")
+
+    def test_what_cannot_be_is_refused_by_its_name(self):
+        for devices, words in (
+                (disk_xml(self.image).replace("'raw'", "'qcow2'"), "'qcow2'"),
+                (disk_xml(self.image).replace("'virtio'", "'sata'"), "'sata'"),
+                (disk_xml(self.image, more="<iotune><total_iops_sec>1</total_iops_sec></iotune>"), "iotune")):
+            with self.subTest(words):
+                with self.assertRaises(VirshError) as caught:
+                    virsh("define", STDIN, text=self.xml(devices=devices))
+                self.assertIn("unsupported configuration", caught.exception.message)
+                self.assertIn(words, caught.exception.message)
