@@ -18,7 +18,8 @@
  *
  *   file-window      a file is read into a window elsewhere, which is made for it and goes again
  *   ring-buffer      a file is read into a plain buffer that io_uring has registered
- *   ring-guest       the same of guest memory, with no window open: it was registered through one
+ *   ring-guest       the same of guest memory, with no window open: the engine has registered it
+ *   register         a piece of guest memory is registered, in the place of another
  *
  *   KIND COUNT
  *
@@ -45,6 +46,9 @@
 #define STRIDE	    (LARGE * 2 * PAGE)
 #define PLACES	    32
 
+/* Pieces that io_uring can know of. */
+#define PIECES (PLACES * STRIDE / DIRECT_PIECE_SIZE)
+
 /* As many runs of windows, pins among them. */
 #define WINDOWS_MAX 1024
 
@@ -61,7 +65,8 @@ typedef struct {
 	guint8 *buffer;	 /* as large as the largest transfer */
 	guint8 *plain;	 /* as large as what is used of guest memory, in pages of the same size */
 	struct io_uring ring;
-	guint8 *registered; /* where guest memory from GROUND on was mapped; nothing is there now */
+	DirectMemory *direct; /* with room for all that is used */
+	DirectMemory *narrow; /* with room for one piece */
 } Bench;
 
 static void check(gboolean is_done, GError *error)
@@ -170,20 +175,31 @@ static guint8 *map_guest(const Bench *bench, guint64 gpa, gsize size)
 	return window;
 }
 
-/* The plain buffer, and guest memory through a window that is closed then. */
+static gboolean set_buffer(void *opaque, guint buffer, void *address, gsize size)
+{
+	struct iovec iovec = { address, size };
+	Bench *bench = opaque;
+
+	return io_uring_register_buffers_update_tag(&bench->ring, buffer, &iovec, NULL, 1) == 1;
+}
+
+/* The plain buffer is the first, guest memory has those behind it. */
 static void register_buffers(Bench *bench)
 {
-	struct iovec buffers[2] = { { bench->plain, PLACES * STRIDE } };
+	struct iovec buffer = { bench->plain, PLACES * STRIDE };
 	int result = io_uring_queue_init(4, &bench->ring, 0);
+	GError *error = NULL;
 
+	if (result == 0)
+		result = io_uring_register_buffers_sparse(&bench->ring, 2 + PIECES);
+	if (result == 0)
+		result = io_uring_register_buffers_update_tag(&bench->ring, 0, &buffer, NULL, 1);
 	if (result < 0)
-		errx(1, "io_uring_queue_init: %s", g_strerror(-result));
-	bench->registered = map_guest(bench, GROUND, PLACES * STRIDE);
-	buffers[1] = (struct iovec){ bench->registered, PLACES * STRIDE };
-	result = io_uring_register_buffers(&bench->ring, buffers, 2);
-	if (result < 0)
-		errx(1, "io_uring_register_buffers: %s", g_strerror(-result));
-	munmap(bench->registered, PLACES * STRIDE);
+		errx(1, "io_uring: %s", g_strerror(-result));
+	bench->direct = direct_memory_new(bench->memory, 1, PIECES, set_buffer, bench, &error);
+	check(bench->direct != NULL, error);
+	bench->narrow = direct_memory_new(bench->memory, 1 + PIECES, 1, set_buffer, bench, &error);
+	check(bench->narrow != NULL, error);
 }
 
 /* ---- The ways ------------------------------------------------------------------------------ */
@@ -276,7 +292,21 @@ static void by_ring_buffer(Bench *bench, guint64 gpa, guint64 pages)
 
 static void by_ring_guest(Bench *bench, guint64 gpa, guint64 pages)
 {
-	by_ring(bench, bench->registered + (gpa - GROUND), pages, 1);
+	DirectUse use;
+
+	while (!direct_memory_begin(bench->direct, gpa, pages * PAGE, &use))
+		;
+	by_ring(bench, use.address, pages, use.buffer);
+	direct_memory_end(bench->direct, &use);
+}
+
+static void by_register(Bench *bench, guint64 gpa, guint64 pages)
+{
+	DirectUse use;
+
+	while (!direct_memory_begin(bench->narrow, gpa, pages * PAGE, &use))
+		;
+	direct_memory_end(bench->narrow, &use);
 }
 
 /* ---- Times --------------------------------------------------------------------------------- */
@@ -316,6 +346,7 @@ static const Way ways[] = {
 	{ .name = "file-window", .carry = by_file_window, .maps = TRUE, .fills = TRUE },
 	{ .name = "ring-buffer", .carry = by_ring_buffer, .maps = TRUE },
 	{ .name = "ring-guest", .carry = by_ring_guest, .maps = TRUE, .fills = TRUE },
+	{ .name = "register", .carry = by_register, .maps = TRUE },
 };
 
 static int compare(const void *one, const void *other)
@@ -429,6 +460,8 @@ int main(int argc, char **argv)
 			check_way(&bench, &ways[i]);
 	}
 	check_pin(&bench, kind != KVM_MEMORY_ORDINARY);
+	direct_memory_free(bench.narrow);
+	direct_memory_free(bench.direct);
 	if (can_map)
 		io_uring_queue_exit(&bench.ring);
 	dma_channel_free(bench.other);

@@ -595,6 +595,25 @@ static void test_many_devices(void)
 	tear_down(&fixture);
 }
 
+/* Private pages are in no mapping that io_uring could be told of. */
+static void test_nothing_is_direct(void)
+{
+	Fixture fixture;
+
+	if (set_up(&fixture)) {
+		g_autoptr(GError) error = NULL;
+		DirectMemory *direct = direct_memory_new(fixture.memory, 0, 8, NULL, NULL, &error);
+		DirectUse use;
+
+		g_assert_no_error(error);
+		g_assert_false(memory_can_be_direct(fixture.memory));
+		for (guint i = 0; i < 1000; i++)
+			g_assert_false(direct_memory_begin(direct, GROUND, PAGE, &use));
+		direct_memory_free(direct);
+	}
+	tear_down(&fixture);
+}
+
 static void test_too_late(void)
 {
 	Fixture fixture;
@@ -828,6 +847,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/two-sided/channels", test_channels);
 	g_test_add_func("/two-sided/one-after-the-other", test_one_after_the_other);
 	g_test_add_func("/two-sided/many-devices", test_many_devices);
+	g_test_add_func("/two-sided/nothing-is-direct", test_nothing_is_direct);
 	g_test_add_func("/two-sided/too-late", test_too_late);
 	g_test_add_func("/two-sided/failure", test_failure);
 	g_test_add_func("/two-sided/nothing-is-lost", test_nothing_is_lost);

@@ -214,6 +214,8 @@ static gint64 hypercall(Fixture *fixture, guint64 gpa, guint64 pages, gboolean t
 	return range.result;
 }
 
+#include "tests/unit/registered.h"
+
 static guint64 reclaim(Fixture *fixture, guint64 gpa, guint64 size)
 {
 	g_autoptr(GError) error = NULL;
@@ -709,5 +711,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/windows/failure", test_failure);
 	g_test_add_func("/windows/nothing-is-lost", test_nothing_is_lost);
 	add_pinned_tests("/windows");
+	add_registered_tests();
 	return g_test_run();
 }

@@ -237,6 +237,7 @@ static void add_memory(Params *params, JsonObject *reply)
 	add_member(params, reply, "shared-bytes-peak", "shared.bytes.max");
 	add_member(params, reply, "shared-allocated-bytes", "shared.allocated.bytes.cur");
 	add_member(params, reply, "pinned-bytes", "pinned.bytes.cur");
+	add_member(params, reply, "registered-bytes", "registered.bytes.cur");
 	add_member(params, reply, "mapped-bytes", "mapped.bytes.cur");
 	add_member(params, reply, "refused-touches", "refused.count.sum");
 	if (courier && JSON_NODE_HOLDS_OBJECT(courier)) {

@@ -13,6 +13,7 @@
 #include "vmm/kvm/gate.h"
 #include "vmm/memory/courier.h"
 #include "vmm/memory/couriers.h"
+#include "vmm/memory/direct.h"
 #include "vmm/memory/dma.h"
 #include "vmm/memory/fair-lock.h"
 #include "vmm/memory/kind.h"
@@ -93,9 +94,10 @@ struct Memory {
 	 */
 	FairLock lock;
 	MemoryStatistics statistics;
-	Couriers couriers; /* of two-sided memory */
-	GArray *stalled;   /* of PendingTouch: touches that the policy leaves waiting */
-	GPtrArray *pins;   /* of MemoryPin, whose users own them */
+	Couriers couriers;  /* of two-sided memory */
+	GArray *stalled;    /* of PendingTouch: touches that the policy leaves waiting */
+	GPtrArray *pins;    /* of MemoryPin, whose users own them */
+	GPtrArray *directs; /* of DirectMemory, the same */
 	GateSet *gates;
 	gboolean has_failed;	/* nothing is converted any more */
 	gboolean is_discarding; /* all content is about to go: no touch has to wait */
@@ -228,6 +230,12 @@ gboolean engine_show_rom(Memory *memory, guint rom, gboolean is_shown, GError **
 
 /* Tells the users of pins that have been lost; no lock of the engine is held. */
 void engine_tell_lost_pins(Memory *memory);
+
+/* io_uring forgets what has a page of a run; before that goes. */
+void engine_drop_direct(Memory *memory, const RamRun *run);
+
+/* What io_uring knows now. */
+guint64 engine_registered_bytes(Memory *memory);
 
 /* host-touch.c: the memory thread. */
 gpointer engine_run_memory_thread(gpointer memory);

@@ -155,6 +155,13 @@ typedef struct {
 	void (*unmap_pin)(Memory *memory, const RamRun *run, guint8 *pages);
 
 	/*
+	 * Maps a run at an address where the caller has room, for io_uring to be told of it, which
+	 * knows it then without the mapping. Anybody, with Memory.lock shared. What goes away is
+	 * forgotten before, by engine_drop_direct(). NULL: it cannot be.
+	 */
+	gboolean (*map_to_register)(Memory *memory, const RamRun *run, guint8 *address);
+
+	/*
 	 * Content in and out at once; no state changes, but a shared page that is absent is put
 	 * there to be written. Anybody, with Memory.lock shared; but with populates_on_thread the
 	 * memory thread alone, which has no use for read().

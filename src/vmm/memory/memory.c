@@ -127,6 +127,7 @@ Memory *memory_new(KvmVm *vm, const MemoryConfig *config, GError **error)
 	g_cond_init(&memory->request_done);
 	g_queue_init(&memory->requests);
 	memory->pins = g_ptr_array_new();
+	memory->directs = g_ptr_array_new();
 	g_mutex_init(&memory->lost_lock);
 	g_cond_init(&memory->lost_told);
 	g_queue_init(&memory->lost_pins);
@@ -177,6 +178,7 @@ void memory_free(Memory *memory)
 	ram_clear(&memory->ram);
 	g_cond_clear(&memory->lost_told);
 	g_mutex_clear(&memory->lost_lock);
+	g_ptr_array_unref(memory->directs);
 	g_ptr_array_unref(memory->pins);
 	g_array_unref(memory->stalled);
 	g_array_unref(memory->pending);
@@ -400,6 +402,7 @@ void memory_statistics(Memory *memory, MemoryStatistics *statistics)
 {
 	fair_lock_lock(&memory->lock);
 	*statistics = memory->statistics;
+	statistics->registered_bytes = engine_registered_bytes(memory);
 	if (memory->kind->count)
 		memory->kind->count(memory, statistics);
 	fair_lock_unlock(&memory->lock);

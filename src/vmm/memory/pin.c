@@ -210,18 +210,12 @@ void *memory_pin_address(const MemoryPin *pin)
 
 /* ---- To lose -------------------------------------------------------------------------------- */
 
-static gboolean overlaps(const RamRun *one, const RamRun *other)
-{
-	return one->block == other->block && one->first < other->first + other->pages &&
-	       other->first < one->first + one->pages;
-}
-
 gboolean engine_lose_pins(Memory *memory, const RamRun *run, GError **error)
 {
 	for (guint i = 0; i < memory->pins->len; i++) {
 		MemoryPin *pin = g_ptr_array_index(memory->pins, i);
 
-		if (pin->is_lost || !overlaps(&pin->run, run))
+		if (pin->is_lost || !ram_runs_overlap(&pin->run, run))
 			continue;
 		if (memory->kind->lose_pin &&
 		    !memory->kind->lose_pin(memory, &pin->run, pin->pages, error))

@@ -140,6 +140,12 @@ static inline guint64 ram_run_size(const RamRun *run)
 	return run->pages << PAGE_SHIFT;
 }
 
+static inline gboolean ram_runs_overlap(const RamRun *one, const RamRun *other)
+{
+	return one->block == other->block && one->first < other->first + other->pages &&
+	       other->first < one->first + one->pages;
+}
+
 /*
  * RAM_FOR_EACH_RUN - for each run of RAM in [gpa, gpa + size), lowest address first
  *

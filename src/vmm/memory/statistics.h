@@ -51,6 +51,7 @@ typedef struct {
 	guint64 shared_bytes_peak;
 	guint64 shared_allocated_bytes; /* of it, what the userspace mapping holds pages for */
 	guint64 pinned_bytes;		/* RAM that devices have pinned now: see pin.h */
+	guint64 registered_bytes;	/* of any state, that io_uring knows now: see direct.h */
 	guint64 mapped_bytes;	 /* what KVM maps in the guest's second-level page tables now */
 	CourierCounter courier;	 /* two-sided memory's */
 	guint64 refused_touches; /* by threads of other processes, which wait: of windows */

@@ -209,7 +209,10 @@ static gboolean open_window(Memory *memory, const RamRun *run, GError **error)
 
 static gboolean forget(Memory *memory, const RamRun *run, gboolean is_private, GError **error)
 {
-	return (!is_private || close_windows(memory, run, error)) && ram_free_private(run, error);
+	if (is_private && !close_windows(memory, run, error))
+		return FALSE;
+	engine_drop_direct(memory, run);
+	return ram_free_private(run, error);
 }
 
 static gboolean discard(Memory *memory, const RamRun *run, GError **error)
@@ -261,6 +264,12 @@ static void unmap_pin(Memory *memory, const RamRun *run, guint8 *pages)
 {
 	munmap(pages, ram_run_size(run));
 	memory->windows->pins--;
+}
+
+static gboolean map_to_register(Memory *memory, const RamRun *run, guint8 *address)
+{
+	(void)memory;
+	return map_guest_memfd(run, address, MAP_FIXED | MAP_POPULATE) != MAP_FAILED;
 }
 
 /* All of it is about to be used: one fault for all pages takes half as long as one for each. */
@@ -414,6 +423,7 @@ const MemoryKind memory_kind_windows = {
 	.map_pin = map_pin,
 	.lose_pin = lose_pin,
 	.unmap_pin = unmap_pin,
+	.map_to_register = map_to_register,
 	.read = read_piece,
 	.write = write_piece,
 };

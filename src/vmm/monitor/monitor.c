@@ -178,6 +178,7 @@ static gboolean query_conversion_stats(JsonObject *arguments, gpointer opaque, J
 	json_object_set_int_member(object, "shared-allocated-bytes",
 				   statistics.shared_allocated_bytes);
 	json_object_set_int_member(object, "pinned-bytes", statistics.pinned_bytes);
+	json_object_set_int_member(object, "registered-bytes", statistics.registered_bytes);
 	json_object_set_int_member(object, "mapped-bytes", statistics.mapped_bytes);
 	json_object_set_int_member(object, "refused-touches", statistics.refused_touches);
 	json_object_set_int_member(courier, "trips", statistics.courier.trips);

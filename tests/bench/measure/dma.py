@@ -20,6 +20,7 @@ WAYS = {
     "file-window": "file to a window made for it",
     "ring-buffer": "file to a registered buffer",
     "ring-guest": "file to registered guest memory",
+    "register": "guest memory registered, for another",
 }
 
 # What is compared: way, to which, what it may be of 64 pages.
