@@ -139,15 +139,15 @@ static void make_surroundings(Fixture *fixture)
 	fixture->root = pci_bus_new_root(&root);
 }
 
-static PciMessages messages_of(Fixture *fixture)
+static DeviceMessages messages_of(Fixture *fixture)
 {
-	return (PciMessages){ open_sender, aim_sender, close_sender, fixture };
+	return (DeviceMessages){ open_sender, aim_sender, close_sender, fixture };
 }
 
 static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	g_autoptr(GError) error = NULL;
-	PciMessages messages;
+	DeviceMessages messages;
 	PciFunction *function;
 
 	make_surroundings(fixture);
@@ -202,7 +202,7 @@ static void test_message(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	const Sender *sender = get_sender(fixture, 2);
 
-	pci_msix_send(fixture->msix, 2);
+	g_assert_false(pci_msix_send(fixture->msix, 2));
 	g_assert_false(pci_msix_is_enabled(fixture->msix));
 	set_control(fixture, PCI_MSIX_FLAGS_ENABLE);
 	g_assert_true(pci_msix_is_enabled(fixture->msix));
@@ -211,8 +211,9 @@ static void test_message(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpuint(sent(fixture, 2), ==, 0);
 	g_assert_cmphex(sender->address, ==, 0x1fee01000);
 	g_assert_cmphex(sender->data, ==, 0x4321);
-	pci_msix_send(fixture->msix, 2);
+	g_assert_true(pci_msix_send(fixture->msix, 2));
 	g_assert_cmpuint(sent(fixture, 2), ==, 1);
+	g_assert_true(pci_msix_send(fixture->msix, VECTORS));
 	/* It is aimed again only where that changes something. */
 	set_vector(fixture, 2, 0x1fee01000, 0x4321, FALSE);
 	g_assert_cmpuint(sender->n_aimed, ==, 1);
@@ -298,7 +299,7 @@ static void test_no_more_senders(void)
 {
 	g_autoptr(GError) error = NULL;
 	Fixture fixture = { 0 };
-	PciMessages messages;
+	DeviceMessages messages;
 	PciFunction *function;
 
 	make_surroundings(&fixture);

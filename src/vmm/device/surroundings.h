@@ -10,6 +10,7 @@
 #include "vmm/device/bus.h"
 #include "vmm/device/device.h"
 #include "vmm/device/registry.h"
+#include "vmm/device/signals.h"
 
 /* The clocks that a device's timer can have. */
 typedef enum {
@@ -29,6 +30,9 @@ typedef struct {
 	 */
 	gboolean (*make_timer)(void *opaque, DeviceClock clock, void (*expired)(void *device),
 			       void *device, DeviceTimer *timer, GError **error);
+	/* A signal to @received; it is given back with device_signal_clear(). */
+	gboolean (*make_signal)(void *opaque, void (*received)(void *device), void *device,
+				DeviceSignal *signal, GError **error);
 	/* A way to guest memory; it is given back with device_memory_clear(). */
 	gboolean (*make_memory)(void *opaque, DeviceMemory *memory, GError **error);
 	/*
@@ -54,6 +58,8 @@ typedef struct {
 	DeviceRegistry *registry;
 	Bus *ports;
 	Bus *mmio;
+	DeviceMessages messages;
+	const DeviceDoorbells *doorbells; /* or NULL */
 
 	/* The LPC bridge's, once that is there; see device_isa_line(). */
 	InterruptLine isa;
@@ -96,4 +102,12 @@ static inline gboolean device_make_timer(const DeviceSurroundings *surroundings,
 {
 	return surroundings->host->make_timer(surroundings->opaque, clock, expired, device, timer,
 					      error);
+}
+
+static inline gboolean device_make_signal(const DeviceSurroundings *surroundings,
+					  void (*received)(void *device), void *device,
+					  DeviceSignal *signal, GError **error)
+{
+	return surroundings->host->make_signal(surroundings->opaque, received, device, signal,
+					       error);
 }

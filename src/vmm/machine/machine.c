@@ -10,12 +10,15 @@
 #include "vmm/boot/boot.h"
 #include "vmm/boot/layout.h"
 #include "vmm/chipset/chipset.h"
+#include "vmm/kvm/ioeventfd.h"
+#include "vmm/kvm/irqfd.h"
 #include "vmm/log.h"
 #include "vmm/machine/acpi-description.h"
 #include "vmm/machine/console.h"
 #include "vmm/machine/devices.h"
 #include "vmm/machine/dma-memory.h"
 #include "vmm/machine/firmware.h"
+#include "vmm/machine/host-signal.h"
 #include "vmm/machine/host-timer.h"
 #include "vmm/machine/requests.h"
 #include "vmm/pci/pci-host.h"
@@ -33,6 +36,8 @@ struct Machine {
 
 	GMutex device_lock; /* guards everything of the devices */
 	DeviceSurroundings devices;
+	KvmIrqfds *irqfds;
+	DeviceDoorbells doorbells;
 	gboolean are_devices_paused;
 	Chipset *chipset;
 	guint32 ram_segments; /* those below 1 MiB that show RAM */
@@ -150,6 +155,15 @@ static gboolean on_make_timer(void *opaque, DeviceClock clock, void (*expired)(v
 	return TRUE;
 }
 
+static gboolean on_make_signal(void *opaque, void (*received)(void *device), void *device,
+			       DeviceSignal *signal, GError **error)
+{
+	Machine *machine = opaque;
+
+	return host_signal_new(machine->context, &machine->device_lock, received, device, signal,
+			       error);
+}
+
 static gboolean on_make_memory(void *opaque, DeviceMemory *memory, GError **error)
 {
 	Machine *machine = opaque;
@@ -175,6 +189,7 @@ static void on_show_rom(void *opaque, guint rom, gboolean is_shown)
 
 static const DeviceHost device_host = {
 	.make_timer = on_make_timer,
+	.make_signal = on_make_signal,
 	.make_memory = on_make_memory,
 	.add_rom = on_add_rom,
 	.show_rom = on_show_rom,
@@ -185,6 +200,55 @@ static const DeviceHost device_host = {
 	.power_off = on_guest_power_off,
 	.debug_exit = on_debug_exit,
 };
+
+static int on_open_message(void *opaque, guint *number, GError **error)
+{
+	Machine *machine = opaque;
+
+	return kvm_irqfds_add(machine->irqfds, number, error);
+}
+
+static void on_aim_message(void *opaque, guint number, guint64 address, guint32 data)
+{
+	Machine *machine = opaque;
+
+	kvm_irqfds_aim(machine->irqfds, number, address, data);
+}
+
+static void on_close_message(void *opaque, guint number)
+{
+	Machine *machine = opaque;
+
+	kvm_irqfds_remove(machine->irqfds, number);
+}
+
+static gboolean on_watch_doorbell(void *opaque, guint64 gpa, int fd)
+{
+	Machine *machine = opaque;
+
+	return kvm_ioeventfd_add(machine->vm, gpa, fd);
+}
+
+static void on_unwatch_doorbell(void *opaque, guint64 gpa, int fd)
+{
+	Machine *machine = opaque;
+
+	kvm_ioeventfd_remove(machine->vm, gpa, fd);
+}
+
+/*
+ * Under a policy that lets touches wait there are no doorbells: KVM would let who adds one wait
+ * for them, with the device lock.
+ */
+static void connect_devices(Machine *machine)
+{
+	machine->irqfds = kvm_irqfds_new(machine->vm);
+	machine->devices.messages = (DeviceMessages){ on_open_message, on_aim_message,
+						      on_close_message, machine };
+	machine->doorbells = (DeviceDoorbells){ on_watch_doorbell, on_unwatch_doorbell, machine };
+	if (memory_policy(machine->memory) == MEMORY_POLICY_ON_DEMAND)
+		machine->devices.doorbells = &machine->doorbells;
+}
 
 /* Under the memory engine's lock: post, and no more. */
 static void on_host_touch(void *opaque, const HostTouch *touch)
@@ -564,6 +628,7 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 	const DeviceShop shop = { &machine->devices, config->descriptors, machine->memory, order };
 
 	device_surroundings_init(&machine->devices, &device_host, machine);
+	connect_devices(machine);
 	if (!make_consoles(machine, config, &chipset, error))
 		return FALSE;
 	machine->chipset = chipset_new(&machine->devices, &chipset, error);
@@ -657,6 +722,7 @@ void machine_free(Machine *machine)
 	/* First those who call into the rest, and who do so until they have ended. */
 	vcpu_set_free(machine->vcpus);
 	device_surroundings_clear(&machine->devices);
+	g_clear_pointer(&machine->irqfds, kvm_irqfds_free);
 	g_clear_pointer(&machine->chipset, chipset_free);
 	acpi_description_clear(&machine->acpi);
 	g_clear_pointer(&machine->memory, memory_free);

@@ -24,7 +24,7 @@ typedef struct {
 
 struct PciMsix {
 	PciFunction *function;
-	PciMessages messages;
+	DeviceMessages messages;
 	guint capability;
 	guint count;
 	guint pba_offset;
@@ -207,7 +207,7 @@ static void add_to_function(PciMsix *msix, guint bar)
 			     2ull * msix->pba_offset, &bar_operations, msix);
 }
 
-PciMsix *pci_msix_new(PciFunction *function, guint bar, guint count, const PciMessages *messages,
+PciMsix *pci_msix_new(PciFunction *function, guint bar, guint count, const DeviceMessages *messages,
 		      GError **error)
 {
 	g_autoptr(PciMsix) msix = g_new0(PciMsix, 1);
@@ -278,13 +278,18 @@ gboolean pci_msix_is_enabled(PciMsix *msix)
 	return is_enabled;
 }
 
-void pci_msix_send(PciMsix *msix, guint vector)
+gboolean pci_msix_send(PciMsix *msix, guint vector)
 {
-	g_assert(vector < msix->count);
+	gboolean is_enabled;
+
 	g_mutex_lock(&msix->lock);
-	if (!is_masked(msix, vector))
-		send(&msix->vectors[vector]);
-	else if (msix->is_enabled)
-		msix->vectors[vector].is_pending = TRUE;
+	is_enabled = msix->is_enabled;
+	if (is_enabled && vector < msix->count) {
+		if (is_masked(msix, vector))
+			msix->vectors[vector].is_pending = TRUE;
+		else
+			send(&msix->vectors[vector]);
+	}
 	g_mutex_unlock(&msix->lock);
+	return is_enabled;
 }

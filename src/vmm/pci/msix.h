@@ -15,17 +15,8 @@
  */
 #pragma once
 
+#include "vmm/device/signals.h"
 #include "vmm/pci/pci-function.h"
-
-/* Where messages go; see kvm/irqfd.h. Tests make one up. */
-typedef struct {
-	/* Return: an eventfd that is @close's to close, or -1 with @error set. */
-	int (*open)(void *opaque, guint *number, GError **error);
-	/* What a write to it sends from now on. */
-	void (*aim)(void *opaque, guint number, guint64 address, guint32 data);
-	void (*close)(void *opaque, guint number);
-	void *opaque;
-} PciMessages;
 
 typedef struct PciMsix PciMsix;
 
@@ -40,7 +31,7 @@ typedef struct PciMsix PciMsix;
  * Return: to be freed when nobody sends any more, and after the function has left its bus; or
  * NULL with @error set, and a function that is to be freed.
  */
-PciMsix *pci_msix_new(PciFunction *function, guint bar, guint count, const PciMessages *messages,
+PciMsix *pci_msix_new(PciFunction *function, guint bar, guint count, const DeviceMessages *messages,
 		      GError **error);
 void pci_msix_free(PciMsix *msix);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PciMsix, pci_msix_free)
@@ -54,5 +45,8 @@ void pci_msix_reset(PciMsix *msix);
 /* Whether messages are what the guest wants, and not INTx. */
 gboolean pci_msix_is_enabled(PciMsix *msix);
 
-/* Sends a vector's message, or leaves it pending; nothing where MSI-X is not enabled. */
-void pci_msix_send(PciMsix *msix, guint vector);
+/*
+ * Sends a vector's message, or leaves it pending; a vector that there is not has none.
+ * Return: FALSE where MSI-X is not enabled, so that the guest wants INTx.
+ */
+gboolean pci_msix_send(PciMsix *msix, guint vector);

@@ -406,6 +406,8 @@ guint32 pci_function_read_config(const PciFunction *function, guint offset, guin
 {
 	if (offset >= function->config_size)
 		return G_MAXUINT32;
+	if (function->operations->config_read)
+		function->operations->config_read(function->device, offset, size);
 	return pci_function_get(function, offset, size);
 }
 

@@ -39,6 +39,8 @@ typedef struct PciBus PciBus;
 
 /* What a function asks of its device. Each but @free may be NULL. */
 typedef struct {
+	/* The guest is about to read [offset, offset + size) of the configuration space. */
+	void (*config_read)(void *device, guint offset, guint size);
 	/* The guest has written [offset, offset + size) of the configuration space. */
 	void (*config_written)(void *device, guint offset, guint size);
 	/* A BAR answers at [address, address + size) from now on, or with @size 0 nowhere. */
