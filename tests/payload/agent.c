@@ -135,6 +135,38 @@ static void toggle(u16 port, u8 one, u8 other, u64 rounds)
 	}
 }
 
+/* One access of 1, 2, 4 or 8 bytes. */
+static u64 load(u64 gpa, u64 size)
+{
+	switch (size) {
+	case 1:
+		return *(volatile u8 *)gpa;
+	case 2:
+		return *(volatile u16 *)gpa;
+	case 4:
+		return *(volatile u32 *)gpa;
+	default:
+		return *(volatile u64 *)gpa;
+	}
+}
+
+static void store(u64 gpa, u64 size, u64 value)
+{
+	switch (size) {
+	case 1:
+		*(volatile u8 *)gpa = value;
+		break;
+	case 2:
+		*(volatile u16 *)gpa = value;
+		break;
+	case 4:
+		*(volatile u32 *)gpa = value;
+		break;
+	default:
+		*(volatile u64 *)gpa = value;
+	}
+}
+
 static void write32(u64 gpa, u32 value)
 {
 	*(volatile u32 *)gpa = value;
@@ -489,6 +521,14 @@ static void carry_out(u64 processor, Mailbox *mailbox)
 		mailbox->result = *(volatile u64 *)a[0];
 	else if (operation == name_of("write"))
 		*(volatile u64 *)a[0] = a[1];
+	else if (operation == name_of("load"))
+		mailbox->result = load(a[0], a[1]);
+	else if (operation == name_of("store"))
+		store(a[0], a[1], a[2]);
+	else if (operation == name_of("rdmsr"))
+		mailbox->result = read_msr(a[0]);
+	else if (operation == name_of("wrmsr"))
+		write_msr(a[0], a[1]);
 	else if (operation == name_of("map"))
 		mailbox->result = hypercall(a[0], a[1], a[2]);
 	else if (operation == name_of("convert"))

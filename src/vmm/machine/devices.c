@@ -6,13 +6,17 @@
 #include <glib/gi18n.h>
 #include <string.h>
 
+#include "vmm/device/io-thread-type.h"
 #include "vmm/pci/pci-place.h"
 #include "vmm/pci/pcie-root-port.h"
+#include "vmm/virtio/virtio-rng.h"
 
 #define ID_MAX 128
 
 static const DeviceType *const types[] = {
+	&io_thread_type,
 	&pcie_root_port_type,
+	&virtio_rng_type,
 };
 
 /* What every description has. */

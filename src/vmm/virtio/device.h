@@ -60,8 +60,6 @@ typedef struct {
 	guint n_queues;	    /* 1 to VIRTIO_DEVICE_QUEUES_MAX */
 	guint16 queue_size; /* the largest that a guest may choose: a power of two */
 	guint config_size;  /* bytes, at most VIRTIO_DEVICE_CONFIG_MAX */
-	gboolean has_iommu_platform; /* VIRTIO_F_ACCESS_PLATFORM: <driver iommu='on'/> */
-	gboolean has_packed;	     /* packed rings are offered besides split ones */
 	const VirtioDeviceOperations *operations; /* lent for the device's life */
 	void *opaque;				  /* for them */
 } VirtioDeviceConfig;

@@ -43,3 +43,11 @@ def wait_for_exit(pid, seconds):
         return bool(select.select([pidfd], [], [], seconds * PATIENCE)[0])
     finally:
         os.close(pidfd)
+
+
+def wait_until(is_so, seconds, what):
+    """Asks again and again; for what can be asked only, where asking takes its time."""
+    deadline = Deadline(seconds)
+    while not is_so():
+        if deadline.is_over():
+            raise Timeout(f"{what}: not in time")
