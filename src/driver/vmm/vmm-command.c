@@ -25,10 +25,12 @@
 
 void vmm_command_init(VmmCommand *command)
 {
-	command->argv = g_ptr_array_new_with_free_func(g_free);
-	command->descriptors = g_array_new(FALSE, FALSE, sizeof(JailDescriptor));
-	command->streams = vmm_logger_streams_new();
-	command->vmm_uid = geteuid();
+	*command = (VmmCommand){
+		.argv = g_ptr_array_new_with_free_func(g_free),
+		.descriptors = g_array_new(FALSE, FALSE, sizeof(JailDescriptor)),
+		.streams = vmm_logger_streams_new(),
+		.vmm_uid = geteuid(),
+	};
 }
 
 void vmm_command_close(VmmCommand *command)
