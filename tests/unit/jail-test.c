@@ -13,6 +13,7 @@
 #include "common/capabilities.h"
 #include "driver/error.h"
 #include "driver/jail/jail.h"
+#include "driver/security/cgroup.h"
 #include "driver/vmm/vmm-process.h"
 
 #define NOBODY 65534
@@ -238,6 +239,121 @@ static void test_cgroup(void)
 	g_unlink(path);
 }
 
+/* A companion's jail, on a host that lets one be made. */
+static gboolean init_companion(Jail *jail, gboolean has_network)
+{
+	if (!is_root())
+		return FALSE;
+	if (unshare(CLONE_NEWUTS) < 0) {
+		g_test_skip("may not make namespaces");
+		return FALSE;
+	}
+	jail_init_companion(jail, NOBODY, NOBODY, has_network, 0);
+	return TRUE;
+}
+
+/* A shell stands in for a program of somebody else's, which gives nothing up itself. */
+static void test_companion(void)
+{
+	Jail jail;
+
+	if (!init_companion(&jail, FALSE))
+		return;
+	assert_prints(&jail,
+		      "id -u; id -G; grep -E 'Cap(Prm|Eff|Bnd|Amb)|NoNew' /proc/self/status; "
+		      "ulimit -Hc; ulimit -Hf; ulimit -Hp",
+		      "65534\n65534\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"
+		      "CapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\n"
+		      "0\nunlimited\n128\n");
+	assert_prints(&jail, "ls -A /home /root /run /tmp /var | grep -v ':$' | grep .", "");
+	/* One's own loopback alone, which is down. */
+	assert_prints(&jail, "ls /sys/class/net >/dev/null; grep -c : /proc/self/net/dev", "1\n");
+	assert_prints(&jail, "for i in / /etc /dev /usr /tmp; do [ -w $i ] && echo $i; done", "");
+}
+
+static void test_companion_with_network(void)
+{
+	g_autofree char *ours = g_file_read_link("/proc/self/ns/net", NULL);
+	g_autofree char *theirs = NULL;
+	Jail jail;
+
+	if (!init_companion(&jail, TRUE))
+		return;
+	theirs = run(&jail, "readlink /proc/self/ns/net", NULL, 0);
+	g_assert_cmpstr(g_strchomp(theirs), ==, ours);
+	assert_prints(&jail, "ls -A /home /tmp /run/libvirt 2>/dev/null | grep -v ':$' | grep .",
+		      "");
+}
+
+/* As passt sandboxes itself; on a host that lets users have namespaces. */
+static void test_companion_makes_namespaces(void)
+{
+	const char *command = "unshare --user --map-root-user --mount --ipc --uts --pid --fork "
+			      "sh -c 'mount -t tmpfs none /tmp && id -u' 2>&1";
+	g_autofree char *text = NULL;
+	Jail jail;
+
+	if (!init_companion(&jail, TRUE))
+		return;
+	text = run(&jail, command, NULL, 0);
+	if (strstr(text, "unshare failed"))
+		g_test_skip("users may have no namespaces");
+	else
+		g_assert_cmpstr(text, ==, "0\n");
+}
+
+/* An image in a folder that is hidden, as a descriptor and opened again. */
+static void test_companion_has_what_is_handed_over(void)
+{
+	g_autofree char *path = NULL;
+	g_autofree char *text = NULL;
+	g_autofree char *printed = NULL;
+	JailDescriptor file = { .target = 5 };
+	Jail jail;
+
+	if (!init_companion(&jail, FALSE))
+		return;
+	file.source = g_file_open_tmp("jail-test-XXXXXX", &path, NULL);
+	g_assert_no_errno(fchown(file.source, NOBODY, NOBODY));
+	printed = run(&jail, "echo one >&5; echo two >>/proc/self/fd/5", &file, 1);
+	g_assert_cmpstr(printed, ==, "");
+	g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+	g_assert_cmpstr(text, ==, "one\ntwo\n");
+	close(file.source);
+	g_unlink(path);
+}
+
+/* The end of the domain's group is its end, and that of what it has started. */
+static void test_companion_ends_with_the_group(void)
+{
+	static const char *const argv[] = { "/bin/sh", "-c",
+					    "sleep 1000 & setsid sleep 1000 & wait", NULL };
+	const JailProgram program = { .argv = argv, .output = STDERR_FILENO };
+	g_autofree char *own = cgroup_own_folder("/", NULL);
+	g_autofree char *folder = own ? cgroup_new_folder(own, "gmem-1-jail-test") : NULL;
+	g_autoptr(GError) error = NULL;
+	int status = 0;
+	pid_t pid;
+	Jail jail;
+
+	if (!init_companion(&jail, FALSE))
+		return;
+	if (!folder || !cgroup_make(folder, NULL)) {
+		g_test_skip("no cgroup v2 that can be written to");
+		return;
+	}
+	jail.cgroup = cgroup_open(folder, &error);
+	g_assert_no_error(error);
+	pid = jail_spawn(&jail, &program, &error);
+	g_assert_no_error(error);
+	close(jail.cgroup);
+	g_assert_true(cgroup_end(folder, &error));
+	g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+	g_assert_true(WIFSIGNALED(status));
+	g_assert_true(cgroup_remove(folder, &error));
+	g_assert_no_error(error);
+}
+
 /* An error says at which stage it came. */
 static void test_errors(void)
 {
@@ -276,6 +392,12 @@ int main(int argc, char **argv)
 	g_test_add_func("/jail/argument", test_argument);
 	g_test_add_func("/jail/outcome", test_outcome);
 	g_test_add_func("/jail/cgroup", test_cgroup);
+	g_test_add_func("/jail/companion", test_companion);
+	g_test_add_func("/jail/companion-with-network", test_companion_with_network);
+	g_test_add_func("/jail/companion-makes-namespaces", test_companion_makes_namespaces);
+	g_test_add_func("/jail/companion-has-what-is-handed-over",
+			test_companion_has_what_is_handed_over);
+	g_test_add_func("/jail/companion-ends-with-the-group", test_companion_ends_with_the_group);
 	g_test_add_func("/jail/errors", test_errors);
 	return g_test_run();
 }

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -29,6 +30,17 @@
 
 /* More than any file that a program of ours may write to has: variables of a firmware, logs. */
 #define FILE_SIZE ((rlim_t)1 << 40)
+
+/* What people and services keep where. */
+#define PEOPLES_FOLDERS "/home", "/media", "/mnt", "/root", "/srv", "/tmp", "/var"
+
+/* For a companion. Folders that a host has not are left out. */
+static const char *const hidden[] = { PEOPLES_FOLDERS, "/run", NULL };
+
+/* /run has what /etc/resolv.conf is a link to; of the rest what has sockets for everybody. */
+static const char *const hidden_with_network[] = { PEOPLES_FOLDERS, "/run/dbus",
+						   "/run/libvirt",  "/run/systemd/journal",
+						   "/run/user",	    NULL };
 
 /* Whether a security module says something else of this process than that it is unconfined. */
 static gboolean is_confined(void)
@@ -58,6 +70,19 @@ void jail_init(Jail *jail, uid_t uid, gid_t gid, guint may_lack)
 	jail_limit(jail, RLIMIT_FSIZE, FILE_SIZE);
 	jail_limit(jail, RLIMIT_MEMLOCK, LOCKED_MEMORY);
 	jail_limit(jail, RLIMIT_MSGQUEUE, 0);
+}
+
+void jail_init_companion(Jail *jail, uid_t uid, gid_t gid, gboolean has_network, guint may_lack)
+{
+	jail_init(jail, uid, gid, may_lack);
+	jail_limit(jail, RLIMIT_FSIZE, RLIM_INFINITY);
+	jail->capabilities = 0;
+	if (geteuid() == 0)
+		jail->hidden = has_network ? hidden_with_network : hidden;
+	if (has_network)
+		jail->namespaces &= ~CLONE_NEWNET;
+	if (uid != geteuid())
+		jail_limit(jail, RLIMIT_NPROC, JAIL_COMPANION_THREADS);
 }
 
 void jail_limit(Jail *jail, int resource, rlim_t value)
@@ -118,6 +143,40 @@ static gboolean reset_signals(Child *child)
 static gboolean make_namespaces(Child *child)
 {
 	return !child->jail->namespaces || unshare(child->jail->namespaces) == 0 ||
+	       (child->jail->may_lack & SANDBOX_PART_BIT(SANDBOX_PART_NAMESPACES));
+}
+
+static gboolean set_read_only(const char *path, guint flags, gboolean is_read_only)
+{
+	struct mount_attr attributes = {
+		.attr_set = MOUNT_ATTR_NOSUID | (is_read_only ? MOUNT_ATTR_RDONLY : 0),
+		.attr_clr = is_read_only ? 0 : MOUNT_ATTR_RDONLY,
+	};
+
+	return mount_setattr(AT_FDCWD, path, flags, &attributes, sizeof(attributes)) == 0;
+}
+
+/*
+ * In mounts of its own. A descriptor that is handed over is of the daemon's mounts, and may be
+ * written to as before. In /proc a program that makes a user namespace says who is who in it.
+ */
+static gboolean empty_folders(const char *const *folders)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    !set_read_only("/", AT_RECURSIVE, TRUE) || !set_read_only("/proc", 0, FALSE))
+		return FALSE;
+	for (; *folders; folders++)
+		if (mount("empty", *folders, "tmpfs", MS_RDONLY | MS_NODEV | MS_NOEXEC | MS_NOSUID,
+			  "mode=0555,nr_inodes=2,size=4k") < 0 &&
+		    errno != ENOENT)
+			return FALSE;
+	return TRUE;
+}
+
+/* A program of ours leaves all files itself, when it has loaded what it needs. */
+static gboolean hide_files(Child *child)
+{
+	return !child->jail->hidden || empty_folders(child->jail->hidden) ||
 	       (child->jail->may_lack & SANDBOX_PART_BIT(SANDBOX_PART_NAMESPACES));
 }
 
@@ -219,6 +278,7 @@ static const struct {
 	{ N_("leaving the session"), leave_session },
 	{ N_("resetting signals"), reset_signals },
 	{ N_("making namespaces"), make_namespaces },
+	{ N_("hiding files"), hide_files },
 	{ N_("setting limits"), set_limits },
 	{ N_("changing the user"), change_user },
 	{ N_("giving up capabilities"), keep_capabilities },

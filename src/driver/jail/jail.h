@@ -42,6 +42,8 @@ typedef struct {
 	uid_t uid; /* whom it runs as; differs from the daemon's only for root */
 	gid_t gid;
 	guint64 capabilities; /* what it has at its start, as in common/capabilities.h */
+	/* Folders that are empty for it, and all is read-only; NULL: it leaves files itself. */
+	const char *const *hidden;
 	guint may_lack;	      /* bits of SANDBOX_PART_BIT() */
 	gboolean is_confined; /* the daemon, by AppArmor or SELinux */
 } Jail;
@@ -55,6 +57,26 @@ typedef struct {
  * and no others; modest limits. A daemon that is not root leaves namespaces to the program.
  */
 void jail_init(Jail *jail, uid_t uid, gid_t gid, guint may_lack);
+
+/* Threads and processes that a companion may have; a VMM that is of the same user has them more. */
+#define JAIL_COMPANION_THREADS 128
+
+/*
+ * jail_init_companion - a jail for a program of somebody else's, which helps a VMM
+ * @uid, @gid: the VMM's
+ * @has_network: it reaches the host's network, as passt does
+ * @may_lack:  bits of SANDBOX_PART_BIT()
+ *
+ * It does nothing to itself that we could rely on, so that it is without any capability from its
+ * first instruction on, and the host's tree is read-only for it, with the folders that are people's
+ * and services' empty (where the daemon is root). What it is to read and write there is handed over
+ * as descriptors, which also /proc/self/fd/N opens again. It has no filter of ours; one that makes
+ * a user namespace for itself, as passt does, can. Its file size is not limited: an image may grow.
+ *
+ * It runs between vmm_launch's make_group() and the VMM: Jail.cgroup is the domain's, whose end is
+ * the companion's.
+ */
+void jail_init_companion(Jail *jail, uid_t uid, gid_t gid, gboolean has_network, guint may_lack);
 
 /* Sets or adds a limit. One above what the daemon may have itself becomes that. */
 void jail_limit(Jail *jail, int resource, rlim_t value);
