@@ -23,8 +23,10 @@
 #define WORLD_HEADERS	   (MADE_UP_RAM + 0x8000ull)
 #define WORLD_DATA	   (MADE_UP_RAM + 0x10000ull)
 #define WORLD_DATA_SIZE	   0x30000u
-#define WORLD_DISK_SIZE	   (4u << 20)
-#define WORLD_STAGING	   (2u << 20)
+#ifndef WORLD_DISK_SIZE
+#define WORLD_DISK_SIZE (4u << 20)
+#define WORLD_STAGING	(2u << 20)
+#endif
 
 /* The image */
 
