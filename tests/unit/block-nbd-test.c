@@ -89,7 +89,7 @@ static void open_disk(Fixture *fixture, const BlockConfig *config)
 
 	fixture->backend = block_nbd_new(connect_to_server(fixture), "disk", config, &error);
 	g_assert_no_error(error);
-	block_backend_attach(fixture->backend, fixture->context);
+	block_backend_attach(fixture->backend, fixture->context, NULL);
 }
 
 static void tear_down(Fixture *fixture)

@@ -39,14 +39,14 @@ static gboolean set_up(Fixture *fixture, guint64 size, gboolean is_direct,
 	fixture->fd = image_new(&fixture->path, size);
 	fd = open(fixture->path, (config->is_readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	g_assert_cmpint(fd, >=, 0);
-	fixture->backend = block_raw_new(fixture->ring, fd, is_direct, config, &error);
+	fixture->backend = block_raw_new(fd, is_direct, config, &error);
 	if (!fixture->backend && is_direct) {
 		close(fd);
 		g_test_skip(error->message);
 		return FALSE;
 	}
 	g_assert_no_error(error);
-	block_backend_attach(fixture->backend, fixture->context);
+	block_backend_attach(fixture->backend, fixture->context, fixture->ring);
 	return TRUE;
 }
 
@@ -277,7 +277,7 @@ static void test_readonly(void)
 		g_assert_cmpint(run(&fixture, BLOCK_WRITE_ZEROES, 0, NULL, 512), ==, EROFS);
 		g_assert_cmpint(run(&fixture, BLOCK_DISCARD, 0, NULL, 512), ==, EROFS);
 		g_assert_cmpint(run(&fixture, BLOCK_FLUSH, 0, NULL, 0), ==, 0);
-		g_assert_null(block_raw_new(fixture.ring, fd, FALSE, &plain, &error));
+		g_assert_null(block_raw_new(fd, FALSE, &plain, &error));
 		g_assert_error(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED);
 		close(fd);
 	}
@@ -287,15 +287,10 @@ static void test_readonly(void)
 static void test_no_file(void)
 {
 	g_autoptr(GError) error = NULL;
-	g_autoptr(IoRing) ring = io_ring_new(&error);
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (!ring) {
-		g_test_skip(error->message);
-	} else {
-		g_assert_null(block_raw_new(ring, fd, FALSE, &plain, &error));
-		g_assert_error(error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE);
-	}
+	g_assert_null(block_raw_new(fd, FALSE, &plain, &error));
+	g_assert_error(error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE);
 	close(fd);
 }
 
@@ -390,9 +385,9 @@ static void test_full(void)
 		block_backend_free(fixture.backend);
 		fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 		g_assert_cmpint(ftruncate(fd, 4 * MIB), ==, 0);
-		fixture.backend = block_raw_new(fixture.ring, fd, FALSE, &unmapping, &error);
+		fixture.backend = block_raw_new(fd, FALSE, &unmapping, &error);
 		g_assert_no_error(error);
-		block_backend_attach(fixture.backend, fixture.context);
+		block_backend_attach(fixture.backend, fixture.context, fixture.ring);
 		g_assert_cmpint(run(&fixture, BLOCK_WRITE, 0, data, MIB / 2), ==, 0);
 		g_assert_cmpint(run(&fixture, BLOCK_WRITE, MIB, data, MIB), ==, ENOSPC);
 		g_assert_cmpint(run(&fixture, BLOCK_WRITE_ZEROES, 2 * MIB, NULL, 2 * MIB), ==,

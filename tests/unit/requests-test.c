@@ -11,6 +11,7 @@ typedef struct {
 	gint served; /* rounds */
 	guint types; /* of the last */
 	gboolean is_first_kept;
+	guint n_disk_errors; /* of the last */
 } Fixture;
 
 static void close_gates(void *opaque)
@@ -29,6 +30,7 @@ static void serve(void *opaque)
 	request_queue_take(fixture->queue, &requests);
 	fixture->types = requests.types;
 	fixture->is_first_kept = g_strcmp0(requests.failure, "first") == 0;
+	fixture->n_disk_errors = requests.disk_errors ? requests.disk_errors->len : 0;
 	g_atomic_int_set(&fixture->is_closed, FALSE);
 	g_atomic_int_inc(&fixture->served);
 }
@@ -101,11 +103,29 @@ static void add(const char *path, void (*test)(Fixture *, gconstpointer))
 	g_test_add(path, Fixture, NULL, start, test, end);
 }
 
+static void test_disk_errors(Fixture *fixture, gconstpointer data)
+{
+	char name[] = "disk0";
+	DiskError error = { name, TRUE, DISK_ERROR_REPORT, 5 };
+
+	(void)data;
+	for (guint i = 0; i < 1000; i++)
+		request_queue_post_disk_error(fixture->queue, &error);
+	error.is_read = FALSE;
+	request_queue_post_disk_error(fixture->queue, &error);
+	name[4] = '1';
+	request_queue_post_disk_error(fixture->queue, &error);
+	g_main_context_iteration(fixture->context, TRUE);
+	g_assert_cmpuint(fixture->types, ==, REQUEST_DISK_ERROR);
+	g_assert_cmpuint(fixture->n_disk_errors, ==, 3);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	add("/requests/gates-do-not-stay-closed", test_gates_do_not_stay_closed);
 	add("/requests/gates-are-closed-at-once", test_gates_are_closed_at_once);
 	add("/requests/all-is-taken-at-once", test_all_is_taken_at_once);
+	add("/requests/disk-errors-of-a-kind-are-one", test_disk_errors);
 	return g_test_run();
 }

@@ -440,7 +440,8 @@ static void test_policies(void)
 	g_assert_cmpuint(world.n_errors, ==, 1);
 	g_assert_true(world.last_error.is_read);
 	g_assert_cmpint(world.last_error.error, ==, EIO);
-	g_assert_cmpint(world.last_error.action, ==, VIRTIO_BLK_REPORT);
+	g_assert_cmpstr(world.last_error.device, ==, "disk0");
+	g_assert_cmpint(world.last_error.action, ==, DISK_ERROR_REPORT);
 	world_clear(&world);
 
 	/* What nobody has read is zeroes, and nothing that was there before. */
@@ -462,7 +463,7 @@ static void test_policies(void)
 	world.image->error = ENOSPC;
 	world.image->n_errors = 1;
 	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512), ==, PENDING);
-	g_assert_cmpint(world.last_error.action, ==, VIRTIO_BLK_STOP);
+	g_assert_cmpint(world.last_error.action, ==, DISK_ERROR_STOP);
 	g_assert_cmpint(world.last_error.error, ==, ENOSPC);
 	world_clear(&world);
 }

@@ -177,7 +177,7 @@ typedef struct {
 	MadeUpImage *image;
 	Staging *staging;
 	VirtioBlk *blk;
-	VirtioBlkError last_error;
+	DiskError last_error;
 	guint n_errors;
 	guint16 available[WORLD_QUEUES];
 	guint16 used[WORLD_QUEUES];
@@ -189,7 +189,7 @@ static inline void world_interrupt(void *opaque, guint index G_GNUC_UNUSED)
 	((World *)opaque)->device.n_interrupts++;
 }
 
-static inline void world_failed(void *opaque, const VirtioBlkError *error)
+static inline void world_failed(void *opaque, const DiskError *error)
 {
 	World *world = opaque;
 
@@ -238,6 +238,7 @@ static inline void world_init(World *world, const BlockConfig *image, VirtioBlkP
 	g_autoptr(GError) error = NULL;
 	VirtioBlkConfig config = {
 		.serial = "a serial that is longer than there is room for",
+		.id = "disk0",
 		.n_queues = WORLD_QUEUES,
 		.queue_size = WORLD_QUEUE_SIZE,
 		.has_write_cache = TRUE,
@@ -254,11 +255,10 @@ static inline void world_init(World *world, const BlockConfig *image, VirtioBlkP
 	world->staging = staging_new(WORLD_STAGING, &error);
 	g_assert_no_error(error);
 	config.backend = &world->image->backend;
-	config.staging = world->staging;
 	world->blk = virtio_blk_new(&config, &world->device.config);
 	for (guint i = 0; i < WORLD_QUEUES; i++)
 		world->device.queues[i] = virtio_queue_new(i, world_interrupt, world);
-	virtio_blk_attach(world->blk, &world->device);
+	virtio_blk_attach(world->blk, &world->device, NULL, world->staging);
 	world_start(world, world->device.config.operations->features(world->blk));
 }
 

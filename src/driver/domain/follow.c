@@ -209,6 +209,24 @@ static gboolean on_no_memory(DomainVmm *vmm, JsonObject *data)
 				message));
 }
 
+/* Others have been reported to the guest, or ignored, as its policy says. */
+static gboolean on_disk_error(DomainVmm *vmm, JsonObject *data)
+{
+	const gboolean is_read = strcmp(follow_string(data, "operation"), "read") == 0;
+	g_autofree char *disk = text_of(data, "device", 80);
+	g_autofree char *reason = text_of(data, "reason", MESSAGE_MAX);
+
+	if (strcmp(follow_string(data, "action"), "stop") != 0)
+		return FALSE;
+	return pause_itself(
+		vmm, VIR_DOMAIN_PAUSED_IOERROR, VIR_DOMAIN_EVENT_SUSPENDED_IOERROR,
+		g_strdup_printf(is_read ? _("paused: disk %s could not be read (%s); mend that and "
+					    "resume the domain, and it is tried again") :
+					  _("paused: disk %s could not be written (%s); mend that "
+					    "and resume the domain, and it is tried again"),
+				disk, reason));
+}
+
 static gboolean on_internal_error(DomainVmm *vmm, JsonObject *data)
 {
 	g_autofree char *message = text_of(data, "message", MESSAGE_MAX);
@@ -247,6 +265,7 @@ static void on_monitor_event(const char *name, JsonObject *data, gpointer opaque
 		{ "SHUTDOWN", on_shutdown },
 		{ "GMEM_HOST_TOUCH", on_host_touch },
 		{ "GMEM_NO_MEMORY", on_no_memory },
+		{ "BLOCK_IO_ERROR", on_disk_error },
 		{ "GMEM_INTERNAL_ERROR", on_internal_error },
 	};
 	DomainVmm *vmm = opaque;

@@ -281,10 +281,11 @@ static void on_ready(void *opaque, GIOCondition condition)
 	check_lost(nbd);
 }
 
-static void nbd_attach(BlockBackend *backend, GMainContext *context)
+static void nbd_attach(BlockBackend *backend, GMainContext *context, IoRing *ring)
 {
 	BlockNbd *nbd = nbd_of(backend);
 
+	(void)ring;
 	nbd->watch = fd_watch_new(nbd_aio_get_fd(nbd->handle), context, on_ready, nbd);
 	update(nbd);
 }

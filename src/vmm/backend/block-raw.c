@@ -609,7 +609,14 @@ static guint64 raw_poll_size(BlockBackend *backend)
 	return whole_sectors(raw->file_size);
 }
 
+static void raw_attach(BlockBackend *backend, GMainContext *context, IoRing *ring)
+{
+	(void)context;
+	raw_of(backend)->ring = ring;
+}
+
 static const BlockOperations raw_operations = {
+	.attach = raw_attach,
 	.submit = raw_submit,
 	.poll_size = raw_poll_size,
 	.free = raw_free,
@@ -725,13 +732,11 @@ static gboolean make_zeroes(BlockRaw *raw, const BlockConfig *config, GError **e
 	return TRUE;
 }
 
-BlockBackend *block_raw_new(IoRing *ring, int fd, gboolean is_direct, const BlockConfig *config,
-			    GError **error)
+BlockBackend *block_raw_new(int fd, gboolean is_direct, const BlockConfig *config, GError **error)
 {
 	BlockRaw *raw = g_new0(BlockRaw, 1);
 
 	raw->fd = fd;
-	raw->ring = ring;
 	raw->is_direct = is_direct;
 	g_queue_init(&raw->waiting);
 	if (!look_at(raw, config, error) || !check_access(raw, is_direct, config, error) ||

@@ -22,16 +22,13 @@
 #pragma once
 
 #include "vmm/backend/block.h"
-#include "vmm/backend/io-ring.h"
 
 /*
  * block_raw_new - use an open file as a disk
- * @ring:      of the thread that the backend will be attached to; outlives it
  * @fd:        a regular file or a block device, open for reading, and for writing if it is not to
  *             be read-only; taken if this succeeds
  * @is_direct: without the host's page cache
  *
  * Return: a backend, or NULL with @error set, which names the file.
  */
-BlockBackend *block_raw_new(IoRing *ring, int fd, gboolean is_direct, const BlockConfig *config,
-			    GError **error);
+BlockBackend *block_raw_new(int fd, gboolean is_direct, const BlockConfig *config, GError **error);

@@ -46,11 +46,11 @@ void block_backend_init(BlockBackend *backend, const BlockOperations *operations
 	((LaterSource *)backend->later)->backend = backend;
 }
 
-void block_backend_attach(BlockBackend *backend, GMainContext *context)
+void block_backend_attach(BlockBackend *backend, GMainContext *context, IoRing *ring)
 {
 	g_source_attach(backend->later, context);
 	if (backend->operations->attach)
-		backend->operations->attach(backend, context);
+		backend->operations->attach(backend, context, ring);
 }
 
 void block_backend_free(BlockBackend *backend)

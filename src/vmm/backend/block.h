@@ -22,6 +22,8 @@
 #include <glib.h>
 #include <sys/uio.h>
 
+#include "vmm/backend/io-ring.h"
+
 /* Disks count in these, whatever their blocks are. */
 #define BLOCK_SECTOR_SIZE 512u
 
@@ -100,8 +102,11 @@ typedef struct {
 	gboolean can_discard;
 } BlockLimits;
 
-/* On the main thread, once. */
-void block_backend_attach(BlockBackend *backend, GMainContext *context);
+/*
+ * block_backend_attach - make the backend an I/O thread's; on the main thread, once
+ * @ring: that thread's, attached to @context; outlives the backend
+ */
+void block_backend_attach(BlockBackend *backend, GMainContext *context, IoRing *ring);
 
 /* With nothing under way: on the I/O thread, or when that does not run the context any more. */
 void block_backend_free(BlockBackend *backend);
@@ -137,7 +142,8 @@ typedef struct {
 	/* Begins a request that has been checked; ends it by block_complete(), or at once by
 	 * block_complete_later(). */
 	void (*submit)(BlockBackend *backend, BlockRequest *request);
-	void (*attach)(BlockBackend *backend, GMainContext *context); /* may be NULL */
+	/* May be NULL. */
+	void (*attach)(BlockBackend *backend, GMainContext *context, IoRing *ring);
 	guint64 (*poll_size)(BlockBackend *backend); /* may be NULL; 0 where it cannot be told */
 	void (*free)(BlockBackend *backend);
 } BlockOperations;

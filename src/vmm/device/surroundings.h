@@ -9,6 +9,7 @@
 
 #include "vmm/device/bus.h"
 #include "vmm/device/device.h"
+#include "vmm/device/disk-error.h"
 #include "vmm/device/registry.h"
 #include "vmm/device/signals.h"
 
@@ -50,6 +51,8 @@ typedef struct {
 	void (*reset)(void *opaque);
 	void (*power_off)(void *opaque);
 	void (*debug_exit)(void *opaque, guint32 value);
+	/* On any thread, with any lock held; @error is only lent. */
+	void (*disk_failed)(void *opaque, const DiskError *error);
 } DeviceHost;
 
 typedef struct {

@@ -61,11 +61,9 @@ struct Machine {
 const char *run_state_name(RunState state)
 {
 	static const char *const names[] = {
-		[RUN_STATE_PRELAUNCH] = "prelaunch",
-		[RUN_STATE_RUNNING] = "running",
-		[RUN_STATE_PAUSED] = "paused",
-		[RUN_STATE_SHUTDOWN] = "shutdown",
-		[RUN_STATE_INTERNAL_ERROR] = "internal-error",
+		[RUN_STATE_PRELAUNCH] = "prelaunch", [RUN_STATE_RUNNING] = "running",
+		[RUN_STATE_PAUSED] = "paused",	     [RUN_STATE_IO_ERROR] = "io-error",
+		[RUN_STATE_SHUTDOWN] = "shutdown",   [RUN_STATE_INTERNAL_ERROR] = "internal-error",
 	};
 
 	return names[state];
@@ -116,6 +114,13 @@ static void on_debug_exit(void *opaque, guint32 value)
 	Machine *machine = opaque;
 
 	request_queue_post_debug_exit(machine->requests, value);
+}
+
+static void on_disk_failed(void *opaque, const DiskError *error)
+{
+	Machine *machine = opaque;
+
+	request_queue_post_disk_error(machine->requests, error);
 }
 
 static void on_set_interrupt(void *opaque, guint gsi, gboolean level)
@@ -199,6 +204,7 @@ static const DeviceHost device_host = {
 	.reset = on_guest_reset,
 	.power_off = on_guest_power_off,
 	.debug_exit = on_debug_exit,
+	.disk_failed = on_disk_failed,
 };
 
 static int on_open_message(void *opaque, guint *number, GError **error)
@@ -440,6 +446,25 @@ static void report_touches(Machine *machine, const GArray *touches)
 		stop_in_state(machine, RUN_STATE_PAUSED);
 }
 
+/* Where several disks stop the machine, the first one has. */
+static void report_disk_errors(Machine *machine, const GArray *errors)
+{
+	gboolean stops = FALSE;
+
+	for (guint i = 0; i < errors->len; i++) {
+		const DiskError *error = &g_array_index(errors, DiskError, i);
+		const MachineEvent event = {
+			.type = MACHINE_EVENT_DISK_ERROR,
+			.disk_error = error,
+		};
+
+		emit(machine, &event);
+		stops = stops || error->action == DISK_ERROR_STOP;
+	}
+	if (stops && machine->state == RUN_STATE_RUNNING)
+		stop_in_state(machine, RUN_STATE_IO_ERROR);
+}
+
 /* Who let it go on tries once more; so there is one of these each time. */
 static void report_shortage(Machine *machine, const char *message)
 {
@@ -477,6 +502,8 @@ static void serve_requests(void *opaque)
 	}
 	if (requests.types & REQUEST_HOST_TOUCH)
 		report_touches(machine, requests.touches);
+	if (requests.types & REQUEST_DISK_ERROR)
+		report_disk_errors(machine, requests.disk_errors);
 	if (requests.types & REQUEST_NO_MEMORY)
 		report_shortage(machine, requests.shortage);
 	if (requests.types & REQUEST_POWER_OFF)
@@ -770,6 +797,7 @@ gboolean machine_resume(Machine *machine, GError **error)
 		return TRUE;
 	case RUN_STATE_PRELAUNCH:
 	case RUN_STATE_PAUSED:
+	case RUN_STATE_IO_ERROR:
 		break;
 	case RUN_STATE_SHUTDOWN:
 	case RUN_STATE_INTERNAL_ERROR:

@@ -27,6 +27,7 @@ typedef enum {
 	RUN_STATE_PRELAUNCH, /* made, never run */
 	RUN_STATE_RUNNING,
 	RUN_STATE_PAUSED,	  /* by "stop", a host touch under guest-only, or no memory */
+	RUN_STATE_IO_ERROR,	  /* by an error of a disk; what failed is tried again at "cont" */
 	RUN_STATE_SHUTDOWN,	  /* the guest is off and --no-shutdown keeps the process */
 	RUN_STATE_INTERNAL_ERROR, /* a vCPU or the memory engine cannot go on */
 } RunState;
@@ -43,15 +44,17 @@ typedef enum {
 					 "host-signal" */
 	MACHINE_EVENT_HOST_TOUCH,     /* touch is set; the machine is paused */
 	MACHINE_EVENT_NO_MEMORY,      /* message is set; the machine is paused, and can go on */
+	MACHINE_EVENT_DISK_ERROR,     /* disk_error is set */
 	MACHINE_EVENT_INTERNAL_ERROR, /* message is set; the machine is paused */
 } MachineEventType;
 
 typedef struct {
 	MachineEventType type;
-	gboolean guest;		/* RESET and SHUTDOWN: the guest asked for it */
-	const char *reason;	/* RESET and SHUTDOWN, QMP's ShutdownCause */
-	const char *message;	/* NO_MEMORY, INTERNAL_ERROR */
-	const HostTouch *touch; /* HOST_TOUCH */
+	gboolean guest;		     /* RESET and SHUTDOWN: the guest asked for it */
+	const char *reason;	     /* RESET and SHUTDOWN, QMP's ShutdownCause */
+	const char *message;	     /* NO_MEMORY, INTERNAL_ERROR */
+	const HostTouch *touch;	     /* HOST_TOUCH */
+	const DiskError *disk_error; /* DISK_ERROR */
 } MachineEvent;
 
 /* Called on the main thread; what @event points to is only lent. */

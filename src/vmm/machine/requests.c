@@ -2,6 +2,8 @@
 /* requests.c - what other threads ask the main thread to do with the machine */
 #include "vmm/machine/requests.h"
 
+#include <string.h>
+
 struct RequestQueue {
 	GMutex lock;
 	Requests posted; /* under lock */
@@ -107,6 +109,43 @@ void request_queue_post_host_touch(RequestQueue *queue, const HostTouch *touch)
 	g_mutex_unlock(&queue->lock);
 }
 
+static gboolean is_like(const DiskError *one, const DiskError *other)
+{
+	return one->is_read == other->is_read && one->action == other->action &&
+	       one->error == other->error && strcmp(one->device, other->device) == 0;
+}
+
+static void clear_disk_error(gpointer data)
+{
+	DiskError *error = data;
+
+	g_free((char *)error->device);
+}
+
+/* A guest causes as many as it likes. */
+static void keep_disk_error(GArray **kept, const DiskError *error)
+{
+	DiskError copy = *error;
+
+	if (!*kept) {
+		*kept = g_array_new(FALSE, FALSE, sizeof(DiskError));
+		g_array_set_clear_func(*kept, clear_disk_error);
+	}
+	for (guint i = 0; i < (*kept)->len; i++)
+		if (is_like(&g_array_index(*kept, DiskError, i), error))
+			return;
+	copy.device = g_strdup(error->device);
+	g_array_append_val(*kept, copy);
+}
+
+void request_queue_post_disk_error(RequestQueue *queue, const DiskError *error)
+{
+	g_mutex_lock(&queue->lock);
+	keep_disk_error(&queue->posted.disk_errors, error);
+	post_locked(queue, REQUEST_DISK_ERROR);
+	g_mutex_unlock(&queue->lock);
+}
+
 gboolean request_queue_is_empty(RequestQueue *queue)
 {
 	gboolean is_empty;
@@ -130,5 +169,6 @@ void requests_clear(Requests *requests)
 	g_clear_pointer(&requests->failure, g_free);
 	g_clear_pointer(&requests->shortage, g_free);
 	g_clear_pointer(&requests->touches, g_array_unref);
+	g_clear_pointer(&requests->disk_errors, g_array_unref);
 	requests->types = 0;
 }

@@ -6,10 +6,9 @@
  *
  * A vCPU's thread or the memory thread posts; the main thread takes everything that was
  * posted at once. Posting never waits and needs no memory that grows: what is asked for
- * twice before it is done is asked for once, and of failures
- * and of memory that was not there only the first is kept. Host
- * touches are the exception; each of them holds its thread, so there are no more of them
- * than threads.
+ * twice before it is done is asked for once, so is an error of a disk that is like another one;
+ * of failures and of memory that was not there only the first is kept. Host touches are the
+ * exception; each of them holds its thread, so there are no more of them than threads.
  *
  * To post is one step with what has to happen before the request is served, the closing of the
  * gates: whoever has taken what was posted may open them again, and they would stay closed for
@@ -19,6 +18,7 @@
 
 #include <glib.h>
 
+#include "vmm/device/disk-error.h"
 #include "vmm/memory/memory.h"
 
 typedef enum {
@@ -28,14 +28,16 @@ typedef enum {
 	REQUEST_FAILURE = 1 << 3,
 	REQUEST_HOST_TOUCH = 1 << 4,
 	REQUEST_NO_MEMORY = 1 << 5,
+	REQUEST_DISK_ERROR = 1 << 6,
 } RequestType;
 
 typedef struct {
 	guint types;	    /* RequestType bits */
 	guint32 exit_value; /* what the guest wrote to the debug-exit port */
 	char *failure;
-	char *shortage;	 /* what there was no memory for */
-	GArray *touches; /* HostTouch */
+	char *shortage;	     /* what there was no memory for */
+	GArray *touches;     /* HostTouch */
+	GArray *disk_errors; /* DiskError, each of its kind once; their names are owned */
 } Requests;
 
 typedef struct RequestQueue RequestQueue;
@@ -57,6 +59,7 @@ void request_queue_post_debug_exit(RequestQueue *queue, guint32 value);
 void request_queue_post_failure(RequestQueue *queue, const GError *error);
 void request_queue_post_no_memory(RequestQueue *queue, const GError *error);
 void request_queue_post_host_touch(RequestQueue *queue, const HostTouch *touch);
+void request_queue_post_disk_error(RequestQueue *queue, const DiskError *error);
 
 gboolean request_queue_is_empty(RequestQueue *queue);
 

@@ -2,6 +2,7 @@
 /* monitor.c - the machine's monitor: its commands and events */
 #include "vmm/monitor/monitor.h"
 
+#include <errno.h>
 #include <glib/gi18n.h>
 
 #include "vmm/monitor/qmp-server.h"
@@ -323,6 +324,24 @@ static JsonObject *touch_object(const HostTouch *touch)
 	return data;
 }
 
+/* QEMU's event, as far as there is something to say. */
+static JsonObject *disk_error_object(const DiskError *error)
+{
+	static const char *const actions[] = {
+		[DISK_ERROR_REPORT] = "report",
+		[DISK_ERROR_IGNORE] = "ignore",
+		[DISK_ERROR_STOP] = "stop",
+	};
+	JsonObject *object = json_object_new();
+
+	json_object_set_string_member(object, "device", error->device);
+	json_object_set_string_member(object, "operation", error->is_read ? "read" : "write");
+	json_object_set_string_member(object, "action", actions[error->action]);
+	json_object_set_boolean_member(object, "nospace", error->error == ENOSPC);
+	json_object_set_string_member(object, "reason", g_strerror(error->error));
+	return object;
+}
+
 static JsonObject *message_object(const MachineEvent *event)
 {
 	JsonObject *object = json_object_new();
@@ -361,6 +380,10 @@ void monitor_send_event(Monitor *monitor, const MachineEvent *event)
 	case MACHINE_EVENT_NO_MEMORY:
 		name = "GMEM_NO_MEMORY";
 		data = message_object(event);
+		break;
+	case MACHINE_EVENT_DISK_ERROR:
+		name = "BLOCK_IO_ERROR";
+		data = disk_error_object(event->disk_error);
 		break;
 	case MACHINE_EVENT_INTERNAL_ERROR:
 		name = "GMEM_INTERNAL_ERROR";

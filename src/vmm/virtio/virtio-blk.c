@@ -67,7 +67,8 @@ struct VirtioBlk {
 	gboolean has_write_cache;    /* until the guest says otherwise */
 	VirtioBlkPolicy policies[2]; /* of writes, of reads */
 	char serial[VIRTIO_BLK_ID_BYTES];
-	void (*failed)(void *opaque, const VirtioBlkError *error);
+	const char *id;
+	void (*failed)(void *opaque, const DiskError *error);
 	void *opaque;
 
 	guint64 sectors;  /* atomic: what the guest is told */
@@ -291,30 +292,31 @@ static gboolean is_read(const Request *self)
 	return self->block.operation == BLOCK_READ;
 }
 
-static VirtioBlkPolicy action_for(const Request *self, int error)
+static DiskErrorAction action_for(const Request *self, int error)
 {
-	const VirtioBlkPolicy policy = self->blk->policies[is_read(self)];
-
-	if (policy == VIRTIO_BLK_ENOSPC)
-		return error == ENOSPC ? VIRTIO_BLK_STOP : VIRTIO_BLK_REPORT;
-	return policy;
+	switch (self->blk->policies[is_read(self)]) {
+	case VIRTIO_BLK_STOP:
+		return DISK_ERROR_STOP;
+	case VIRTIO_BLK_IGNORE:
+		return DISK_ERROR_IGNORE;
+	case VIRTIO_BLK_ENOSPC:
+		return error == ENOSPC ? DISK_ERROR_STOP : DISK_ERROR_REPORT;
+	case VIRTIO_BLK_REPORT:
+		break;
+	}
+	return DISK_ERROR_REPORT;
 }
 
-static void tell_error(const Request *self, VirtioBlkPolicy action, int error)
+static void tell_error(const Request *self, DiskErrorAction action, int error)
 {
 	const VirtioBlk *blk = self->blk;
-	const VirtioBlkError told = { is_read(self), action, error };
+	const DiskError told = { blk->id, is_read(self), action, error };
 
-	if (is_read(self))
-		log_limited(&error_limit, "block",
-			    _("%s: reading %" PRIu64 " bytes at %" PRIu64 " failed: %s"),
-			    block_backend_name(blk->backend), self->block.size, self->block.offset,
-			    g_strerror(error));
-	else
-		log_limited(&error_limit, "block",
-			    _("%s: writing %" PRIu64 " bytes at %" PRIu64 " failed: %s"),
-			    block_backend_name(blk->backend), self->block.size, self->block.offset,
-			    g_strerror(error));
+	log_limited(&error_limit, "block",
+		    is_read(self) ? _("%s: reading %" PRIu64 " bytes at %" PRIu64 " failed: %s") :
+				    _("%s: writing %" PRIu64 " bytes at %" PRIu64 " failed: %s"),
+		    block_backend_name(blk->backend), self->block.size, self->block.offset,
+		    g_strerror(error));
 	if (blk->failed)
 		blk->failed(blk->opaque, &told);
 }
@@ -353,20 +355,20 @@ static void part_done(Request *self)
 
 static void backend_failed(Request *self, int error)
 {
-	const VirtioBlkPolicy action = action_for(self, error);
+	const DiskErrorAction action = action_for(self, error);
 
 	tell_error(self, action, error);
 	switch (action) {
-	case VIRTIO_BLK_STOP:
+	case DISK_ERROR_STOP:
 		stop_request(self);
 		break;
-	case VIRTIO_BLK_IGNORE:
+	case DISK_ERROR_IGNORE:
 		/* Nobody gets what was in the staging memory before. */
 		if (is_read(self))
 			memset(self->staging, 0, self->part_size);
 		part_done(self);
 		break;
-	default:
+	case DISK_ERROR_REPORT:
 		give_staging(self);
 		end(self, VIRTIO_BLK_S_IOERR);
 		break;
@@ -944,7 +946,7 @@ VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, VirtioDeviceConfig *dev
 	VirtioBlk *blk = g_new0(VirtioBlk, 1);
 
 	blk->backend = config->backend;
-	blk->staging = config->staging;
+	blk->id = config->id;
 	blk->waiter = (StagingWaiter){ .wake = on_staging, .opaque = blk };
 	blk->n_queues = config->n_queues;
 	blk->queue_size = config->queue_size;
@@ -978,12 +980,13 @@ VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, VirtioDeviceConfig *dev
 	return blk;
 }
 
-void virtio_blk_attach(VirtioBlk *blk, VirtioDevice *virtio)
+void virtio_blk_attach(VirtioBlk *blk, VirtioDevice *virtio, IoRing *ring, Staging *staging)
 {
 	GMainContext *context = io_thread_context(virtio_device_io_thread(virtio));
 
 	blk->virtio = virtio;
-	block_backend_attach(blk->backend, context);
+	blk->staging = staging;
+	block_backend_attach(blk->backend, context, ring);
 	blk->finisher = g_source_new(&finisher_functions, sizeof(FinisherSource));
 	((FinisherSource *)blk->finisher)->blk = blk;
 	g_source_set_priority(blk->finisher, G_PRIORITY_HIGH);

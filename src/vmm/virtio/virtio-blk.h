@@ -25,6 +25,7 @@
 
 #include "vmm/backend/block.h"
 #include "vmm/backend/staging.h"
+#include "vmm/device/disk-error.h"
 #include "vmm/virtio/device.h"
 
 #define VIRTIO_BLK_PART (1u << 20)
@@ -37,16 +38,9 @@ typedef enum {
 	VIRTIO_BLK_ENOSPC, /* stop where there is no room, else report */
 } VirtioBlkPolicy;
 
-/* What is told of an error: QMP's event BLOCK_IO_ERROR. */
-typedef struct {
-	gboolean is_read;
-	VirtioBlkPolicy action; /* what is done about it: never VIRTIO_BLK_ENOSPC */
-	int error;
-} VirtioBlkError;
-
 typedef struct {
 	BlockBackend *backend; /* taken */
-	Staging *staging;      /* the I/O thread's; outlives the device */
+	const char *id;	       /* of the device, for messages; outlives it */
 	const char *serial;    /* or NULL; at most 20 bytes of it are shown */
 	guint n_queues;
 	guint16 queue_size;
@@ -55,8 +49,8 @@ typedef struct {
 	gboolean has_write_cache; /* at first; the guest may turn it on and off */
 	VirtioBlkPolicy read_policy;
 	VirtioBlkPolicy write_policy;
-	/* On the I/O thread. With VIRTIO_BLK_STOP the machine is to pause soon. */
-	void (*failed)(void *opaque, const VirtioBlkError *error);
+	/* On the I/O thread. With DISK_ERROR_STOP the machine is to pause soon. */
+	void (*failed)(void *opaque, const DiskError *error);
 	void *opaque;
 } VirtioBlkConfig;
 
@@ -68,8 +62,11 @@ typedef struct VirtioBlk VirtioBlk;
  */
 VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, VirtioDeviceConfig *device);
 
-/* Its transport is there: which has it from now on, as it has it from @device's operations. */
-void virtio_blk_attach(VirtioBlk *blk, VirtioDevice *virtio);
+/*
+ * virtio_blk_attach - its transport is there, which has it from now on, by @device's operations
+ * @ring, @staging: the I/O thread's; outlive the disk
+ */
+void virtio_blk_attach(VirtioBlk *blk, VirtioDevice *virtio, IoRing *ring, Staging *staging);
 
 /* For who has no transport for it. */
 void virtio_blk_free(VirtioBlk *blk);
