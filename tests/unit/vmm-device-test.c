@@ -2,7 +2,9 @@
 /* vmm-device-test.c - devices of a domain, as the VMM is told of them */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "driver/error.h"
@@ -230,6 +232,49 @@ static void test_disk_that_is_no_device(Fixture *fixture, gconstpointer data G_G
 	assert_refused(fixture, def, "is not a block device");
 }
 
+/* A server, and what it is called. */
+static int listen_at(const Fixture *fixture, struct sockaddr_un *address)
+{
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	g_snprintf(address->sun_path, sizeof(address->sun_path), "%s/nbd", fixture->folder);
+	g_assert_cmpint(bind(fd, (const struct sockaddr *)address, sizeof(*address)), ==, 0);
+	g_assert_cmpint(listen(fd, 1), ==, 0);
+	return fd;
+}
+
+static void test_disk_of_a_server(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	struct sockaddr_un address;
+	const int server = listen_at(fixture, &address);
+	DomainDisk disk = {
+		.type = DOMAIN_DISK_NETWORK,
+		.nbd_socket = address.sun_path,
+		.nbd_export = (char *)"one",
+		.format = (char *)"raw",
+		.target = (char *)"vda",
+		.info = { .alias = (char *)"virtio-disk0",
+			  .address = { .is_set = TRUE, .bus = 1 } },
+	};
+	g_autoptr(GError) error = NULL;
+	g_autoptr(JsonObject) description = vmm_device_describe_disk(&disk, "3", 0);
+	JsonObject *blockdev = blockdev_of(description);
+	int fd = vmm_device_open_disk(&disk, geteuid(), &error);
+
+	g_assert_no_error(error);
+	g_assert_cmpint(fd, >=, 0);
+	close(fd);
+	g_assert_cmpstr(json_object_get_string_member(blockdev, "driver"), ==, "nbd");
+	g_assert_cmpstr(json_object_get_string_member(blockdev, "export"), ==, "one");
+
+	close(server);
+	fd = vmm_device_open_disk(&disk, geteuid(), &error);
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED);
+	g_assert_nonnull(strstr(error->message, "disk vda: cannot connect to"));
+	g_assert_nonnull(strstr(error->message, address.sun_path));
+}
+
 static void test_rngs(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	g_autoptr(DomainDef)
@@ -246,10 +291,10 @@ static void test_rngs(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 			"\"max-bytes\":1024,\"period\":2000}");
 	assert_argument(fixture, 1,
 			"--device={\"driver\":\"virtio-rng-pci\",\"id\":\"rng1\","
-			"\"bus\":\"pci.2\",\"addr\":\"0x0\",\"rng-fd\":\"4\",\"max-bytes\":7,"
+			"\"bus\":\"pci.2\",\"addr\":\"0x0\",\"max-bytes\":7,"
 			"\"period\":1000,\"packed\":true}");
 	assert_descriptor(fixture, 0, "/dev/random", O_RDONLY);
-	assert_descriptor(fixture, 1, "/dev/urandom", O_RDONLY);
+	g_assert_cmpuint(fixture->command.descriptors->len, ==, 1);
 }
 
 static void test_rng_that_is_a_file(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -323,6 +368,7 @@ int main(int argc, char **argv)
 	add("/vmm-device/disk/readonly", test_readonly_disk);
 	add("/vmm-device/disk/that-is-gone", test_disk_that_is_gone);
 	add("/vmm-device/disk/that-is-no-device", test_disk_that_is_no_device);
+	add("/vmm-device/disk/of-a-server", test_disk_of_a_server);
 	add("/vmm-device/rngs", test_rngs);
 	add("/vmm-device/rng-that-is-a-file", test_rng_that_is_a_file);
 	add("/vmm-device/interfaces", test_interfaces);

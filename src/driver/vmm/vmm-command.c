@@ -580,9 +580,14 @@ static gboolean add_disk(VmmCommand *command, const DomainDef *def, const Domain
 
 static gboolean add_rng(VmmCommand *command, const DomainRng *rng, GError **error)
 {
-	const int fd = vmm_device_open_rng(rng, error);
 	g_autofree char *name = NULL;
+	int fd;
 
+	if (rng->backend == DOMAIN_RNG_BUILTIN) {
+		add_description(command, vmm_device_describe_rng(rng, NULL));
+		return TRUE;
+	}
+	fd = vmm_device_open_rng(rng, error);
 	if (fd < 0)
 		return FALSE;
 	name = g_strdup_printf("%d", hand_over(command, fd));

@@ -2,21 +2,61 @@
 /* vmm-device.c - devices as the VMM is told of them */
 #include "driver/vmm/vmm-device.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <gio/gunixsocketaddress.h>
 #include <glib/gi18n.h>
 
+#include "driver/error.h"
 #include "driver/safe-file.h"
 
-/* What the kernel's own generator is behind. */
-#define BUILTIN_RNG_PATH "/dev/urandom"
+/* How long a server of a disk may take to be connected to. */
+#define CONNECT_SECONDS 10
 
 /* What virtio has room for; longer serial numbers are cut, as with QEMU. */
 #define MAX_SERIAL 20
+
+/* A descriptor of one's own of a connection, which is closed. */
+static int take_connection(GSocketConnection *connection)
+{
+	const int fd = g_socket_get_fd(g_socket_connection_get_socket(connection));
+
+	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static int connect_to_server(const DomainDisk *disk, GError **error)
+{
+	g_autoptr(GSocketClient) client = g_socket_client_new();
+	g_autoptr(GSocketConnectable) address =
+		disk->nbd_socket ?
+			G_SOCKET_CONNECTABLE(g_unix_socket_address_new(disk->nbd_socket)) :
+			g_network_address_new(disk->nbd_host, (guint16)disk->nbd_port);
+	g_autoptr(GSocketConnection) connection = NULL;
+	g_autoptr(GError) cause = NULL;
+	int fd = -1;
+
+	/* A daemon has nobody's proxy. */
+	g_socket_client_set_enable_proxy(client, FALSE);
+	g_socket_client_set_timeout(client, CONNECT_SECONDS);
+	connection = g_socket_client_connect(client, address, NULL, &cause);
+	if (connection)
+		fd = take_connection(connection);
+	if (fd < 0)
+		driver_error(error, VIR_ERR_OPERATION_FAILED,
+			     _("disk %s: cannot connect to '%s': %s"), disk->target,
+			     disk->nbd_socket ? disk->nbd_socket : disk->nbd_host,
+			     cause ? cause->message : g_strerror(errno));
+	return fd;
+}
 
 int vmm_device_open_disk(const DomainDisk *disk, uid_t vmm_uid, GError **error)
 {
 	/* Translators: "disk vda" */
 	g_autofree char *what = g_strdup_printf(_("disk %s"), disk->target);
 
+	if (disk->type == DOMAIN_DISK_NETWORK)
+		return connect_to_server(disk, error);
 	if (disk->type == DOMAIN_DISK_BLOCK)
 		return safe_file_open_block_device(what, disk->path, !disk->is_readonly, error);
 	return disk->is_readonly ? safe_file_open_image(what, disk->path, error) :
@@ -25,9 +65,7 @@ int vmm_device_open_disk(const DomainDisk *disk, uid_t vmm_uid, GError **error)
 
 int vmm_device_open_rng(const DomainRng *rng, GError **error)
 {
-	return safe_file_open_character_device(
-		_("random number generator"),
-		rng->backend == DOMAIN_RNG_BUILTIN ? BUILTIN_RNG_PATH : rng->path, error);
+	return safe_file_open_character_device(_("random number generator"), rng->path, error);
 }
 
 /* A PCI device, behind the root port whose bus it names. */
@@ -63,7 +101,7 @@ static void set_virtio_options(JsonObject *object, const DomainVirtioOptions *op
 	set_switch(object, "packed", options->packed);
 }
 
-static JsonObject *describe_raw(const DomainDisk *disk, const char *fd)
+static JsonObject *describe_blockdev(const DomainDisk *disk, const char *fd)
 {
 	static const char *const detect_zeroes[] = {
 		[DOMAIN_DISK_DETECT_ZEROES_DEFAULT] = "off",
@@ -80,8 +118,12 @@ static JsonObject *describe_raw(const DomainDisk *disk, const char *fd)
 	/* As libvirt has it: what is not to be given up is written. */
 	if (zeroes == DOMAIN_DISK_DETECT_ZEROES_UNMAP && !discards)
 		zeroes = DOMAIN_DISK_DETECT_ZEROES_ON;
-	json_object_set_string_member(object, "driver", disk->format);
+	json_object_set_string_member(object, "driver",
+				      disk->type == DOMAIN_DISK_NETWORK ? "nbd" : disk->format);
 	json_object_set_string_member(object, "fd", fd);
+	if (disk->type == DOMAIN_DISK_NETWORK)
+		json_object_set_string_member(object, "export",
+					      disk->nbd_export ? disk->nbd_export : "");
 	json_object_set_boolean_member(object, "read-only", disk->is_readonly);
 	json_object_set_boolean_member(object, "direct", is_direct);
 	json_object_set_boolean_member(object, "no-flush", disk->cache == DOMAIN_DISK_CACHE_UNSAFE);
@@ -129,7 +171,7 @@ JsonObject *vmm_device_describe_disk(const DomainDisk *disk, const char *fd, gui
 	if (disk->is_shareable)
 		json_object_set_boolean_member(object, "share-rw", TRUE);
 	set_virtio_options(object, &disk->virtio);
-	json_object_set_object_member(object, "blockdev", describe_raw(disk, fd));
+	json_object_set_object_member(object, "blockdev", describe_blockdev(disk, fd));
 	return object;
 }
 
@@ -137,7 +179,8 @@ JsonObject *vmm_device_describe_rng(const DomainRng *rng, const char *fd)
 {
 	JsonObject *object = describe("virtio-rng-pci", &rng->info, 0);
 
-	json_object_set_string_member(object, "rng-fd", fd);
+	if (fd)
+		json_object_set_string_member(object, "rng-fd", fd);
 	if (rng->rate_bytes > 0) {
 		json_object_set_int_member(object, "max-bytes", rng->rate_bytes);
 		json_object_set_int_member(object, "period",

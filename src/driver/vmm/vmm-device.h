@@ -20,16 +20,23 @@
  * vmm_device_open_disk - open what a disk stores its data in
  * @vmm_uid: whom a file that is written to may belong to besides root and the daemon's user
  *
+ * A server on the network is connected to, which takes some seconds at most.
+ *
  * Return: a descriptor for close(), or -1 with an error that names the disk's target and source.
  */
 int vmm_device_open_disk(const DomainDisk *disk, uid_t vmm_uid, GError **error);
 
-/* Return: a descriptor for close() of a device that gives random numbers, or -1 with @error. */
+/*
+ * vmm_device_open_rng - open what random numbers come from
+ * @rng: of a device; the kernel's generator needs none
+ *
+ * Return: a descriptor for close(), or -1 with @error.
+ */
 int vmm_device_open_rng(const DomainRng *rng, GError **error);
 
 /*
  * Descriptions, for json_object_unref(). The devices have their aliases.
- * @fd: the descriptor's name in the VMM
+ * @fd: the descriptor's name in the VMM; NULL where an rng has none
  * @boot_index: 0 where firmware is not to start from it; see domain_boot_index()
  */
 JsonObject *vmm_device_describe_disk(const DomainDisk *disk, const char *fd, guint boot_index);
