@@ -74,6 +74,15 @@ class DomainDevices(DaemonTest):
         self.assertTrue(self.has_open(self.image))
         virsh("destroy", "test")
 
+    def test_rngs(self):
+        rate = "<rate bytes='1024' period='500'/>"
+        self.define(devices=RNG + f"<rng model='virtio'>{rate}<backend model='builtin'/></rng>")
+        self.run_tiny()
+        running = parsed()
+        self.assertEqual([alias.get("name") for alias in running.iterfind("devices/rng/alias")], ["rng0", "rng1"])
+        self.assertEqual([address(rng) for rng in running.iter("rng")], [(1, 0, 0), (2, 0, 0)])
+        virsh("destroy", "test")
+
     def test_file_stays_its_owners(self):
         before = os.stat(self.image)
         self.define(devices=disk_xml(self.image))
