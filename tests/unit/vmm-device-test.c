@@ -61,7 +61,7 @@ static char *disk_xml(const Fixture *fixture, const char *target, const char *dr
 			       driver, fixture->image, target, more);
 }
 
-static void add_devices(Fixture *fixture, const DomainDef *def)
+static void add_devices(Fixture *fixture, DomainDef *def)
 {
 	g_autoptr(GError) error = NULL;
 
@@ -203,7 +203,7 @@ static void test_readonly_disk(Fixture *fixture, gconstpointer data G_GNUC_UNUSE
 	g_assert_cmpuint(fixture->command.largest_file, ==, 0);
 }
 
-static void assert_refused(Fixture *fixture, const DomainDef *def, const char *message)
+static void assert_refused(Fixture *fixture, DomainDef *def, const char *message)
 {
 	g_autoptr(GError) error = NULL;
 

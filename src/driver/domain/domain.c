@@ -56,6 +56,7 @@ DomainVmm *domain_vmm_new(Domain *domain, Vmm *launched)
 	vmm->process = g_steal_pointer(&launched->process);
 	vmm->monitor = g_steal_pointer(&launched->monitor);
 	vmm->logger = g_steal_pointer(&launched->logger);
+	vmm->passts = g_steal_pointer(&launched->passts);
 	vmm->log_mark = launched->log_mark;
 	vmm->end_reason = VIR_DOMAIN_SHUTOFF_CRASHED;
 	return vmm;
@@ -75,6 +76,7 @@ void domain_vmm_unref(DomainVmm *vmm)
 	qmp_client_free(vmm->monitor);
 	vmm_process_free(vmm->process);
 	vmm_process_free(vmm->logger);
+	g_clear_pointer(&vmm->passts, g_ptr_array_unref);
 	domain_unref(vmm->domain);
 	g_free(vmm->trouble);
 	g_free(vmm->pause);

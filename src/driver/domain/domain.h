@@ -44,6 +44,8 @@ typedef struct {
 	VmmProcess *process;
 	QmpClient *monitor;
 	VmmProcess *logger; /* NULL where it is not known */
+	GPtrArray *passts;  /* of VmmProcess: of its network cards; NULL where it was started before
+			       this daemon */
 	VmmLogMark log_mark;
 	/* Written once, before their number. */
 	pid_t vcpu_threads[DOMAIN_MAX_VCPUS];

@@ -9,6 +9,7 @@
 #include "driver/domain/driver.h"
 #include "driver/domain/store.h"
 #include "driver/error.h"
+#include "driver/network/link.h"
 
 static int stopped_detail(int reason)
 {
@@ -59,6 +60,8 @@ static void finish(Domain *domain, DomainVmm *vmm)
 	const int reason = vmm->end_reason;
 	g_autofree char *failure = NULL;
 
+	vmm_passts_wait(vmm->passts);
+	network_links_forget(domain->live);
 	vmm_logger_wait(vmm->logger);
 	give_back(domain, vmm_process_wait(vmm->process, 0));
 	if (reason == VIR_DOMAIN_SHUTOFF_CRASHED)

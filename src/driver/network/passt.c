@@ -4,15 +4,9 @@
 
 #include <errno.h>
 #include <glib/gi18n.h>
-#include <sched.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "driver/error.h"
-
-/* The number of its socket. */
-#define SOCKET 3
 
 /* A socket a connection of the guest's. */
 #define OPEN_FILES 65536
@@ -106,14 +100,12 @@ GStrv passt_arguments(const char *program, const DomainInterface *interface, int
 
 void passt_jail(Jail *jail, uid_t uid, gid_t gid, guint may_lack, int cgroup)
 {
-	jail_init(jail, uid, gid, may_lack);
+	jail_init_companion(jail, uid, gid, TRUE, may_lack);
 	jail->cgroup = cgroup;
-	jail->namespaces &= ~CLONE_NEWNET;
-	jail->capabilities = 0;
 	jail_limit(jail, RLIMIT_NOFILE, OPEN_FILES);
 }
 
-static gboolean is_installed(const char *program, GError **error)
+gboolean passt_is_installed(const char *program, GError **error)
 {
 	if (access(program, X_OK) == 0)
 		return TRUE;
@@ -121,37 +113,4 @@ static gboolean is_installed(const char *program, GError **error)
 			    _("interface type 'user' needs passt, and '%s' cannot be started: %s; "
 			      "install the package passt"),
 			    program, g_strerror(errno));
-}
-
-pid_t passt_spawn(const char *program, const DomainInterface *interface, const Jail *jail,
-		  int output, int *socket, GError **error)
-{
-	g_auto(GStrv) arguments = NULL;
-	JailDescriptor descriptor = { .target = SOCKET };
-	int ends[2];
-	pid_t pid;
-
-	if (!is_installed(program, error))
-		return -1;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
-		driver_error(error, VIR_ERR_SYSTEM_ERROR, _("cannot make a socket: %s"),
-			     g_strerror(errno));
-		return -1;
-	}
-	arguments = passt_arguments(program, interface, SOCKET);
-	descriptor.source = ends[1];
-	pid = jail_spawn(jail,
-			 &(const JailProgram){
-				 .argv = (const char *const *)arguments,
-				 .descriptors = &descriptor,
-				 .n_descriptors = 1,
-				 .output = output,
-			 },
-			 error);
-	close(ends[1]);
-	if (pid < 0)
-		close(ends[0]);
-	else
-		*socket = ends[0];
-	return pid;
 }

@@ -20,6 +20,9 @@
 /* Where Debian's package has it. */
 #define PASST_PROGRAM "/usr/bin/passt"
 
+/* A number for its socket's descriptor. */
+#define PASST_SOCKET 3
+
 /*
  * passt_arguments - passt's command line for a network card
  * @socket: number of its socket's descriptor
@@ -34,12 +37,5 @@ GStrv passt_arguments(const char *program, const DomainInterface *interface, int
  */
 void passt_jail(Jail *jail, uid_t uid, gid_t gid, guint may_lack, int cgroup);
 
-/*
- * passt_spawn - start passt for a network card
- * @output: what it says goes there
- * @socket: the VMM's end of the network, for close()
- *
- * Return: its process id, the caller's to reap; -1 with DRIVER_ERROR that says what is missing.
- */
-pid_t passt_spawn(const char *program, const DomainInterface *interface, const Jail *jail,
-		  int output, int *socket, GError **error);
+/* FALSE with VIR_ERR_CONFIG_UNSUPPORTED that says what to install. */
+gboolean passt_is_installed(const char *program, GError **error);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "driver/error.h"
+#include "driver/network/link.h"
 #include "driver/safe-file.h"
 #include "driver/vmm/vmm-device.h"
 
@@ -29,6 +30,7 @@ void vmm_command_init(VmmCommand *command)
 		.argv = g_ptr_array_new_with_free_func(g_free),
 		.descriptors = g_array_new(FALSE, FALSE, sizeof(JailDescriptor)),
 		.streams = vmm_logger_streams_new(),
+		.passts = g_array_new(FALSE, FALSE, sizeof(VmmPasst)),
 		.vmm_uid = geteuid(),
 	};
 }
@@ -38,6 +40,9 @@ void vmm_command_close(VmmCommand *command)
 	for (guint i = 0; i < command->descriptors->len; i++)
 		close(g_array_index(command->descriptors, JailDescriptor, i).source);
 	g_array_set_size(command->descriptors, 0);
+	for (guint i = 0; i < command->passts->len; i++)
+		close(g_array_index(command->passts, VmmPasst, i).socket);
+	g_array_set_size(command->passts, 0);
 	g_array_set_size(command->streams, 0);
 }
 
@@ -45,6 +50,7 @@ void vmm_command_clear(VmmCommand *command)
 {
 	vmm_command_close(command);
 	g_array_unref(command->descriptors);
+	g_array_unref(command->passts);
 	vmm_logger_streams_free(command->streams);
 	g_ptr_array_unref(command->argv);
 }
@@ -595,11 +601,49 @@ static gboolean add_rng(VmmCommand *command, const DomainRng *rng, GError **erro
 	return TRUE;
 }
 
-gboolean vmm_command_add_devices(VmmCommand *command, const DomainDef *def, GError **error)
+/* Names of descriptors as the VMM knows them, for g_strfreev(). */
+static GStrv hand_over_all(VmmCommand *command, GArray *fds)
+{
+	GPtrArray *names = g_ptr_array_new();
+
+	for (guint i = 0; i < fds->len; i++)
+		g_ptr_array_add(
+			names,
+			g_strdup_printf("%d", hand_over(command, g_array_index(fds, int, i))));
+	g_array_set_size(fds, 0);
+	g_ptr_array_add(names, NULL);
+	return (GStrv)g_ptr_array_free(names, FALSE);
+}
+
+static gboolean add_interface(VmmCommand *command, const DomainDef *def, DomainInterface *interface,
+			      GError **error)
+{
+	g_auto(NetworkLink) link = NETWORK_LINK_INIT;
+	g_auto(GStrv) names = NULL;
+
+	if (!network_link_open(interface, &link, error))
+		return FALSE;
+	names = hand_over_all(command, link.fds);
+	if (link.passt_socket >= 0) {
+		const VmmPasst passt = { interface, link.passt_socket };
+
+		g_array_append_val(command->passts, passt);
+		link.passt_socket = -1;
+	}
+	add_description(command,
+			vmm_device_describe_interface(interface, (const char *const *)names,
+						      domain_boot_index(def, &interface->info)));
+	return TRUE;
+}
+
+gboolean vmm_command_add_devices(VmmCommand *command, DomainDef *def, GError **error)
 {
 	for (guint i = 0; i < def->iothreads->len; i++)
 		add_description(command, vmm_device_describe_iothread(
 						 g_array_index(def->iothreads, guint, i)));
+	for (guint i = 0; i < def->interfaces->len; i++)
+		if (!add_interface(command, def, def->interfaces->pdata[i], error))
+			return FALSE;
 	for (guint i = 0; i < def->disks->len; i++)
 		if (!add_disk(command, def, def->disks->pdata[i], error))
 			return FALSE;

@@ -19,10 +19,17 @@
 #include "driver/vmm/vmm-logger.h"
 #include "driver/vmm/vmm-process.h"
 
+/* A passt that is to be started before the VMM. */
+typedef struct {
+	const DomainInterface *interface; /* lent */
+	int socket;			  /* its end; the command's own */
+} VmmPasst;
+
 typedef struct {
 	GPtrArray *argv;	   /* of char * */
 	GArray *descriptors;	   /* of JailDescriptor; the sources are the command's own */
 	VmmLoggerStreams *streams; /* for the logger: what the VMM writes to files */
+	GArray *passts;		   /* of VmmPasst */
 	guint64 largest_file;	   /* bytes: of those that the VMM itself may write to */
 	uid_t vmm_uid; /* whom files that are written to may belong to; the caller's at first */
 } VmmCommand;
@@ -78,8 +85,9 @@ gboolean vmm_command_add_serials(VmmCommand *command, DomainDef *def, GError **e
 
 /*
  * vmm_command_add_devices - I/O threads, network cards, disks and sources of random numbers
- * @def: the devices have their aliases
+ * @def: the devices have their aliases; of network cards, the names of the host's devices are
+ *	 filled in
  *
  * Return: FALSE with DRIVER_ERROR that names the device and the file.
  */
-gboolean vmm_command_add_devices(VmmCommand *command, const DomainDef *def, GError **error);
+gboolean vmm_command_add_devices(VmmCommand *command, DomainDef *def, GError **error);

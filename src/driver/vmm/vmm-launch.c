@@ -15,6 +15,8 @@
 #include "common/capabilities.h"
 #include "driver/error.h"
 #include "driver/jail/jail.h"
+#include "driver/network/link.h"
+#include "driver/network/passt.h"
 #include "driver/vmm/vmm-command.h"
 #include "driver/vmm/vmm-log.h"
 #include "driver/vmm/vmm-logger.h"
@@ -144,8 +146,6 @@ static void explain_failure(const VmmLaunch *launch, Vmm *vmm, const GError *cau
 		driver_error(error, VIR_ERR_INTERNAL_ERROR, "%s", failure);
 		return;
 	}
-	vmm_process_signal(vmm->process, SIGKILL);
-	(void)vmm_process_wait(vmm->process, END_SECONDS);
 	driver_error_from(error, VIR_ERR_INTERNAL_ERROR, cause, _("the VMM was started but: %s"),
 			  driver_error_detail(cause));
 }
@@ -184,6 +184,63 @@ static void init_vmm_jail(Jail *jail, const VmmLaunch *launch, const DomainDef *
 				   count_devices(def) * VMM_DEVICE_THREADS);
 }
 
+static VmmProcess *spawn_passt(const VmmPasst *passt, const Jail *jail, int output, GError **error)
+{
+	const JailDescriptor descriptor = { .source = passt->socket, .target = PASST_SOCKET };
+	g_auto(GStrv) arguments = passt_arguments(PASST_PROGRAM, passt->interface, PASST_SOCKET);
+	const JailProgram program = {
+		.argv = (const char *const *)arguments,
+		.descriptors = &descriptor,
+		.n_descriptors = 1,
+		.output = output,
+	};
+
+	return vmm_process_spawn(jail, &program, error);
+}
+
+/* In the VMM's cgroup, and before it: each ends when the VMM closes its end of a socket. */
+static gboolean spawn_passts(const VmmLaunch *launch, const Jail *vmm_jail,
+			     const VmmCommand *command, int output, Vmm *vmm, GError **error)
+{
+	Jail jail;
+
+	passt_jail(&jail, launch->uid, launch->gid, launch->may_lack, vmm_jail->cgroup);
+	vmm->passts = g_ptr_array_new_with_free_func((GDestroyNotify)vmm_process_free);
+	for (guint i = 0; i < command->passts->len; i++) {
+		VmmProcess *process = spawn_passt(&g_array_index(command->passts, VmmPasst, i),
+						  &jail, output, error);
+
+		if (!process)
+			return FALSE;
+		g_ptr_array_add(vmm->passts, process);
+	}
+	return TRUE;
+}
+
+/* Whether each passt is there still: one that cannot have what it was told to ends at once. */
+static gboolean check_passts(const VmmLaunch *launch, const Vmm *vmm, GError **error)
+{
+	for (guint i = 0; i < vmm->passts->len; i++) {
+		VmmProcess *process = vmm->passts->pdata[i];
+		g_autofree char *outcome = NULL, *tail = NULL;
+
+		if (!vmm_process_wait(process, 0))
+			continue;
+		outcome = vmm_process_outcome(process);
+		tail = vmm_log_tail(launch->log_path, &vmm->log_mark);
+		return driver_error(error, VIR_ERR_INTERNAL_ERROR, _("passt has ended (%s): %s"),
+				    outcome ? outcome : _("unknown outcome"), tail ? tail : "");
+	}
+	return TRUE;
+}
+
+void vmm_passts_wait(GPtrArray *passts)
+{
+	for (guint i = 0; passts && i < passts->len; i++)
+		if (!vmm_process_wait(passts->pdata[i], END_SECONDS))
+			vmm_process_signal(passts->pdata[i], SIGKILL);
+}
+
 /* Starts the logger, which then reads what the VMM writes from its first line on. */
 static gboolean spawn(const VmmLaunch *launch, const Jail *jail, VmmCommand *command, Vmm *vmm,
 		      GError **error)
@@ -204,12 +261,22 @@ static gboolean spawn(const VmmLaunch *launch, const Jail *jail, VmmCommand *com
 	vmm->logger = vmm_logger_spawn(launch->logger, &logger_jail, &launch->log_limits,
 				       command->streams, error);
 	if (vmm->logger &&
-	    launch->make_group(vmm_process_pid(vmm->logger), &vmm_jail.cgroup, launch->data, error))
+	    launch->make_group(vmm_process_pid(vmm->logger), &vmm_jail.cgroup, launch->data,
+			       error) &&
+	    spawn_passts(launch, &vmm_jail, command, log_fd, vmm, error))
 		vmm->process = vmm_process_spawn(&vmm_jail, &program, error);
 	if (vmm_jail.cgroup >= 0)
 		close(vmm_jail.cgroup);
 	close(log_fd);
 	return vmm->process != NULL;
+}
+
+static void end_process(Vmm *vmm)
+{
+	if (!vmm->process || vmm_process_wait(vmm->process, 0))
+		return;
+	vmm_process_signal(vmm->process, SIGKILL);
+	(void)vmm_process_wait(vmm->process, END_SECONDS);
 }
 
 gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **error)
@@ -227,17 +294,17 @@ gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **
 		  spawn(launch, &jail, &command, vmm, error);
 	/* The VMM must be the only one to hold them: their end is how its end is seen. */
 	vmm_command_close(&command);
-	if (spawned && !launch->spawned(vmm, launch->data, error)) {
-		vmm_process_signal(vmm->process, SIGKILL);
-		(void)vmm_process_wait(vmm->process, END_SECONDS);
-	} else if (spawned) {
+	if (spawned && launch->spawned(vmm, launch->data, error)) {
 		vmm->monitor = qmp_client_connect(launch->monitor_path, GREETING_SECONDS, &cause);
 		if (!vmm->monitor)
 			explain_failure(launch, vmm, cause, error);
 	}
-	if (vmm->monitor)
+	if (vmm->monitor && check_passts(launch, vmm, error))
 		return TRUE;
 	(void)unlink(launch->monitor_path);
+	end_process(vmm);
+	vmm_passts_wait(vmm->passts);
+	network_links_forget(def);
 	vmm_logger_wait(vmm->logger);
 	vmm_clear(vmm);
 	return FALSE;
@@ -248,4 +315,5 @@ void vmm_clear(Vmm *vmm)
 	g_clear_pointer(&vmm->monitor, qmp_client_free);
 	g_clear_pointer(&vmm->process, vmm_process_free);
 	g_clear_pointer(&vmm->logger, vmm_process_free);
+	g_clear_pointer(&vmm->passts, g_ptr_array_unref);
 }

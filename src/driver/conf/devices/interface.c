@@ -23,8 +23,8 @@ static const char *const type_names[] = {
 
 /* What domains can have so far. */
 static const gboolean is_supported[] = {
-	[DOMAIN_INTERFACE_USER] = FALSE,     [DOMAIN_INTERFACE_BRIDGE] = FALSE,
-	[DOMAIN_INTERFACE_ETHERNET] = FALSE, [DOMAIN_INTERFACE_DIRECT] = FALSE,
+	[DOMAIN_INTERFACE_USER] = TRUE,	    [DOMAIN_INTERFACE_BRIDGE] = TRUE,
+	[DOMAIN_INTERFACE_ETHERNET] = TRUE, [DOMAIN_INTERFACE_DIRECT] = TRUE,
 	[DOMAIN_INTERFACE_NETWORK] = FALSE,
 };
 

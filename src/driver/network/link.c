@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* link.c - what a domain's network card has behind it, by the type of its <interface> */
+#include "driver/network/link.h"
+
+#include <errno.h>
+#include <glib/gi18n.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "driver/error.h"
+#include "driver/network/macvtap.h"
+#include "driver/network/passt.h"
+#include "driver/network/tap.h"
+
+void network_link_clear(NetworkLink *link)
+{
+	for (guint i = 0; link->fds && i < link->fds->len; i++)
+		close(g_array_index(link->fds, int, i));
+	g_clear_pointer(&link->fds, g_array_unref);
+	if (link->passt_socket >= 0)
+		close(link->passt_socket);
+	link->passt_socket = -1;
+}
+
+static guint count_queues(const DomainInterface *interface)
+{
+	return MAX(interface->queues, 1);
+}
+
+static gboolean open_passt(NetworkLink *link, GError **error)
+{
+	int ends[2];
+
+	if (!passt_is_installed(PASST_PROGRAM, error))
+		return FALSE;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return driver_error(error, VIR_ERR_SYSTEM_ERROR, _("cannot make a socket: %s"),
+				    g_strerror(errno));
+	g_array_append_val(link->fds, ends[0]);
+	link->passt_socket = ends[1];
+	return TRUE;
+}
+
+static char *open_tap(const DomainInterface *interface, NetworkLink *link, GError **error)
+{
+	const TapConfig config = {
+		.name = interface->target ? interface->target : TAP_NAME_TEMPLATE,
+		.is_there = interface->type == DOMAIN_INTERFACE_ETHERNET &&
+			    interface->is_managed == DOMAIN_SWITCH_NO,
+		.queues = count_queues(interface),
+		.mac = interface->mac,
+		.mtu = interface->mtu,
+		.bridge = interface->type == DOMAIN_INTERFACE_BRIDGE ? interface->source : NULL,
+	};
+
+	return tap_open(&config, link->fds, error);
+}
+
+static char *open_macvtap(const DomainInterface *interface, NetworkLink *link, GError **error)
+{
+	static const enum macvlan_mode modes[] = {
+		[DOMAIN_DIRECT_VEPA] = MACVLAN_MODE_VEPA,
+		[DOMAIN_DIRECT_BRIDGE] = MACVLAN_MODE_BRIDGE,
+		[DOMAIN_DIRECT_PRIVATE] = MACVLAN_MODE_PRIVATE,
+		[DOMAIN_DIRECT_PASSTHROUGH] = MACVLAN_MODE_PASSTHRU,
+	};
+	const MacvtapConfig config = {
+		.name = interface->target,
+		.lower = interface->source,
+		.mode = modes[interface->mode],
+		.queues = count_queues(interface),
+		.mac = interface->mac,
+		.mtu = interface->mtu,
+	};
+
+	return macvtap_open(&config, link->fds, error);
+}
+
+gboolean network_link_open(DomainInterface *interface, NetworkLink *link, GError **error)
+{
+	char *name = NULL;
+
+	switch (interface->type) {
+	case DOMAIN_INTERFACE_USER:
+		return open_passt(link, error);
+	case DOMAIN_INTERFACE_BRIDGE:
+	case DOMAIN_INTERFACE_ETHERNET:
+		name = open_tap(interface, link, error);
+		break;
+	case DOMAIN_INTERFACE_DIRECT:
+		name = open_macvtap(interface, link, error);
+		break;
+	case DOMAIN_INTERFACE_NETWORK:
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    _("networks of libvirt's are not supported yet"));
+	}
+	if (!name)
+		return FALSE;
+	g_free(interface->target);
+	interface->target = name;
+	return TRUE;
+}
+
+void network_link_forget(const DomainInterface *interface)
+{
+	if (interface->type == DOMAIN_INTERFACE_DIRECT && interface->target)
+		macvtap_delete(interface->target);
+}
+
+void network_links_forget(const DomainDef *def)
+{
+	for (guint i = 0; def && i < def->interfaces->len; i++)
+		network_link_forget(def->interfaces->pdata[i]);
+}
