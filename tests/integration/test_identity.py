@@ -69,6 +69,12 @@ def members(group):
         return sorted(int(line) for line in file)
 
 
+def further_groups(name):
+    with open(f"/proc/{vmm_pid(name)}/status", encoding="ascii") as file:
+        return sorted(int(number) for number in
+                      next(line for line in file if line.startswith("Groups:")).split()[1:])
+
+
 def information(name="test"):
     """virsh dominfo's lines about security, without the model's name."""
     lines = [line.split(":", 1) for line in virsh("dominfo", name).splitlines() if line.startswith("Security")]
@@ -235,6 +241,23 @@ class Identity(IdentityTest):
         self.assertNotEqual(vmm_user("third")[0], 70000)
         self.define("fourth", kind=None, extra=STATIC.format(relabel="no", label="+70000:+5"))
         self.assert_refused(r"'\+70000:\+5': another domain runs as this user", "start", "fourth")
+
+    def test_static_has_all_groups_of_its_user(self):
+        with open("/etc/group", encoding="utf-8") as file:
+            groups = file.read()
+        file = self.enterContext(tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="gmem-test."))
+        file.write(groups.rstrip("\n") + "\ngmem-first:x:54321:nobody\ngmem-other:x:54322:root,nobody\n")
+        file.flush()
+        os.chmod(file.name, 0o644)
+        subprocess.check_call(["mount", "--bind", file.name, "/etc/group"])
+        self.addCleanup(subprocess.check_call, ["umount", "/etc/group"])
+        nobody = pwd.getpwnam("nobody")
+        self.start(extra=STATIC.format(relabel="no", label="nobody:+5"))
+        self.assert_runs_as((nobody.pw_uid, 5))
+        self.assertEqual(further_groups("test"), [5, 54321, 54322])
+        # A number that is nobody's is in no other.
+        self.start("other", extra=STATIC.format(relabel="no", label="+65000:+5"))
+        self.assertEqual(further_groups("other"), [5])
 
     def test_static_that_there_is_not(self):
         self.define(kind=None, extra=STATIC.format(relabel="no", label="nobody-of-that-name:nogroup"))

@@ -149,6 +149,7 @@ static void test_privileges(void)
 
 static void test_user(void)
 {
+	static const gid_t groups[] = { 12, 70000 };
 	Jail jail;
 
 	if (!is_root())
@@ -158,6 +159,9 @@ static void test_user(void)
 	assert_prints(&jail, "id -u; id -g; id -G; grep -E 'Cap(Eff|Bnd)' /proc/self/status",
 		      "65534\n65534\n65534\n"
 		      "CapEff:\t0000000000000008\nCapBnd:\t0000000000000000\n");
+	jail.groups = groups;
+	jail.n_groups = G_N_ELEMENTS(groups);
+	assert_prints(&jail, "id -G", "65534 12 70000\n");
 }
 
 static void test_namespaces(void)

@@ -44,7 +44,7 @@ void end_finish(DomainVmm *vmm);
 /*
  * end_explain - what there is to say about a VMM that has ended by itself
  *
- * After vmm_logger_wait(), without the lock: it may take half a second.
+ * After vmm_logger_wait(), without the lock: it may take a second.
  *
  * Return: text for g_free().
  */

@@ -16,6 +16,7 @@
 #include "driver/security/cgroup.h"
 #include "driver/security/label.h"
 #include "driver/security/scope.h"
+#include "driver/security/user-database.h"
 #include "driver/security/user-processes.h"
 
 DomainIdentity *identity_new(uid_t uid, gid_t gid, gboolean is_claimed)
@@ -182,6 +183,13 @@ static gboolean save_start(const Domain *domain, const DomainDef *def, const Vmm
 		status.log_mark = vmm->log_mark;
 	}
 	return store_save_status(domain->driver, &status, error);
+}
+
+GArray *identity_groups(const Domain *domain, const DomainDef *def)
+{
+	if (!domain->driver->is_system || def->seclabel_type != DOMAIN_SECLABEL_STATIC)
+		return NULL;
+	return user_database_groups(domain->identity->uid, domain->identity->gid);
 }
 
 gboolean identity_begin(const Domain *domain, const DomainDef *def, GError **error)

@@ -50,6 +50,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomainIdentity, identity_free)
  */
 gboolean identity_choose(Domain *domain, DomainDef *def, GError **error);
 
+/* All groups of a label that somebody has written, as libvirt has it, for g_array_unref(); or NULL.
+ */
+GArray *identity_groups(const Domain *domain, const DomainDef *def);
+
 /*
  * identity_begin - write down what the start takes, and give the domain its files
  * @def: what is to run, and the files that it names are there

@@ -75,6 +75,7 @@ static gboolean launch(Domain *domain, DomainDef *def, Vmm *vmm, GError **error)
 	g_autofree char *log = store_log_path(driver, domain->name);
 	g_autoptr(GPtrArray) descriptors = driver_firmware(driver);
 	g_autofree char *bios = firmware_default_bios(descriptors);
+	g_autoptr(GArray) groups = identity_groups(domain, def);
 	const VmmLaunch launch = {
 		.emulator = driver->emulator,
 		.logger = driver->logger,
@@ -85,6 +86,7 @@ static gboolean launch(Domain *domain, DomainDef *def, Vmm *vmm, GError **error)
 		.linuxboot_rom = LINUXBOOT_ROM_PATH,
 		.uid = domain->identity->uid,
 		.gid = domain->identity->gid,
+		.groups = groups,
 		.is_own_user = domain->identity->is_claimed,
 		.may_lack = driver->may_lack,
 		.make_group = make_group,

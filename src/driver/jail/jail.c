@@ -204,7 +204,8 @@ static gboolean change_user(Child *child)
 
 	if (jail->uid == geteuid() && jail->gid == getegid())
 		return TRUE;
-	return prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0 && setgroups(0, NULL) == 0 &&
+	return prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0 &&
+	       setgroups(jail->n_groups, jail->groups) == 0 &&
 	       setresgid(jail->gid, jail->gid, jail->gid) == 0 &&
 	       setresuid(jail->uid, jail->uid, jail->uid) == 0;
 }

@@ -41,6 +41,8 @@ typedef struct {
 	guint n_limits;
 	uid_t uid; /* whom it runs as; differs from the daemon's only for root */
 	gid_t gid;
+	const gid_t *groups; /* all that it is in, or NULL for none but @gid; the caller's */
+	guint n_groups;
 	guint64 capabilities; /* what it has at its start, as in common/capabilities.h */
 	/* Folders that are empty for it, and all is read-only; NULL: it leaves files itself. */
 	const char *const *hidden;

@@ -3,6 +3,7 @@
 #include "driver/security/user-database.h"
 
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 
 /* Room for what is known of a user or a group: all its members. */
@@ -31,6 +32,24 @@ gboolean user_database_find_group(const char *name, gid_t *gid)
 	if (found)
 		*gid = group.gr_gid;
 	return found != NULL;
+}
+
+GArray *user_database_groups(uid_t uid, gid_t gid)
+{
+	g_autofree char *buffer = g_malloc(ENTRY_SIZE);
+	GArray *groups = g_array_new(FALSE, FALSE, sizeof(gid_t));
+	struct passwd user, *found = NULL;
+	int count = 1;
+
+	g_array_append_val(groups, gid);
+	(void)getpwuid_r(uid, &user, buffer, ENTRY_SIZE, &found);
+	/* Where there is no room it says how much it takes, which may change meanwhile. */
+	while (found && getgrouplist(user.pw_name, gid, (gid_t *)groups->data, &count) < 0 &&
+	       count > 0 && count <= NGROUPS_MAX)
+		g_array_set_size(groups, (guint)count);
+	if (found && count > 0 && count <= NGROUPS_MAX)
+		g_array_set_size(groups, (guint)count);
+	return groups;
 }
 
 gboolean user_database_has(uid_t id)

@@ -178,6 +178,10 @@ static guint count_devices(const DomainDef *def)
 static void init_vmm_jail(Jail *jail, const VmmLaunch *launch, const DomainDef *def)
 {
 	jail_init(jail, launch->uid, launch->gid, launch->may_lack);
+	if (launch->groups) {
+		jail->groups = (const gid_t *)launch->groups->data;
+		jail->n_groups = launch->groups->len;
+	}
 	if (launch->is_own_user)
 		jail_limit(jail, RLIMIT_NPROC,
 			   def->vcpus + VMM_OTHER_THREADS +

@@ -41,6 +41,7 @@ typedef struct {
 	const char *linuxboot_rom; /* with which a BIOS starts a kernel */
 	uid_t uid;		   /* who the VMM runs as */
 	gid_t gid;
+	const GArray *groups; /* all of it, of gid_t; NULL: @gid alone */
 	gboolean is_own_user; /* nobody else does */
 	guint may_lack;	      /* of its jail: bits of SANDBOX_PART_BIT() */
 
@@ -77,7 +78,7 @@ void vmm_clear(Vmm *vmm);
  * vmm_failure - what there is to say about a VMM that has ended
  *
  * After vmm_logger_wait(), which sees to it that the log is complete. How it ended is written
- * there, too. Where it was by a bad system call, that may take half a second.
+ * there, too. Where it was by a bad system call, that may take a second.
  *
  * Return: text for g_free(): how it ended and the last lines of its log.
  */

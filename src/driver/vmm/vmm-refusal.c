@@ -21,7 +21,7 @@
 #define RECORD_SIZE 8192
 
 /* The kernel writes its records by a thread of its own. */
-#define WAIT_MS 500
+#define WAIT_MS 1000
 
 /* Their time is that of the last tick before them, of which there are 100 a second or more. */
 #define TICK_MS 10
