@@ -34,12 +34,6 @@ static const char *const type_names[] = {
 	NULL,
 };
 
-static const char *const device_names[] = {
-	[DOMAIN_DISK_DISK] = "disk",
-	[DOMAIN_DISK_CDROM] = "cdrom",
-	NULL,
-};
-
 /* Of each of these, index 0 is what is not given. */
 static const char *const cache_names[] = {
 	[DOMAIN_DISK_CACHE_NONE - 1] = "none",
@@ -142,19 +136,20 @@ static int choice_or_default(XmlWalk *walk, xmlNode *node, const char *name,
 	return domain_parse_choice(walk, node, name, names) + 1;
 }
 
-static void parse_device(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
+static void parse_device(XmlWalk *walk, xmlNode *node)
 {
 	static const char *const known[] = { "disk", "cdrom", "floppy", "lun", NULL };
 	const int device = domain_parse_choice(walk, node, "device", known);
 
-	if (device > DOMAIN_DISK_CDROM)
+	if (device == 1)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("attribute '%s' of element '%s' is '%s': supported are '%s' and "
-				 "'%s'"),
-			       "device", xml_walk_path(walk, node), known[device],
-			       device_names[DOMAIN_DISK_DISK], device_names[DOMAIN_DISK_CDROM]);
-	if (device > 0)
-		disk->device = (DomainDiskDevice)device;
+			       _("element '%s' with device 'cdrom': a CD-ROM drive is on the bus "
+				 "'sata', which is not supported yet"),
+			       xml_walk_path(walk, node));
+	else if (device > 1)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("attribute '%s' of element '%s' is '%s': only '%s' is supported"),
+			       "device", xml_walk_path(walk, node), known[device], known[0]);
 }
 
 static void parse_type(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
@@ -266,9 +261,8 @@ static void parse_source(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
 
 	disk->says_no_backing = backing != NULL;
 	if (!source) {
-		if (disk->device == DOMAIN_DISK_DISK)
-			xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element '%s/source' is missing"),
-				       xml_walk_path(walk, node));
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element '%s/source' is missing"),
+			       xml_walk_path(walk, node));
 		return;
 	}
 	/* libvirt's own number of it, while a domain runs. */
@@ -364,14 +358,9 @@ DomainDisk *domain_parse_disk(XmlWalk *walk, xmlNode *node, DomainParseFlags fla
 {
 	DomainDisk *disk = g_new0(DomainDisk, 1);
 
-	parse_device(walk, node, disk);
+	parse_device(walk, node);
 	parse_type(walk, node, disk);
 	parse_target(walk, node, disk);
-	if (disk->device == DOMAIN_DISK_CDROM)
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("element '%s' with device 'cdrom': a CD-ROM drive is on the bus "
-				 "'sata', which is not supported yet"),
-			       xml_walk_path(walk, node));
 	parse_driver(walk, node, disk);
 	parse_source(walk, node, disk);
 	parse_block_sizes(walk, node, disk);
@@ -431,8 +420,6 @@ static void format_network(XmlWriter *writer, const DomainDisk *disk)
 
 static void format_source(XmlWriter *writer, const DomainDisk *disk)
 {
-	if (!disk->path && disk->type != DOMAIN_DISK_NETWORK)
-		return;
 	xml_writer_start(writer, "source");
 	if (disk->type == DOMAIN_DISK_NETWORK)
 		format_network(writer, disk);
@@ -448,7 +435,7 @@ void domain_format_disk(XmlWriter *writer, const DomainDisk *disk, gboolean live
 {
 	xml_writer_start(writer, "disk");
 	xml_writer_attribute(writer, "type", type_names[disk->type]);
-	xml_writer_attribute(writer, "device", device_names[disk->device]);
+	xml_writer_attribute(writer, "device", "disk");
 	format_driver(writer, disk);
 	format_source(writer, disk);
 	if (disk->logical_block_size || disk->physical_block_size) {
@@ -459,8 +446,7 @@ void domain_format_disk(XmlWriter *writer, const DomainDisk *disk, gboolean live
 	}
 	xml_writer_start(writer, "target");
 	xml_writer_attribute(writer, "dev", disk->target);
-	xml_writer_attribute(writer, "bus",
-			     disk->bus == DOMAIN_DISK_BUS_VIRTIO ? "virtio" : "sata");
+	xml_writer_attribute(writer, "bus", "virtio");
 	xml_writer_end(writer);
 	if (disk->is_readonly)
 		xml_writer_element_empty(writer, "readonly");

@@ -6,17 +6,6 @@
 
 #include "driver/conf/devices/device.h"
 
-typedef enum {
-	DOMAIN_DISK_DISK,
-	DOMAIN_DISK_CDROM,
-} DomainDiskDevice;
-
-/* <target bus=> */
-typedef enum {
-	DOMAIN_DISK_BUS_VIRTIO,
-	DOMAIN_DISK_BUS_SATA, /* refused: there is no AHCI controller yet */
-} DomainDiskBus;
-
 /* <disk type=> */
 typedef enum {
 	DOMAIN_DISK_FILE,
@@ -59,14 +48,13 @@ typedef enum {
 #define DOMAIN_DISK_MAX_QUEUES 256
 
 typedef struct {
-	DomainDiskDevice device;
 	DomainDiskType type;
-	char *path;	  /* of a file or a block device; NULL in a drive without a medium */
-	char *nbd_export; /* <source protocol='nbd' name=>, or NULL */
-	char *nbd_host;	  /* <host name=>, or NULL */
-	guint nbd_port;	  /* <host port=>, 10809 where none was given */
-	char *nbd_socket; /* <host transport='unix' socket=>, or NULL */
-	char *format;	  /* <driver type=>: "raw" */
+	char *path;		  /* of a file or a block device */
+	char *nbd_export;	  /* <source protocol='nbd' name=>, or NULL */
+	char *nbd_host;		  /* <host name=>, or NULL */
+	guint nbd_port;		  /* <host port=>, 10809 where none was given */
+	char *nbd_socket;	  /* <host transport='unix' socket=>, or NULL */
+	char *format;		  /* <driver type=>: "raw" */
 	gboolean says_no_backing; /* <backingStore/> */
 
 	DomainDiskCache cache;
@@ -80,7 +68,6 @@ typedef struct {
 	DomainVirtioOptions virtio;
 
 	char *target; /* "vda": unique, and gives the alias its number */
-	DomainDiskBus bus;
 	char *serial; /* what the guest reads, 20 bytes at most */
 	gboolean is_readonly;
 	gboolean is_shareable;
