@@ -183,10 +183,10 @@ def run_payload(name, *arguments, seconds=120, **popen):
         return status, vmm.console.read_all(), vmm.log()
 
 
-def refused(*arguments):
+def refused(*arguments, **popen):
     """What the VMM says to arguments that it cannot start with."""
     result = subprocess.run([EMULATOR, "--console=null", *with_kind(arguments)], capture_output=True,
-                            text=True, timeout=60 * PATIENCE, check=False)
+                            text=True, timeout=60 * PATIENCE, check=False, **popen)
     if result.returncode != 1:
         raise AssertionError(f"exit status {result.returncode}: {result.stderr}")
     return result.stderr
