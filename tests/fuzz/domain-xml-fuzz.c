@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * domain-xml-fuzz.c - libFuzzer target: any text as a domain's XML
+ * domain-xml-fuzz.c - libFuzzer target: any text as a domain's XML, or as a device's
  *
  * What is accepted must print, be accepted again, and print the same; what is refused must
  * come with an error of ours that is valid UTF-8 in one line. What is counted in a text before
- * libxml2 sees it is no less than what libxml2 then finds in it, well formed or not.
+ * libxml2 sees it is no less than what libxml2 then finds in it, well formed or not. A device that
+ * is read and attached to a domain makes another domain, or an error.
  *
  *     domain-xml-fuzz -dict=domain-xml.dict CORPUS tests/xml/accepted tests/xml/refused
  */
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #include "driver/conf/domain-def.h"
+#include "driver/conf/domain-device.h"
 #include "driver/conf/xml-limits.h"
 #include "driver/error.h"
 
@@ -89,6 +91,37 @@ static void check_counts(const char *xml)
 	g_assert_cmpuint(found.most_attributes, <=, counted.most_attributes);
 }
 
+static DomainDef *plain_domain(void)
+{
+	return domain_def_parse("<domain type='kvm'><name>plain</name><memory>65536</memory>"
+				"<memoryBacking><private/></memoryBacking>"
+				"<os><type arch='x86_64' machine='q35'>hvm</type></os></domain>",
+				DOMAIN_PARSE_INACTIVE, NULL);
+}
+
+static void check_device(const char *xml)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(DomainDevice) device = domain_device_parse(xml, DOMAIN_PARSE_INACTIVE, &error);
+	g_autoptr(DomainDef) def = NULL;
+	g_autoptr(DomainDef) complete = NULL;
+
+	if (!device) {
+		check_error(error);
+		return;
+	}
+	def = plain_domain();
+	g_assert_true(domain_def_attach(def, device, NULL));
+	complete = domain_def_complete_change(def, &error);
+	if (!complete) {
+		check_error(error);
+		return;
+	}
+	check_round_trip(complete, DOMAIN_PARSE_INACTIVE, DOMAIN_FORMAT_INACTIVE);
+	g_assert_true(domain_def_update(complete, device, NULL));
+	g_assert_true(domain_def_detach(complete, device, NULL));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	g_autofree char *xml = g_strndup((const char *)data, size);
@@ -108,5 +141,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_error(live_error);
 
 	check_counts(xml);
+	check_device(xml);
 	return 0;
 }

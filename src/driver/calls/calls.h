@@ -21,6 +21,10 @@ extern const RpcProcedure calls_query[];
 extern const RpcProcedure calls_security[];
 extern const RpcProcedure calls_statistics[];
 extern const RpcProcedure calls_console[];
+extern const RpcProcedure calls_devices[];
+extern const RpcProcedure calls_disks[];
+extern const RpcProcedure calls_interfaces[];
+extern const RpcProcedure calls_iothreads[];
 
 /* All of the above, for rpc_server_new(). */
 extern const RpcProcedure *const calls_tables[];

@@ -2,30 +2,11 @@
 /* define.c - procedures that define and undefine domains, and their autostart */
 #include "driver/calls/calls.h"
 
+#include "driver/domain/definition.h"
 #include "driver/domain/nvram.h"
 #include "driver/domain/store.h"
 #include "driver/error.h"
 #include <glib/gi18n.h>
-
-/* With the job. Takes over @def where it succeeds. */
-static gboolean set_config(Domain *domain, DomainDef *def, GError **error)
-{
-	const Driver *driver = domain->driver;
-	gboolean is_new;
-
-	if (!store_save_config(driver, def, error))
-		return FALSE;
-	g_mutex_lock(&domain->lock);
-	is_new = !domain->config;
-	domain_def_free(domain->config);
-	domain->config = def;
-	domain->is_updated = domain_is_active(domain);
-	domain_send_event(domain, VIR_DOMAIN_EVENT_DEFINED,
-			  is_new ? VIR_DOMAIN_EVENT_DEFINED_ADDED :
-				   VIR_DOMAIN_EVENT_DEFINED_UPDATED);
-	g_mutex_unlock(&domain->lock);
-	return TRUE;
-}
 
 /* Return: the domain, for domain_unref(), or NULL with @error set. */
 static Domain *define(Driver *driver, const char *xml, DomainParseFlags flags, GError **error)
@@ -39,7 +20,7 @@ static Domain *define(Driver *driver, const char *xml, DomainParseFlags flags, G
 	domain = domain_list_obtain(driver->domains, driver, def, error);
 	if (!domain || !domain_begin_job(domain, N_("define"), error))
 		return NULL;
-	defined = set_config(domain, def, error);
+	defined = definition_set(domain, def, error);
 	if (defined)
 		def = NULL;
 	domain_list_drop_invisible(driver->domains, domain);

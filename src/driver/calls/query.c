@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "driver/calls/calls.h"
+#include "driver/domain/definition.h"
 #include "driver/error.h"
 
 /* The VMM of a domain where it runs, for domain_vmm_unref(), else NULL. With the lock. */
@@ -140,20 +141,10 @@ static int count_vcpus(Domain *domain, guint flags, GError **error)
 	int count = -1;
 
 	g_mutex_lock(&domain->lock);
-	if (flags & VIR_DOMAIN_AFFECT_LIVE)
-		def = domain->live;
-	else if (flags & VIR_DOMAIN_AFFECT_CONFIG)
-		def = domain->config;
-	else
-		def = domain_current_def(domain);
+	def = definition_choose_def(domain, flags, error);
 	if (def)
 		count = (int)def->vcpus;
 	g_mutex_unlock(&domain->lock);
-	if (count < 0)
-		driver_error(error, VIR_ERR_OPERATION_INVALID,
-			     flags & VIR_DOMAIN_AFFECT_LIVE ? _("domain '%s' is not running") :
-							      _("domain '%s' is not persistent"),
-			     domain->name);
 	return count;
 }
 
@@ -171,10 +162,6 @@ static gboolean get_vcpus_flags(RpcCall *call, const void *args, void *result, G
 	const DomainGetVcpusFlags_args *request = args;
 	DomainGetVcpusFlags_ret *ret = result;
 
-	if ((request->flags & VIR_DOMAIN_AFFECT_LIVE) &&
-	    (request->flags & VIR_DOMAIN_AFFECT_CONFIG))
-		return driver_error(error, VIR_ERR_INVALID_ARG,
-				    _("flags for live and for config exclude each other"));
 	ret->num = count_vcpus(call->object, request->flags, error);
 	return ret->num >= 0;
 }

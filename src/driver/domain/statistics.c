@@ -4,11 +4,16 @@
 
 #include <string.h>
 
+#include "driver/domain/block-statistics.h"
+#include "driver/host/image-size.h"
+#include "driver/host/net-device.h"
+
 struct StatisticsQuestion {
 	Domain *domain; /* a reference */
 	guint groups;
 	DomainVmm *vmm;		  /* a reference, or NULL */
-	QmpCommandTicket *ticket; /* or NULL */
+	QmpCommandTicket *memory; /* or NULL */
+	QmpCommandTicket *blocks; /* or NULL */
 };
 
 /* Parameters, as they are put together. */
@@ -70,16 +75,21 @@ static void add_string(Params *params, const char *value, const char *format, ..
 StatisticsQuestion *statistics_ask(Domain *domain, guint groups)
 {
 	StatisticsQuestion *question = g_new0(StatisticsQuestion, 1);
+	gboolean has_disks;
 
 	question->domain = domain_ref(domain);
 	question->groups = groups;
 	g_mutex_lock(&domain->lock);
 	if (domain->vmm)
 		question->vmm = domain_vmm_ref(domain->vmm);
+	has_disks = domain->live && domain->live->disks->len > 0;
 	g_mutex_unlock(&domain->lock);
 	if (question->vmm && (groups & VIR_DOMAIN_STATS_VM))
-		question->ticket = qmp_client_share(question->vmm->monitor,
+		question->memory = qmp_client_share(question->vmm->monitor,
 						    "query-conversion-stats", NULL);
+	if (question->vmm && has_disks && (groups & VIR_DOMAIN_STATS_BLOCK))
+		question->blocks = qmp_client_share(question->vmm->monitor,
+						    BLOCK_STATISTICS_COMMAND, NULL);
 	return question;
 }
 
@@ -253,14 +263,118 @@ static void add_memory(Params *params, JsonObject *reply)
 	}
 }
 
+/* Return: NULL where nothing was asked, or nothing came. */
+static JsonNode *await_answer(const StatisticsQuestion *question, QmpCommandTicket **ticket,
+			      gint64 deadline)
+{
+	return *ticket ? qmp_client_wait(question->vmm->monitor, g_steal_pointer(ticket), deadline,
+					 NULL) :
+			 NULL;
+}
+
+/* The devices of a kind as they are now, for g_ptr_array_unref(). */
+static GPtrArray *copy_disks(Domain *domain)
+{
+	GPtrArray *disks = g_ptr_array_new_with_free_func((GDestroyNotify)domain_disk_free);
+	const DomainDef *def;
+
+	g_mutex_lock(&domain->lock);
+	def = domain_current_def(domain);
+	for (guint i = 0; def && i < def->disks->len; i++)
+		g_ptr_array_add(disks, domain_disk_copy(def->disks->pdata[i]));
+	g_mutex_unlock(&domain->lock);
+	return disks;
+}
+
+static void add_block_traffic(Params *params, const BlockStatistics *statistics, guint i)
+{
+	add_number(params, statistics->read.operations, "block.%u.rd.reqs", i);
+	add_number(params, statistics->read.bytes, "block.%u.rd.bytes", i);
+	add_number(params, statistics->read.time_ns, "block.%u.rd.times", i);
+	add_number(params, statistics->written.operations, "block.%u.wr.reqs", i);
+	add_number(params, statistics->written.bytes, "block.%u.wr.bytes", i);
+	add_number(params, statistics->written.time_ns, "block.%u.wr.times", i);
+	add_number(params, statistics->flushed.operations, "block.%u.fl.reqs", i);
+	add_number(params, statistics->flushed.time_ns, "block.%u.fl.times", i);
+}
+
+static void add_block(Params *params, const DomainDisk *disk, JsonNode *reply, guint i)
+{
+	BlockStatistics statistics;
+	ImageSize size;
+
+	add_string(params, disk->target, "block.%u.name", i);
+	if (disk->path)
+		add_string(params, disk->path, "block.%u.path", i);
+	if (reply && disk->info.alias &&
+	    block_statistics_find(reply, disk->info.alias, &statistics))
+		add_block_traffic(params, &statistics, i);
+	if (!disk->path || !image_size_read("/", disk->path, &size, NULL))
+		return;
+	add_number(params, size.allocation, "block.%u.allocation", i);
+	add_number(params, size.capacity, "block.%u.capacity", i);
+	add_number(params, size.physical, "block.%u.physical", i);
+}
+
+static void add_blocks(Params *params, StatisticsQuestion *question, gint64 deadline)
+{
+	g_autoptr(GPtrArray) disks = copy_disks(question->domain);
+	g_autoptr(JsonNode) reply = await_answer(question, &question->blocks, deadline);
+
+	add_uint(params, disks->len, "block.count");
+	for (guint i = 0; i < disks->len; i++)
+		add_block(params, disks->pdata[i], reply, i);
+}
+
+/* Those of a domain that runs: one that does not has no devices on the host. */
+static GPtrArray *copy_interfaces(Domain *domain)
+{
+	GPtrArray *interfaces =
+		g_ptr_array_new_with_free_func((GDestroyNotify)domain_interface_free);
+
+	g_mutex_lock(&domain->lock);
+	for (guint i = 0; domain->live && i < domain->live->interfaces->len; i++)
+		g_ptr_array_add(interfaces,
+				domain_interface_copy(domain->live->interfaces->pdata[i]));
+	g_mutex_unlock(&domain->lock);
+	return interfaces;
+}
+
+static void add_traffic(Params *params, const NetTraffic *traffic, const char *direction, guint i)
+{
+	add_number(params, traffic->bytes, "net.%u.%s.bytes", i, direction);
+	add_number(params, traffic->packets, "net.%u.%s.pkts", i, direction);
+	add_number(params, traffic->errors, "net.%u.%s.errs", i, direction);
+	add_number(params, traffic->drops, "net.%u.%s.drop", i, direction);
+}
+
+static void add_interfaces(Params *params, const StatisticsQuestion *question)
+{
+	g_autoptr(GPtrArray) interfaces = copy_interfaces(question->domain);
+
+	if (!question->vmm)
+		return;
+	add_uint(params, interfaces->len, "net.count");
+	for (guint i = 0; i < interfaces->len; i++) {
+		const DomainInterface *interface = interfaces->pdata[i];
+		NetCounters counters;
+
+		if (!interface->target)
+			continue;
+		add_string(params, interface->target, "net.%u.name", i);
+		if (!net_device_read_guest_counters("/", interface->target,
+						    interface->type == DOMAIN_INTERFACE_DIRECT,
+						    &counters, NULL))
+			continue;
+		add_traffic(params, &counters.received, "rx", i);
+		add_traffic(params, &counters.sent, "tx", i);
+	}
+}
+
 static void add_vm(Params *params, StatisticsQuestion *question, gint64 deadline)
 {
-	g_autoptr(JsonNode) reply = NULL;
+	g_autoptr(JsonNode) reply = await_answer(question, &question->memory, deadline);
 
-	if (!question->ticket)
-		return;
-	reply = qmp_client_wait(question->vmm->monitor, g_steal_pointer(&question->ticket),
-				deadline, NULL);
 	if (reply && JSON_NODE_HOLDS_OBJECT(reply))
 		add_memory(params, json_node_get_object(reply));
 }
@@ -278,6 +392,10 @@ void statistics_answer(StatisticsQuestion *question, gint64 deadline, RpcDomainS
 		add_balloon(&params, domain, question->vmm);
 	if (question->groups & VIR_DOMAIN_STATS_VCPU)
 		add_vcpus(&params, domain, question->vmm);
+	if (question->groups & VIR_DOMAIN_STATS_INTERFACE)
+		add_interfaces(&params, question);
+	if (question->groups & VIR_DOMAIN_STATS_BLOCK)
+		add_blocks(&params, question, deadline);
 	if (question->groups & VIR_DOMAIN_STATS_VM)
 		add_vm(&params, question, deadline);
 

@@ -4,13 +4,13 @@
  *
  * Theory of operation
  *
- * Everything but the group "vm" is read from the daemon's own state and from procfs. That
- * group asks the VMM, so it is done in two steps: first every domain's monitor is asked,
- * then the answers are waited for until one deadline for all. A domain that hangs loses
+ * Most is read from the daemon's own state and from procfs. The group "vm" and what disks have
+ * read and written asks the VMM, so it is done in two steps: first every domain's monitor is
+ * asked, then the answers are waited for until one deadline for all. A domain that hangs loses
  * its numbers; the others keep theirs, and nobody waits twice.
  *
- * Whoever may look may ask as often as he likes, so that a VMM has one such question to answer at
- * a time: all who ask while it is on its way get its answer.
+ * Whoever may look may ask as often as he likes, so that a VMM has one such question of a kind to
+ * answer at a time: all who ask while it is on its way get its answer.
  */
 #pragma once
 
@@ -22,7 +22,8 @@
 /* The groups that this driver has. */
 #define STATISTICS_GROUPS                                                                 \
 	(VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_CPU_TOTAL | VIR_DOMAIN_STATS_BALLOON | \
-	 VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_VM)
+	 VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_INTERFACE | VIR_DOMAIN_STATS_BLOCK |    \
+	 VIR_DOMAIN_STATS_VM)
 
 typedef struct StatisticsQuestion StatisticsQuestion;
 

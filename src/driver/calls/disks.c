@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* disks.c - procedures that say how large disks are, and what they have read and written */
+#include <glib/gi18n.h>
+#include <string.h>
+
+#include "driver/calls/calls.h"
+#include "driver/domain/block-statistics.h"
+#include "driver/error.h"
+#include "driver/host/image-size.h"
+
+/* With the lock: the disk that a client names by its target or its source, or NULL with @error. */
+static const DomainDisk *find_disk(const Domain *domain, const char *name, GError **error)
+{
+	const DomainDef *def = domain_current_def(domain);
+	const DomainDisk *disk = def ? domain_find_disk(def, name) : NULL;
+
+	if (!disk)
+		driver_error(error, VIR_ERR_INVALID_ARG, _("domain '%s' has no disk '%s'"),
+			     domain->name, name);
+	return disk;
+}
+
+/* Return: the source for g_free(), or NULL with @error set. */
+static char *find_path(Domain *domain, const char *name, GError **error)
+{
+	const DomainDisk *disk;
+	char *path = NULL;
+
+	g_mutex_lock(&domain->lock);
+	disk = find_disk(domain, name, error);
+	if (disk && disk->type == DOMAIN_DISK_NETWORK)
+		driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+			     _("disk '%s' is on the network: its size is not known"), disk->target);
+	else if (disk && !disk->path)
+		driver_error(error, VIR_ERR_INVALID_ARG, _("disk '%s' has no source"),
+			     disk->target);
+	else if (disk)
+		path = g_strdup(disk->path);
+	g_mutex_unlock(&domain->lock);
+	return path;
+}
+
+static gboolean get_block_info(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainGetBlockInfo_args *request = args;
+	DomainGetBlockInfo_ret *ret = result;
+	g_autofree char *path = find_path(call->object, request->path, error);
+	ImageSize size;
+
+	if (!path || !image_size_read("/", path, &size, error))
+		return FALSE;
+	ret->allocation = size.allocation;
+	ret->capacity = size.capacity;
+	ret->physical = size.physical;
+	return TRUE;
+}
+
+/* The aliases of the disk that is named, of all where the name is empty; NULL with @error set. */
+static GPtrArray *find_aliases(Domain *domain, const char *name, DomainVmm **vmm, GError **error)
+{
+	g_autoptr(GPtrArray) aliases = g_ptr_array_new_with_free_func(g_free);
+	const DomainDisk *disk = NULL;
+
+	g_mutex_lock(&domain->lock);
+	*vmm = domain_get_vmm(domain, error);
+	if (*vmm && *name)
+		disk = find_disk(domain, name, error);
+	if (disk)
+		g_ptr_array_add(aliases, g_strdup(disk->info.alias));
+	for (guint i = 0; *vmm && !*name && i < domain->live->disks->len; i++) {
+		disk = domain->live->disks->pdata[i];
+		g_ptr_array_add(aliases, g_strdup(disk->info.alias));
+	}
+	g_mutex_unlock(&domain->lock);
+	if (!*vmm || (*name && !disk))
+		return NULL;
+	return g_steal_pointer(&aliases);
+}
+
+static gboolean sum_up(JsonNode *reply, const GPtrArray *aliases, BlockStatistics *sum,
+		       GError **error)
+{
+	for (guint i = 0; i < aliases->len; i++) {
+		const char *alias = aliases->pdata[i];
+		BlockStatistics statistics;
+
+		if (!alias || !block_statistics_find(reply, alias, &statistics))
+			return driver_error(error, VIR_ERR_INTERNAL_ERROR,
+					    _("the VMM has no statistics of disk '%s'"),
+					    alias ? alias : "?");
+		block_statistics_add(sum, &statistics);
+	}
+	return TRUE;
+}
+
+static gboolean ask_statistics(Domain *domain, const char *name, BlockStatistics *sum,
+			       GError **error)
+{
+	const gint64 deadline = g_get_monotonic_time() + QMP_SHARED_SECONDS * G_TIME_SPAN_SECOND;
+	g_autoptr(DomainVmm) vmm = NULL;
+	g_autoptr(GPtrArray) aliases = find_aliases(domain, name, &vmm, error);
+	g_autoptr(JsonNode) reply = NULL;
+	QmpCommandTicket *ticket;
+
+	if (!aliases)
+		return FALSE;
+	ticket = qmp_client_share(vmm->monitor, BLOCK_STATISTICS_COMMAND, error);
+	if (!ticket)
+		return FALSE;
+	reply = qmp_client_wait(vmm->monitor, ticket, deadline, error);
+	return reply && sum_up(reply, aliases, sum, error);
+}
+
+static gboolean block_stats(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainBlockStats_args *request = args;
+	DomainBlockStats_ret *ret = result;
+	BlockStatistics sum = { 0 };
+
+	if (!ask_statistics(call->object, request->path, &sum, error))
+		return FALSE;
+	ret->rd_req = (gint64)sum.read.operations;
+	ret->rd_bytes = (gint64)sum.read.bytes;
+	ret->wr_req = (gint64)sum.written.operations;
+	ret->wr_bytes = (gint64)sum.written.bytes;
+	/* As of libvirt's QEMU driver: nobody counts them. */
+	ret->errs = -1;
+	return TRUE;
+}
+
+static void set_parameter(RpcTypedParam *param, const char *field, guint64 value)
+{
+	param->field = g_strdup(field);
+	param->value.type = VIR_TYPED_PARAM_LLONG;
+	param->value.RpcTypedValue_u.l = (gint64)value;
+}
+
+static gboolean block_stats_flags(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainBlockStatsFlags_args *request = args;
+	DomainBlockStatsFlags_ret *ret = result;
+	BlockStatistics sum = { 0 };
+	const struct {
+		const char *field;
+		const guint64 *value;
+	} known[] = {
+		{ VIR_DOMAIN_BLOCK_STATS_WRITE_BYTES, &sum.written.bytes },
+		{ VIR_DOMAIN_BLOCK_STATS_WRITE_REQ, &sum.written.operations },
+		{ VIR_DOMAIN_BLOCK_STATS_READ_BYTES, &sum.read.bytes },
+		{ VIR_DOMAIN_BLOCK_STATS_READ_REQ, &sum.read.operations },
+		{ VIR_DOMAIN_BLOCK_STATS_FLUSH_REQ, &sum.flushed.operations },
+		{ VIR_DOMAIN_BLOCK_STATS_WRITE_TOTAL_TIMES, &sum.written.time_ns },
+		{ VIR_DOMAIN_BLOCK_STATS_READ_TOTAL_TIMES, &sum.read.time_ns },
+		{ VIR_DOMAIN_BLOCK_STATS_FLUSH_TOTAL_TIMES, &sum.flushed.time_ns },
+	};
+	guint count;
+
+	if (!ask_statistics(call->object, request->path, &sum, error))
+		return FALSE;
+	/* A client asks first how many there are. */
+	if (request->nparams <= 0) {
+		ret->nparams = G_N_ELEMENTS(known);
+		return TRUE;
+	}
+	count = MIN((guint)request->nparams, G_N_ELEMENTS(known));
+	ret->params.params_val = g_new0(RpcTypedParam, count);
+	ret->params.params_len = count;
+	for (guint i = 0; i < count; i++)
+		set_parameter(&ret->params.params_val[i], known[i].field, *known[i].value);
+	return TRUE;
+}
+
+const RpcProcedure calls_disks[] = {
+	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_GET_BLOCK_INFO, RPC_ACCESS_READ, CALLS_DOMAIN,
+			    DomainGetBlockInfo, get_block_info, 0),
+	RPC_PROCEDURE(RPC_DOMAIN_BLOCK_STATS, RPC_ACCESS_READ, CALLS_DOMAIN, DomainBlockStats,
+		      block_stats),
+	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_BLOCK_STATS_FLAGS, RPC_ACCESS_READ, CALLS_DOMAIN,
+			    DomainBlockStatsFlags, block_stats_flags, VIR_TYPED_PARAM_STRING_OKAY),
+	{ .name = NULL },
+};

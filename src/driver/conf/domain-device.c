@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* domain-device.c - a device that stands on its own: what is attached, detached and updated */
+#include "driver/conf/domain-device.h"
+
+#include <glib/gi18n.h>
+#include <string.h>
+
+#include "driver/conf/domain-private.h"
+#include "driver/error.h"
+
+static const char *const kind_names[] = {
+	[DOMAIN_DEVICE_DISK] = "disk",
+	[DOMAIN_DEVICE_INTERFACE] = "interface",
+	[DOMAIN_DEVICE_RNG] = "rng",
+};
+
+/* What libvirt knows besides. */
+static const char *const other_names[] = {
+	"audio",   "channel", "console",  "controller", "crypto",   "filesystem", "graphics",
+	"hostdev", "hub",     "input",	  "iommu",	"lease",    "memballoon", "memory",
+	"nvram",   "panic",   "parallel", "redirdev",	"serial",   "shmem",	  "smartcard",
+	"sound",   "tpm",     "video",	  "vsock",	"watchdog", NULL,
+};
+
+const char *domain_device_name(const DomainDevice *device)
+{
+	return kind_names[device->kind];
+}
+
+void domain_device_free(DomainDevice *device)
+{
+	if (!device)
+		return;
+	switch (device->kind) {
+	case DOMAIN_DEVICE_DISK:
+		domain_disk_free(device->disk);
+		break;
+	case DOMAIN_DEVICE_INTERFACE:
+		domain_interface_free(device->interface);
+		break;
+	case DOMAIN_DEVICE_RNG:
+		domain_rng_free(device->rng);
+		break;
+	}
+	g_free(device);
+}
+
+static gboolean find_kind(XmlWalk *walk, DomainDeviceKind *kind, GError **error)
+{
+	const char *name = (const char *)walk->root->name;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(kind_names) && !walk->root->ns; i++) {
+		if (strcmp(kind_names[i], name) != 0)
+			continue;
+		*kind = (DomainDeviceKind)i;
+		return TRUE;
+	}
+	if (!walk->root->ns && g_strv_contains(other_names, name))
+		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+				    _("device '%s' cannot be attached, detached or updated"), name);
+	return driver_error(error, VIR_ERR_XML_ERROR, _("the root element is '%s', not a device"),
+			    xml_walk_quote(walk, name));
+}
+
+static DomainDevice *parse_kind(XmlWalk *walk, DomainDeviceKind kind, DomainParseFlags flags)
+{
+	DomainDevice *device = g_new0(DomainDevice, 1);
+
+	device->kind = kind;
+	switch (kind) {
+	case DOMAIN_DEVICE_DISK:
+		device->disk = domain_parse_disk(walk, walk->root, flags);
+		break;
+	case DOMAIN_DEVICE_INTERFACE:
+		device->interface = domain_parse_interface(walk, walk->root, flags);
+		break;
+	case DOMAIN_DEVICE_RNG:
+		device->rng = domain_parse_rng(walk, walk->root, flags);
+		break;
+	}
+	return device;
+}
+
+DomainDevice *domain_device_parse(const char *xml, DomainParseFlags flags, GError **error)
+{
+	const gsize length = strnlen(xml, DOMAIN_XML_MAX_BYTES + 1);
+	g_autoptr(DomainDevice) device = NULL;
+	g_autoptr(xmlDoc) document = NULL;
+	g_auto(DomainTurn) turn = { 0 };
+	g_auto(XmlWalk) walk = { 0 };
+	DomainDeviceKind kind = DOMAIN_DEVICE_DISK;
+
+	if (!domain_turn_take(&turn, length, FALSE, error))
+		return NULL;
+	document = xml_document_read(xml, "device_definition", DOMAIN_XML_MAX_BYTES, error);
+	if (!document)
+		return NULL;
+	xml_walk_init(&walk, xmlDocGetRootElement(document));
+	if (!find_kind(&walk, &kind, error))
+		return NULL;
+	device = parse_kind(&walk, kind, flags);
+	return xml_walk_finish(&walk, error) ? g_steal_pointer(&device) : NULL;
+}
+
+static gboolean is_same_place(const DomainPciAddress *a, const DomainPciAddress *b)
+{
+	return a->bus == b->bus && a->slot == b->slot && a->function == b->function;
+}
+
+/* Whether what a document says of a device's alias and place, if anything, is this one's. */
+static gboolean may_be(const DomainDeviceInfo *info, const DomainDeviceInfo *wanted)
+{
+	if (wanted->alias && info->alias && strcmp(wanted->alias, info->alias) != 0)
+		return FALSE;
+	return !wanted->address.is_set || !info->address.is_set ||
+	       is_same_place(&wanted->address, &info->address);
+}
+
+/* Return: the place in the array, or -1. */
+static int find_target(const DomainDef *def, const char *target)
+{
+	for (guint i = 0; i < def->disks->len; i++) {
+		const DomainDisk *disk = def->disks->pdata[i];
+
+		if (strcmp(disk->target, target) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+static int find_disk(const DomainDef *def, const DomainDisk *wanted, GError **error)
+{
+	const int index = find_target(def, wanted->target);
+
+	if (index < 0)
+		driver_error(error, VIR_ERR_DEVICE_MISSING, _("no disk has the target '%s'"),
+			     wanted->target);
+	return index;
+}
+
+static int find_interface(const DomainDef *def, const DomainInterface *wanted, GError **error)
+{
+	char mac[DOMAIN_MAC_STRING_SIZE];
+	int index = -1;
+
+	domain_mac_format(wanted->mac, mac);
+	for (guint i = 0; i < def->interfaces->len; i++) {
+		const DomainInterface *interface = def->interfaces->pdata[i];
+
+		if (memcmp(interface->mac, wanted->mac, DOMAIN_MAC_SIZE) != 0 ||
+		    !may_be(&interface->info, &wanted->info))
+			continue;
+		if (index >= 0) {
+			driver_error(error, VIR_ERR_OPERATION_FAILED,
+				     _("several interfaces have the MAC address '%s': say which by "
+				       "its address"),
+				     mac);
+			return -1;
+		}
+		index = (int)i;
+	}
+	if (index < 0)
+		driver_error(error, VIR_ERR_DEVICE_MISSING,
+			     _("no interface has the MAC address '%s'"), mac);
+	return index;
+}
+
+static gboolean is_same_rng(const DomainRng *a, const DomainRng *b)
+{
+	return a->backend == b->backend && g_strcmp0(a->path, b->path) == 0 &&
+	       a->rate_bytes == b->rate_bytes && a->rate_period == b->rate_period;
+}
+
+static int find_rng(const DomainDef *def, const DomainRng *wanted, GError **error)
+{
+	for (guint i = 0; i < def->rngs->len; i++) {
+		const DomainRng *rng = def->rngs->pdata[i];
+
+		if (is_same_rng(rng, wanted) && may_be(&rng->info, &wanted->info))
+			return (int)i;
+	}
+	driver_error(error, VIR_ERR_DEVICE_MISSING, _("no device 'rng' is as the document says"));
+	return -1;
+}
+
+/* The devices of a kind. */
+static GPtrArray *array_of(const DomainDef *def, DomainDeviceKind kind)
+{
+	switch (kind) {
+	case DOMAIN_DEVICE_DISK:
+		return def->disks;
+	case DOMAIN_DEVICE_INTERFACE:
+		return def->interfaces;
+	default:
+		return def->rngs;
+	}
+}
+
+/* Return: the place in the array of its kind, or -1 with @error set. */
+static int find_device(const DomainDef *def, const DomainDevice *device, GError **error)
+{
+	switch (device->kind) {
+	case DOMAIN_DEVICE_DISK:
+		return find_disk(def, device->disk, error);
+	case DOMAIN_DEVICE_INTERFACE:
+		return find_interface(def, device->interface, error);
+	default:
+		return find_rng(def, device->rng, error);
+	}
+}
+
+/* A copy for the array of its kind. */
+static gpointer copy_device(const DomainDevice *device)
+{
+	switch (device->kind) {
+	case DOMAIN_DEVICE_DISK:
+		return domain_disk_copy(device->disk);
+	case DOMAIN_DEVICE_INTERFACE:
+		return domain_interface_copy(device->interface);
+	default:
+		return domain_rng_copy(device->rng);
+	}
+}
+
+static DomainDeviceInfo *info_of(DomainDeviceKind kind, gpointer data)
+{
+	switch (kind) {
+	case DOMAIN_DEVICE_DISK:
+		return &((DomainDisk *)data)->info;
+	case DOMAIN_DEVICE_INTERFACE:
+		return &((DomainInterface *)data)->info;
+	default:
+		return &((DomainRng *)data)->info;
+	}
+}
+
+gboolean domain_def_attach(DomainDef *def, const DomainDevice *device, GError **error)
+{
+	if (device->kind == DOMAIN_DEVICE_DISK && find_target(def, device->disk->target) >= 0)
+		return driver_error(error, VIR_ERR_OPERATION_INVALID,
+				    _("a disk has the target '%s' already"), device->disk->target);
+	g_ptr_array_add(array_of(def, device->kind), copy_device(device));
+	return TRUE;
+}
+
+gboolean domain_def_detach(DomainDef *def, const DomainDevice *device, GError **error)
+{
+	const int index = find_device(def, device, error);
+
+	if (index < 0)
+		return FALSE;
+	g_ptr_array_remove_index(array_of(def, device->kind), (guint)index);
+	return TRUE;
+}
+
+gboolean domain_def_detach_alias(DomainDef *def, const char *alias, GError **error)
+{
+	for (guint kind = 0; kind < G_N_ELEMENTS(kind_names); kind++) {
+		GPtrArray *devices = array_of(def, (DomainDeviceKind)kind);
+
+		for (guint i = 0; i < devices->len; i++) {
+			const DomainDeviceInfo *info = info_of((DomainDeviceKind)kind,
+							       devices->pdata[i]);
+
+			if (g_strcmp0(info->alias, alias) != 0)
+				continue;
+			g_ptr_array_remove_index(devices, i);
+			return TRUE;
+		}
+	}
+	return driver_error(error, VIR_ERR_DEVICE_MISSING, _("no device has the alias '%s'"),
+			    alias);
+}
+
+gboolean domain_def_update(DomainDef *def, const DomainDevice *device, GError **error)
+{
+	GPtrArray *devices = array_of(def, device->kind);
+	const int index = find_device(def, device, error);
+	const DomainDeviceInfo *previous;
+	DomainDeviceInfo *info;
+	gpointer updated;
+
+	if (index < 0)
+		return FALSE;
+	previous = info_of(device->kind, devices->pdata[index]);
+	updated = copy_device(device);
+	info = info_of(device->kind, updated);
+	if (!info->alias)
+		info->alias = g_strdup(previous->alias);
+	if (!info->address.is_set)
+		info->address = previous->address;
+	g_ptr_array_insert(devices, index, updated);
+	g_ptr_array_remove_index(devices, (guint)index + 1);
+	return TRUE;
+}
+
+DomainDef *domain_def_complete_change(const DomainDef *def, GError **error)
+{
+	g_autofree char *xml = domain_def_format(def,
+						 DOMAIN_FORMAT_INACTIVE | DOMAIN_FORMAT_SECURE);
+
+	return domain_def_parse(xml, DOMAIN_PARSE_INACTIVE, error);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * domain-device.h - a device that stands on its own: what is attached, detached and updated
+ *
+ * Theory of operation
+ *
+ * A client sends the XML of one device, which is read and printed as in a domain. How a device is
+ * found that is to go or to change is libvirt's: a disk by its target, an interface by its MAC
+ * address, and by alias and place where the document has these and an rng by all that it says.
+ *
+ * A definition that has been changed is not complete: a new device has no place yet, and nobody has
+ * checked it against the others. domain_def_complete_change() does what defining does.
+ */
+#pragma once
+
+#include "driver/conf/domain-def.h"
+
+typedef enum {
+	DOMAIN_DEVICE_DISK,
+	DOMAIN_DEVICE_INTERFACE,
+	DOMAIN_DEVICE_RNG,
+} DomainDeviceKind;
+
+typedef struct {
+	DomainDeviceKind kind;
+	union {
+		DomainDisk *disk;
+		DomainInterface *interface;
+		DomainRng *rng;
+	};
+} DomainDevice;
+
+/*
+ * domain_device_parse - read the document of one device
+ * @xml: NUL-terminated text, of any length and from anyone
+ *
+ * Return: a device for domain_device_free(), or NULL with an error as of domain_def_parse(), and
+ * VIR_ERR_OPERATION_UNSUPPORTED for a kind that can neither be attached nor detached.
+ */
+DomainDevice *domain_device_parse(const char *xml, DomainParseFlags flags, GError **error);
+void domain_device_free(DomainDevice *device);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomainDevice, domain_device_free)
+
+/* The name of its element. */
+const char *domain_device_name(const DomainDevice *device);
+
+/*
+ * Changes of a definition. Those that want a device which is not there fail with
+ * VIR_ERR_DEVICE_MISSING, and with VIR_ERR_OPERATION_FAILED where several fit; one that is there
+ * already is VIR_ERR_OPERATION_INVALID.
+ */
+gboolean domain_def_attach(DomainDef *def, const DomainDevice *device, GError **error);
+gboolean domain_def_detach(DomainDef *def, const DomainDevice *device, GError **error);
+gboolean domain_def_detach_alias(DomainDef *def, const char *alias, GError **error);
+
+/* What the document does not say of its alias and its place stays. */
+gboolean domain_def_update(DomainDef *def, const DomainDevice *device, GError **error);
+
+/*
+ * domain_def_complete_change - a definition that was changed, completed and checked as a new one
+ *
+ * Return: for domain_def_free(), or NULL with an error as of domain_def_parse().
+ */
+DomainDef *domain_def_complete_change(const DomainDef *def, GError **error);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* definition.c - the definition that a domain's next start uses, and what calls affect */
+#include "driver/domain/definition.h"
+
+#include <glib/gi18n.h>
+
+#include "driver/conf/domain-device.h"
+#include "driver/domain/driver.h"
+#include "driver/domain/store.h"
+#include "driver/error.h"
+
+gboolean definition_set(Domain *domain, DomainDef *def, GError **error)
+{
+	const Driver *driver = domain->driver;
+	gboolean is_new;
+
+	if (!store_save_config(driver, def, error))
+		return FALSE;
+	g_mutex_lock(&domain->lock);
+	is_new = !domain->config;
+	domain_def_free(domain->config);
+	domain->config = def;
+	domain->is_updated = domain_is_active(domain);
+	domain_send_event(domain, VIR_DOMAIN_EVENT_DEFINED,
+			  is_new ? VIR_DOMAIN_EVENT_DEFINED_ADDED :
+				   VIR_DOMAIN_EVENT_DEFINED_UPDATED);
+	g_mutex_unlock(&domain->lock);
+	return TRUE;
+}
+
+static gboolean refuse_transient(const Domain *domain, GError **error)
+{
+	return driver_error(error, VIR_ERR_OPERATION_INVALID, _("domain '%s' is not persistent"),
+			    domain->name);
+}
+
+gboolean definition_resolve_impact(const Domain *domain, guint *flags, GError **error)
+{
+	if (!(*flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)))
+		*flags |= domain_is_active(domain) ? VIR_DOMAIN_AFFECT_LIVE :
+						     VIR_DOMAIN_AFFECT_CONFIG;
+	if ((*flags & VIR_DOMAIN_AFFECT_LIVE) && !domain_is_active(domain))
+		return driver_error(error, VIR_ERR_OPERATION_INVALID,
+				    _("domain '%s' is not running"), domain->name);
+	if ((*flags & VIR_DOMAIN_AFFECT_CONFIG) && !domain->config)
+		return refuse_transient(domain, error);
+	return TRUE;
+}
+
+const DomainDef *definition_choose_def(const Domain *domain, guint flags, GError **error)
+{
+	if ((flags & VIR_DOMAIN_AFFECT_LIVE) && (flags & VIR_DOMAIN_AFFECT_CONFIG)) {
+		driver_error(error, VIR_ERR_INVALID_ARG,
+			     _("flags for live and for config exclude each other"));
+		return NULL;
+	}
+	if (!definition_resolve_impact(domain, &flags, error))
+		return NULL;
+	return flags & VIR_DOMAIN_AFFECT_LIVE ? domain->live : domain->config;
+}
+
+DomainDef *definition_begin_change(Domain *domain, GError **error)
+{
+	DomainDef *copy = NULL;
+
+	g_mutex_lock(&domain->lock);
+	if (domain->config)
+		copy = domain_def_copy(domain->config);
+	else
+		refuse_transient(domain, error);
+	g_mutex_unlock(&domain->lock);
+	return copy;
+}
+
+gboolean definition_end_change(Domain *domain, const DomainDef *changed, GError **error)
+{
+	g_autoptr(DomainDef) complete = domain_def_complete_change(changed, error);
+
+	if (!complete || !driver_complete_definition(domain->driver, complete, error) ||
+	    !definition_set(domain, complete, error))
+		return FALSE;
+	complete = NULL;
+	return TRUE;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* image-size.c - how large the file or the block device is that a disk stores its data in */
+#include "driver/host/image-size.h"
+
+#include <errno.h>
+#include <glib/gi18n.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "driver/error.h"
+
+/* The unit of st_blocks, and of a block device's size in sysfs. */
+#define SECTOR_SIZE G_GUINT64_CONSTANT(512)
+
+/* Return: FALSE with @error set where sysfs does not know the device. */
+static gboolean read_device(const char *root, const char *path, dev_t device, ImageSize *size,
+			    GError **error)
+{
+	g_autofree char *file = g_strdup_printf("%s/sys/dev/block/%u:%u/size", root, major(device),
+						minor(device));
+	g_autoptr(GError) cause = NULL;
+	g_autofree char *text = NULL;
+	guint64 sectors;
+
+	if (!g_file_get_contents(file, &text, NULL, &cause) ||
+	    !g_ascii_string_to_unsigned(g_strchomp(text), 10, 0, G_MAXUINT64 / SECTOR_SIZE,
+					&sectors, &cause))
+		return driver_error(error, VIR_ERR_SYSTEM_ERROR, _("the size of device '%s': %s"),
+				    path, cause->message);
+	size->capacity = size->allocation = size->physical = sectors * SECTOR_SIZE;
+	return TRUE;
+}
+
+gboolean image_size_read(const char *root, const char *path, ImageSize *size, GError **error)
+{
+	g_autofree char *file = g_strconcat(g_str_equal(root, "/") ? "" : root, path, NULL);
+	struct stat status;
+
+	if (stat(file, &status) < 0)
+		return driver_error(error, VIR_ERR_SYSTEM_ERROR, _("'%s': %s"), path,
+				    g_strerror(errno));
+	if (S_ISBLK(status.st_mode))
+		return read_device(root, path, status.st_rdev, size, error);
+	if (!S_ISREG(status.st_mode))
+		return driver_error(error, VIR_ERR_OPERATION_INVALID,
+				    _("'%s' is neither a file nor a block device"), path);
+	size->capacity = size->physical = (guint64)status.st_size;
+	size->allocation = (guint64)status.st_blocks * SECTOR_SIZE;
+	return TRUE;
+}

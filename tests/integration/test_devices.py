@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Devices of domains through stock virsh: what is said of them, and what is attached, detached and updated."""
+
+import os
+import tempfile
+
+from support.daemon import DaemonTest, STDIN, virsh
+from support.where import NATIVE
+
+RNG = "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
+
+
+def disk(path, target="vda", more=""):
+    return (f"<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{path}'/>"
+            f"<target dev='{target}' bus='virtio'/>{more}</disk>")
+
+
+class Devices(DaemonTest):
+    """Each test has an image of 1 MiB, of which 4 KiB are there."""
+
+    where = NATIVE
+
+    def setUp(self):
+        super().setUp()
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix="gmem-test."))
+        self.image = os.path.join(folder, "disk.raw")
+        with open(self.image, "wb") as file:
+            file.write(bytes(range(256)) * 16)
+            file.truncate(1 << 20)
+            os.fsync(file.fileno())
+
+    def targets(self):
+        return [line.split()[0] for line in virsh("domblklist", "test").splitlines() if line.strip()]
+
+
+class Attach(Devices):
+    """The definition of a domain changes by one device."""
+
+    def test_a_disk_comes_and_goes(self):
+        self.define()
+        before = virsh("dumpxml", "test")
+        events = self.daemon.events()
+        virsh("attach-disk", "test", self.image, "vdb", "--targetbus", "virtio", "--subdriver", "raw", "--config")
+        events.wait("Defined Updated")
+        self.assertEqual(self.targets(), ["vdb"])
+        self.assertIn("<address type='pci'", virsh("dumpxml", "test"))
+        with_disk = virsh("dumpxml", "test")
+        # It is the definition: another daemon has it, too.
+        self.daemon.restart()
+        self.assertEqual(virsh("dumpxml", "test"), with_disk)
+        virsh("detach-disk", "test", "vdb", "--config")
+        self.assertEqual(self.targets(), [])
+        self.assertNotIn("<disk", virsh("dumpxml", "test"))
+        self.assertNotIn("<disk", before)
+
+    def test_devices_by_their_documents(self):
+        self.define()
+        virsh("attach-device", "test", STDIN, "--config", text=disk(self.image, "vda"))
+        virsh("attach-device", "test", STDIN, "--config", text=RNG)
+        self.assertIn("/dev/urandom", virsh("dumpxml", "test"))
+        virsh("update-device", "test", STDIN, "--config", text=disk(self.image, "vda", "<readonly/>"))
+        self.assertIn("<readonly/>", virsh("dumpxml", "test"))
+        virsh("detach-device", "test", STDIN, "--config", text=RNG)
+        self.assertNotIn("/dev/urandom", virsh("dumpxml", "test"))
+        # Of a domain that is off, that is what happens without a word.
+        virsh("detach-device", "test", STDIN, "--current", text=disk(self.image, "vda"))
+        self.assertEqual(self.targets(), [])
+
+    def test_a_device_goes_by_its_alias(self):
+        self.define()
+        virsh("attach-device", "test", STDIN, "--config",
+              text=disk(self.image, "vda", "<alias name='ua-root'/>"))
+        self.assert_refused("device not found: .*ua-other", "detach-device-alias", "test", "ua-other", "--config")
+        virsh("detach-device-alias", "test", "ua-root", "--config")
+        self.assertEqual(self.targets(), [])
+
+    def test_the_definition_of_a_domain_that_runs(self):
+        self.define()
+        virsh("start", "--paused", "test")
+        live = virsh("dumpxml", "test")
+        virsh("attach-device", "test", STDIN, "--config", text=RNG)
+        self.assertEqual(virsh("dumpxml", "test"), live)
+        self.assertIn("/dev/urandom", virsh("dumpxml", "--inactive", "test"))
+
+    def test_what_cannot_be(self):
+        self.define()
+        self.create("transient", options=["--paused"])
+        virsh("attach-device", "test", STDIN, "--config", text=disk(self.image, "vda"))
+        before = virsh("dumpxml", "test")
+        for pattern, command, xml in (
+                ("Requested operation is not valid: .*target 'vda' already", ["attach-device", "test", "--config"],
+                 disk(self.image, "vda")),
+                ("device not found: .*'vdc'", ["detach-device", "test", "--config"], disk(self.image, "vdc")),
+                ("device not found: .*'vdc'", ["update-device", "test", "--config"], disk(self.image, "vdc")),
+                ("Operation not supported: .*'hostdev'", ["attach-device", "test", "--config"],
+                 "<hostdev mode='subsystem' type='pci'/>"),
+                ("unsupported configuration: .*never", ["attach-device", "test", "--config"],
+                 disk(self.image, "vdb", "<never/>")),
+                ("device_definition", ["attach-device", "test", "--config"], "<disk"),
+                ("Requested operation is not valid: .*'test' is not running", ["attach-device", "test", "--live"], RNG),
+                ("Requested operation is not valid: .*'test' is not running", ["attach-device", "test", "--live",
+                                                                              "--config"], RNG),
+                ("Requested operation is not valid: .*'transient' is not persistent",
+                 ["attach-device", "transient", "--config"], RNG)):
+            with self.subTest(pattern=pattern):
+                self.assert_refused(pattern, command[0], command[1], STDIN, *command[2:], text=xml)
+        self.assertEqual(virsh("dumpxml", "test"), before)
+
+
+class Questions(Devices):
+    """What virsh asks about disks, interfaces and I/O threads."""
+
+    def test_the_size_of_a_disk(self):
+        self.define(serial=disk(self.image, "vda"))
+        for name in ("vda", self.image):
+            with self.subTest(name=name):
+                sizes = dict(line.split(":") for line in virsh("domblkinfo", "test", name).splitlines() if line)
+                self.assertEqual(int(sizes["Capacity"]), 1 << 20)
+                self.assertEqual(int(sizes["Physical"]), 1 << 20)
+                self.assertEqual(int(sizes["Allocation"]), os.stat(self.image).st_blocks * 512)
+        self.assert_refused("invalid argument: .*'vdb'", "domblkinfo", "test", "vdb")
+        os.unlink(self.image)
+        self.assert_refused("No such file", "domblkinfo", "test", "vda")
+
+    def test_domstats_of_disks(self):
+        self.define(serial=disk(self.image, "vda"))
+        lines = [line.strip() for line in virsh("domstats", "test", "--block", "--interface").splitlines()[1:] if line]
+        self.assertEqual(lines, ["block.count=1", "block.0.name=vda", f"block.0.path={self.image}",
+                                 f"block.0.allocation={os.stat(self.image).st_blocks * 512}",
+                                 "block.0.capacity=1048576", "block.0.physical=1048576"])
+
+    def test_a_domain_without_devices(self):
+        self.define()
+        self.assert_refused("'test' is not running", "domblkstat", "test", "vda")
+        self.assert_refused("'test' is not running", "domifstat", "test", "vnet0")
+        self.assert_refused("'test' is not running", "domifaddr", "test")
+        virsh("start", "--paused", "test")
+        self.assert_refused("has no disk 'vda'", "domblkstat", "test", "vda")
+        self.assert_refused("has no interface 'vnet0'", "domifstat", "test", "vnet0")
+        self.assertNotIn("vnet", virsh("domiflist", "test"))
+        for source in ("lease", "arp"):
+            self.assertNotIn("ipv4", virsh("domifaddr", "test", "--source", source))
+        self.assert_refused("argument unsupported: .*guest agent", "domifaddr", "test", "--source", "agent")
+        lines = [line.strip() for line in virsh("domstats", "test", "--block", "--interface").splitlines()[1:] if line]
+        self.assertEqual(sorted(lines), ["block.count=0", "net.count=0"])
+
+    def test_iothreads(self):
+        self.define(extra="<iothreads>2</iothreads>")
+        self.assertEqual([line.split()[0] for line in virsh("iothreadinfo", "test").splitlines() if line.strip()],
+                         ["1", "2"])
+        self.assert_refused("'test' is not running", "iothreadinfo", "test", "--live")
+
+    def test_who_may_only_look(self):
+        self.define(serial=disk(self.image, "vda"))
+        for command in (["domblklist", "test"], ["domblkinfo", "test", "vda"], ["domiflist", "test"],
+                        ["iothreadinfo", "test"], ["domstats", "test"]):
+            with self.subTest(command=command):
+                virsh(*command, readonly=True)
+        for command in ("attach-device", "detach-device", "update-device"):
+            with self.subTest(command=command):
+                self.assert_refused("read only|forbidden", command, "test", STDIN, "--config", readonly=True,
+                                    text=disk(self.image, "vda"))
+        self.assertEqual(self.targets(), ["vda"])

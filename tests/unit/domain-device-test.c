@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* domain-device-test.c - devices that are attached to a definition, detached and updated */
+#include <string.h>
+
+#include "driver/conf/domain-device.h"
+#include "driver/error.h"
+
+#define DISK(target, path, more)                                                        \
+	"<disk type='file' device='disk'><source file='" path "'/><target dev='" target \
+	"' bus='virtio'/>" more "</disk>"
+#define RNG(more) "<rng model='virtio'><backend model='random'>/dev/urandom</backend>" more "</rng>"
+
+static DomainDef *definition(const char *devices)
+{
+	g_autofree char *xml =
+		g_strdup_printf("<domain type='kvm'><name>test</name><memory unit='MiB'>64</memory>"
+				"<memoryBacking><private/></memoryBacking>"
+				"<os><type arch='x86_64' machine='q35'>hvm</type></os>"
+				"<devices>%s</devices></domain>",
+				devices);
+	g_autoptr(GError) error = NULL;
+	DomainDef *def = domain_def_parse(xml, DOMAIN_PARSE_INACTIVE, &error);
+
+	g_assert_no_error(error);
+	return def;
+}
+
+static DomainDevice *device_of(const char *xml)
+{
+	g_autoptr(GError) error = NULL;
+	DomainDevice *device = domain_device_parse(xml, DOMAIN_PARSE_INACTIVE, &error);
+
+	g_assert_no_error(error);
+	return device;
+}
+
+typedef gboolean (*Change)(DomainDef *def, const DomainDevice *device, GError **error);
+
+/* Changes, completes, and gives the definition that has become of it, for domain_def_free(). */
+static DomainDef *change(Change function, const char *devices, const char *xml)
+{
+	g_autoptr(DomainDef) def = definition(devices);
+	g_autoptr(DomainDevice) device = device_of(xml);
+	g_autoptr(GError) error = NULL;
+	DomainDef *complete;
+
+	g_assert_true(function(def, device, &error));
+	g_assert_no_error(error);
+	complete = domain_def_complete_change(def, &error);
+	g_assert_no_error(error);
+	return complete;
+}
+
+static void assert_refused(Change function, const char *devices, const char *xml, int code,
+			   const char *words)
+{
+	g_autoptr(DomainDef) def = definition(devices);
+	g_autofree char *before = domain_def_format(def, DOMAIN_FORMAT_INACTIVE);
+	g_autoptr(DomainDevice) device = device_of(xml);
+	g_autofree char *after = NULL;
+	g_autoptr(GError) error = NULL;
+
+	g_assert_false(function(def, device, &error));
+	g_assert_error(error, DRIVER_ERROR, code);
+	if (!strstr(error->message, words))
+		g_error("'%s' is not in '%s'", words, error->message);
+	after = domain_def_format(def, DOMAIN_FORMAT_INACTIVE);
+	g_assert_cmpstr(after, ==, before);
+}
+
+static void assert_not_read(const char *xml, int code, const char *words)
+{
+	g_autoptr(GError) error = NULL;
+
+	g_assert_null(domain_device_parse(xml, DOMAIN_PARSE_INACTIVE, &error));
+	g_assert_error(error, DRIVER_ERROR, code);
+	if (!strstr(error->message, words))
+		g_error("'%s' is not in '%s'", words, error->message);
+}
+
+static const DomainDisk *disk_at(const DomainDef *def, guint i)
+{
+	g_assert_cmpuint(i, <, def->disks->len);
+	return def->disks->pdata[i];
+}
+
+static void test_disk_is_attached(void)
+{
+	g_autoptr(DomainDef)
+		def = change(domain_def_attach, DISK("vdb", "/b", ""), DISK("vda", "/a", ""));
+
+	/* In the order of the targets, with a place each. */
+	g_assert_cmpuint(def->disks->len, ==, 2);
+	g_assert_cmpstr(disk_at(def, 0)->path, ==, "/a");
+	g_assert_cmpstr(disk_at(def, 1)->path, ==, "/b");
+	g_assert_true(disk_at(def, 0)->info.address.is_set);
+	g_assert_true(disk_at(def, 1)->info.address.is_set);
+	g_assert_cmpuint(disk_at(def, 0)->info.address.bus, !=, disk_at(def, 1)->info.address.bus);
+}
+
+static void test_disk_whose_target_is_taken(void)
+{
+	assert_refused(domain_def_attach, DISK("vda", "/a", ""), DISK("vda", "/b", ""),
+		       VIR_ERR_OPERATION_INVALID, "a disk has the target 'vda' already");
+}
+
+static void test_disk_is_detached(void)
+{
+	g_autoptr(DomainDef)
+		def = change(domain_def_detach, DISK("vda", "/a", "") DISK("vdb", "/b", ""),
+			     DISK("vda", "/whatever", ""));
+
+	g_assert_cmpuint(def->disks->len, ==, 1);
+	g_assert_cmpstr(disk_at(def, 0)->target, ==, "vdb");
+}
+
+static void test_disk_that_is_not_there(void)
+{
+	assert_refused(domain_def_detach, DISK("vda", "/a", ""), DISK("vdb", "/b", ""),
+		       VIR_ERR_DEVICE_MISSING, "no disk has the target 'vdb'");
+	assert_refused(domain_def_update, DISK("vda", "/a", ""), DISK("vdb", "/b", ""),
+		       VIR_ERR_DEVICE_MISSING, "no disk has the target 'vdb'");
+}
+
+static void test_disk_is_updated(void)
+{
+	g_autoptr(DomainDef) before = definition(DISK("vda", "/a", "<alias name='ua-root'/>"));
+	const DomainPciAddress *place = &disk_at(before, 0)->info.address;
+	g_autoptr(DomainDef)
+		def = change(domain_def_update, DISK("vda", "/a", "<alias name='ua-root'/>"),
+			     DISK("vda", "/new", "<readonly/>"));
+
+	g_assert_cmpuint(def->disks->len, ==, 1);
+	g_assert_cmpstr(disk_at(def, 0)->path, ==, "/new");
+	g_assert_true(disk_at(def, 0)->is_readonly);
+	g_assert_cmpstr(disk_at(def, 0)->info.alias, ==, "ua-root");
+	g_assert_cmpuint(disk_at(def, 0)->info.address.bus, ==, place->bus);
+	g_assert_cmpuint(disk_at(def, 0)->info.address.slot, ==, place->slot);
+}
+
+static void test_rng(void)
+{
+	g_autoptr(DomainDef) with = change(domain_def_attach, "", RNG(""));
+	g_autoptr(DomainDef) without = change(domain_def_detach, RNG(""), RNG(""));
+
+	g_assert_cmpuint(with->rngs->len, ==, 1);
+	g_assert_cmpuint(without->rngs->len, ==, 0);
+	assert_refused(domain_def_detach, RNG(""), RNG("<rate bytes='1024'/>"),
+		       VIR_ERR_DEVICE_MISSING, "no device 'rng'");
+}
+
+/* Interfaces as they are known by, whatever is behind them. */
+static void add_interface(DomainDef *def, guint8 last, guint8 bus)
+{
+	DomainInterface *interface = g_new0(DomainInterface, 1);
+
+	interface->mac[0] = 0x52;
+	interface->mac[5] = last;
+	interface->info.address = (DomainPciAddress){ .is_set = bus > 0, .bus = bus };
+	g_ptr_array_add(def->interfaces, interface);
+}
+
+static void assert_detached(DomainDef *def, const char *mac, const char *address, guint left,
+			    int code)
+{
+	g_autofree char *xml = g_strdup_printf("<interface type='user'><mac address='%s'/>"
+					       "<model type='virtio'/>%s</interface>",
+					       mac, address);
+	g_autoptr(DomainDevice) device = device_of(xml);
+	g_autoptr(GError) error = NULL;
+	const guint before = def->interfaces->len;
+
+	g_assert_true(domain_def_detach(def, device, &error) == (left < before));
+	if (left == before)
+		g_assert_cmpint(error->code, ==, code);
+	g_assert_cmpuint(def->interfaces->len, ==, left);
+}
+
+static void test_interfaces_are_known_by_their_addresses(void)
+{
+	g_autoptr(DomainDef) def = definition("");
+
+	add_interface(def, 1, 3);
+	add_interface(def, 1, 4);
+	add_interface(def, 2, 0);
+	assert_detached(def, "52:00:00:00:00:07", "", 3, VIR_ERR_DEVICE_MISSING);
+	assert_detached(def, "52:00:00:00:00:01", "", 3, VIR_ERR_OPERATION_FAILED);
+	assert_detached(def, "52:00:00:00:00:01",
+			"<address type='pci' domain='0' bus='0x04' slot='0' function='0'/>", 2,
+			VIR_ERR_OK);
+	g_assert_cmpuint(((DomainInterface *)def->interfaces->pdata[0])->info.address.bus, ==, 3);
+	assert_detached(def, "52:00:00:00:00:01", "", 1, VIR_ERR_OK);
+	assert_detached(def, "52:00:00:00:00:02", "", 0, VIR_ERR_OK);
+}
+
+static void test_alias(void)
+{
+	g_autoptr(DomainDef) def = definition(DISK("vda", "/a", "<alias name='ua-root'/>")
+						      DISK("vdb", "/b", "") RNG(""));
+	g_autoptr(GError) error = NULL;
+
+	g_assert_false(domain_def_detach_alias(def, "ua-other", &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_DEVICE_MISSING);
+	g_assert_true(domain_def_detach_alias(def, "ua-root", NULL));
+	g_assert_cmpuint(def->disks->len, ==, 1);
+	g_assert_cmpstr(disk_at(def, 0)->target, ==, "vdb");
+}
+
+static void test_what_is_not_read(void)
+{
+	assert_not_read("<hostdev/>", VIR_ERR_OPERATION_UNSUPPORTED, "'hostdev'");
+	assert_not_read("<domain/>", VIR_ERR_XML_ERROR, "'domain', not a device");
+	assert_not_read("<q:disk xmlns:q='urn:q'/>", VIR_ERR_XML_ERROR, "not a device");
+	assert_not_read("<disk", VIR_ERR_XML_DETAIL, "device_definition");
+	assert_not_read(DISK("vda", "/a", "<never/>"), VIR_ERR_CONFIG_UNSUPPORTED, "never");
+	assert_not_read("<disk type='file'><source file='/a'/></disk>", VIR_ERR_XML_ERROR,
+			"target");
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/device/disk/attached", test_disk_is_attached);
+	g_test_add_func("/device/disk/target-is-taken", test_disk_whose_target_is_taken);
+	g_test_add_func("/device/disk/detached", test_disk_is_detached);
+	g_test_add_func("/device/disk/not-there", test_disk_that_is_not_there);
+	g_test_add_func("/device/disk/updated", test_disk_is_updated);
+	g_test_add_func("/device/rng", test_rng);
+	g_test_add_func("/device/interface", test_interfaces_are_known_by_their_addresses);
+	g_test_add_func("/device/alias", test_alias);
+	g_test_add_func("/device/not-read", test_what_is_not_read);
+	return g_test_run();
+}
