@@ -68,8 +68,7 @@ class Documents(BadInput):
                            self.xml(extra="<features><smm state='on'/></features>"))
 
     def test_an_element_that_is_not_supported(self):
-        self.check_refused(r"unsupported configuration: .*devices/disk", self.xml(
-            serial="<disk type='file'><source file='/x'/><target dev='vda'/></disk>"))
+        self.check_refused(r"unsupported configuration: .*devices/sound", self.xml(serial="<sound model='ich9'/>"))
 
     def test_a_billion_laughs(self):
         self.check_refused("DOCTYPE", """<?xml version='1.0'?>
