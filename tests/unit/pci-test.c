@@ -757,6 +757,175 @@ static void test_slot_msi(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmphex(fixture->pins[PORT_SLOT], ==, 1);
 }
 
+/* Slots that devices are put in and taken out of */
+
+enum {
+	POWER_ON = PCI_EXP_SLTCTL_PWR_ON | PCI_EXP_SLTCTL_PWR_IND_ON,
+	POWER_BLINK = PCI_EXP_SLTCTL_PWR_ON | PCI_EXP_SLTCTL_PWR_IND_BLINK,
+	POWER_OFF = PCI_EXP_SLTCTL_PWR_OFF | PCI_EXP_SLTCTL_PWR_IND_OFF,
+};
+
+static const Address behind_port = { 1, 0, 0 };
+
+static guint slot_get(Fixture *fixture, guint offset)
+{
+	return get(fixture, port, find_capability(fixture, port, PCI_CAP_ID_EXP) + offset, 2);
+}
+
+static void slot_control(Fixture *fixture, guint control)
+{
+	guint express = find_capability(fixture, port, PCI_CAP_ID_EXP);
+
+	set(fixture, port, express + PCI_EXP_SLTCTL, 2, control);
+}
+
+/* What has happened since this was called last, the completion of commands left aside. */
+static guint slot_events(Fixture *fixture)
+{
+	guint express = find_capability(fixture, port, PCI_CAP_ID_EXP);
+	guint events = get(fixture, port, express + PCI_EXP_SLTSTA, 2) & pcie_slot_events;
+
+	set(fixture, port, express + PCI_EXP_SLTSTA, 2, events);
+	return events & ~PCI_EXP_SLTSTA_CC;
+}
+
+static void put_in(Fixture *fixture, gboolean is_hot)
+{
+	number_bridge(fixture, port, 1, 1);
+	pci_bus_add(pcie_root_port_bus(fixture->root_port), 0, 0, endpoint_new(fixture));
+	pcie_root_port_insert(fixture->root_port, is_hot);
+}
+
+static void assert_slot(Fixture *fixture, gboolean is_present, gboolean is_link_up)
+{
+	g_assert_cmpint(!!(slot_get(fixture, PCI_EXP_SLTSTA) & PCI_EXP_SLTSTA_PDS), ==, is_present);
+	g_assert_cmphex(slot_get(fixture, PCI_EXP_LNKSTA), ==, is_link_up ? 0x2204 : 0);
+	g_assert_cmphex(get(fixture, behind_port, 0, 4), ==, is_link_up ? 0x56781234 : 0xffffffff);
+}
+
+static void test_slot_that_was_never_empty(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	put_in(fixture, FALSE);
+	assert_slot(fixture, TRUE, TRUE);
+	g_assert_cmphex(slot_get(fixture, PCI_EXP_SLTCTL) & 0x700, ==, POWER_ON);
+	g_assert_cmphex(slot_events(fixture), ==, 0);
+	/* Whatever the guest has done to it, a reset has it powered. */
+	slot_control(fixture, POWER_OFF);
+	assert_slot(fixture, TRUE, FALSE);
+	pci_host_reset(fixture->host);
+	number_bridge(fixture, port, 1, 1);
+	assert_slot(fixture, TRUE, TRUE);
+	g_assert_cmphex(slot_events(fixture), ==, 0);
+}
+
+static void test_slot_hot_plug(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	put_in(fixture, TRUE);
+	assert_slot(fixture, TRUE, FALSE);
+	g_assert_cmphex(slot_events(fixture), ==, PCI_EXP_SLTSTA_PDC);
+	slot_control(fixture, POWER_BLINK);
+	g_assert_cmphex(slot_events(fixture), ==, PCI_EXP_SLTSTA_DLLSC);
+	assert_slot(fixture, TRUE, TRUE);
+	slot_control(fixture, POWER_ON);
+	g_assert_cmphex(slot_events(fixture), ==, 0);
+	assert_slot(fixture, TRUE, TRUE);
+}
+
+static void test_slot_presence_interrupts(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	slot_control(fixture, POWER_OFF | PCI_EXP_SLTCTL_HPIE | PCI_EXP_SLTCTL_PDCE);
+	slot_events(fixture);
+	g_assert_cmphex(fixture->pins[PORT_SLOT], ==, 0);
+	put_in(fixture, TRUE);
+	g_assert_cmphex(fixture->pins[PORT_SLOT], ==, 1);
+	slot_events(fixture);
+	g_assert_cmphex(fixture->pins[PORT_SLOT], ==, 0);
+}
+
+static void test_slot_powered_off_is_reset(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	put_in(fixture, FALSE);
+	set(fixture, behind_port, PCI_INTERRUPT_LINE, 1, 0x55);
+	g_assert_cmpuint(fixture->n_reset, ==, 0);
+	slot_control(fixture, POWER_OFF);
+	g_assert_cmpuint(fixture->n_reset, ==, 1);
+	g_assert_cmphex(slot_events(fixture), ==, PCI_EXP_SLTSTA_DLLSC);
+	/* Nobody has asked for it: it stays. */
+	g_assert_false(pcie_root_port_is_released(fixture->root_port));
+	slot_control(fixture, POWER_ON);
+	assert_slot(fixture, TRUE, TRUE);
+	g_assert_cmphex(get(fixture, behind_port, PCI_INTERRUPT_LINE, 1), ==, 0);
+}
+
+static void test_slot_link_disabled(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	guint control = find_capability(fixture, port, PCI_CAP_ID_EXP) + PCI_EXP_LNKCTL;
+
+	put_in(fixture, FALSE);
+	set(fixture, port, control, 2, PCI_EXP_LNKCTL_LD);
+	assert_slot(fixture, TRUE, FALSE);
+	g_assert_cmphex(slot_events(fixture), ==, PCI_EXP_SLTSTA_DLLSC);
+	set(fixture, port, control, 2, 0);
+	assert_slot(fixture, TRUE, TRUE);
+}
+
+static void take_out(Fixture *fixture)
+{
+	pci_bus_remove(pci_bus_get(pcie_root_port_bus(fixture->root_port), 0, 0));
+	pcie_root_port_remove(fixture->root_port);
+}
+
+static void test_slot_hot_unplug(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	put_in(fixture, FALSE);
+	g_assert_cmpint(pcie_root_port_press_button(fixture->root_port), ==, PCIE_SLOT_ASKED);
+	g_assert_true(pcie_root_port_is_leaving(fixture->root_port));
+	g_assert_cmphex(slot_events(fixture), ==, PCI_EXP_SLTSTA_ABP);
+	slot_control(fixture, POWER_BLINK);
+	g_assert_cmpint(pcie_root_port_press_button(fixture->root_port), ==, PCIE_SLOT_BUSY);
+	slot_control(fixture, PCI_EXP_SLTCTL_PWR_OFF | PCI_EXP_SLTCTL_PWR_IND_BLINK);
+	g_assert_false(pcie_root_port_is_released(fixture->root_port));
+	slot_control(fixture, POWER_OFF);
+	g_assert_true(pcie_root_port_is_released(fixture->root_port));
+	slot_events(fixture);
+	take_out(fixture);
+	g_assert_cmphex(slot_events(fixture), ==, PCI_EXP_SLTSTA_PDC);
+	assert_slot(fixture, FALSE, FALSE);
+	g_assert_false(pcie_root_port_is_leaving(fixture->root_port));
+	/* And the next one. */
+	put_in(fixture, TRUE);
+	slot_control(fixture, POWER_ON);
+	assert_slot(fixture, TRUE, TRUE);
+}
+
+static void test_slot_unplug_refused(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	put_in(fixture, FALSE);
+	pcie_root_port_press_button(fixture->root_port);
+	slot_control(fixture, POWER_BLINK);
+	g_assert_false(pcie_root_port_take_refusal(fixture->root_port));
+	slot_control(fixture, POWER_ON);
+	g_assert_true(pcie_root_port_take_refusal(fixture->root_port));
+	g_assert_false(pcie_root_port_take_refusal(fixture->root_port));
+	/* What it powers off later, it keeps. */
+	slot_control(fixture, POWER_OFF);
+	g_assert_false(pcie_root_port_is_released(fixture->root_port));
+	assert_slot(fixture, TRUE, FALSE);
+	/* Without power it may go at once. */
+	g_assert_cmpint(pcie_root_port_press_button(fixture->root_port), ==, PCIE_SLOT_RELEASED);
+}
+
+static void test_slot_taken_out_with_power(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	put_in(fixture, FALSE);
+	pci_function_set_intx(pci_bus_get(pcie_root_port_bus(fixture->root_port), 0, 0), TRUE);
+	g_assert_cmphex(fixture->pins[PORT_SLOT], ==, 1);
+	take_out(fixture);
+	g_assert_cmphex(fixture->pins[PORT_SLOT], ==, 0);
+	assert_slot(fixture, FALSE, FALSE);
+	g_assert_cmphex(slot_events(fixture), ==, PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_DLLSC);
+}
+
 /* Reset */
 
 static void read_everything(Fixture *fixture, guint32 values[3][64])
@@ -867,6 +1036,14 @@ int main(int argc, char **argv)
 		{ "/pci/root-port/registers", test_root_port_registers },
 		{ "/pci/root-port/slot-commands-complete", test_slot_commands_complete },
 		{ "/pci/root-port/slot-intx", test_slot_intx },
+		{ "/pci/slot/never-empty", test_slot_that_was_never_empty },
+		{ "/pci/slot/hot-plug", test_slot_hot_plug },
+		{ "/pci/slot/presence-interrupts", test_slot_presence_interrupts },
+		{ "/pci/slot/powered-off-is-reset", test_slot_powered_off_is_reset },
+		{ "/pci/slot/link-disabled", test_slot_link_disabled },
+		{ "/pci/slot/hot-unplug", test_slot_hot_unplug },
+		{ "/pci/slot/unplug-refused", test_slot_unplug_refused },
+		{ "/pci/slot/taken-out-with-power", test_slot_taken_out_with_power },
 		{ "/pci/root-port/slot-msi", test_slot_msi },
 		{ "/pci/reset-puts-everything-back", test_reset_puts_everything_back },
 		{ "/pci/anything", test_anything },

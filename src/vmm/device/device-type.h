@@ -27,6 +27,7 @@ typedef struct {
 
 	/* Of a PCI device: a place that is free. */
 	struct PciBus *bus;
+	const char *bus_name;
 	guint slot;
 	guint function;
 	gboolean is_multifunction;

@@ -48,6 +48,8 @@ typedef struct {
 	void (*send_msi)(void *opaque, guint64 address, guint32 data);
 	/* Which segments below 1 MiB show RAM: PciHostConfig's. */
 	void (*set_ram_segments)(void *opaque, guint32 ram);
+	/* A guest has let go of what is in a root port's slot, or refuses to; or NULL. */
+	void (*slot_changed)(void *opaque);
 	void (*reset)(void *opaque);
 	void (*power_off)(void *opaque);
 	void (*debug_exit)(void *opaque, guint32 value);

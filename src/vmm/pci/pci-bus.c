@@ -5,6 +5,7 @@
 struct PciBus {
 	PciRoot root;	     /* of a root bus */
 	PciFunction *bridge; /* above a secondary bus; NULL above a root bus */
+	gboolean is_link_down;
 	PciFunction *functions[PCI_SLOTS * PCI_FUNCTIONS];
 	void (*set_interrupt)(void *opaque, guint slot, guint pin, gboolean level);
 	void *interrupt_opaque;
@@ -83,6 +84,13 @@ void pci_bus_reset(PciBus *bus)
 	}
 }
 
+void pci_bus_set_link(PciBus *bus, gboolean is_up)
+{
+	if (!is_up && !bus->is_link_down)
+		pci_bus_reset(bus);
+	bus->is_link_down = !is_up;
+}
+
 /* Configuration accesses */
 
 static gboolean is_forwarding(const PciFunction *function, guint number)
@@ -104,7 +112,7 @@ static PciBus *find_bus(PciBus *bus, guint number)
 {
 	guint here = 0;
 
-	while (bus && here != number) {
+	while (bus && !bus->is_link_down && here != number) {
 		PciFunction *bridge = find_bridge(bus, number);
 
 		if (!bridge)
@@ -120,7 +128,7 @@ static PciFunction *find_function(PciBus *root, guint number, guint devfn)
 	PciBus *bus = find_bus(root, number);
 
 	g_assert(devfn < G_N_ELEMENTS(root->functions));
-	return bus ? bus->functions[devfn] : NULL;
+	return bus && !bus->is_link_down ? bus->functions[devfn] : NULL;
 }
 
 /* The widest part of an access that is aligned: all of it, or a byte. */

@@ -63,6 +63,13 @@ void pci_bus_route_interrupts(PciBus *root,
 			      void (*set)(void *opaque, guint slot, guint pin, gboolean level),
 			      void *opaque);
 
+/*
+ * pci_bus_set_link - let the guest reach what is on a secondary bus, or not
+ *
+ * It does at first. Where it does not, reads give all ones; what is there has been reset.
+ */
+void pci_bus_set_link(PciBus *bus, gboolean is_up);
+
 /* Resets all functions on the bus and below, bridges after what is behind them. */
 void pci_bus_reset(PciBus *bus);
 

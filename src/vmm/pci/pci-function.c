@@ -49,6 +49,7 @@ typedef struct {
 
 struct PciFunction {
 	const char *name;
+	char *id;
 	const PciFunctionOperations *operations;
 	void *device;
 	PciBus *bus;	   /* NULL until it is on one */
@@ -160,6 +161,7 @@ void pci_function_free(PciFunction *function)
 	pci_bus_free(function->secondary);
 	if (function->operations->free)
 		function->operations->free(function->device);
+	g_free(function->id);
 	g_free(function);
 }
 
@@ -489,6 +491,17 @@ guint pci_function_devfn(const PciFunction *function)
 guint pci_function_slot(const PciFunction *function)
 {
 	return PCI_SLOT(function->devfn);
+}
+
+void pci_function_set_id(PciFunction *function, const char *id)
+{
+	g_free(function->id);
+	function->id = g_strdup(id);
+}
+
+const char *pci_function_id(const PciFunction *function)
+{
+	return function->id;
 }
 
 gboolean pci_function_is_multifunction(const PciFunction *function)

@@ -144,6 +144,10 @@ gboolean pci_function_is_msi_enabled(const PciFunction *function);
 /* Sends the message, if MSI is enabled and the function may master the bus. */
 void pci_function_send_msi(PciFunction *function);
 
+/* What people call it, copied; NULL where nobody has said so. */
+void pci_function_set_id(PciFunction *function, const char *id);
+const char *pci_function_id(const PciFunction *function);
+
 /* Whether it is function 0 of a device that may have others. */
 gboolean pci_function_is_multifunction(const PciFunction *function);
 

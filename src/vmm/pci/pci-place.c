@@ -73,6 +73,7 @@ gboolean pci_place_find(const PciPlace *place, DeviceContext *context, GError **
 
 	if (!parse_address(place, context->owner, &context->slot, &context->function, error))
 		return FALSE;
+	context->bus_name = place->bus;
 	context->is_multifunction = place->is_multifunction;
 	context->is_behind_port = strcmp(place->bus, PCI_ROOT_BUS_NAME) != 0;
 	context->bus = find_bus(context->surroundings->registry, place->bus);
@@ -99,6 +100,19 @@ gboolean pci_place_find_port(const PciPlace *place, const DeviceContext *context
 	if (port)
 		pcie_root_port_place(port, slot, function);
 	return port != NULL;
+}
+
+void pci_place_settle(const DeviceContext *context, gboolean is_hot)
+{
+	PciFunction *function = pci_bus_get(context->bus, context->slot, context->function);
+
+	g_assert(function);
+	pci_function_set_id(function, context->id);
+	if (context->is_behind_port)
+		pcie_root_port_insert(device_registry_find(context->surroundings->registry,
+							   context->bus_name,
+							   &pcie_root_port_device_operations),
+				      is_hot);
 }
 
 gboolean pci_place_check_seen(const PciPlace *place, const DeviceContext *context, GError **error)

@@ -35,6 +35,12 @@ gboolean pci_place_find_port(const PciPlace *place, const DeviceContext *context
 			     guint *function);
 
 /*
+ * pci_place_settle - the device is where the context says: it gets its id, and its slot is told
+ * @is_hot: the guest runs
+ */
+void pci_place_settle(const DeviceContext *context, gboolean is_hot);
+
+/*
  * pci_place_check_seen - whether a guest that looks for devices finds the one that is there
  *
  * It looks for functions above 0 only where function 0 says that there are some. TRUE, too,

@@ -4,17 +4,15 @@
  *
  * Theory of operation
  *
- * The slot is empty: nothing is present, the link is down, the power controller is off and
- * so are the indicators. What a guest commands through the slot's control register is done
- * as soon as it is written, and is acknowledged by the command completed bit.
- *
- * There is one interrupt, for the slot. It is pending while an event that the guest has
- * enabled is in the slot's status. A message goes out each time that it becomes pending;
- * INTx is high as long as it is (section 6.7.3.4).
+ * The slot's own state is pcie-slot.c's. There is one interrupt, for the slot. It is pending while
+ * an event that the guest has enabled is in the slot's status. A message goes out each time that it
+ * becomes pending; INTx is high as long as it is (section 6.7.3.4).
  */
 #include "vmm/pci/pcie-root-port.h"
 
 #include <glib/gi18n.h>
+
+#include "vmm/pci/pcie-slot.h"
 
 #define ROOT_PORT_CLASS	   0x060400
 #define CAPABILITY_SIZE	   0x3c /* version 2 */
@@ -41,46 +39,26 @@ enum {
 
 	SLOT_CAPABILITIES = PCI_EXP_SLTCAP_ABP | PCI_EXP_SLTCAP_PCP | PCI_EXP_SLTCAP_AIP |
 			    PCI_EXP_SLTCAP_PIP | PCI_EXP_SLTCAP_HPS | PCI_EXP_SLTCAP_HPC,
-	SLOT_CONTROL_RESET = PCI_EXP_SLTCTL_ATTN_IND_OFF | PCI_EXP_SLTCTL_PWR_IND_OFF |
-			     PCI_EXP_SLTCTL_PWR_OFF,
-	SLOT_CONTROL_WRITABLE = PCI_EXP_SLTCTL_ABPE | PCI_EXP_SLTCTL_PFDE | PCI_EXP_SLTCTL_PDCE |
-				PCI_EXP_SLTCTL_CCIE | PCI_EXP_SLTCTL_HPIE | PCI_EXP_SLTCTL_AIC |
-				PCI_EXP_SLTCTL_PIC | PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_DLLSCE,
-
-	/* Each is enabled by the bit of slot control at the same place, but for the last. */
-	SLOT_EVENTS_IN_PLACE = PCI_EXP_SLTSTA_ABP | PCI_EXP_SLTSTA_PFD | PCI_EXP_SLTSTA_PDC |
-			       PCI_EXP_SLTSTA_CC,
-	SLOT_EVENTS = SLOT_EVENTS_IN_PLACE | PCI_EXP_SLTSTA_DLLSC,
-
 	ROOT_CONTROL_WRITABLE = PCI_EXP_RTCTL_SECEE | PCI_EXP_RTCTL_SENFEE | PCI_EXP_RTCTL_SEFEE |
 				PCI_EXP_RTCTL_PMEIE,
 };
 
 struct PcieRootPort {
 	PciFunction *function;
-	guint express; /* offset of its capability */
+	PcieSlot slot;
 	guint chassis;
 	guint port;
 	gboolean is_pending;
+	void (*wake)(void *opaque); /* of a machine: there is news of the slot; or NULL */
+	void *opaque;
 };
-
-static gboolean is_slot_event_pending(const PcieRootPort *port)
-{
-	guint control = pci_function_get(port->function, port->express + PCI_EXP_SLTCTL, 2);
-	guint status = pci_function_get(port->function, port->express + PCI_EXP_SLTSTA, 2);
-
-	if (!(control & PCI_EXP_SLTCTL_HPIE))
-		return FALSE;
-	return (control & status & SLOT_EVENTS_IN_PLACE) ||
-	       (control & PCI_EXP_SLTCTL_DLLSCE && status & PCI_EXP_SLTSTA_DLLSC);
-}
 
 static void update_interrupt(PcieRootPort *port)
 {
 	gboolean was_pending = port->is_pending;
 	gboolean is_message = pci_function_is_msi_enabled(port->function);
 
-	port->is_pending = is_slot_event_pending(port);
+	port->is_pending = pcie_slot_is_event_pending(&port->slot);
 	if (is_message && port->is_pending && !was_pending)
 		pci_function_send_msi(port->function);
 	pci_function_set_intx(port->function, port->is_pending && !is_message);
@@ -90,15 +68,18 @@ static void root_port_config_written(void *device, guint offset, guint size)
 {
 	PcieRootPort *port = device;
 
-	if (pci_overlaps(offset, size, port->express + PCI_EXP_SLTCTL, 2))
-		pci_function_change(port->function, port->express + PCI_EXP_SLTSTA, 2,
-				    PCI_EXP_SLTSTA_CC, PCI_EXP_SLTSTA_CC);
+	pcie_slot_config_written(&port->slot, offset, size);
 	update_interrupt(port);
+	if (port->wake && (port->slot.is_released || port->slot.is_refused))
+		port->wake(port->opaque);
 }
 
 static void root_port_reset(void *device)
 {
-	((PcieRootPort *)device)->is_pending = FALSE;
+	PcieRootPort *port = device;
+
+	port->is_pending = FALSE;
+	pcie_slot_reset(&port->slot);
 }
 
 static void root_port_free(void *device)
@@ -117,7 +98,7 @@ static void add_express_capability(PcieRootPort *port, const PcieRootPortConfig 
 	PciFunction *function = port->function;
 	guint at = pci_function_add_capability(function, PCI_CAP_ID_EXP, CAPABILITY_SIZE);
 
-	port->express = at;
+	port->slot = (PcieSlot){ .function = function, .express = at };
 	pci_function_set_register(function, at + PCI_EXP_FLAGS, 2,
 				  CAPABILITY_VERSION | PCI_EXP_TYPE_ROOT_PORT << TYPE_SHIFT |
 					  PCI_EXP_FLAGS_SLOT,
@@ -134,9 +115,9 @@ static void add_express_capability(PcieRootPort *port, const PcieRootPortConfig 
 	pci_function_set_register(function, at + PCI_EXP_LNKSTA, 2, 0, 0, LINK_EVENTS);
 	pci_function_set_register(function, at + PCI_EXP_SLTCAP, 4,
 				  SLOT_CAPABILITIES | config->chassis << SLOT_NUMBER_SHIFT, 0, 0);
-	pci_function_set_register(function, at + PCI_EXP_SLTCTL, 2, SLOT_CONTROL_RESET,
-				  SLOT_CONTROL_WRITABLE, 0);
-	pci_function_set_register(function, at + PCI_EXP_SLTSTA, 2, 0, 0, SLOT_EVENTS);
+	pci_function_set_register(function, at + PCI_EXP_SLTCTL, 2, pcie_slot_control_reset,
+				  pcie_slot_control_writable, 0);
+	pci_function_set_register(function, at + PCI_EXP_SLTSTA, 2, 0, 0, pcie_slot_events);
 	pci_function_set_register(function, at + PCI_EXP_RTCTL, 2, 0, ROOT_CONTROL_WRITABLE, 0);
 	pci_function_set_register(function, at + PCI_EXP_RTSTA, 4, 0, 0, PCI_EXP_RTSTA_PME);
 	pci_function_set_register(function, at + PCI_EXP_LNKCAP2, 4, LINK_SPEEDS, 0, 0);
@@ -181,6 +162,46 @@ void pcie_root_port_place(const PcieRootPort *port, guint *slot, guint *function
 {
 	*slot = pci_function_slot(port->function);
 	*function = pci_function_devfn(port->function) % PCI_FUNCTIONS;
+}
+
+/* What goes into the slot, and out of it */
+
+void pcie_root_port_insert(PcieRootPort *port, gboolean is_hot)
+{
+	pcie_slot_insert(&port->slot, is_hot);
+	update_interrupt(port);
+}
+
+PcieSlotAnswer pcie_root_port_press_button(PcieRootPort *port)
+{
+	PcieSlotAnswer answer = pcie_slot_press_button(&port->slot);
+
+	update_interrupt(port);
+	return answer;
+}
+
+void pcie_root_port_remove(PcieRootPort *port)
+{
+	pcie_slot_remove(&port->slot);
+	update_interrupt(port);
+}
+
+gboolean pcie_root_port_is_leaving(const PcieRootPort *port)
+{
+	return port->slot.is_leaving || port->slot.is_released;
+}
+
+gboolean pcie_root_port_is_released(const PcieRootPort *port)
+{
+	return port->slot.is_released;
+}
+
+gboolean pcie_root_port_take_refusal(PcieRootPort *port)
+{
+	gboolean is_refused = port->slot.is_refused;
+
+	port->slot.is_refused = FALSE;
+	return is_refused;
 }
 
 /* As a device that is described */
@@ -241,6 +262,7 @@ static gboolean create(const DeviceContext *context, const void *opaque, GError 
 	};
 	DeviceRegistry *registry = context->surroundings->registry;
 	Numbers numbers = { description, FALSE };
+	PcieRootPort *port;
 
 	if (context->is_behind_port)
 		return json_fields_refuse(error, context->owner, "bus",
@@ -250,8 +272,10 @@ static gboolean create(const DeviceContext *context, const void *opaque, GError 
 	if (numbers.is_taken)
 		return json_fields_refuse(error, context->owner, "port",
 					  _("another root port has this chassis and port"));
-	device_registry_add(registry, context->id, &pcie_root_port_device_operations,
-			    pcie_root_port_new(context->bus, &config));
+	port = pcie_root_port_new(context->bus, &config);
+	port->wake = context->surroundings->host->slot_changed;
+	port->opaque = context->surroundings->opaque;
+	device_registry_add(registry, context->id, &pcie_root_port_device_operations, port);
 	return TRUE;
 }
 

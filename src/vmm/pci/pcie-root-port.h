@@ -13,6 +13,7 @@
 
 #include "vmm/device/device-type.h"
 #include "vmm/pci/pci-bus.h"
+#include "vmm/pci/pcie-slot.h"
 
 #define PCIE_ROOT_PORT_DEVICE 0x000c
 
@@ -38,6 +39,27 @@ void pcie_root_port_place(const PcieRootPort *port, guint *slot, guint *function
 
 /* The bus behind it, owned by the port. A device in the slot is slot 0 there. */
 PciBus *pcie_root_port_bus(PcieRootPort *port);
+
+/*
+ * Once a device has been put on the bus behind it: see pcie-slot.h. What is there without having
+ * been inserted the guest finds, too, but cannot see coming and going.
+ */
+void pcie_root_port_insert(PcieRootPort *port, gboolean is_hot);
+
+/* Asks the guest to let go of what is in the slot. */
+PcieSlotAnswer pcie_root_port_press_button(PcieRootPort *port);
+
+/* What was in the slot has been taken off the bus. */
+void pcie_root_port_remove(PcieRootPort *port);
+
+/* The guest has been asked, and may have let go already. */
+gboolean pcie_root_port_is_leaving(const PcieRootPort *port);
+
+/* The guest has let go: what is there is to be taken off the bus now. */
+gboolean pcie_root_port_is_released(const PcieRootPort *port);
+
+/* Whether the guest has refused since this was called last. */
+gboolean pcie_root_port_take_refusal(PcieRootPort *port);
 
 /*
  * "pcie-root-port", with the members "chassis" and "port", each from 0 to 255. A device whose
