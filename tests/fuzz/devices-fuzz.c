@@ -84,7 +84,7 @@ static void create(const DeviceShop *shop, JsonObject *description)
 
 	g_assert(is_checked == !refusal);
 	g_ptr_array_unref(descriptor_names(description));
-	if (!devices_create(shop, description, &error)) {
+	if (!devices_create(shop, description, FALSE, &error)) {
 		g_assert_nonnull(error);
 		g_assert_true(g_utf8_validate(error->message, -1, NULL));
 		g_assert_cmpuint(count_devices(shop->surroundings), ==, before);

@@ -89,12 +89,19 @@ static const QmpArgument arguments[] = {
 };
 
 static const QmpCommand commands[] = {
-	{ "give-back", arguments, give_back, FALSE },
-	{ "slow", arguments, give_back, TRUE },
-	{ "fail", arguments, fail, FALSE },
-	{ "stop", NULL, give_back, FALSE },
+	{ "give-back", arguments, give_back },
+	{ "slow", arguments, give_back, .is_slow = TRUE },
+	{ "fail", arguments, fail },
 	{ .name = NULL },
 };
+
+static const QmpCommand more_commands[] = {
+	{ "stop", NULL, give_back },
+	{ "anything", NULL, give_back, .takes_anything = TRUE },
+	{ .name = NULL },
+};
+
+static const QmpCommand *const tables[] = { commands, more_commands, NULL };
 
 static struct sockaddr_un address;
 static socklen_t address_length = sizeof(address);
@@ -111,7 +118,7 @@ static QmpServer *monitor_new(void)
 	g_assert_no_errno(getsockname(fd, (struct sockaddr *)&address, &address_length));
 	listener = g_socket_new_from_fd(fd, NULL);
 	g_assert_nonnull(listener);
-	return qmp_server_new(listener, commands, NULL);
+	return qmp_server_new(listener, tables, NULL);
 }
 
 static void check_answer(const GByteArray *answer)

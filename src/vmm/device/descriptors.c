@@ -9,6 +9,9 @@
 
 #include "vmm/device/json-fields.h"
 
+/* That wait for a device. */
+#define DESCRIPTORS_MAX 256u
+
 struct DescriptorTable {
 	GHashTable *fds; /* name to number */
 };
@@ -37,6 +40,19 @@ void descriptor_table_free(DescriptorTable *table)
 void descriptor_table_add(DescriptorTable *table, const char *name, int fd)
 {
 	g_hash_table_replace(table->fds, g_strdup(name), GINT_TO_POINTER(fd));
+}
+
+gboolean descriptor_table_offer(DescriptorTable *table, const char *name, int fd, GError **error)
+{
+	if (g_hash_table_size(table->fds) < DESCRIPTORS_MAX || descriptor_table_has(table, name)) {
+		descriptor_table_add(table, name, fd);
+		return TRUE;
+	}
+	close(fd);
+	g_set_error(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+		    _("descriptor '%s': too many wait for a device, close some with closefd"),
+		    name);
+	return FALSE;
 }
 
 gboolean descriptor_table_has(const DescriptorTable *table, const char *name)

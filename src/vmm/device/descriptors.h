@@ -23,6 +23,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DescriptorTable, descriptor_table_free)
 /* @fd is the table's from then on; one that has the name is closed. */
 void descriptor_table_add(DescriptorTable *table, const char *name, int fd);
 
+/*
+ * descriptor_table_offer - the same for a client's, who cannot have them heap up
+ *
+ * Return: FALSE with @error set, and @fd closed, where there are as many as there can be.
+ */
+gboolean descriptor_table_offer(DescriptorTable *table, const char *name, int fd, GError **error);
+
 gboolean descriptor_table_has(const DescriptorTable *table, const char *name);
 
 /* Closes one. Return: whether it was there. */

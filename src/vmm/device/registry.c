@@ -111,14 +111,24 @@ void device_registry_reset(DeviceRegistry *registry)
 	}
 }
 
+static void pause_record(const DeviceRecord *record)
+{
+	if (record->operations->pause)
+		record->operations->pause(record->device);
+}
+
 void device_registry_pause(DeviceRegistry *registry)
 {
-	for (guint i = 0; i < registry->records->len; i++) {
-		const DeviceRecord *record = record_at(registry, i);
+	for (guint i = 0; i < registry->records->len; i++)
+		pause_record(record_at(registry, i));
+}
 
-		if (record->operations->pause)
-			record->operations->pause(record->device);
-	}
+void device_registry_pause_one(DeviceRegistry *registry, const char *id)
+{
+	guint index = find_index(registry, id);
+
+	g_assert(index < registry->records->len);
+	pause_record(record_at(registry, index));
 }
 
 void device_registry_resume(DeviceRegistry *registry)

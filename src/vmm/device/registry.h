@@ -72,3 +72,6 @@ void device_registry_foreach(const DeviceRegistry *registry, const DeviceOperati
 void device_registry_reset(DeviceRegistry *registry);
 void device_registry_pause(DeviceRegistry *registry);
 void device_registry_resume(DeviceRegistry *registry);
+
+/* For a device that comes in a pause of the others. */
+void device_registry_pause_one(DeviceRegistry *registry, const char *id);

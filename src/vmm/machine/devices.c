@@ -201,19 +201,42 @@ static gboolean add_to_boot_order(const DeviceShop *shop, const Description *des
 				  _("another device has this number"));
 }
 
-static gboolean create(const DeviceShop *shop, const Description *description, GError **error)
+static gboolean check_hot(const DeviceContext *context, GError **error)
 {
+	g_autofree char *reason = NULL;
+
+	if (context->is_behind_port)
+		return TRUE;
+	reason = g_strdup_printf(_("bus '%s' takes no device while the guest runs"),
+				 context->bus_name);
+	return json_fields_refuse(error, context->owner, "bus", reason);
+}
+
+static gboolean create(const DeviceShop *shop, const Description *description, gboolean is_hot,
+		       GError **error)
+{
+	const DeviceType *type = description->type;
 	DeviceContext context = make_context(shop, description);
 
 	if (device_registry_has(shop->surroundings->registry, context.id))
 		return json_fields_refuse(error, context.owner, "id",
 					  _("another device is called so"));
-	if (description->type->is_pci && !pci_place_find(&description->place, &context, error))
+	if (type->is_pci && (!pci_place_find(&description->place, &context, error) ||
+			     (is_hot && !check_hot(&context, error))))
 		return FALSE;
 	if (shop->boot_order && description->boot.index != NO_BOOT_INDEX &&
 	    !add_to_boot_order(shop, description, &context, error))
 		return FALSE;
-	return description->type->create(&context, description->of_type, error);
+	if (!type->create(&context, description->of_type, error))
+		return FALSE;
+	if (type->is_pci)
+		pci_place_settle(&context, is_hot);
+	return TRUE;
+}
+
+static gboolean create_cold(const DeviceShop *shop, const Description *description, GError **error)
+{
+	return create(shop, description, FALSE, error);
 }
 
 static gboolean check_seen(const DeviceShop *shop, const Description *description, GError **error)
@@ -224,12 +247,12 @@ static gboolean check_seen(const DeviceShop *shop, const Description *descriptio
 	       pci_place_check_seen(&description->place, &context, error);
 }
 
-gboolean devices_create(const DeviceShop *shop, JsonObject *object, GError **error)
+gboolean devices_create(const DeviceShop *shop, JsonObject *object, gboolean is_hot, GError **error)
 {
 	g_auto(Description) description = { 0 };
 
-	return read_description(&description, object, error) && create(shop, &description, error) &&
-	       check_seen(shop, &description, error);
+	return read_description(&description, object, error) &&
+	       check_seen(shop, &description, error) && create(shop, &description, is_hot, error);
 }
 
 static gboolean for_each(const DeviceShop *shop, const GPtrArray *descriptions,
@@ -249,6 +272,6 @@ static gboolean for_each(const DeviceShop *shop, const GPtrArray *descriptions,
 
 gboolean devices_create_all(const DeviceShop *shop, const GPtrArray *descriptions, GError **error)
 {
-	return for_each(shop, descriptions, create, error) &&
+	return for_each(shop, descriptions, create_cold, error) &&
 	       for_each(shop, descriptions, check_seen, error);
 }

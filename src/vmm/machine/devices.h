@@ -22,8 +22,14 @@ typedef struct {
  */
 gboolean devices_check(JsonObject *description, GError **error);
 
-/* Makes a device while the machine is there already; with the device lock held. */
-gboolean devices_create(const DeviceShop *shop, JsonObject *description, GError **error);
+/*
+ * devices_create - make a device while the machine is there already
+ * @is_hot: the guest has begun to run since the last reset: a PCI device goes behind a root port
+ *
+ * With the device lock held.
+ */
+gboolean devices_create(const DeviceShop *shop, JsonObject *description, gboolean is_hot,
+			GError **error);
 
 /*
  * devices_create_all - make those of the start, in order

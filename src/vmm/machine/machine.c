@@ -20,7 +20,9 @@
 #include "vmm/machine/firmware.h"
 #include "vmm/machine/host-signal.h"
 #include "vmm/machine/host-timer.h"
+#include "vmm/machine/hot-plug.h"
 #include "vmm/machine/requests.h"
+#include "vmm/machine/wake-source.h"
 #include "vmm/pci/pci-host.h"
 
 struct Machine {
@@ -38,6 +40,8 @@ struct Machine {
 	DeviceSurroundings devices;
 	KvmIrqfds *irqfds;
 	DeviceDoorbells doorbells;
+	DescriptorTable *descriptors; /* the caller's */
+	GSource *slot_changes;	      /* its ready time is 0 while there are any */
 	gboolean are_devices_paused;
 	Chipset *chipset;
 	guint32 ram_segments; /* those below 1 MiB that show RAM */
@@ -192,6 +196,14 @@ static void on_show_rom(void *opaque, guint rom, gboolean is_shown)
 	(void)memory_show_rom(machine->memory, rom, is_shown, NULL);
 }
 
+/* On a vCPU's thread: to take a device away is the main thread's. */
+static void on_slot_changed(void *opaque)
+{
+	Machine *machine = opaque;
+
+	g_source_set_ready_time(machine->slot_changes, 0);
+}
+
 static const DeviceHost device_host = {
 	.make_timer = on_make_timer,
 	.make_signal = on_make_signal,
@@ -201,6 +213,7 @@ static const DeviceHost device_host = {
 	.set_interrupt = on_set_interrupt,
 	.send_msi = on_send_msi,
 	.set_ram_segments = on_set_ram_segments,
+	.slot_changed = on_slot_changed,
 	.reset = on_guest_reset,
 	.power_off = on_guest_power_off,
 	.debug_exit = on_debug_exit,
@@ -638,6 +651,15 @@ static gboolean make_firmware(Machine *machine, const MachineConfig *config, con
 	return firmware_create(&firmware, error);
 }
 
+static DeviceShop make_shop(Machine *machine)
+{
+	return (DeviceShop){
+		.surroundings = &machine->devices,
+		.descriptors = machine->descriptors,
+		.memory = machine->memory,
+	};
+}
+
 /* With the device lock held, as when a device comes later. */
 static gboolean make_devices(Machine *machine, const MachineConfig *config, GError **error)
 {
@@ -652,8 +674,9 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 		.debug_exit_port = config->debug_exit_port,
 	};
 	g_autoptr(BootOrder) order = boot_order_new();
-	const DeviceShop shop = { &machine->devices, config->descriptors, machine->memory, order };
+	DeviceShop shop = make_shop(machine);
 
+	shop.boot_order = order;
 	device_surroundings_init(&machine->devices, &device_host, machine);
 	connect_devices(machine);
 	if (!make_consoles(machine, config, &chipset, error))
@@ -697,6 +720,65 @@ static gboolean boot(Machine *machine, GError **error)
 	       vcpu_set_boot(machine->vcpus, &state, error);
 }
 
+/* Hot-plug */
+
+/* @ids: of char * */
+static void emit_devices(Machine *machine, MachineEventType type, const GPtrArray *ids)
+{
+	for (guint i = 0; i < ids->len; i++) {
+		const MachineEvent event = { .type = type, .device = g_ptr_array_index(ids, i) };
+
+		emit(machine, &event);
+	}
+}
+
+static gboolean serve_slots(gpointer data)
+{
+	Machine *machine = data;
+	g_autoptr(GPtrArray) gone = g_ptr_array_new_with_free_func(g_free);
+	g_autoptr(GPtrArray) kept = g_ptr_array_new_with_free_func(g_free);
+	const DeviceShop shop = make_shop(machine);
+
+	g_mutex_lock(&machine->device_lock);
+	hot_plug_serve(&shop, gone, kept);
+	g_mutex_unlock(&machine->device_lock);
+	emit_devices(machine, MACHINE_EVENT_DEVICE_DELETED, gone);
+	emit_devices(machine, MACHINE_EVENT_DEVICE_KEPT, kept);
+	return G_SOURCE_CONTINUE;
+}
+
+gboolean machine_add_device(Machine *machine, JsonObject *description, GError **error)
+{
+	const DeviceShop shop = make_shop(machine);
+	gboolean is_made;
+
+	g_mutex_lock(&machine->device_lock);
+	is_made = devices_create(&shop, description, machine->state != RUN_STATE_PRELAUNCH, error);
+	g_mutex_unlock(&machine->device_lock);
+	if (is_made && machine->are_devices_paused)
+		device_registry_pause_one(machine->devices.registry,
+					  json_object_get_string_member(description, "id"));
+	return is_made;
+}
+
+gboolean machine_remove_device(Machine *machine, const char *id, GError **error)
+{
+	g_autoptr(GPtrArray) gone = g_ptr_array_new_with_free_func(g_free);
+	const DeviceShop shop = make_shop(machine);
+	gboolean is_asked;
+
+	g_mutex_lock(&machine->device_lock);
+	is_asked = hot_plug_ask(&shop, id, machine->state != RUN_STATE_PRELAUNCH, gone, error);
+	g_mutex_unlock(&machine->device_lock);
+	emit_devices(machine, MACHINE_EVENT_DEVICE_DELETED, gone);
+	return is_asked;
+}
+
+DescriptorTable *machine_descriptors(Machine *machine)
+{
+	return machine->descriptors;
+}
+
 Machine *machine_new(const MachineConfig *config, MachineListener listener, void *opaque,
 		     GError **error)
 {
@@ -712,6 +794,8 @@ Machine *machine_new(const MachineConfig *config, MachineListener listener, void
 	machine->on_reboot = config->on_reboot;
 	machine->keep_after_shutdown = config->keep_after_shutdown;
 	machine->cpu_topology = config->cpu.topology;
+	machine->descriptors = config->descriptors;
+	machine->slot_changes = wake_source_new(machine->context, serve_slots, machine);
 
 	if (config->vcpus < 1 || config->vcpus > VCPU_MAX) {
 		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
@@ -757,6 +841,8 @@ void machine_free(Machine *machine)
 	g_clear_pointer(&machine->acpi_tables, g_byte_array_unref);
 	g_free(machine->command_line);
 	g_mutex_clear(&machine->device_lock);
+	g_source_destroy(machine->slot_changes);
+	g_source_unref(machine->slot_changes);
 	request_queue_free(machine->requests);
 	g_main_context_unref(machine->context);
 	g_free(machine);
@@ -814,9 +900,14 @@ gboolean machine_resume(Machine *machine, GError **error)
 
 static void reset_devices(Machine *machine)
 {
+	g_autoptr(GPtrArray) gone = g_ptr_array_new_with_free_func(g_free);
+	const DeviceShop shop = make_shop(machine);
+
 	g_mutex_lock(&machine->device_lock);
+	hot_plug_finish(&shop, gone);
 	device_registry_reset(machine->devices.registry);
 	g_mutex_unlock(&machine->device_lock);
+	emit_devices(machine, MACHINE_EVENT_DEVICE_DELETED, gone);
 }
 
 /*

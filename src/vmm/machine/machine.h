@@ -46,6 +46,8 @@ typedef enum {
 	MACHINE_EVENT_NO_MEMORY,      /* message is set; the machine is paused, and can go on */
 	MACHINE_EVENT_DISK_ERROR,     /* disk_error is set */
 	MACHINE_EVENT_INTERNAL_ERROR, /* message is set; the machine is paused */
+	MACHINE_EVENT_DEVICE_DELETED, /* device is set: it is gone */
+	MACHINE_EVENT_DEVICE_KEPT,    /* device is set: the guest does not let go of it */
 } MachineEventType;
 
 typedef struct {
@@ -55,6 +57,7 @@ typedef struct {
 	const char *message;	     /* NO_MEMORY, INTERNAL_ERROR */
 	const HostTouch *touch;	     /* HOST_TOUCH */
 	const DiskError *disk_error; /* DISK_ERROR */
+	const char *device;	     /* DEVICE_DELETED, DEVICE_KEPT: its id */
 } MachineEvent;
 
 /* Called on the main thread; what @event points to is only lent. */
@@ -165,6 +168,26 @@ const CpuTopology *machine_cpu_topology(const Machine *machine);
 gboolean machine_pause(Machine *machine, GError **error);
 gboolean machine_resume(Machine *machine, GError **error);
 gboolean machine_reset(Machine *machine, gboolean guest, GError **error);
+
+/*
+ * machine_add_device - make a device
+ * @description: as devices_create() takes it
+ *
+ * Before the guest runs, or again after a reset, it is there as if it had always been. Later a PCI
+ * device goes behind a root port, and the guest is told.
+ */
+gboolean machine_add_device(Machine *machine, JsonObject *description, GError **error);
+
+/*
+ * machine_remove_device - ask the guest to let go of a device
+ *
+ * An event follows, now or later: that it is gone, or that the guest keeps it; or none, where the
+ * guest does not answer. Then it goes with the next reset.
+ */
+gboolean machine_remove_device(Machine *machine, const char *id, GError **error);
+
+/* What descriptions of devices name. */
+DescriptorTable *machine_descriptors(Machine *machine);
 
 /* Presses the ACPI power button. */
 gboolean machine_power_down(Machine *machine, GError **error);

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "vmm/machine/wake-source.h"
+
 struct RequestQueue {
 	GMutex lock;
 	Requests posted; /* under lock */
@@ -12,14 +14,6 @@ struct RequestQueue {
 	void (*serve)(void *opaque);
 	void *opaque;
 };
-
-static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer data)
-{
-	g_source_set_ready_time(source, -1);
-	return callback(data);
-}
-
-static GSourceFuncs source_functions = { .dispatch = dispatch };
 
 static gboolean on_posted(gpointer data)
 {
@@ -38,9 +32,7 @@ RequestQueue *request_queue_new(GMainContext *context, void (*posting)(void *opa
 	queue->posting = posting;
 	queue->serve = serve;
 	queue->opaque = opaque;
-	queue->source = g_source_new(&source_functions, sizeof(GSource));
-	g_source_set_callback(queue->source, on_posted, queue, NULL);
-	g_source_attach(queue->source, context);
+	queue->source = wake_source_new(context, on_posted, queue);
 	return queue;
 }
 

@@ -2,10 +2,13 @@
 /* qmp-server.c - a QMP monitor on a listening socket */
 #include "vmm/monitor/qmp-server.h"
 
+#include <errno.h>
 #include <glib/gi18n.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/qmp-splitter.h"
 #include "config.h"
@@ -17,6 +20,9 @@
 
 #define INPUT_CHUNK 4096
 
+/* That a client has sent and no command has taken: more than the queues of a network card. */
+#define DESCRIPTORS_MAX 64
+
 /* What a client that is slow at the very end is waited for. */
 #define LAST_FLUSH_MS 1000
 
@@ -26,7 +32,8 @@ typedef struct {
 	GSource *read_source;  /* NULL while a slow command runs */
 	GSource *write_source; /* NULL while nothing waits */
 	QmpSplitter *splitter;
-	GByteArray *input; /* read and not yet taken */
+	GByteArray *input;   /* read and not yet taken */
+	GArray *descriptors; /* int: that came and nobody has taken */
 	GByteArray *output;
 	char *last_event; /* what the last message says, where that is an event; or NULL */
 	gboolean has_negotiated;
@@ -37,7 +44,7 @@ typedef struct {
 struct QmpServer {
 	GSocket *listener;
 	GSource *accept_source;
-	const QmpCommand *commands;
+	const QmpCommand *const *tables;
 	gpointer opaque;
 	QmpClient *client; /* or NULL */
 	guint n_slow_calls;
@@ -69,6 +76,9 @@ static void client_unref(QmpClient *client)
 	qmp_splitter_free(client->splitter);
 	g_byte_array_unref(client->input);
 	g_byte_array_unref(client->output);
+	for (guint i = 0; i < client->descriptors->len; i++)
+		close(g_array_index(client->descriptors, int, i));
+	g_array_unref(client->descriptors);
 	g_free(client->last_event);
 	g_object_unref(client->socket);
 	g_free(client);
@@ -287,12 +297,12 @@ static char *check_arguments(const QmpArgument *table, JsonObject *arguments)
 	return NULL;
 }
 
-static const QmpCommand *find_command(const QmpCommand *commands, const char *name)
+static const QmpCommand *find_command(const QmpCommand *const *tables, const char *name)
 {
-	for (; commands->name; commands++) {
-		if (strcmp(commands->name, name) == 0)
-			return commands;
-	}
+	for (; *tables; tables++)
+		for (const QmpCommand *command = *tables; command->name; command++)
+			if (strcmp(command->name, name) == 0)
+				return command;
 	return NULL;
 }
 
@@ -355,8 +365,9 @@ static void query_commands(QmpClient *client, JsonObject *arguments, JsonNode *i
 	(void)arguments;
 	for (gsize i = 0; i < G_N_ELEMENTS(builtins); i++)
 		add_command_name(names, builtins[i].name);
-	for (const QmpCommand *command = client->server->commands; command->name; command++)
-		add_command_name(names, command->name);
+	for (const QmpCommand *const *table = client->server->tables; *table; table++)
+		for (const QmpCommand *command = *table; command->name; command++)
+			add_command_name(names, command->name);
 	send_return(client, id, json_node_init_array(json_node_alloc(), names));
 	json_array_unref(names);
 }
@@ -449,7 +460,7 @@ static void call_command(QmpClient *client, const QmpCommand *command, JsonObjec
 
 static void dispatch(QmpClient *client, const char *name, JsonObject *arguments, JsonNode *id)
 {
-	const QmpCommand *command = find_command(client->server->commands, name);
+	const QmpCommand *command = find_command(client->server->tables, name);
 	const QmpArgument *table = command ? command->arguments : NULL;
 	BuiltinHandler builtin = NULL;
 	g_autofree char *complaint = NULL;
@@ -470,7 +481,8 @@ static void dispatch(QmpClient *client, const char *name, JsonObject *arguments,
 		send_error(client, id, "CommandNotFound", complaint);
 		return;
 	}
-	complaint = check_arguments(table, arguments);
+	if (!command || !command->takes_anything)
+		complaint = check_arguments(table, arguments);
 	if (complaint)
 		send_error(client, id, "GenericError", complaint);
 	else if (builtin)
@@ -559,15 +571,58 @@ static void process_input(QmpClient *client)
 	client_unref(client);
 }
 
+/* Keeps what came with a message; what is too many is closed, and missed by who wants it. */
+static void keep_descriptors(QmpClient *client, const struct msghdr *message)
+{
+	for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part;
+	     part = CMSG_NXTHDR((struct msghdr *)message, part)) {
+		gsize size = part->cmsg_len - CMSG_LEN(0);
+
+		if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (gsize at = 0; at + sizeof(int) <= size; at += sizeof(int)) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(part) + at, sizeof(fd));
+			if (client->descriptors->len < DESCRIPTORS_MAX)
+				g_array_append_val(client->descriptors, fd);
+			else
+				close(fd);
+		}
+	}
+}
+
+/* As recv(), with the descriptors that come along. */
+static gssize receive(QmpClient *client, char *chunk, gsize size)
+{
+	union {
+		struct cmsghdr header; /* for alignment */
+		char room[CMSG_SPACE(DESCRIPTORS_MAX * sizeof(int))];
+	} control;
+	struct iovec data = { .iov_base = chunk, .iov_len = size };
+	struct msghdr message = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	gssize length = recvmsg(g_socket_get_fd(client->socket), &message,
+				MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (length >= 0)
+		keep_descriptors(client, &message);
+	return length;
+}
+
 static gboolean on_readable(GSocket *socket, GIOCondition condition, gpointer data)
 {
 	QmpClient *client = data;
 	char chunk[INPUT_CHUNK];
-	g_autoptr(GError) error = NULL;
-	gssize length = g_socket_receive(socket, chunk, sizeof(chunk), NULL, &error);
+	gssize length = receive(client, chunk, sizeof(chunk));
 
+	(void)socket;
 	(void)condition;
-	if (length < 0 && g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+	if (length < 0 && (errno == EAGAIN || errno == EINTR))
 		return G_SOURCE_CONTINUE;
 	if (length <= 0) {
 		close_client(client);
@@ -599,6 +654,7 @@ static gboolean on_connection(GSocket *listener, GIOCondition condition, gpointe
 	client->socket = g_steal_pointer(&socket);
 	client->splitter = qmp_splitter_new();
 	client->input = g_byte_array_new();
+	client->descriptors = g_array_new(FALSE, FALSE, sizeof(int));
 	client->output = g_byte_array_new();
 	client->references = 1;
 	server->client = client;
@@ -614,16 +670,28 @@ static void wait_for_client(QmpServer *server)
 						  G_SOURCE_FUNC(on_connection), server);
 }
 
-QmpServer *qmp_server_new(GSocket *listener, const QmpCommand *commands, gpointer opaque)
+QmpServer *qmp_server_new(GSocket *listener, const QmpCommand *const *tables, gpointer opaque)
 {
 	QmpServer *server = g_new0(QmpServer, 1);
 
 	g_socket_set_blocking(listener, FALSE);
 	server->listener = g_object_ref(listener);
-	server->commands = commands;
+	server->tables = tables;
 	server->opaque = opaque;
 	wait_for_client(server);
 	return server;
+}
+
+int qmp_server_take_descriptor(QmpServer *server)
+{
+	GArray *descriptors = server->client ? server->client->descriptors : NULL;
+	int fd;
+
+	if (!descriptors || descriptors->len == 0)
+		return -1;
+	fd = g_array_index(descriptors, int, 0);
+	g_array_remove_index(descriptors, 0);
+	return fd;
 }
 
 gboolean qmp_server_is_busy(const QmpServer *server)

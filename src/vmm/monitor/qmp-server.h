@@ -45,7 +45,8 @@ typedef struct {
 	const char *name;	      /* NULL ends the table */
 	const QmpArgument *arguments; /* or NULL */
 	QmpHandler handler;
-	gboolean is_slow; /* runs on a worker thread */
+	gboolean is_slow;	 /* runs on a worker thread */
+	gboolean takes_anything; /* the handler checks its arguments itself */
 } QmpCommand;
 
 typedef struct QmpServer QmpServer;
@@ -53,14 +54,23 @@ typedef struct QmpServer QmpServer;
 /*
  * qmp_server_new - serve a monitor
  * @listener: a listening socket
- * @commands: the table; qmp_capabilities, query-commands and query-version are built in
+ * @tables:   of commands, up to a NULL; qmp_capabilities, query-commands and query-version are
+ *            built in
  * @opaque:   for the handlers
  */
-QmpServer *qmp_server_new(GSocket *listener, const QmpCommand *commands, gpointer opaque);
+QmpServer *qmp_server_new(GSocket *listener, const QmpCommand *const *tables, gpointer opaque);
 
 /* Sends what is queued, waiting for a slow client for a second at most, and ends. */
 void qmp_server_free(QmpServer *server);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QmpServer, qmp_server_free)
+
+/*
+ * qmp_server_take_descriptor - what came with a command (SCM_RIGHTS), for its handler
+ *
+ * Return: the one that came first of those that the client has sent and nobody has taken, the
+ * caller's from then on; or -1. Those that are left are closed with the client's connection.
+ */
+int qmp_server_take_descriptor(QmpServer *server);
 
 /* Whether a worker thread still runs a handler; its opaque pointer has to stay then. */
 gboolean qmp_server_is_busy(const QmpServer *server);

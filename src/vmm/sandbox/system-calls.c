@@ -157,6 +157,8 @@ static const FilterCheckedCall checked_calls[] = {
 	{ SCMP_SYS(statx), 2, EXACTLY_32(AT_EMPTY_PATH), MAIN },
 	{ SCMP_SYS(recvfrom), 4, EXACTLY(0), MAIN | VCPU | IO },
 	{ SCMP_SYS(sendto), 4, EXACTLY(0), MAIN | VCPU | IO },
+	/* The monitor's client hands over what devices are plugged in with. */
+	{ SCMP_SYS(recvmsg), 2, EXACTLY_32(MSG_DONTWAIT | MSG_CMSG_CLOEXEC), MAIN },
 
 	/* GLib 2.84 does that to each socket; those of the monitor have no TCP. */
 	{ SCMP_SYS(setsockopt), 1, EXACTLY_32(IPPROTO_TCP), MAIN },

@@ -40,13 +40,16 @@ class Qmp:
         line, self._received = self._received.split(b"\n", 1)
         return json.loads(line)
 
-    def execute(self, command, seconds=60, **arguments):
-        """Runs a command; its result, or QmpError. '_' in names stands for '-'."""
+    def execute(self, command, seconds=60, descriptors=(), **arguments):
+        """Runs a command, which is sent with descriptors; its result, or QmpError. '_' in names stands for '-'."""
         message = {"execute": command}
         if arguments:
             message["arguments"] = {name.replace("_", "-"): value
                                     for name, value in arguments.items()}
-        self._socket.sendall(json.dumps(message).encode() + b"\n")
+        text = json.dumps(message).encode() + b"\n"
+        if descriptors:
+            text = text[socket.send_fds(self._socket, [text], descriptors):]
+        self._socket.sendall(text)
         deadline = Deadline(seconds)
         while True:
             reply = self._read(deadline)

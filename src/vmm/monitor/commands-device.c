@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* commands-device.c - devices that come and go, and the descriptors that they are given */
+#include <gio/gio.h>
+#include <glib/gi18n.h>
+
+#include "vmm/monitor/commands.h"
+
+/* What is read is checked by the table of the device's type. */
+static gboolean device_add(JsonObject *arguments, gpointer opaque, JsonNode **result,
+			   GError **error)
+{
+	const CommandContext *context = opaque;
+
+	(void)result;
+	return machine_add_device(context->machine, arguments, error);
+}
+
+static gboolean device_del(JsonObject *arguments, gpointer opaque, JsonNode **result,
+			   GError **error)
+{
+	const CommandContext *context = opaque;
+
+	(void)result;
+	return machine_remove_device(context->machine,
+				     json_object_get_string_member(arguments, "id"), error);
+}
+
+/* A number is a descriptor's that the command line has named. */
+static gboolean check_name(const char *name, GError **error)
+{
+	if (name[0] && !g_ascii_isdigit(name[0]))
+		return TRUE;
+	g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+		    _("descriptor '%s': a name that does not begin with a digit is wanted"), name);
+	return FALSE;
+}
+
+static gboolean getfd(JsonObject *arguments, gpointer opaque, JsonNode **result, GError **error)
+{
+	const CommandContext *context = opaque;
+	const char *name = json_object_get_string_member(arguments, "fdname");
+	int fd;
+
+	(void)result;
+	if (!check_name(name, error))
+		return FALSE;
+	fd = qmp_server_take_descriptor(context->server);
+	if (fd < 0) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED,
+			    _("descriptor '%s': none came with the command"), name);
+		return FALSE;
+	}
+	return descriptor_table_offer(machine_descriptors(context->machine), name, fd, error);
+}
+
+static gboolean closefd(JsonObject *arguments, gpointer opaque, JsonNode **result, GError **error)
+{
+	const CommandContext *context = opaque;
+	const char *name = json_object_get_string_member(arguments, "fdname");
+
+	(void)result;
+	if (!check_name(name, error))
+		return FALSE;
+	if (descriptor_table_close(machine_descriptors(context->machine), name))
+		return TRUE;
+	g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("there is no descriptor '%s'"),
+		    name);
+	return FALSE;
+}
+
+static const QmpArgument id_arguments[] = {
+	{ "id", QMP_TYPE_STRING, FALSE },
+	{ NULL },
+};
+
+static const QmpArgument fdname_arguments[] = {
+	{ "fdname", QMP_TYPE_STRING, FALSE },
+	{ NULL },
+};
+
+const QmpCommand device_commands[] = {
+	{ "device_add", .handler = device_add, .takes_anything = TRUE },
+	{ "device_del", id_arguments, device_del },
+	{ "getfd", fdname_arguments, getfd },
+	{ "closefd", fdname_arguments, closefd },
+	{ NULL },
+};

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* commands.h - the monitor's commands, a table a subject */
+#pragma once
+
+#include "vmm/machine/machine.h"
+#include "vmm/monitor/qmp-server.h"
+
+/* What each command is given. */
+typedef struct {
+	Machine *machine;
+	QmpServer *server;
+} CommandContext;
+
+extern const QmpCommand machine_commands[]; /* how it runs, and its processors */
+extern const QmpCommand memory_commands[];  /* what is private, and why not */
+extern const QmpCommand device_commands[];  /* devices that come and go */
+
+/* Return: a node with @object, whose reference is taken. */
+JsonNode *command_result(JsonObject *object);
