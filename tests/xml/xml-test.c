@@ -290,6 +290,11 @@ static void test_every_attribute_is_looked_at(void)
 		"<disk type='file'><driver type='raw'/><source file='/d'/><backingStore/>"
 		"<blockio logical_block_size='512'/><target dev='vda' bus='virtio'/><readonly/>"
 		"<shareable/><serial>s</serial><alias name='a'/><address type='pci'/></disk>"
+		"<interface type='user'><mac address='52:54:00:00:00:01'/><source dev='e'/>"
+		"<ip address='10.0.0.2'/><portForward proto='tcp'><range start='1'/></portForward>"
+		"<model type='virtio'/><driver iommu='on'/><backend type='passt'/>"
+		"<link state='up'/><mtu size='1500'/></interface>"
+		"<interface type='ethernet'><target dev='t'/></interface>"
 		"<rng model='virtio'><rate bytes='1'/><backend model='builtin'/>"
 		"<driver iommu='on'/></rng>"
 		"<audio id='1' type='none'/><video><model type='none'/></video>"
@@ -320,7 +325,7 @@ static void test_every_attribute_is_looked_at(void)
 			assert_refused(changed->str, VIR_ERR_CONFIG_UNSUPPORTED, message);
 		}
 	}
-	g_assert_cmpuint(elements, ==, 100);
+	g_assert_cmpuint(elements, ==, 113);
 }
 
 static void test_document_of_20_mb(void)

@@ -92,7 +92,6 @@ DomainInterface *domain_interface_copy(const DomainInterface *interface)
 	copy->source = g_strdup(interface->source);
 	copy->portgroup = g_strdup(interface->portgroup);
 	copy->source_device = g_strdup(interface->source_device);
-	copy->log_path = g_strdup(interface->log_path);
 	copy->target = g_strdup(interface->target);
 	if (interface->port_forwards)
 		copy->port_forwards = g_ptr_array_copy(interface->port_forwards, copy_port_forward,
@@ -111,7 +110,6 @@ void domain_interface_free(DomainInterface *interface)
 	g_clear_pointer(&interface->ips, g_ptr_array_unref);
 	g_clear_pointer(&interface->port_forwards, g_ptr_array_unref);
 	g_free(interface->target);
-	g_free(interface->log_path);
 	g_free(interface->source_device);
 	g_free(interface->portgroup);
 	g_free(interface->source);
@@ -336,7 +334,6 @@ static void parse_user(XmlWalk *walk, xmlNode *node, DomainInterface *interface)
 	xmlNode *child = NULL;
 
 	domain_parse_only(walk, backend, "type", "passt");
-	interface->log_path = g_strdup(xml_walk_attribute(walk, backend, "logFile"));
 	while ((child = xml_walk_next(walk, node, child, "portForward")))
 		parse_port_forward(walk, child, interface);
 	while ((child = xml_walk_next(walk, node, child, "ip")))
@@ -517,12 +514,8 @@ void domain_format_interface(XmlWriter *writer, const DomainInterface *interface
 	format_target(writer, interface, live);
 	xml_writer_element_with(writer, "model", "type", "virtio");
 	format_driver(writer, interface);
-	if (interface->type == DOMAIN_INTERFACE_USER) {
-		xml_writer_start(writer, "backend");
-		xml_writer_attribute(writer, "type", "passt");
-		xml_writer_attribute(writer, "logFile", interface->log_path);
-		xml_writer_end(writer);
-	}
+	if (interface->type == DOMAIN_INTERFACE_USER)
+		xml_writer_element_with(writer, "backend", "type", "passt");
 	if (interface->link != DOMAIN_LINK_DEFAULT)
 		xml_writer_element_with(writer, "link", "state", link_names[interface->link - 1]);
 	if (interface->mtu > 0) {
@@ -541,5 +534,11 @@ gboolean domain_check_interface(const DomainInterface *interface, GError **error
 				    _("element 'devices/interface' with type '%s' is not supported "
 				      "yet"),
 				    type_names[interface->type]);
-	return domain_check_path("devices/interface/backend", interface->log_path, error);
+	if (interface->type == DOMAIN_INTERFACE_USER && interface->queues > 1)
+		return driver_error(
+			error, VIR_ERR_CONFIG_UNSUPPORTED,
+			_("element 'devices/interface/driver' with queues='%u': passt has "
+			  "one queue"),
+			interface->queues);
+	return TRUE;
 }

@@ -64,7 +64,6 @@ typedef struct {
 	char *portgroup;       /* of a network, or NULL */
 	DomainDirectMode mode; /* of type direct */
 	char *source_device;   /* type user: <source dev=>, the host's card that is used, or NULL */
-	char *log_path;	       /* <backend logFile=> of passt, or NULL */
 	GPtrArray *port_forwards; /* of DomainPortForward, or NULL */
 	GPtrArray *ips;		  /* of DomainInterfaceIp, or NULL */
 	char *target;		  /* <target dev=>: "vnet0" while it runs, or what was given */
