@@ -2,6 +2,7 @@
 /* block-raw-test.c - disks that are files, with real ones: short, full, read-only, locked */
 #include <gio/gio.h>
 #include <linux/io_uring.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -302,6 +303,95 @@ static guint64 used_bytes(const Fixture *fixture)
 	return (guint64)status.st_blocks * 512;
 }
 
+/* Two buffers with addresses of their own, at which nothing is; what is there otherwise. */
+#define DIRECT_SIZE (64u << 10)
+
+typedef struct {
+	guint8 *places;
+	guint8 *memory; /* the test's view of what is registered */
+} Direct;
+
+static void set_up_direct(Fixture *fixture, Direct *direct)
+{
+	const int fd = memfd_create("guest", MFD_CLOEXEC);
+	const gsize size = 2 * DIRECT_SIZE;
+
+	g_assert_cmpint(ftruncate(fd, size), ==, 0);
+	direct->places = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	direct->memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	g_assert_true(direct->places != MAP_FAILED && direct->memory != MAP_FAILED);
+	for (guint i = 0; i < 2; i++)
+		g_assert_true(io_ring_set_buffer(fixture->ring, IO_RING_FIRST_DIRECT + i,
+						 direct->places + i * DIRECT_SIZE, DIRECT_SIZE));
+	g_assert_true(mmap(direct->places, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+			   -1, 0) != MAP_FAILED);
+	close(fd);
+}
+
+static void tear_down_direct(Direct *direct)
+{
+	munmap(direct->places, 2 * DIRECT_SIZE);
+	munmap(direct->memory, 2 * DIRECT_SIZE);
+}
+
+/* @offset: in the direct memory too, from where on so many pieces follow each other. */
+static int run_direct(Fixture *fixture, const Direct *direct, BlockOperation operation,
+		      guint64 offset, guint pieces, gsize size)
+{
+	struct iovec iovecs[8];
+	TestRequest request;
+
+	test_request_init(&request, operation, offset, NULL, pieces * size);
+	for (guint i = 0; i < pieces; i++)
+		iovecs[i] = (struct iovec){ direct->places + offset + i * size, size };
+	request.request.iovec = iovecs;
+	request.request.n_iovec = pieces;
+	request.request.is_direct = TRUE;
+	block_submit(fixture->backend, &request.request);
+	return test_request_wait(&request, fixture->context);
+}
+
+/* Memory that this process cannot touch, of several buffers at once. */
+static void test_direct(void)
+{
+	Fixture fixture;
+
+	for (gboolean is_direct = FALSE; is_direct <= TRUE; is_direct++) {
+		if (set_up(&fixture, 2 * DIRECT_SIZE, is_direct, &plain)) {
+			g_autofree guint8 *content = g_malloc(2 * DIRECT_SIZE);
+			const gsize from = DIRECT_SIZE - 8192;
+			Direct direct;
+
+			set_up_direct(&fixture, &direct);
+			for (guint i = 0; i < 2 * DIRECT_SIZE; i++)
+				content[i] = (guint8)(i * 3 + i / 4096);
+			memcpy(direct.memory + from, content + from, 4 * 4096);
+			g_assert_cmpint(run_direct(&fixture, &direct, BLOCK_WRITE, from, 4, 4096),
+					==, 0);
+			memset(direct.memory, 0, 2 * DIRECT_SIZE);
+			g_assert_cmpint(run_direct(&fixture, &direct, BLOCK_READ, from, 4, 4096),
+					==, 0);
+			g_assert_cmpmem(direct.memory + from, 4 * 4096, content + from, 4 * 4096);
+			g_assert_cmpint(run_direct(&fixture, &direct, BLOCK_READ, from, 1, 4096),
+					==, 0);
+			/* What is not whole blocks is not for memory that only the kernel has. */
+			g_assert_cmpint(run_direct(&fixture, &direct, BLOCK_READ, 7, 1, 4096), ==,
+					is_direct ? EFAULT : 0);
+			/* Nor is what the kernel has forgotten. */
+			g_assert_true(io_ring_set_buffer(fixture.ring, IO_RING_FIRST_DIRECT + 1,
+							 NULL, 0));
+			g_assert_cmpint(run_direct(&fixture, &direct, BLOCK_READ, from, 4, 4096),
+					==, EFAULT);
+			/* Nor is what the file does not have. */
+			g_assert_cmpint(ftruncate(fixture.fd, 4096), ==, 0);
+			g_assert_cmpint(run_direct(&fixture, &direct, BLOCK_READ, 0, 2, 4096), ==,
+					EFAULT);
+			tear_down_direct(&direct);
+		}
+		tear_down(&fixture);
+	}
+}
+
 static void test_discard(void)
 {
 	g_autofree guint8 *data = g_malloc(MIB);
@@ -531,6 +621,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/block-raw/grown", test_grown);
 	g_test_add_func("/block-raw/readonly", test_readonly);
 	g_test_add_func("/block-raw/no-file", test_no_file);
+	g_test_add_func("/block-raw/guest-memory", test_direct);
 	g_test_add_func("/block-raw/discard", test_discard);
 	g_test_add_func("/block-raw/detect-zeroes", test_detect_zeroes);
 	g_test_add_func("/block-raw/write-through", test_write_through);

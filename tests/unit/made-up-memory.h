@@ -2,14 +2,15 @@
 /*
  * made-up-memory.h - guest memory that is an array, for tests of what reads and writes it
  *
- * It has the functions of dma.h: who includes it links no memory engine. Its RAM begins at
- * MADE_UP_RAM; everything else is none.
+ * It has the functions of dma.h and direct.h: who includes it links no memory engine. Its RAM
+ * begins at MADE_UP_RAM; everything else is none.
  */
 #pragma once
 
 #include <gio/gio.h>
 #include <string.h>
 
+#include "vmm/memory/direct.h"
 #include "vmm/memory/dma.h"
 
 #define MADE_UP_RAM	 0x100000ull
@@ -69,6 +70,39 @@ DmaChannel *dma_channel_new(Memory *memory G_GNUC_UNUSED, GError **error G_GNUC_
 void dma_channel_free(DmaChannel *channel)
 {
 	g_free(channel);
+}
+
+/* Nothing is direct, or all of RAM, so many bytes at a time. */
+static guint64 made_up_direct_size;
+static guint made_up_direct_uses; /* under way */
+
+DirectMemory *direct_memory_new(Memory *memory G_GNUC_UNUSED, guint first G_GNUC_UNUSED,
+				guint count G_GNUC_UNUSED, DirectSetBuffer set G_GNUC_UNUSED,
+				void *opaque G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
+{
+	return g_malloc0(1);
+}
+
+void direct_memory_free(DirectMemory *direct)
+{
+	g_free(direct);
+}
+
+gboolean direct_memory_begin(DirectMemory *direct G_GNUC_UNUSED, guint64 gpa, guint64 size,
+			     DirectUse *use)
+{
+	const guint64 part = MIN(size, made_up_direct_size);
+
+	if (part == 0 || !made_up_address(gpa, part))
+		return FALSE;
+	*use = (DirectUse){ made_up_address(gpa, part), part, -1 };
+	made_up_direct_uses++;
+	return TRUE;
+}
+
+void direct_memory_end(DirectMemory *direct G_GNUC_UNUSED, const DirectUse *use G_GNUC_UNUSED)
+{
+	made_up_direct_uses--;
 }
 
 void memory_attach_thread(const Memory *memory G_GNUC_UNUSED)

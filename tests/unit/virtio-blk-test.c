@@ -162,6 +162,70 @@ static void test_pieces(void)
 	world_clear(&world);
 }
 
+/* In the guest's own memory, whatever pieces there are of it; what cannot be is copied. */
+static void test_direct(void)
+{
+	const WorldPiece read[] = {
+		{ header_at(0), 16, 0 },
+		{ WORLD_DATA + 100, 1000, IN },
+		{ WORLD_DATA + 0x3000, 10000, IN },
+		{ WORLD_DATA + 0x10000, 0x20000 - 11000, IN },
+		{ status_at(0), 1, IN },
+	};
+	World world;
+
+	for (guint faults = 0; faults < 3; faults++) {
+		world_init(&world, &plain, VIRTIO_BLK_REPORT);
+		made_up_direct_size = 4096;
+		world.image->n_faults = faults;
+		fill(WORLD_DATA, 5, 0x8000);
+		g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 4, WORLD_DATA + 8, 0x6000), ==,
+				 VIRTIO_BLK_S_OK);
+		g_assert_true(has(world.image->content + 2048, 5, 0x6000));
+		g_assert_true(has(world.image->content + 2048 + 0x6000, 0, 512));
+		g_assert_cmpuint(made_up_direct_uses, ==, 0);
+
+		for (guint i = 0; i < 0x20000; i++)
+			world.image->content[i] = (guint8)(i * 7 + i / 512);
+		write_header(0, VIRTIO_BLK_T_IN, 0);
+		world_add(&world, 0, read, G_N_ELEMENTS(read));
+		world_kick(&world, 0);
+		world_settle(&world);
+		g_assert_cmpuint(status(0), ==, VIRTIO_BLK_S_OK);
+		g_assert_cmpmem(world_address(WORLD_DATA + 100), 1000, world.image->content, 1000);
+		g_assert_cmpmem(world_address(WORLD_DATA + 0x3000), 10000,
+				world.image->content + 1000, 10000);
+		g_assert_cmpmem(world_address(WORLD_DATA + 0x10000), 0x20000 - 11000,
+				world.image->content + 11000, 0x20000 - 11000);
+		g_assert_cmpuint(made_up_direct_uses, ==, 0);
+		g_assert_cmpuint(world.image->n_direct, >=, 2);
+		g_assert_cmpuint(world.image->n_faults, ==, 0);
+		g_assert_cmpuint(world.n_errors, ==, 0);
+		made_up_direct_size = 0;
+		world_clear(&world);
+	}
+}
+
+/* What is no RAM is the same error as with copies, and an image's error is one. */
+static void test_direct_wrong(void)
+{
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	made_up_direct_size = 4096;
+	world.image->error = EIO;
+	world.image->n_errors = 1;
+	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_IN, 0, WORLD_DATA, 4096), ==, VIRTIO_BLK_S_IOERR);
+	g_assert_cmpuint(made_up_direct_uses, ==, 0);
+	g_assert_cmpuint(
+		run(&world, VIRTIO_BLK_T_IN, 0, MADE_UP_RAM + MADE_UP_RAM_SIZE - 4096, 0x8000), ==,
+		VIRTIO_BLK_S_IOERR);
+	g_assert_cmpuint(made_up_direct_uses, ==, 0);
+	g_assert_cmpuint(world.device.n_broken, ==, 1);
+	made_up_direct_size = 0;
+	world_clear(&world);
+}
+
 static void test_others(void)
 {
 	World world;
@@ -688,6 +752,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/virtio-blk/config", test_config);
 	g_test_add_func("/virtio-blk/read-write", test_read_write);
 	g_test_add_func("/virtio-blk/pieces", test_pieces);
+	g_test_add_func("/virtio-blk/direct", test_direct);
+	g_test_add_func("/virtio-blk/direct-wrong", test_direct_wrong);
 	g_test_add_func("/virtio-blk/others", test_others);
 	g_test_add_func("/virtio-blk/ranges", test_ranges);
 	g_test_add_func("/virtio-blk/readonly", test_readonly);

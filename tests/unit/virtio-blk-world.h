@@ -39,12 +39,20 @@ typedef struct {
 	GQueue held;
 	guint counts[BLOCK_N_OPERATIONS];
 	guint n_through;
+	guint n_direct;
+	guint n_faults; /* so many that are direct end with EFAULT */
 } MadeUpImage;
 
 static inline void made_up_image_answer(MadeUpImage *image, BlockRequest *request)
 {
 	guint8 *at = image->content + request->offset;
 
+	image->n_direct += request->is_direct;
+	if (request->is_direct && image->n_faults > 0) {
+		image->n_faults--;
+		block_complete_later(&image->backend, request, EFAULT);
+		return;
+	}
 	if (image->n_errors > 0) {
 		image->n_errors--;
 		block_complete_later(&image->backend, request, image->error);
@@ -113,6 +121,7 @@ static inline MadeUpImage *made_up_image_new(const BlockConfig *config)
 		.logical_block_size = BLOCK_SECTOR_SIZE,
 		.physical_block_size = 4096,
 		.can_discard = TRUE,
+		.can_be_direct = TRUE,
 	};
 	block_backend_init(&image->backend, &made_up_image_operations, config);
 	return image;
@@ -163,6 +172,11 @@ GMainContext *io_thread_context(IoThread *thread)
 DmaChannel *io_thread_dma(IoThread *thread G_GNUC_UNUSED)
 {
 	return NULL;
+}
+
+DirectMemory *io_thread_direct(const IoThread *thread)
+{
+	return (DirectMemory *)thread;
 }
 
 void io_thread_call(IoThread *thread G_GNUC_UNUSED, void (*function)(void *opaque), void *opaque)

@@ -170,6 +170,10 @@ static void transfer(RawRequest *self);
 /* A read has met the end of the file. */
 static void at_end_of_file(RawRequest *self)
 {
+	if (self->request->is_direct) {
+		self->ended(self, EFAULT);
+		return;
+	}
 	if (self->offset >= self->raw->file_size) {
 		clear_rest(self);
 		self->ended(self, 0);
@@ -570,8 +574,13 @@ static void start(RawRequest *self)
 static void raw_submit(BlockBackend *backend, BlockRequest *request)
 {
 	BlockRaw *raw = raw_of(backend);
-	RawRequest *self = g_new0(RawRequest, 1);
+	RawRequest *self;
 
+	if (request->is_direct && raw->is_direct && !is_aligned(raw, request)) {
+		block_complete_later(backend, request, EFAULT);
+		return;
+	}
+	self = g_new0(RawRequest, 1);
 	self->raw = raw;
 	self->request = request;
 	if (!is_write(request)) {
@@ -710,6 +719,7 @@ static void find_limits(BlockRaw *raw)
 	limits->logical_block_size = BLOCK_SECTOR_SIZE;
 	limits->physical_block_size = BLOCK_SECTOR_SIZE;
 	limits->can_discard = TRUE;
+	limits->can_be_direct = TRUE;
 	if (raw->is_device) {
 		if (ioctl(raw->fd, BLKSSZGET, &logical) == 0 && logical > 0)
 			limits->logical_block_size = (guint32)logical;

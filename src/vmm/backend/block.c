@@ -100,6 +100,9 @@ static void count(const BlockRequest *request, int error)
 {
 	BlockStatistics *statistics = &request->backend->statistics[request->counted_as];
 
+	/* It is done again, and counted then. */
+	if (request->is_direct && error == EFAULT)
+		return;
 	if (error) {
 		add(&statistics->failed, 1);
 		return;
@@ -175,12 +178,22 @@ static gboolean changes(const BlockRequest *request)
 	return request->operation != BLOCK_READ && request->operation != BLOCK_FLUSH;
 }
 
+gboolean block_backend_can_be_direct(const BlockBackend *backend, BlockOperation operation)
+{
+	if (operation == BLOCK_WRITE && backend->detect_zeroes != BLOCK_DETECT_ZEROES_OFF)
+		return FALSE;
+	return backend->limits.can_be_direct &&
+	       (operation == BLOCK_READ || operation == BLOCK_WRITE);
+}
+
 static int check(const BlockBackend *backend, const BlockRequest *request)
 {
 	if (changes(request) && backend->is_readonly)
 		return EROFS;
 	if (request->operation == BLOCK_FLUSH)
 		return 0;
+	if (request->is_direct && !block_backend_can_be_direct(backend, request->operation))
+		return EFAULT;
 	if (request->size > BLOCK_REQUEST_MAX || request->offset > backend->limits.size ||
 	    request->size > backend->limits.size - request->offset)
 		return EINVAL;
@@ -212,7 +225,8 @@ void block_submit(BlockBackend *backend, BlockRequest *request)
 		return;
 	}
 	if (request->operation == BLOCK_WRITE &&
-	    backend->detect_zeroes != BLOCK_DETECT_ZEROES_OFF && has_only_zeroes(request)) {
+	    backend->detect_zeroes != BLOCK_DETECT_ZEROES_OFF && !request->is_direct &&
+	    has_only_zeroes(request)) {
 		request->operation = BLOCK_WRITE_ZEROES;
 		request->may_unmap = backend->detect_zeroes == BLOCK_DETECT_ZEROES_UNMAP;
 	}

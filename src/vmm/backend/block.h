@@ -62,6 +62,13 @@ struct BlockRequest {
 	guint n_iovec;
 
 	/*
+	 * The memory is the guest's, and only the kernel may touch it (vmm/memory/direct.h): for
+	 * backends that can do with that. EFAULT: not this time, so that it has to be done with
+	 * other memory.
+	 */
+	gboolean is_direct;
+
+	/*
 	 * @error: 0 or an errno; ENOSPC where there is no room, and that alone. On the I/O thread.
 	 * The request is its owner's again.
 	 */
@@ -100,6 +107,7 @@ typedef struct {
 	guint32 logical_block_size; /* of the disk itself, or BLOCK_SECTOR_SIZE */
 	guint32 physical_block_size;
 	gboolean can_discard;
+	gboolean can_be_direct; /* read and write memory that only the kernel may touch */
 } BlockLimits;
 
 /*
@@ -125,6 +133,9 @@ void block_backend_get_statistics(const BlockBackend *backend,
 
 /* A disk has one at first. On the I/O thread. */
 void block_backend_set_write_cache(BlockBackend *backend, gboolean has_write_cache);
+
+/* Whether such requests can have memory that only the kernel may touch. */
+gboolean block_backend_can_be_direct(const BlockBackend *backend, BlockOperation operation);
 
 /* Begins a request, on the I/O thread. */
 void block_submit(BlockBackend *backend, BlockRequest *request);

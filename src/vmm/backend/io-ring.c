@@ -30,7 +30,21 @@ struct IoRing {
 	IoRingEntry **last;
 	Staging *staging;
 	gboolean is_registered; /* the staging memory, as buffer 0 */
+
+	/* Where guest memory has its addresses, a buffer behind the other; NULL: it has none. */
+	const guint8 *direct;
+	gsize direct_size; /* of each */
 };
+
+/* What is done in one buffer. */
+struct IoRingPart {
+	IoRingEntry *entry;
+	gint64 wanted;
+	gint64 result;
+};
+
+/* In what the kernel gives back, beside a pointer: it is one to a part. */
+#define IS_PART 1u
 
 /* The main thread's. */
 static struct {
@@ -54,7 +68,7 @@ static int register_with(struct io_uring *uring, guint what, const void *argumen
 
 static int restrict_ring(struct io_uring *uring)
 {
-	struct io_uring_restriction restrictions[G_N_ELEMENTS(operations) + 2] = { 0 };
+	struct io_uring_restriction restrictions[G_N_ELEMENTS(operations) + 3] = { 0 };
 	guint count = 0;
 
 	for (; count < G_N_ELEMENTS(operations); count++) {
@@ -62,7 +76,9 @@ static int restrict_ring(struct io_uring *uring)
 		restrictions[count].sqe_op = operations[count];
 	}
 	restrictions[count].opcode = IORING_RESTRICTION_REGISTER_OP;
-	restrictions[count++].register_op = IORING_REGISTER_BUFFERS;
+	restrictions[count++].register_op = IORING_REGISTER_BUFFERS2;
+	restrictions[count].opcode = IORING_RESTRICTION_REGISTER_OP;
+	restrictions[count++].register_op = IORING_REGISTER_BUFFERS_UPDATE;
 	restrictions[count].opcode = IORING_RESTRICTION_REGISTER_OP;
 	restrictions[count++].register_op = IORING_REGISTER_ENABLE_RINGS;
 	return register_with(uring, IORING_REGISTER_RESTRICTIONS, restrictions, count);
@@ -92,11 +108,39 @@ static gboolean make_uring(struct io_uring *uring, GError **error)
 	return TRUE;
 }
 
-static gboolean register_staging(struct io_uring *uring, const Staging *staging)
+static gboolean update_buffer(const struct io_uring *uring, guint buffer, void *memory, gsize size)
 {
-	const struct iovec iovec = { staging_memory(staging), staging_size(staging) };
+	const struct iovec iovec = { memory, size };
+	const struct io_uring_rsrc_update2 update = {
+		.offset = buffer,
+		.data = (guintptr)&iovec,
+		.nr = 1,
+	};
 
-	return io_uring_register_buffers(uring, &iovec, 1) == 0;
+	return syscall(SYS_io_uring_register, uring->ring_fd, IORING_REGISTER_BUFFERS_UPDATE,
+		       &update, sizeof(update)) == 1;
+}
+
+/* Without any memory behind its buffers. */
+static gboolean make_buffers(struct io_uring *uring)
+{
+	const struct io_uring_rsrc_register buffers = {
+		.nr = IO_RING_FIRST_DIRECT + IO_RING_DIRECT,
+		.flags = IORING_RSRC_REGISTER_SPARSE,
+	};
+
+	return register_with(uring, IORING_REGISTER_BUFFERS2, &buffers, sizeof(buffers)) == 0;
+}
+
+gboolean io_ring_set_buffer(void *data, guint buffer, void *address, gsize size)
+{
+	IoRing *ring = data;
+
+	if (address) {
+		ring->direct = (guint8 *)address - (buffer - IO_RING_FIRST_DIRECT) * size;
+		ring->direct_size = size;
+	}
+	return update_buffer(&ring->uring, buffer, address, size);
 }
 
 static IoRing *make(GError **error)
@@ -106,7 +150,9 @@ static IoRing *make(GError **error)
 
 	if (!staging || !make_uring(&ring->uring, error))
 		return NULL;
-	ring->is_registered = register_staging(&ring->uring, staging);
+	ring->is_registered = make_buffers(&ring->uring) &&
+			      update_buffer(&ring->uring, 0, staging_memory(staging),
+					    staging_size(staging));
 	ring->staging = g_steal_pointer(&staging);
 	ring->last = &ring->first;
 	return g_steal_pointer(&ring);
@@ -153,6 +199,7 @@ void io_ring_free(IoRing *ring)
 	if (!ring)
 		return;
 	detach(ring);
+	ring->direct = NULL;
 	if (spares.are_kept) {
 		g_queue_push_tail(&spares.rings, ring);
 		return;
@@ -181,33 +228,59 @@ static gboolean is_registered(const IoRing *ring, const IoRingEntry *entry)
 	       data + entry->iovec->iov_len <= memory + staging_size(ring->staging);
 }
 
-static void prepare_read(const IoRing *ring, const IoRingEntry *entry, struct io_uring_sqe *sqe)
+static gboolean is_direct(const IoRing *ring, const void *address)
 {
-	if (is_registered(ring, entry))
-		io_uring_prep_read_fixed(sqe, entry->fd, entry->iovec->iov_base,
-					 (guint)entry->iovec->iov_len, entry->offset, 0);
-	else
-		io_uring_prep_readv(sqe, entry->fd, entry->iovec, entry->n_iovec, entry->offset);
+	const guint8 *at = address;
+
+	return ring->direct && at >= ring->direct &&
+	       at < ring->direct + IO_RING_DIRECT * ring->direct_size;
 }
 
-static void prepare_write(const IoRing *ring, const IoRingEntry *entry, struct io_uring_sqe *sqe)
+static guint16 buffer_of(const IoRing *ring, const struct iovec *iovec)
 {
-	if (is_registered(ring, entry))
-		io_uring_prep_write_fixed(sqe, entry->fd, entry->iovec->iov_base,
-					  (guint)entry->iovec->iov_len, entry->offset, 0);
+	const gsize offset = (const guint8 *)iovec->iov_base - ring->direct;
+
+	return is_direct(ring, iovec->iov_base) ?
+		       (guint16)(IO_RING_FIRST_DIRECT + offset / ring->direct_size) :
+		       0;
+}
+
+static gboolean is_read(const IoRingEntry *entry)
+{
+	return entry->operation == IORING_OP_READV;
+}
+
+/* In memory that the kernel knows. */
+static void prepare_fixed(const IoRing *ring, const IoRingEntry *entry, const struct iovec *iovec,
+			  guint64 offset, struct io_uring_sqe *sqe)
+{
+	const guint size = (guint)iovec->iov_len;
+
+	if (is_read(entry))
+		io_uring_prep_read_fixed(sqe, entry->fd, iovec->iov_base, size, offset,
+					 buffer_of(ring, iovec));
+	else
+		io_uring_prep_write_fixed(sqe, entry->fd, iovec->iov_base, size, offset,
+					  buffer_of(ring, iovec));
+}
+
+static void prepare_transfer(const IoRing *ring, const IoRingEntry *entry, struct io_uring_sqe *sqe)
+{
+	if (is_registered(ring, entry) || is_direct(ring, entry->iovec->iov_base))
+		prepare_fixed(ring, entry, entry->iovec, entry->offset, sqe);
+	else if (is_read(entry))
+		io_uring_prep_readv(sqe, entry->fd, entry->iovec, entry->n_iovec, entry->offset);
 	else
 		io_uring_prep_writev(sqe, entry->fd, entry->iovec, entry->n_iovec, entry->offset);
-	sqe->rw_flags = entry->flags;
+	sqe->rw_flags = is_read(entry) ? 0 : entry->flags;
 }
 
 static void prepare(const IoRing *ring, IoRingEntry *entry, struct io_uring_sqe *sqe)
 {
 	switch (entry->operation) {
 	case IORING_OP_READV:
-		prepare_read(ring, entry, sqe);
-		break;
 	case IORING_OP_WRITEV:
-		prepare_write(ring, entry, sqe);
+		prepare_transfer(ring, entry, sqe);
 		break;
 	case IORING_OP_FSYNC:
 		io_uring_prep_fsync(sqe, entry->fd, IORING_FSYNC_DATASYNC);
@@ -222,20 +295,59 @@ static void prepare(const IoRing *ring, IoRingEntry *entry, struct io_uring_sqe 
 	io_uring_sqe_set_data(sqe, entry);
 }
 
+/* How many of the kernel's requests it is. */
+static guint count_parts(const IoRing *ring, const IoRingEntry *entry)
+{
+	const gboolean is_transfer = is_read(entry) || entry->operation == IORING_OP_WRITEV;
+
+	return is_transfer && entry->n_iovec > 1 && is_direct(ring, entry->iovec->iov_base) ?
+		       entry->n_iovec :
+		       1;
+}
+
+static void prepare_parts(IoRing *ring, IoRingEntry *entry)
+{
+	guint64 offset = entry->offset;
+
+	entry->n_parts = entry->n_iovec;
+	entry->n_pending = entry->n_iovec;
+	entry->parts = g_new(IoRingPart, entry->n_parts);
+	for (guint i = 0; i < entry->n_parts; i++) {
+		const struct iovec *iovec = &entry->iovec[i];
+		struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+
+		entry->parts[i] = (IoRingPart){ .entry = entry, .wanted = (gint64)iovec->iov_len };
+		prepare_fixed(ring, entry, iovec, offset, sqe);
+		sqe->rw_flags = is_read(entry) ? 0 : entry->flags;
+		io_uring_sqe_set_data(sqe, (void *)((guintptr)&entry->parts[i] | IS_PART));
+		offset += iovec->iov_len;
+	}
+}
+
+/* Return: FALSE where the ring has no room for it now. */
+static gboolean prepare_next(IoRing *ring)
+{
+	IoRingEntry *entry = ring->first;
+	const guint count = count_parts(ring, entry);
+
+	if (io_uring_sq_space_left(&ring->uring) < count)
+		return FALSE;
+	ring->first = entry->next;
+	if (!ring->first)
+		ring->last = &ring->first;
+	if (count > 1)
+		prepare_parts(ring, entry);
+	else
+		prepare(ring, entry, io_uring_get_sqe(&ring->uring));
+	return TRUE;
+}
+
 /* Hands all that is to be begun to the kernel, or as much as it takes now. */
 static void submit(IoRing *ring)
 {
 	while (ring->first || io_uring_sq_ready(&ring->uring)) {
-		struct io_uring_sqe *sqe;
-
-		while (ring->first && (sqe = io_uring_get_sqe(&ring->uring))) {
-			IoRingEntry *entry = ring->first;
-
-			ring->first = entry->next;
-			if (!ring->first)
-				ring->last = &ring->first;
-			prepare(ring, entry, sqe);
-		}
+		while (ring->first && prepare_next(ring))
+			;
 		/* It fails while too much is under way: tried again when some of it has ended. */
 		if (io_uring_submit(&ring->uring) <= 0)
 			return;
@@ -264,6 +376,43 @@ static void begin(IoRing *ring, IoRingEntry *entry)
 	ring->last = &entry->next;
 }
 
+static void entry_ended(IoRing *ring, IoRingEntry *entry, gint64 result)
+{
+	if (result == -EINTR || result == -EAGAIN)
+		begin(ring, entry);
+	else
+		entry->complete(entry, result);
+}
+
+/* What all of them come to: as much as is complete from the beginning, or the first error. */
+static gint64 sum_of_parts(const IoRingEntry *entry)
+{
+	gint64 sum = 0;
+
+	for (guint i = 0; i < entry->n_parts; i++) {
+		const IoRingPart *part = &entry->parts[i];
+
+		if (part->result < 0)
+			return sum > 0 ? sum : part->result;
+		sum += part->result;
+		if (part->result < part->wanted)
+			break;
+	}
+	return sum;
+}
+
+static void part_ended(IoRing *ring, IoRingPart *part, gint64 result)
+{
+	IoRingEntry *entry = part->entry;
+
+	part->result = result;
+	if (--entry->n_pending > 0)
+		return;
+	result = sum_of_parts(entry);
+	g_clear_pointer(&entry->parts, g_free);
+	entry_ended(ring, entry, result);
+}
+
 static gboolean on_dispatch(GSource *source, GSourceFunc callback, gpointer opaque)
 {
 	IoRing *ring = ((RingSource *)source)->ring;
@@ -272,14 +421,14 @@ static gboolean on_dispatch(GSource *source, GSourceFunc callback, gpointer opaq
 	(void)callback;
 	(void)opaque;
 	while (io_uring_peek_cqe(&ring->uring, &cqe) == 0) {
-		IoRingEntry *entry = io_uring_cqe_get_data(cqe);
+		const guintptr data = (guintptr)io_uring_cqe_get_data(cqe);
 		const int result = cqe->res;
 
 		io_uring_cqe_seen(&ring->uring, cqe);
-		if (result == -EINTR || result == -EAGAIN)
-			begin(ring, entry);
+		if (data & IS_PART)
+			part_ended(ring, (IoRingPart *)(data - IS_PART), result);
 		else
-			entry->complete(entry, result);
+			entry_ended(ring, (IoRingEntry *)data, result);
 	}
 	return G_SOURCE_CONTINUE;
 }

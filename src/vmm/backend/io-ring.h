@@ -11,7 +11,13 @@
  *
  * What io_uring does, it does past seccomp's filters: so the ring is restricted to the operations
  * below, before anything else, and the kernel refuses all others for ever after. A thread needs
- * io_uring_enter() for it, and io_uring_register() where it has buffers registered later.
+ * io_uring_enter() for it, and io_uring_register() for what follows.
+ *
+ * The kernel can know memory by a number, a buffer, and needs no address of this process's for it
+ * then. Buffer 0 is the staging memory; others are guest memory that is mapped nowhere: see
+ * vmm/memory/direct.h. Such memory is told from all other by its addresses, of which each buffer
+ * has its own. What goes there in one request, to several buffers, is several for the kernel, and
+ * one for its owner again when all have ended.
  *
  * An entry is its owner's memory, and is the ring's until it is complete. The kernel gives a part
  * of the work back, now and then: what is incomplete is for the owner to continue, but what was
@@ -26,6 +32,7 @@
 
 typedef struct IoRing IoRing;
 typedef struct IoRingEntry IoRingEntry;
+typedef struct IoRingPart IoRingPart;
 
 struct IoRingEntry {
 	/* @result: bytes, or 0, or a negative errno. On the ring's thread, never from within a
@@ -41,7 +48,14 @@ struct IoRingEntry {
 	guint n_iovec;
 	guint64 offset;
 	guint64 size;
+	IoRingPart *parts; /* of a request for several buffers */
+	guint n_parts;
+	guint n_pending; /* of them */
 };
+
+/* Numbers of a ring's buffers that are for guest memory. */
+#define IO_RING_FIRST_DIRECT 1u
+#define IO_RING_DIRECT	     1024u
 
 /*
  * io_ring_new - make a ring
@@ -72,10 +86,21 @@ Staging *io_ring_staging(const IoRing *ring);
  */
 gboolean io_ring_keep_spares(guint count, GError **error);
 
+/*
+ * io_ring_set_buffer - has the kernel know guest memory, or forget it; a DirectSetBuffer
+ * @ring: an IoRing
+ */
+gboolean io_ring_set_buffer(void *ring, guint buffer, void *address, gsize size);
+
 /* The descriptor, for who closes all others; it is the ring's. */
 int io_ring_fd(const IoRing *ring);
 
-/* Each begins what it says; @iovec stays where it is until that is complete. */
+/*
+ * Each begins what it says; @iovec stays where it is until that is complete. It is all guest memory
+ * in buffers, IO_RING_PARTS_MAX pieces then, each in one buffer, or all other memory.
+ */
+#define IO_RING_PARTS_MAX 64u
+
 void io_ring_read(IoRing *ring, IoRingEntry *entry, int fd, const struct iovec *iovec,
 		  guint n_iovec, guint64 offset);
 void io_ring_write(IoRing *ring, IoRingEntry *entry, int fd, const struct iovec *iovec,

@@ -10,7 +10,8 @@ struct IoThread {
 	gatomicrefcount references;
 	Memory *memory;
 	DmaChannel *dma;
-	IoRing *ring; /* or NULL */
+	IoRing *ring;	      /* or NULL */
+	DirectMemory *direct; /* the same */
 	GMainContext *context;
 	GMainLoop *loop;
 	GThread *thread;
@@ -91,6 +92,7 @@ void io_thread_unref(IoThread *thread)
 		io_thread_call(thread, quit, thread);
 		g_thread_join(thread->thread);
 	}
+	direct_memory_free(thread->direct);
 	io_ring_free(thread->ring);
 	g_main_loop_unref(thread->loop);
 	g_main_context_unref(thread->context);
@@ -108,14 +110,28 @@ DmaChannel *io_thread_dma(IoThread *thread)
 	return thread->dma;
 }
 
+static gboolean make_ring(IoThread *thread, GError **error)
+{
+	thread->ring = io_ring_new(error);
+	if (!thread->ring)
+		return FALSE;
+	thread->direct = direct_memory_new(thread->memory, IO_RING_FIRST_DIRECT, IO_RING_DIRECT,
+					   io_ring_set_buffer, thread->ring, error);
+	if (!thread->direct)
+		g_clear_pointer(&thread->ring, io_ring_free);
+	return thread->direct != NULL;
+}
+
 IoRing *io_thread_ring(IoThread *thread, GError **error)
 {
-	if (!thread->ring) {
-		thread->ring = io_ring_new(error);
-		if (thread->ring)
-			io_ring_attach(thread->ring, thread->context);
-	}
+	if (!thread->ring && make_ring(thread, error))
+		io_ring_attach(thread->ring, thread->context);
 	return thread->ring;
+}
+
+DirectMemory *io_thread_direct(const IoThread *thread)
+{
+	return thread->direct;
 }
 
 gboolean io_thread_is_current(const IoThread *thread)

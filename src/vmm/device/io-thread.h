@@ -16,6 +16,7 @@
 #include <glib.h>
 
 #include "vmm/backend/io-ring.h"
+#include "vmm/memory/direct.h"
 #include "vmm/memory/dma.h"
 
 typedef struct IoThread IoThread;
@@ -50,6 +51,12 @@ DmaChannel *io_thread_dma(IoThread *thread);
  * Return: a ring that goes with the thread, or NULL with @error set.
  */
 IoRing *io_thread_ring(IoThread *thread, GError **error);
+
+/*
+ * Guest memory that its ring reads and writes without a copy, to be used on the thread; NULL where
+ * it has no ring.
+ */
+DirectMemory *io_thread_direct(const IoThread *thread);
 
 /* Whether the caller is on it. */
 gboolean io_thread_is_current(const IoThread *thread);

@@ -7,6 +7,7 @@
 #include <linux/audit.h>
 #include <linux/fs.h>
 #include <linux/if_tun.h>
+#include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -141,6 +142,10 @@ static const FilterCheckedCall checked_calls[] = {
 	{ SCMP_SYS(clone), 0, EXACTLY(THREAD_FLAGS), MAIN },
 	{ SCMP_SYS(clone), 0, EXACTLY(THREAD_FLAGS), WATCHDOG | TWO_SIDED },
 	{ SCMP_SYS(prctl), 0, EXACTLY_32(PR_SET_NAME), MAIN },
+	/* What a ring knows of guest memory, where that is direct: for its thread, and for those
+	 * that change memory. */
+	{ SCMP_SYS(io_uring_register), 1, EXACTLY_32(IORING_REGISTER_BUFFERS_UPDATE),
+	  IO | MEMORY | MAIN | WINDOWS },
 	/* Without flags: one more filter, and nobody who is asked about a call. */
 	{ SCMP_SYS(seccomp), 1, EXACTLY(0), MAIN },
 

@@ -48,6 +48,9 @@ typedef struct {
 	gsize part_size;
 	BlockRequest block;
 	struct iovec iovec;
+	GArray *uses;	    /* of DirectUse: the part's, instead of staging memory; or NULL */
+	GArray *iovecs;	    /* of struct iovec: the same */
+	gboolean is_copied; /* it has failed the direct way */
 } Request;
 
 typedef struct {
@@ -105,6 +108,11 @@ static void break_device(VirtioBlk *blk, const GError *error)
 	virtio_device_broken(blk->virtio, error);
 }
 
+static DirectMemory *direct_of(const VirtioBlk *blk)
+{
+	return io_thread_direct(virtio_device_io_thread(blk->virtio));
+}
+
 static guint64 data_out_size(const Request *self)
 {
 	return self->chain->out_size - HEADER_SIZE;
@@ -123,9 +131,19 @@ static void give_staging(Request *self)
 		staging_give(self->blk->staging, memory, self->part_size);
 }
 
+/* The kernel is done with the guest memory of a part, or will not begin. */
+static void end_direct(Request *self)
+{
+	for (guint i = 0; self->uses && i < self->uses->len; i++)
+		direct_memory_end(direct_of(self->blk), &g_array_index(self->uses, DirectUse, i));
+	g_clear_pointer(&self->uses, g_array_unref);
+	g_clear_pointer(&self->iovecs, g_array_unref);
+}
+
 /* Frees a request that the guest does not get back, or has got back. */
 static void free_request(Request *self)
 {
+	end_direct(self);
 	give_staging(self);
 	g_free(self);
 }
@@ -334,7 +352,7 @@ static void part_done(Request *self)
 	VirtioBlk *blk = self->blk;
 	g_autoptr(GError) error = NULL;
 
-	if (is_read(self) && self->size > SMALL &&
+	if (is_read(self) && self->staging && self->size > SMALL &&
 	    !virtio_chain_write(self->chain, dma_of(blk), self->done, self->staging,
 				self->part_size, &error)) {
 		give_staging(self);
@@ -364,7 +382,7 @@ static void backend_failed(Request *self, int error)
 		break;
 	case DISK_ERROR_IGNORE:
 		/* Nobody gets what was in the staging memory before. */
-		if (is_read(self))
+		if (is_read(self) && self->staging)
 			memset(self->staging, 0, self->part_size);
 		part_done(self);
 		break;
@@ -375,13 +393,24 @@ static void backend_failed(Request *self, int error)
 	}
 }
 
+/* The guest took the memory away, or the backend could not do with it. */
+static void copy_instead(Request *self)
+{
+	self->is_copied = TRUE;
+	self->state = REQUEST_WAITING;
+	g_queue_push_head_link(&self->blk->waiting, &self->link);
+}
+
 static void backend_done(BlockRequest *block, int error)
 {
 	Request *self = block->opaque;
 	VirtioBlk *blk = self->blk;
 
 	blk->n_busy--;
-	if (error)
+	end_direct(self);
+	if (block->is_direct && error == EFAULT)
+		copy_instead(self);
+	else if (error)
 		backend_failed(self, error);
 	else
 		part_done(self);
@@ -400,8 +429,14 @@ static void submit_part(Request *self)
 	block->complete = backend_done;
 	block->opaque = self;
 	self->iovec = (struct iovec){ self->staging, self->part_size };
-	block->iovec = self->staging ? &self->iovec : NULL;
-	block->n_iovec = self->staging ? 1 : 0;
+	block->is_direct = self->uses != NULL;
+	if (block->is_direct) {
+		block->iovec = (struct iovec *)(void *)self->iovecs->data;
+		block->n_iovec = self->iovecs->len;
+	} else {
+		block->iovec = self->staging ? &self->iovec : NULL;
+		block->n_iovec = self->staging ? 1 : 0;
+	}
 	block_backend_set_write_cache(blk->backend, g_atomic_int_get(&blk->write_cache));
 	block_submit(blk->backend, block);
 }
@@ -420,6 +455,81 @@ static gboolean take_part(Request *self)
 	self->part_size = MIN(self->part_size, VIRTIO_BLK_PART);
 	self->staging = staging_take(self->blk->staging, self->part_size);
 	return self->staging != NULL;
+}
+
+/* Adds what there is of a piece of the guest's. Return: FALSE where some of it is not direct. */
+static gboolean use_piece(Request *self, const DmaPiece *piece)
+{
+	guint64 done = 0;
+
+	while (done < piece->size && self->uses->len < IO_RING_PARTS_MAX) {
+		struct iovec iovec;
+		DirectUse use;
+
+		if (!direct_memory_begin(direct_of(self->blk), piece->gpa + done,
+					 piece->size - done, &use))
+			return FALSE;
+		iovec = (struct iovec){ use.address, use.size };
+		g_array_append_val(self->uses, use);
+		g_array_append_val(self->iovecs, iovec);
+		self->part_size += use.size;
+		done += use.size;
+	}
+	return TRUE;
+}
+
+/* All of a part, or nothing: whole sectors, and of one kind of memory. */
+static gboolean use_pieces(Request *self, guint count)
+{
+	for (guint i = 0; i < count && self->uses->len < IO_RING_PARTS_MAX; i++) {
+		const DmaPiece piece = g_array_index(self->blk->pieces, DmaPiece, i);
+
+		if (!use_piece(self, &piece))
+			return FALSE;
+	}
+	return self->part_size > 0 && self->part_size % BLOCK_SECTOR_SIZE == 0;
+}
+
+/*
+ * The next part in the guest's own memory, where that is direct. Return: FALSE where it is to be
+ * copied.
+ */
+static gboolean take_direct(Request *self)
+{
+	VirtioBlk *blk = self->blk;
+	const gboolean is_write = self->block.operation == BLOCK_WRITE;
+	const DmaPiece *pieces = is_write ? self->chain->out : self->chain->in;
+	const guint n_pieces = is_write ? self->chain->n_out : self->chain->n_in;
+	gboolean is_taken;
+	guint count;
+
+	if (!has_data(self) || self->is_copied || !direct_of(blk) ||
+	    !block_backend_can_be_direct(blk->backend, self->block.operation))
+		return FALSE;
+	clear_gathered(blk);
+	g_array_set_size(blk->pieces, n_pieces);
+	count = virtio_pieces_slice(pieces, n_pieces, (is_write ? HEADER_SIZE : 0) + self->done,
+				    MIN(self->size - self->done, VIRTIO_BLK_PART),
+				    &g_array_index(blk->pieces, DmaPiece, 0));
+	self->part_size = 0;
+	self->uses = g_array_new(FALSE, FALSE, sizeof(DirectUse));
+	self->iovecs = g_array_new(FALSE, FALSE, sizeof(struct iovec));
+	is_taken = use_pieces(self, count);
+	clear_gathered(blk);
+	if (!is_taken)
+		end_direct(self);
+	return is_taken;
+}
+
+static gboolean begin_direct(VirtioBlk *blk)
+{
+	Request *self = blk->waiting.head->data;
+
+	if (!take_direct(self))
+		return FALSE;
+	g_queue_unlink(&blk->waiting, &self->link);
+	submit_part(self);
+	return TRUE;
 }
 
 /* Writes that the guest has made together are fetched together; each is whole pages then. */
@@ -527,7 +637,7 @@ static gboolean begin_run(VirtioBlk *blk)
 static void go_on(VirtioBlk *blk)
 {
 	while (blk->is_open && !g_queue_is_empty(&blk->waiting)) {
-		if (begin_run(blk))
+		if (begin_direct(blk) || begin_run(blk))
 			continue;
 		if (!take_part(blk->waiting.head->data)) {
 			staging_wait(blk->staging, &blk->waiter);

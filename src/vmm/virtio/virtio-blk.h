@@ -9,9 +9,10 @@
  * A request is a chain: a header, data, and a byte of status. Chains are popped, read and given
  * back by the batch, so that one trip of the I/O thread's DMA channel carries many of them: first
  * all headers, then what is to be written, and in the other direction what was read with all the
- * statuses. In between content is in the I/O thread's staging memory. What a request wants is
- * done in parts of at most VIRTIO_BLK_PART bytes, one after the other; a request waits in a queue
- * where there is no staging memory for its next part.
+ * statuses. In between content is in the I/O thread's staging memory; or nowhere, where guest
+ * memory is direct (vmm/memory/direct.h) and the backend can do with that: what cannot be done so
+ * is copied. What a request wants is done in parts of at most VIRTIO_BLK_PART bytes, one after the
+ * other; a request waits in a queue where there is no staging memory for its next part.
  *
  * What the backend cannot do is the guest's error, or nobody's, or the machine stops, as the
  * disk's policy says. A request with which the machine has stopped waits until it goes on, and is
