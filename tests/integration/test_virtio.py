@@ -236,6 +236,48 @@ class Works(RngTest):
         self.assertWorks(self.set_up(is_packed=True))
 
 
+class Rings(RngTest):
+    """What the host sees while a queue is enabled, and what it is counted as."""
+
+    def counts(self):
+        """Pages: shared now, pinned now, ever shared for rings, given back."""
+        statistics = self.guest.qmp.conversions()
+        conversions = statistics["conversions"]
+        return [count // PAGE for count in (
+            statistics["shared-bytes"], statistics["pinned-bytes"],
+            conversions["to-shared", "ring"]["bytes"], conversions["to-private", "ring"]["bytes"])]
+
+    def test_pinned_and_given_back(self):
+        self.start()
+        ring = self.set_up()
+        self.assertWorks(ring)
+        if MEMORY_KIND == "ordinary":
+            self.assertEqual(self.counts(), [0, 0, 0, 0])
+            return
+        # What the host had touched before is shared already.
+        _, pinned, to_shared, to_private = self.counts()
+        self.assertEqual((pinned, to_private), (3, 0))
+        self.assertLessEqual(to_shared, 3)
+        # Reclaim leaves them.
+        self.guest.qmp.execute("gmem-reclaim", gpa=0, size=32 << 20)
+        self.assertGreaterEqual(self.counts()[0], 3)
+        self.assertWorks(ring)
+        self.device.reset()
+        wait_until(lambda: self.counts()[1:] == [0, to_shared, 3], 30, "rings that are given back")
+        # With their content.
+        self.assertEqual(self.guest.call("load", ring.descriptors, 8), BUFFER)
+
+    def test_shared_by_the_guest(self):
+        kinds.require_hypercall(MEMORY_KIND)
+        self.start()
+        self.assertEqual(self.guest.map(GROUND, 3, SHARED), 0)
+        self.assertWorks(self.set_up())
+        self.assertEqual(self.counts()[1:], [3, 0, 0])
+        self.device.reset()
+        wait_until(lambda: self.counts()[1] == 0, 30, "rings that are given back")
+        self.assertGreaterEqual(self.counts()[0], 3)
+
+
 class Source(RngTest):
     """Where the bytes come from, and how many."""
 
