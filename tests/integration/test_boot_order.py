@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What firmware finds in fw_cfg of the order in which it is to look for something to start."""
+
+import socket
+import struct
+import unittest
+
+from support.agent import Agent
+from support.devices import device, root_port
+from support.vmm import payload, refused
+from support.where import EVERYWHERE
+
+FW_CFG_SELECTOR, FW_CFG_DATA = 0x510, 0x511
+FW_CFG_FILE_DIR = 0x19
+
+
+class FwCfg:
+    """fw_cfg, read as a guest does it, a byte at a time."""
+
+    def __init__(self, guest):
+        self.guest = guest
+
+    def _read(self, size):
+        return bytes(self.guest.call("in", FW_CFG_DATA, 1) for _ in range(size))
+
+    def read(self, name):
+        """A file's content; None where there is no such file."""
+        self.guest.call("out", FW_CFG_SELECTOR, 2, FW_CFG_FILE_DIR)
+        for _ in range(struct.unpack(">I", self._read(4))[0]):
+            size, selector, _, found = struct.unpack(">IHH56s", self._read(64))
+            if found.rstrip(b"\0") == name.encode():
+                self.guest.call("out", FW_CFG_SELECTOR, 2, selector)
+                return self._read(size)
+        return None
+
+
+class BootOrder(unittest.TestCase):
+    """A BIOS that is told what to do, and network cards, which need nothing but a socket."""
+
+    where = EVERYWHERE
+
+    def card(self, name, bus, **members):
+        ours, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        for end in (ours, other):
+            self.addCleanup(end.close)
+        self.descriptors.append(other.fileno())
+        return device("virtio-net-pci", name, bus=bus, addr="0x0", mac=f"52:54:00:00:00:{len(self.descriptors):02x}",
+                      netdev={"type": "stream", "fd": str(other.fileno())}, **members)
+
+    def setUp(self):
+        self.descriptors = []
+        self.ports = [root_port("pci.1", "0x2.0x0", chassis=1, port=16, multifunction=True),
+                      root_port("pci.2", "0x2.0x1", chassis=2, port=17),
+                      root_port("pci.3", "0x3", chassis=3, port=24)]
+
+    def order_of(self, *devices):
+        guest = Agent("--memory=64M", *self.ports, *devices, image=f"--bios={payload('firmware')}",
+                      pass_fds=self.descriptors)
+        self.addCleanup(guest.end)
+        return FwCfg(guest).read("bootorder")
+
+    def test_none(self):
+        self.assertIsNone(self.order_of(self.card("net0", "pci.1")))
+
+    def test_devices_are_in_the_order_of_their_numbers(self):
+        order = self.order_of(self.card("net0", "pci.1", bootindex=7), self.card("net1", "pci.2", bootindex=2),
+                              self.card("net2", "pci.3"))
+        self.assertEqual(order, b"/pci@i0cf8/pci-bridge@2,1/ethernet@0/ethernet-phy@0\n"
+                                b"/pci@i0cf8/pci-bridge@2/ethernet@0/ethernet-phy@0\0")
+
+    def test_two_with_one_number(self):
+        words = refused(f"--bios={payload('firmware')}", "--memory=64M", *self.ports,
+                        self.card("net0", "pci.1", bootindex=1), self.card("net1", "pci.2", bootindex=1),
+                        pass_fds=self.descriptors)
+        self.assertIn("device 'net1': member 'bootindex': another device has this number", words)
+
+    def test_what_nothing_is_started_from(self):
+        words = refused(f"--bios={payload('firmware')}", "--memory=64M", *self.ports,
+                        device("virtio-rng-pci", "rng0", bus="pci.1", addr="0x0", bootindex=1))
+        self.assertIn("bootindex", words)
