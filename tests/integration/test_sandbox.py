@@ -6,17 +6,20 @@ How the sandbox holds is for tests/sandbox/break-out.
 """
 
 import os
+import pwd
 import re
 import signal
+import stat
 import subprocess
 import tempfile
 import time
 import unittest
 
-from support import kinds
-from support.daemon import DaemonTest, VirshError, logger_pids, virsh, vmm_pid
-from support.vmm import EMULATOR, Vmm, payload
-from support.waiting import Deadline
+from support import kinds, tiny
+from support.daemon import (DaemonTest, PROGRAM, VirshError, domain_xml, logger_pids, virsh, vmm_pid,
+                            vmm_pids)
+from support.vmm import EMULATOR, LOGGER, Vmm, payload
+from support.waiting import PATIENCE, Deadline, wait_for_exit
 from support.where import EVERYWHERE
 
 # "ordinary" is there where any KVM is.
@@ -193,3 +196,72 @@ class OfTheDaemon(DaemonTest, ProcessTest):
             self.skipTest("the kernel's log does not name calls that are refused")
         for text in str(caught.exception), log_of("test"):
             self.assertIn("its thread 'a thread' made a system call that its sandbox does not allow, 'acct'", text)
+
+
+@unittest.skipUnless(os.path.exists("/dev/kvm"), "this machine has no KVM")
+class OfASession(ProcessTest):
+    """A VMM of gmem:///session, whose user has no right but to KVM."""
+
+    where = EVERYWHERE
+    limit = 240
+
+    def setUp(self):
+        self.kind = next((kind for kind in ("windows", "two-sided") if kinds.why_not(kind) is None), None)
+        if not self.kind:
+            self.skipTest("this host has no private memory")
+        self.user = pwd.getpwnam("nobody")
+        self.folder = self.enterContext(tempfile.TemporaryDirectory(prefix="gmem-test."))
+        os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
+        self.kernel = tiny.write_kernel(self.folder)
+        os.chmod(self.kernel, 0o644)
+        for name in filter(os.path.exists, ("/dev/kvm", "/dev/userfaultfd")):
+            self.give(name)
+        if not self.run_as_user("unshare", "--user", "true").returncode == 0:
+            self.skipTest("users may have no namespaces here")
+        self.start_daemon()
+
+    def give(self, device):
+        """The user's own node of a device, where the host's is, in the tests' mounts."""
+        node = os.path.join(self.folder, os.path.basename(device))
+        os.mknod(node, stat.S_IFCHR | 0o600, os.stat(device).st_rdev)
+        os.chown(node, self.user.pw_uid, self.user.pw_gid)
+        subprocess.check_call(["mount", "--bind", node, device])
+        self.addCleanup(subprocess.check_call, ["umount", device])
+
+    def run_as_user(self, *command):
+        environment = {name: self.folder for name in ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
+        return subprocess.run(command, user=self.user.pw_uid, group=self.user.pw_gid, extra_groups=[], input="",
+                              text=True, capture_output=True, check=False, timeout=60 * PATIENCE, cwd="/",
+                              env=dict(os.environ, GMEM_VMM=EMULATOR, GMEM_LOGGER=LOGGER, **environment))
+
+    def start_daemon(self):
+        path = os.path.join(self.folder, "pid")
+        started = self.run_as_user(PROGRAM, "--daemon", "--pid-file", path)
+        self.assertEqual(started.returncode, 0, started.stderr)
+        with open(path, encoding="ascii") as file:
+            pid = int(file.read())
+        self.addCleanup(wait_for_exit, pid, 30)
+        self.addCleanup(os.kill, pid, signal.SIGTERM)
+
+    def virsh(self, *command):
+        result = self.run_as_user("virsh", "-q", "-c", "gmem:///session", *command)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout.strip()
+
+    def test_it_is_in_a_user_namespace(self):
+        xml = domain_xml(memory=16, kernel=self.kernel, initrd=None, cmdline="o", kind=self.kind)
+        path = os.path.join(self.folder, "test.xml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(xml)
+        self.virsh("create", "--paused", path)
+        self.addCleanup(self.virsh, "destroy", "test")
+        self.assertEqual(self.virsh("domstate", "test"), "paused")
+        (pid,), (logger,) = vmm_pids(), logger_pids()
+        for process in pid, logger:
+            with self.subTest(process=process):
+                self.assert_confined(process)
+                self.assertEqual(status(process)["Uid"].split(), [str(self.user.pw_uid)] * 4)
+                names = "user", "net", "ipc", "uts"
+                for own, others in zip(namespaces(process, *names), namespaces("self", *names)):
+                    self.assertNotEqual(own, others)
+        self.assert_filtered(pid)
