@@ -360,6 +360,23 @@ class Group(IdentityTest):
         self.assertIn(vmm_pid("test"), members(group))
         self.assertEqual(sorted(logger_pids() + [vmm_pid("test"), vmm_pid("other")]), sorted(both))
 
+    @everywhere
+    def test_limits(self):
+        self.define(kind=None, extra="<memtune><hard_limit unit='MiB'>512</hard_limit></memtune><cputune><shares>50"
+                    "</shares><global_period>20000</global_period><global_quota>30000</global_quota></cputune>")
+        above = group_of(self.daemon.pid)
+        with open(os.path.join(above, "cgroup.controllers"), encoding="ascii") as file:
+            controllers = file.read().split()
+        if not {"cpu", "memory", "pids"} <= set(controllers):
+            self.assert_refused("cannot be limited: '(memory.max|cpu.weight)'", "start", "test")
+            return
+        virsh("start", "--paused", "test")
+        group = group_of(vmm_pid("test"))
+        for name, wanted in {"memory.max": "536870912", "cpu.weight": "50", "cpu.max": "30000 20000",
+                             "pids.max": "257"}.items():
+            with open(os.path.join(group, name), encoding="ascii") as file:
+                self.assertEqual(file.read().strip(), wanted, name)
+
     def test_it_is_gone_with_the_domain(self):
         self.start()
         group = group_of(vmm_pid("test"))

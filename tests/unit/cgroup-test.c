@@ -253,6 +253,59 @@ static void test_processes_of_a_user(void)
 	user_processes_end(uid);
 }
 
+static void touch(const char *folder, const char *name)
+{
+	g_autofree char *path = g_build_filename(folder, name, NULL);
+
+	g_assert_true(g_file_set_contents(path, "", 0, NULL));
+}
+
+static void assert_has(const char *folder, const char *name, const char *wanted)
+{
+	g_autofree char *path = g_build_filename(folder, name, NULL);
+	g_autofree char *text = NULL;
+
+	g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+	g_assert_cmpstr(text, ==, wanted);
+}
+
+/* With files that stand in for a group's, as a host without controllers has none. */
+static void test_limit(void)
+{
+	const CgroupLimits limits = {
+		.tasks = 260,
+		.memory_bytes = 1 << 30,
+		.cpu_weight = 50,
+		.cpu_period_us = 20000,
+		.cpu_quota_us = 30000,
+	};
+	const CgroupLimits tasks = { .tasks = 260 };
+	g_autofree char *above = g_dir_make_tmp("cgroup-test-XXXXXX", NULL);
+	g_autofree char *folder = g_build_filename(above, "domain", NULL);
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(cgroup_make(folder, NULL));
+	g_assert_true(cgroup_limit(folder, &tasks, &error));
+	g_assert_no_error(error);
+	g_assert_false(cgroup_limit(folder, &limits, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED);
+	g_assert_nonnull(strstr(error->message, "'memory.max': No such file"));
+	touch(above, "cgroup.subtree_control");
+	touch(folder, "pids.max");
+	touch(folder, "memory.max");
+	touch(folder, "cpu.weight");
+	touch(folder, "cpu.max");
+	g_clear_error(&error);
+	g_assert_true(cgroup_limit(folder, &limits, &error));
+	g_assert_no_error(error);
+	assert_has(folder, "pids.max", "260");
+	assert_has(folder, "memory.max", "1073741824");
+	assert_has(folder, "cpu.weight", "50");
+	assert_has(folder, "cpu.max", "30000 20000");
+	assert_has(above, "cgroup.subtree_control", "+cpuory");
+	remove_tree(above);
+}
+
 int main(int argc, char **argv)
 {
 	g_setenv("LC_ALL", "C", TRUE);
@@ -264,5 +317,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/cgroup/folder-of-a-process", test_folder_of_a_process);
 	g_test_add_func("/cgroup/folder-that-cannot-be", test_folder_that_cannot_be);
 	g_test_add_func("/cgroup/processes-of-a-user", test_processes_of_a_user);
+	g_test_add_func("/cgroup/limit", test_limit);
 	return g_test_run();
 }

@@ -168,9 +168,16 @@ static void end(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 static gboolean start_scope(GError **error)
 {
+	const CgroupLimits limits = {
+		.tasks = 260,
+		.memory_bytes = 1 << 30,
+		.cpu_weight = 50,
+		.cpu_period_us = 20000,
+		.cpu_quota_us = 30000,
+	};
 	g_autoptr(GDBusConnection) bus = scope_connect(error);
 
-	return bus && scope_start(bus, UNIT, "Virtual Machine linux", 4711, error);
+	return bus && scope_start(bus, UNIT, "Virtual Machine linux", 4711, &limits, error);
 }
 
 static void assert_started(Fixture *fixture, guint turns)
@@ -184,7 +191,10 @@ static void assert_started(Fixture *fixture, guint turns)
 		fixture->asked, ==,
 		"('machine-gmem\\\\x2d3\\\\x2dlinux.scope', 'fail', "
 		"[('Description', <'Virtual Machine linux'>), ('Slice', <'machine.slice'>), "
-		"('PIDs', <[uint32 4711]>), ('CollectMode', <'inactive-or-failed'>)], "
+		"('PIDs', <[uint32 4711]>), ('CollectMode', <'inactive-or-failed'>), "
+		"('TasksMax', <uint64 260>), ('MemoryMax', <uint64 1073741824>), "
+		"('CPUWeight', <uint64 50>), ('CPUQuotaPeriodUSec', <uint64 20000>), "
+		"('CPUQuotaPerSecUSec', <uint64 1500000>)], "
 		"@a(sa(sv)) [])");
 }
 

@@ -205,9 +205,9 @@ static void assert_refused(const char *xml, virErrorNumber code, const char *mes
 
 /* Elements and attributes below <domain> that libvirt 9.0 to 11.3 have and we do not. */
 static const char *const refused_elements[] = {
-	"genid",   "maxMemory", "vcpus",      "defaultiothread", "blkiotune",
-	"memtune", "cputune",	"numatune",   "resource",	 "idmap",
-	"perf",	   "keywrap",	"bootloader", "bootloader_args", "throttlegroups",
+	"genid",	  "maxMemory", "vcpus", "defaultiothread", "blkiotune",	 "numatune",
+	"resource",	  "idmap",     "perf",	"keywrap",	   "bootloader", "bootloader_args",
+	"throttlegroups",
 };
 
 static const char *const refused_devices[] = {

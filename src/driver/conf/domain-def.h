@@ -23,6 +23,7 @@
 #include "driver/conf/devices/rng.h"
 #include "driver/conf/devices/serial.h"
 #include "driver/conf/domain-types.h"
+#include "driver/conf/tune.h"
 #include "driver/conf/uuid.h"
 
 #define DOMAIN_UUID_SIZE VIR_UUID_BUFLEN
@@ -151,6 +152,7 @@ struct DomainDef {
 	guint64 current_memory_kib;
 	gboolean memory_private; /* <memoryBacking><private/> */
 	guint vcpus;
+	DomainTune tune;
 
 	char *machine; /* "q35" */
 

@@ -95,6 +95,7 @@ char *domain_def_format(const DomainDef *def, DomainFormatFlags flags)
 	domain_format_memory_backing(writer, def);
 	format_vcpus(writer, def);
 	domain_format_iothreads(writer, def);
+	domain_format_tune(writer, def);
 	domain_format_sysinfo(writer, def);
 	domain_format_os(writer, def);
 	domain_format_features(writer, def);

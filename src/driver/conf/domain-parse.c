@@ -188,6 +188,7 @@ static void parse_root(XmlWalk *walk, DomainParseFlags flags, DomainDef *def)
 	domain_parse_memory_backing(walk, root, def);
 	parse_vcpus(walk, root, def);
 	domain_parse_iothreads(walk, root, def);
+	domain_parse_tune(walk, root, def);
 	domain_parse_sysinfo(walk, root, def);
 	domain_parse_os(walk, root, def);
 	domain_parse_features(walk, root, def);

@@ -33,6 +33,10 @@ void domain_parse_iothreads(XmlWalk *walk, xmlNode *root, DomainDef *def);
 void domain_format_iothreads(XmlWriter *writer, const DomainDef *def);
 gboolean domain_check_iothreads(const DomainDef *def, GError **error);
 
+/* tune.c */
+void domain_parse_tune(XmlWalk *walk, xmlNode *root, DomainDef *def);
+void domain_format_tune(XmlWriter *writer, const DomainDef *def);
+
 /* sysinfo.c */
 void domain_parse_sysinfo(XmlWalk *walk, xmlNode *root, DomainDef *def);
 void domain_format_sysinfo(XmlWriter *writer, const DomainDef *def);

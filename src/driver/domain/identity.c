@@ -19,6 +19,10 @@
 #include "driver/security/user-database.h"
 #include "driver/security/user-processes.h"
 
+/* Processes and threads that a domain's group may have besides those of its vCPUs. */
+#define TASKS	     256
+#define DEVICE_TASKS 256
+
 DomainIdentity *identity_new(uid_t uid, gid_t gid, gboolean is_claimed)
 {
 	DomainIdentity *identity = g_new0(DomainIdentity, 1);
@@ -243,10 +247,28 @@ static gboolean may_lack(const Driver *driver, const GError *cause, GError **err
 	return FALSE;
 }
 
+/* What the domain's XML says, and of processes and threads what all that a domain may have takes.
+ */
+static CgroupLimits limits_of(const DomainDef *def)
+{
+	const DomainTune *tune = &def->tune;
+	const guint devices = def->iothreads->len + def->disks->len + def->interfaces->len +
+			      def->rngs->len;
+
+	return (CgroupLimits){
+		.tasks = def->vcpus + TASKS + (guint64)devices * DEVICE_TASKS,
+		.memory_bytes = MIN(tune->hard_limit_kib, G_MAXUINT64 / 1024) * 1024,
+		.cpu_weight = tune->shares,
+		.cpu_period_us = tune->global_period,
+		.cpu_quota_us = tune->global_quota,
+	};
+}
+
 /* Its folder is in the status file before it is there. */
 static gboolean make_folder(const Domain *domain, const DomainDef *def, GError **error)
 {
 	DomainIdentity *identity = domain->identity;
+	const CgroupLimits limits = limits_of(def);
 	g_autofree char *own = cgroup_own_folder("/", error);
 	g_autofree char *name = cgroup_machine_name(def->id, def->name);
 
@@ -254,7 +276,7 @@ static gboolean make_folder(const Domain *domain, const DomainDef *def, GError *
 		return FALSE;
 	identity->cgroup = cgroup_new_folder(own, name);
 	if (save_start(domain, def, NULL, error) && cgroup_make(identity->cgroup, error))
-		return TRUE;
+		return cgroup_limit(identity->cgroup, &limits, error);
 	g_clear_pointer(&identity->cgroup, g_free);
 	return FALSE;
 }
@@ -270,6 +292,7 @@ static gboolean join(int cgroup, pid_t pid, GError **error)
 /* The same where systemd makes it. */
 static gboolean make_scope(const Domain *domain, const DomainDef *def, pid_t first, GError **error)
 {
+	const CgroupLimits limits = limits_of(def);
 	DomainIdentity *identity = domain->identity;
 	g_autofree char *name = cgroup_machine_name(def->id, def->name);
 	g_autofree char *description = g_strdup_printf(_("virtual machine '%s'"), def->name);
@@ -279,7 +302,7 @@ static gboolean make_scope(const Domain *domain, const DomainDef *def, pid_t fir
 		return FALSE;
 	identity->scope = scope_unit(name);
 	if (!save_start(domain, def, NULL, error) ||
-	    !scope_start(bus, identity->scope, description, first, error))
+	    !scope_start(bus, identity->scope, description, first, &limits, error))
 		return FALSE;
 	identity->cgroup = scope_folder(identity->scope, first, error);
 	return identity->cgroup != NULL;
@@ -309,17 +332,31 @@ static gboolean make_group(const Domain *domain, const DomainDef *def, pid_t fir
 	return *cgroup >= 0 && join(*cgroup, first, error);
 }
 
+static gboolean check_session(const DomainDef *def, GError **error)
+{
+	return domain_tune_is_empty(&def->tune) ||
+	       driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			    _("elements 'memtune' and 'cputune': a session's domains have no "
+			      "cgroup that could be limited"));
+}
+
 gboolean identity_make_group(Domain *domain, const DomainDef *def, pid_t first, int *cgroup,
 			     GError **error)
 {
 	const Driver *driver = domain->driver;
 	g_autoptr(GError) cause = NULL;
 
-	if (!driver->is_system || make_group(domain, def, first, cgroup, &cause))
+	if (!driver->is_system)
+		return check_session(def, error);
+	if (make_group(domain, def, first, cgroup, &cause))
 		return TRUE;
 	if (*cgroup >= 0)
 		close(*cgroup);
 	*cgroup = -1;
+	if (!domain_tune_is_empty(&def->tune)) {
+		g_propagate_error(error, g_steal_pointer(&cause));
+		return FALSE;
+	}
 	if (!may_lack(driver, cause, error))
 		return FALSE;
 	/* A scope goes by itself, when the process has ended that may have got there. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gi18n.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -159,6 +160,62 @@ static int open_file(const char *folder, const char *name, int flags)
 	g_autofree char *path = g_build_filename(folder, name, NULL);
 
 	return open(path, flags | O_CLOEXEC);
+}
+
+static gboolean write_text(const char *folder, const char *name, const char *text)
+{
+	const int fd = open_file(folder, name, O_WRONLY);
+	const gboolean is_written = fd >= 0 &&
+				    write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return is_written;
+}
+
+static gboolean limit(const char *folder, const char *name, const char *text, GError **error)
+{
+	return write_text(folder, name, text) ||
+	       driver_error(error, VIR_ERR_OPERATION_FAILED,
+			    _("cgroup '%s' cannot be limited: '%s': %s"), folder, name,
+			    g_strerror(errno));
+}
+
+static gboolean limit_number(const char *folder, const char *name, guint64 number, GError **error)
+{
+	g_autofree char *text = g_strdup_printf("%" PRIu64, number);
+
+	return number == 0 || limit(folder, name, text, error);
+}
+
+static gboolean limit_quota(const char *folder, const CgroupLimits *limits, GError **error)
+{
+	g_autofree char *text = g_strdup_printf("%" PRIu64 " %" PRIu64, limits->cpu_quota_us,
+						limits->cpu_period_us);
+
+	return limits->cpu_quota_us == 0 || limit(folder, "cpu.max", text, error);
+}
+
+/*
+ * What the group above gives on. One at a time, as each may be there or not; one that has processes
+ * itself, and is not the first of all, may give none.
+ */
+static void enable_controllers(const char *folder)
+{
+	static const char *const controllers[] = { "+pids", "+memory", "+cpu" };
+	g_autofree char *above = g_path_get_dirname(folder);
+
+	for (gsize i = 0; i < G_N_ELEMENTS(controllers); i++)
+		(void)write_text(above, "cgroup.subtree_control", controllers[i]);
+}
+
+gboolean cgroup_limit(const char *folder, const CgroupLimits *limits, GError **error)
+{
+	enable_controllers(folder);
+	(void)limit_number(folder, "pids.max", limits->tasks, NULL);
+	return limit_number(folder, "memory.max", limits->memory_bytes, error) &&
+	       limit_number(folder, "cpu.weight", limits->cpu_weight, error) &&
+	       limit_quota(folder, limits, error);
 }
 
 int cgroup_open(const char *folder, GError **error)

@@ -7,7 +7,11 @@
  * Whatever a VMM may make of itself, it stays in the group that it was started in: so that group is
  * what is ended, not the processes that somebody remembers. Only cgroup v2 is used, which may be
  * mounted beside v1. A group is a folder below the daemon's own; where systemd runs it is a scope
- * of systemd's (scope.h), and what is here ends that as well. Nothing is limited yet.
+ * of systemd's (scope.h), and what is here ends that as well.
+ *
+ * How many tasks may be in it is always limited, and memory and processors where the domain's XML
+ * says so. A controller that the host does not give to groups below the daemon's own limits
+ * nothing: that is an error where the XML asks for it.
  */
 #pragma once
 
@@ -38,6 +42,23 @@ char *cgroup_new_folder(const char *below, const char *machine_name);
 
 /* Return: FALSE with VIR_ERR_OPERATION_FAILED that names the folder. */
 gboolean cgroup_make(const char *folder, GError **error);
+
+/* 0: not limited. */
+typedef struct {
+	guint64 tasks;
+	guint64 memory_bytes;
+	guint64 cpu_weight;
+	guint64 cpu_period_us;
+	guint64 cpu_quota_us; /* in each period */
+} CgroupLimits;
+
+/*
+ * cgroup_limit - limit what is in a group
+ *
+ * Return: FALSE with VIR_ERR_OPERATION_FAILED that names the file; but for tasks, whose limit a
+ * host need not have.
+ */
+gboolean cgroup_limit(const char *folder, const CgroupLimits *limits, GError **error);
 
 /*
  * cgroup_open - open a group for processes to be put in

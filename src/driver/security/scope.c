@@ -120,7 +120,30 @@ static gboolean wait_for_job(GMainContext *context, GHashTable *results, const c
 			    _("systemd's start of a scope ends with '%s'"), result);
 }
 
-static GVariant *scope_properties(const char *description, pid_t first)
+static void add_number(GVariantBuilder *properties, const char *name, guint64 number)
+{
+	if (number > 0)
+		g_variant_builder_add(properties, "(sv)", name, g_variant_new_uint64(number));
+}
+
+/* A quota is for a second there, whatever the period is. */
+static void add_limits(GVariantBuilder *properties, const CgroupLimits *limits)
+{
+	const guint64 quota = limits->cpu_quota_us;
+	const guint64 period = limits->cpu_period_us;
+
+	add_number(properties, "TasksMax", limits->tasks);
+	add_number(properties, "MemoryMax", limits->memory_bytes);
+	add_number(properties, "CPUWeight", limits->cpu_weight);
+	if (quota == 0)
+		return;
+	add_number(properties, "CPUQuotaPeriodUSec", period);
+	add_number(properties, "CPUQuotaPerSecUSec",
+		   quota <= G_MAXUINT64 / G_USEC_PER_SEC ? quota * G_USEC_PER_SEC / period :
+							   quota / period * G_USEC_PER_SEC);
+}
+
+static GVariant *scope_properties(const char *description, pid_t first, const CgroupLimits *limits)
 {
 	GVariantBuilder properties;
 	const guint32 pid = (guint32)first;
@@ -135,17 +158,18 @@ static GVariant *scope_properties(const char *description, pid_t first)
 	/* Nothing of it is kept when it has failed. */
 	g_variant_builder_add(&properties, "(sv)", "CollectMode",
 			      g_variant_new_string("inactive-or-failed"));
+	add_limits(&properties, limits);
 	return g_variant_builder_end(&properties);
 }
 
 /* Return: the job's path, for g_free(), or NULL. */
 static char *ask_for_scope(GDBusConnection *bus, const char *unit, const char *description,
-			   pid_t first, GError **error)
+			   pid_t first, const CgroupLimits *limits, GError **error)
 {
 	g_autoptr(GVariant) reply = g_dbus_connection_call_sync(
 		bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE, "StartTransientUnit",
 		g_variant_new("(ss@a(sv)@a(sa(sv)))", unit, "fail",
-			      scope_properties(description, first),
+			      scope_properties(description, first, limits),
 			      g_variant_new_array(G_VARIANT_TYPE("(sa(sv))"), NULL, 0)),
 		G_VARIANT_TYPE("(o)"), G_DBUS_CALL_FLAGS_NONE, ANSWER_MS, NULL, error);
 	char *job = NULL;
@@ -163,16 +187,16 @@ static gboolean is_error(const GError *error, const char *name)
 }
 
 static char *ask_until_free(GDBusConnection *bus, const char *unit, const char *description,
-			    pid_t first, GError **error)
+			    pid_t first, const CgroupLimits *limits, GError **error)
 {
 	g_autoptr(GError) cause = NULL;
-	char *job = ask_for_scope(bus, unit, description, first, &cause);
+	char *job = ask_for_scope(bus, unit, description, first, limits, &cause);
 
 	for (guint turn = 0; !job && turn < EXISTS_TURNS && is_error(cause, SYSTEMD_EXISTS);
 	     turn++) {
 		g_clear_error(&cause);
 		g_usleep(EXISTS_TURN_US);
-		job = ask_for_scope(bus, unit, description, first, &cause);
+		job = ask_for_scope(bus, unit, description, first, limits, &cause);
 	}
 	if (!job)
 		take_cause(error, cause);
@@ -181,7 +205,8 @@ static char *ask_until_free(GDBusConnection *bus, const char *unit, const char *
 
 /* On a context of its own, which gets the signals. */
 static gboolean start_on(GMainContext *context, GDBusConnection *bus, const char *unit,
-			 const char *description, pid_t first, GError **error)
+			 const char *description, pid_t first, const CgroupLimits *limits,
+			 GError **error)
 {
 	g_autoptr(GHashTable)
 		results = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -191,7 +216,7 @@ static gboolean start_on(GMainContext *context, GDBusConnection *bus, const char
 	g_autoptr(GVariant) subscribed = g_dbus_connection_call_sync(
 		bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE, "Subscribe", NULL, NULL,
 		G_DBUS_CALL_FLAGS_NONE, ANSWER_MS, NULL, NULL);
-	g_autofree char *job = ask_until_free(bus, unit, description, first, error);
+	g_autofree char *job = ask_until_free(bus, unit, description, first, limits, error);
 	const gboolean done = job && wait_for_job(context, results, job, error);
 
 	g_dbus_connection_signal_unsubscribe(bus, subscription);
@@ -202,13 +227,13 @@ static gboolean start_on(GMainContext *context, GDBusConnection *bus, const char
 }
 
 gboolean scope_start(GDBusConnection *bus, const char *unit, const char *description, pid_t first,
-		     GError **error)
+		     const CgroupLimits *limits, GError **error)
 {
 	GMainContext *context = g_main_context_new();
 	gboolean done;
 
 	g_main_context_push_thread_default(context);
-	done = start_on(context, bus, unit, description, first, error);
+	done = start_on(context, bus, unit, description, first, limits, error);
 	g_main_context_pop_thread_default(context);
 	g_main_context_unref(context);
 	return done;

@@ -17,6 +17,8 @@
 #include <gio/gio.h>
 #include <sys/types.h>
 
+#include "driver/security/cgroup.h"
+
 /* Return: "machine-gmem\x2d3\x2dlinux.scope", for g_free(). */
 char *scope_unit(const char *machine_name);
 
@@ -28,11 +30,12 @@ GDBusConnection *scope_connect(GError **error);
  * @unit: of scope_unit()
  * @description: for people
  * @first: the process that it begins with; it is there when this returns
+ * @limits: systemd's to keep
  *
  * Return: FALSE with VIR_ERR_OPERATION_FAILED.
  */
 gboolean scope_start(GDBusConnection *bus, const char *unit, const char *description, pid_t first,
-		     GError **error);
+		     const CgroupLimits *limits, GError **error);
 
 /*
  * scope_end - kill what is in a scope, and have systemd forget it
