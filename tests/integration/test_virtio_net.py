@@ -10,6 +10,7 @@ import unittest
 
 from support.agent import Agent, GROUND, PAGE
 from support.devices import device, root_port
+from support.qmp import QmpError
 from support.virtio import (DEVICE, NEXT, Ring, STRUCTURES, VERSION_1, VirtioDevice, WRITE, bits)
 from support.vmm import payload, refused
 from support.waiting import wait_until
@@ -183,6 +184,19 @@ class Works(NetTest):
         self.put_frame(frame(60, 9))
         self.rings[RECEIVE].await_used()
         self.assertEqual(self.read(BUFFER + HEADER, 60), frame(60, 9))
+
+    def test_link(self):
+        self.start(link=False)
+        self.set_up()
+        self.assertEqual(self.status() & 1, 0)
+        self.transmit(bytes(HEADER) + frame(60, 1))
+        self.guest.qmp.execute("set_link", name="net0", up=True)
+        wait_until(lambda: self.status() & 1, 30, "a link that is up")
+        self.transmit(bytes(HEADER) + frame(60, 2))
+        # The first one was lost.
+        self.assertEqual(self.get_frame(), frame(60, 2))
+        with self.assertRaisesRegex(QmpError, "net9"):
+            self.guest.qmp.execute("set_link", name="net9", up=True)
 
     def test_pause_and_reset(self):
         self.start()

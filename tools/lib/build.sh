@@ -12,7 +12,7 @@ BUILD_PACKAGES=(gcc libc6-dev pkg-config meson ninja-build gettext
 	libtirpc-dev rpcsvc-proto
 	python3-docutils groff-base
 	libvirt-dev libsystemd-dev systemtap-sdt-dev acpica-tools
-	libvirt-clients libxml2-utils dbus-daemon locales)
+	libvirt-clients libxml2-utils dbus-daemon locales iproute2 passt)
 
 # Sets up the build folder $1 with the further options of meson's, and builds.
 build() {

@@ -174,6 +174,18 @@ static guint count_devices(const DomainDef *def)
 	return def->iothreads->len + def->disks->len + def->interfaces->len + def->rngs->len;
 }
 
+static guint count_passts(const DomainDef *def)
+{
+	guint n = 0;
+
+	for (guint i = 0; i < def->interfaces->len; i++) {
+		const DomainInterface *interface = def->interfaces->pdata[i];
+
+		n += interface->type == DOMAIN_INTERFACE_USER;
+	}
+	return n;
+}
+
 /* The kernel counts the threads of a user, in whatever process: the limit is for one alone. */
 static void init_vmm_jail(Jail *jail, const VmmLaunch *launch, const DomainDef *def)
 {
@@ -185,7 +197,8 @@ static void init_vmm_jail(Jail *jail, const VmmLaunch *launch, const DomainDef *
 	if (launch->is_own_user)
 		jail_limit(jail, RLIMIT_NPROC,
 			   def->vcpus + VMM_OTHER_THREADS +
-				   count_devices(def) * VMM_DEVICE_THREADS);
+				   count_devices(def) * VMM_DEVICE_THREADS +
+				   count_passts(def) * JAIL_COMPANION_THREADS);
 }
 
 static VmmProcess *spawn_passt(const VmmPasst *passt, const Jail *jail, int output, GError **error)

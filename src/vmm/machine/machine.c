@@ -24,6 +24,8 @@
 #include "vmm/machine/requests.h"
 #include "vmm/machine/wake-source.h"
 #include "vmm/pci/pci-host.h"
+#include "vmm/virtio/pci.h"
+#include "vmm/virtio/virtio-net.h"
 
 struct Machine {
 	MachineListener listener;
@@ -772,6 +774,22 @@ gboolean machine_remove_device(Machine *machine, const char *id, GError **error)
 	g_mutex_unlock(&machine->device_lock);
 	emit_devices(machine, MACHINE_EVENT_DEVICE_DELETED, gone);
 	return is_asked;
+}
+
+gboolean machine_set_link(Machine *machine, const char *id, gboolean is_up, GError **error)
+{
+	VirtioNet *net;
+
+	g_mutex_lock(&machine->device_lock);
+	net = virtio_pci_find(machine->devices.registry, id, &virtio_net_operations);
+	if (net)
+		virtio_net_set_link(net, is_up);
+	g_mutex_unlock(&machine->device_lock);
+	if (net)
+		return TRUE;
+	g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("there is no network card '%s'"),
+		    id);
+	return FALSE;
 }
 
 DescriptorTable *machine_descriptors(Machine *machine)

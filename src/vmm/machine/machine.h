@@ -186,6 +186,9 @@ gboolean machine_add_device(Machine *machine, JsonObject *description, GError **
  */
 gboolean machine_remove_device(Machine *machine, const char *id, GError **error);
 
+/* Plugs the cable of a network card in, or out. */
+gboolean machine_set_link(Machine *machine, const char *id, gboolean is_up, GError **error);
+
 /* What descriptions of devices name. */
 DescriptorTable *machine_descriptors(Machine *machine);
 

@@ -25,6 +25,15 @@ static gboolean device_del(JsonObject *arguments, gpointer opaque, JsonNode **re
 				     json_object_get_string_member(arguments, "id"), error);
 }
 
+static gboolean set_link(JsonObject *arguments, gpointer opaque, JsonNode **result, GError **error)
+{
+	const CommandContext *context = opaque;
+
+	(void)result;
+	return machine_set_link(context->machine, json_object_get_string_member(arguments, "name"),
+				json_object_get_boolean_member(arguments, "up"), error);
+}
+
 /* A number is a descriptor's that the command line has named. */
 static gboolean check_name(const char *name, GError **error)
 {
@@ -78,10 +87,17 @@ static const QmpArgument fdname_arguments[] = {
 	{ NULL },
 };
 
+static const QmpArgument link_arguments[] = {
+	{ "name", QMP_TYPE_STRING, FALSE },
+	{ "up", QMP_TYPE_BOOL, FALSE },
+	{ NULL },
+};
+
 const QmpCommand device_commands[] = {
 	{ "device_add", .handler = device_add, .takes_anything = TRUE },
 	{ "device_del", id_arguments, device_del },
 	{ "getfd", fdname_arguments, getfd },
 	{ "closefd", fdname_arguments, closefd },
+	{ "set_link", link_arguments, set_link },
 	{ NULL },
 };

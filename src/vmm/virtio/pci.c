@@ -1027,3 +1027,12 @@ IoThread *virtio_device_io_thread(VirtioDevice *device)
 {
 	return device->io;
 }
+
+void *virtio_pci_find(const DeviceRegistry *registry, const char *id,
+		      const VirtioDeviceOperations *operations)
+{
+	const VirtioDevice *device = device_registry_find(registry, id,
+							  &virtio_pci_device_operations);
+
+	return device && device->config.operations == operations ? device->config.opaque : NULL;
+}

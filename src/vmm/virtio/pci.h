@@ -40,3 +40,14 @@ VirtioDevice *virtio_pci_new(const DeviceContext *context, const VirtioOptions *
 
 /* Its record in the registry. */
 extern const DeviceOperations virtio_pci_device_operations;
+
+/*
+ * virtio_pci_find - a device by its id
+ * @operations: those that it was made with
+ *
+ * With the device lock held, or on the main thread.
+ *
+ * Return: the opaque of its operations; NULL where there is no device, or another one.
+ */
+void *virtio_pci_find(const DeviceRegistry *registry, const char *id,
+		      const VirtioDeviceOperations *operations);
