@@ -25,8 +25,11 @@
 /* Room for a VMM with as many processors as there may be, and its devices. */
 #define OPEN_FILES 2048
 
-/* The kernel's own default, whatever the daemon's starter has made of it. */
-#define LOCKED_MEMORY (8 << 20)
+/*
+ * The kernel's own default, and what one I/O thread can have registered of memory in windows, which
+ * cannot be swapped anyway: whatever the daemon's starter has made of it, if it is no less.
+ */
+#define LOCKED_MEMORY ((8 + 256) << 20)
 
 /* More than any file that a program of ours may write to has: variables of a firmware, logs. */
 #define FILE_SIZE ((rlim_t)1 << 40)
