@@ -178,6 +178,8 @@ int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 	void *staging;
 
 	world_init(&world, &config, (VirtioBlkPolicy)(choice >> 4 & 3));
+	made_up_direct_size = choice & 8 ? 4096 : 0;
+	world.image->n_faults = choice >> 6;
 	while (input.left > 0)
 		step(&input, &world, &is_paused);
 	let_go_first(&world);
@@ -185,6 +187,7 @@ int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 	if (config.is_readonly)
 		g_assert_true(is_all_zero(world.image->content, WORLD_DISK_SIZE));
 	world_stop(&world);
+	g_assert_cmpuint(made_up_direct_uses, ==, 0);
 	staging = staging_take(world.staging, WORLD_STAGING);
 	g_assert_nonnull(staging);
 	staging_give(world.staging, staging, WORLD_STAGING);
