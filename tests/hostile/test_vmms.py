@@ -18,7 +18,7 @@ from support.waiting import Deadline, Timeout
 
 REGISTER = 316
 LIFECYCLE_EVENT, REBOOT_EVENT = 318, 319
-LIFECYCLE, REBOOT = 0, 1
+LIFECYCLE, REBOOT, DISK_ERROR = 0, 1, 4
 
 # Threads that may come and go with calls of virsh.
 THREADS_OF_CALLS = 8
@@ -49,9 +49,10 @@ class VmmTest(unittest.TestCase):
     """A domain with such a VMM, and a daemon."""
 
     extra = ""
+    devices = ""
 
     def setUp(self):
-        self.vmm = self.enterContext(FakeVmm(extra=self.extra))
+        self.vmm = self.enterContext(FakeVmm(extra=self.extra, devices=self.devices))
         self.daemon = self.enterContext(Daemon())
         wait_adopted("test")
 
@@ -77,6 +78,8 @@ class Floods(VmmTest):
     """Events, again and again."""
 
     extra = "<on_crash>preserve</on_crash>"
+    devices = ("<disk type='file' device='disk'><source file='/nowhere/disk.raw'/>"
+               "<target dev='vda' bus='virtio'/><alias name='virtio-disk0'/></disk>")
 
     def assert_bounded(self, *events, seconds=3):
         """Floods; what that costs the daemon, while it answers."""
@@ -127,6 +130,26 @@ class Floods(VmmTest):
         self.vmm.say("RESUME")
         self.wait_state("running (unpaused)")
         self.assertNotIn("no memory for the guest", virsh("dominfo", "test"))
+
+    def check_disk_errors(self, action):
+        error = {"operation": "write", "nospace": True, "reason": "r" * 60, "action": action}
+        began = time.monotonic()
+        with Listener(DISK_ERROR) as listener:
+            self.assert_bounded(["BLOCK_IO_ERROR", {**error, "device": "virtio-disk0"}],
+                                ["BLOCK_IO_ERROR", {**error, "device": "another"}])
+            events = listener.count()
+            self.assertGreater(events, 10)
+            # A burst, and one each 20 ms; of a disk that the domain has not, none.
+            self.assertLess(events, 60 + 25 * (time.monotonic() - began))
+
+    def test_errors_of_disks_that_the_guest_is_told_of(self):
+        self.check_disk_errors("report")
+        self.assertEqual(self.state().split()[0], "running")
+
+    def test_errors_of_disks_that_stop_the_machine(self):
+        self.check_disk_errors("stop")
+        self.assertEqual(self.state(), "paused (I/O error)")
+        self.assertIn("disk virtio-disk0 could not be written", virsh("dominfo", "test"))
 
     def test_changes_of_the_state_are_taken_slowly(self):
         began = time.monotonic()

@@ -1474,6 +1474,60 @@ static void expect_reboot(int fd, guint32 callback)
 	g_assert_cmpmem(reply.payload->data, reply.payload->len, payload->data, payload->len);
 }
 
+static void register_for(int fd, int event, guint32 serial)
+{
+	GByteArray *call = call_new(RPC_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, serial);
+	g_auto(Reply) reply = { 0 };
+
+	put_word(call, (guint32)event);
+	put_word(call, 0); /* every domain's */
+	send_message(fd, call);
+	reply = receive(fd);
+	assert_reply(&reply, RPC_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, serial, WIRE_OK);
+}
+
+static void expect_disk_error(int fd, gint32 procedure, guint32 callback, const char *reason)
+{
+	g_autoptr(GByteArray) payload = g_byte_array_new();
+	static const guint8 uuid[RPC_UUID_SIZE] = { 0x47, 0x11 };
+	g_auto(Reply) reply = receive(fd);
+
+	assert_reply(&reply, procedure, 0, WIRE_OK);
+	g_assert_cmpuint(reply.type, ==, WIRE_EVENT);
+	put_word(payload, callback);
+	put_string(payload, "test");
+	g_byte_array_append(payload, uuid, sizeof(uuid));
+	put_word(payload, 1);
+	put_string(payload, "/disk.raw");
+	put_string(payload, "virtio-disk0");
+	put_word(payload, VIR_DOMAIN_EVENT_IO_ERROR_PAUSE);
+	if (reason)
+		put_string(payload, reason);
+	g_assert_cmpmem(reply.payload->data, reply.payload->len, payload->data, payload->len);
+}
+
+/* Of two kinds, one with the reason. */
+static void test_events_of_disk_errors(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const guint8 uuid[RPC_UUID_SIZE] = { 0x47, 0x11 };
+	const RpcEventDomain domain = { .name = "test", .uuid = uuid, .id = 1 };
+	const RpcDiskError disk_error = {
+		.source = "/disk.raw",
+		.alias = "virtio-disk0",
+		.action = VIR_DOMAIN_EVENT_IO_ERROR_PAUSE,
+		.reason = "enospc",
+	};
+	int fd = connect_and_open(fixture);
+
+	register_for(fd, VIR_DOMAIN_EVENT_ID_IO_ERROR, 1);
+	register_for(fd, VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON, 2);
+	rpc_events_send_disk_error(fixture->server, &domain, &disk_error);
+	expect_disk_error(fd, RPC_DOMAIN_EVENT_CALLBACK_IO_ERROR, 1, NULL);
+	expect_disk_error(fd, RPC_DOMAIN_EVENT_CALLBACK_IO_ERROR_REASON, 2, "enospc");
+	assert_served(fd);
+	close(fd);
+}
+
 /* Each registration is told of each event, in order; one that is gone of none. */
 static void test_events_of_many_registrations(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -1889,6 +1943,7 @@ int main(int argc, char **argv)
 	add("/rpc/unread/pongs", test_pongs_that_are_not_read);
 	add("/rpc/unread/events", test_events_that_are_not_read);
 	add("/rpc/events/many-registrations", test_events_of_many_registrations);
+	add("/rpc/events/disk-errors", test_events_of_disk_errors);
 	add("/rpc/limits/message-before-open", test_message_before_open);
 	add("/rpc/limits/message-when-readonly", test_message_when_readonly);
 	add("/rpc/limits/sum", test_sum_of_what_is_held);

@@ -7,7 +7,6 @@
 
 #include "driver/domain/driver.h"
 #include "driver/error.h"
-#include "driver/rpc/events.h"
 
 Domain *domain_new(Driver *driver, const DomainDef *def)
 {
@@ -203,4 +202,11 @@ void domain_send_reboot(const Domain *domain)
 	const RpcEventDomain subject = event_domain(domain);
 
 	rpc_events_send_reboot(domain->driver->server, &subject);
+}
+
+void domain_send_disk_error(const Domain *domain, const RpcDiskError *disk_error)
+{
+	const RpcEventDomain subject = event_domain(domain);
+
+	rpc_events_send_disk_error(domain->driver->server, &subject, disk_error);
 }

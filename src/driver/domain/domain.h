@@ -21,6 +21,7 @@
 #include "driver/domain/identity.h"
 #include "driver/log-limit.h"
 #include "driver/rpc/client.h"
+#include "driver/rpc/events.h"
 #include "driver/rpc/protocol.h"
 #include "driver/rpc/stream.h"
 #include "driver/vmm/qmp-client.h"
@@ -151,3 +152,4 @@ void domain_set_state(Domain *domain, int state, int reason);
 /* With the lock: tells the clients. @detail: VIR_DOMAIN_EVENT_<event>_* */
 void domain_send_event(const Domain *domain, int event, int detail);
 void domain_send_reboot(const Domain *domain);
+void domain_send_disk_error(const Domain *domain, const RpcDiskError *disk_error);

@@ -209,22 +209,56 @@ static gboolean on_no_memory(DomainVmm *vmm, JsonObject *data)
 				message));
 }
 
-/* Others have been reported to the guest, or ignored, as its policy says. */
+static int disk_error_action(const char *action)
+{
+	if (strcmp(action, "stop") == 0)
+		return VIR_DOMAIN_EVENT_IO_ERROR_PAUSE;
+	return strcmp(action, "report") == 0 ? VIR_DOMAIN_EVENT_IO_ERROR_REPORT :
+					       VIR_DOMAIN_EVENT_IO_ERROR_NONE;
+}
+
+/* With the lock. Clients are told of disks that the domain has. */
+static void tell_disk_error(const DomainVmm *vmm, JsonObject *data, int action)
+{
+	const DomainDef *live = vmm->domain->live;
+	const char *alias = follow_string(data, "device");
+
+	for (guint i = 0; i < live->disks->len; i++) {
+		const DomainDisk *disk = live->disks->pdata[i];
+		const RpcDiskError disk_error = {
+			.source = disk->path ? disk->path : "",
+			.alias = alias,
+			.action = action,
+			.reason = boolean_of(data, "nospace") ? "enospc" : "",
+		};
+
+		if (g_strcmp0(disk->info.alias, alias) == 0)
+			domain_send_disk_error(vmm->domain, &disk_error);
+	}
+}
+
+/*
+ * What has not stopped the machine has been reported to the guest, or ignored, as its policy says.
+ * Each counts as a change, since clients hear of each.
+ */
 static gboolean on_disk_error(DomainVmm *vmm, JsonObject *data)
 {
 	const gboolean is_read = strcmp(follow_string(data, "operation"), "read") == 0;
+	const int action = disk_error_action(follow_string(data, "action"));
 	g_autofree char *disk = text_of(data, "device", 80);
 	g_autofree char *reason = text_of(data, "reason", MESSAGE_MAX);
 
-	if (strcmp(follow_string(data, "action"), "stop") != 0)
-		return FALSE;
-	return pause_itself(
+	tell_disk_error(vmm, data, action);
+	if (action != VIR_DOMAIN_EVENT_IO_ERROR_PAUSE)
+		return TRUE;
+	(void)pause_itself(
 		vmm, VIR_DOMAIN_PAUSED_IOERROR, VIR_DOMAIN_EVENT_SUSPENDED_IOERROR,
 		g_strdup_printf(is_read ? _("paused: disk %s could not be read (%s); mend that and "
 					    "resume the domain, and it is tried again") :
 					  _("paused: disk %s could not be written (%s); mend that "
 					    "and resume the domain, and it is tried again"),
 				disk, reason));
+	return TRUE;
 }
 
 static gboolean on_internal_error(DomainVmm *vmm, JsonObject *data)

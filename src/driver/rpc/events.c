@@ -233,6 +233,31 @@ void rpc_events_send_reboot(RpcServer *server, const RpcEventDomain *domain)
 		   wire_encode_payload((xdrproc_t)xdr_DomainEventReboot_msg, &message));
 }
 
+void rpc_events_send_disk_error(RpcServer *server, const RpcEventDomain *domain,
+				const RpcDiskError *disk_error)
+{
+	const DomainEventIOError_msg message = {
+		.dom = wire_domain(domain),
+		.source = (char *)disk_error->source,
+		.alias = (char *)disk_error->alias,
+		.action = disk_error->action,
+	};
+	const DomainEventIOErrorReason_msg with_reason = {
+		.dom = message.dom,
+		.source = message.source,
+		.alias = message.alias,
+		.action = message.action,
+		.reason = (char *)disk_error->reason,
+	};
+
+	send_event(server, VIR_DOMAIN_EVENT_ID_IO_ERROR, RPC_DOMAIN_EVENT_IO_ERROR,
+		   RPC_DOMAIN_EVENT_CALLBACK_IO_ERROR, domain,
+		   wire_encode_payload((xdrproc_t)xdr_DomainEventIOError_msg, &message));
+	send_event(server, VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON, RPC_DOMAIN_EVENT_IO_ERROR_REASON,
+		   RPC_DOMAIN_EVENT_CALLBACK_IO_ERROR_REASON, domain,
+		   wire_encode_payload((xdrproc_t)xdr_DomainEventIOErrorReason_msg, &with_reason));
+}
+
 /* Return: index of an old registration for @event of the client's, or -1. With events_lock. */
 static int find_old(const RpcClient *client, int event)
 {

@@ -33,6 +33,18 @@ void rpc_events_send_lifecycle(RpcServer *server, const RpcEventDomain *domain, 
 			       int detail);
 void rpc_events_send_reboot(RpcServer *server, const RpcEventDomain *domain);
 
+/* A disk that could not be read or written. */
+typedef struct {
+	const char *source; /* where it stores its data, or "" */
+	const char *alias;
+	int action;	    /* VIR_DOMAIN_EVENT_IO_ERROR_*: what has become of it */
+	const char *reason; /* "enospc", or "" */
+} RpcDiskError;
+
+/* There are two kinds of event about that, of which the newer one has the reason. */
+void rpc_events_send_disk_error(RpcServer *server, const RpcEventDomain *domain,
+				const RpcDiskError *disk_error);
+
 /*
  * rpc_events_await_room - wait until clients have been handed what was sent, but for a few
  *

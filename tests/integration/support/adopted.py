@@ -54,10 +54,10 @@ class AdoptedVmm:
     before the daemon is.
     """
 
-    def __init__(self, name, command, pass_fds=(), state=PAUSED, extra="", log=None):
+    def __init__(self, name, command, pass_fds=(), state=PAUSED, extra="", devices="", log=None):
         """
         command gets the number of the listening socket and returns what to run; extra is more of the
-        domain's XML.
+        domain's XML, devices what is in its element of that name.
         """
         self.name = name
         self.uuid = str(uuid.uuid4())
@@ -71,13 +71,13 @@ class AdoptedVmm:
                 command(listener.fileno()), pass_fds=[listener.fileno(), *pass_fds],
                 stdin=subprocess.DEVNULL, stdout=log or subprocess.DEVNULL,
                 stderr=log or subprocess.DEVNULL, start_new_session=True)
-        self._write_status(state, extra)
+        self._write_status(state, extra, devices)
 
-    def _write_status(self, state, extra):
+    def _write_status(self, state, extra, devices):
         xml = (f"<domain type='kvm' id='1'><name>{self.name}</name><uuid>{self.uuid}</uuid>"
                "<memory unit='MiB'>64</memory><vcpu>1</vcpu>"
                "<os><type arch='x86_64' machine='q35'>hvm</type><kernel>/boot/vmlinuz</kernel></os>"
-               f"{extra}<devices/><launchSecurity type='sw-protected'/></domain>")
+               f"{extra}<devices>{devices}</devices><launchSecurity type='sw-protected'/></domain>")
         with open(self._status, "w", encoding="utf-8") as file:
             file.write(f"[domain]\npid={self.process.pid}\n"
                        f"start-time={start_time(self.process.pid)}\nlog-start=0\n"
