@@ -121,6 +121,8 @@ static JsonObject *describe_blockdev(const DomainDisk *disk, const char *fd)
 	json_object_set_string_member(object, "driver",
 				      disk->type == DOMAIN_DISK_NETWORK ? "nbd" : disk->format);
 	json_object_set_string_member(object, "fd", fd);
+	if (disk->path)
+		json_object_set_string_member(object, "filename", disk->path);
 	if (disk->type == DOMAIN_DISK_NETWORK)
 		json_object_set_string_member(object, "export",
 					      disk->nbd_export ? disk->nbd_export : "");

@@ -9,6 +9,7 @@
 #include "vmm/device/io-thread-type.h"
 #include "vmm/pci/pci-place.h"
 #include "vmm/pci/pcie-root-port.h"
+#include "vmm/virtio/virtio-blk-pci.h"
 #include "vmm/virtio/virtio-net-pci.h"
 #include "vmm/virtio/virtio-rng.h"
 
@@ -17,6 +18,7 @@
 static const DeviceType *const types[] = {
 	&io_thread_type,
 	&pcie_root_port_type,
+	&virtio_blk_type,
 	&virtio_net_type,
 	&virtio_rng_type,
 };

@@ -70,7 +70,7 @@ struct VirtioBlk {
 	gboolean has_write_cache;    /* until the guest says otherwise */
 	VirtioBlkPolicy policies[2]; /* of writes, of reads */
 	char serial[VIRTIO_BLK_ID_BYTES];
-	const char *id;
+	char *id;
 	void (*failed)(void *opaque, const DiskError *error);
 	void *opaque;
 
@@ -1056,7 +1056,7 @@ VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, VirtioDeviceConfig *dev
 	VirtioBlk *blk = g_new0(VirtioBlk, 1);
 
 	blk->backend = config->backend;
-	blk->id = config->id;
+	blk->id = g_strdup(config->id);
 	blk->waiter = (StagingWaiter){ .wake = on_staging, .opaque = blk };
 	blk->n_queues = config->n_queues;
 	blk->queue_size = config->queue_size;
@@ -1103,15 +1103,25 @@ void virtio_blk_attach(VirtioBlk *blk, VirtioDevice *virtio, IoRing *ring, Stagi
 	g_source_attach(blk->finisher, context);
 }
 
+/* On the I/O thread, which may be about to look at these. */
+static void detach(void *opaque)
+{
+	VirtioBlk *blk = opaque;
+
+	g_source_destroy(blk->finisher);
+	g_source_unref(blk->finisher);
+	block_backend_free(blk->backend);
+}
+
 void virtio_blk_free(VirtioBlk *blk)
 {
 	if (!blk)
 		return;
-	if (blk->finisher) {
-		g_source_destroy(blk->finisher);
-		g_source_unref(blk->finisher);
-	}
-	block_backend_free(blk->backend);
+	if (blk->finisher)
+		io_thread_call(virtio_device_io_thread(blk->virtio), detach, blk);
+	else
+		block_backend_free(blk->backend);
+	g_free(blk->id);
 	g_array_unref(blk->pieces);
 	g_free(blk->gathered);
 	g_free(blk);

@@ -41,7 +41,7 @@ typedef enum {
 
 typedef struct {
 	BlockBackend *backend; /* taken */
-	const char *id;	       /* of the device, for messages; outlives it */
+	const char *id;	       /* of the device, for errors */
 	const char *serial;    /* or NULL; at most 20 bytes of it are shown */
 	guint n_queues;
 	guint16 queue_size;

@@ -103,6 +103,10 @@ class Agent(Vmm):
         """An operation that has no answer."""
         self._send(0, operation, arguments)
 
+    def answer(self, seconds=60):
+        """The answer to an order that has one; it may have come before."""
+        return self._answer(seconds)
+
     def map(self, gpa, pages, attributes, vcpu=0):
         return self.call("map", gpa, pages, attributes, vcpu=vcpu)
 

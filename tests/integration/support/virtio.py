@@ -110,6 +110,10 @@ class VirtioDevice:
     def kick(self, queue=0):
         self.guest.call("store", self._place(NOTIFY) + queue * 4, 2, queue)
 
+    def begin_kick(self, queue=0):
+        """For a machine that may stop before the guest has answered: Agent.answer() waits for that."""
+        self.guest.order("store", self._place(NOTIFY) + queue * 4, 2, queue)
+
     # The way to a device that works.
 
     def reset(self):

@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+A virtio disk, by a driver that a test has in its hand, with a real image behind it: what is read and
+written, an image that is full, short or somebody else's, pauses and resets in the middle.
+"""
+
+import hashlib
+import os
+import subprocess
+import tempfile
+import unittest
+
+from support.agent import Agent, GROUND, PAGE
+from support.devices import device, root_port
+from support.virtio import NEXT, Ring, VERSION_1, VirtioDevice, WRITE, bits
+from support.vmm import payload, refused
+from support.waiting import wait_until
+from support.where import EVERYWHERE, NATIVE
+
+MIB = 1 << 20
+SECTOR = 512
+
+# One request of each slot at a time: its header and status, and its data.
+HEADERS = GROUND + 16 * PAGE
+DATA = GROUND + MIB
+
+QUEUE_SIZE = 32
+
+IN, OUT, FLUSH, GET_ID = 0, 1, 4, 8
+OK, IOERR, UNSUPPORTED, PENDING = 0, 1, 2, 0xff
+
+RO, FLUSH_FEATURE = 5, 9
+
+
+def disk(descriptor, blockdev=(), **members):
+    return device("virtio-blk-pci", "disk0", bus="pci.1", addr="0x0",
+                  blockdev={"driver": "raw", "fd": str(descriptor), **dict(blockdev)}, **members)
+
+
+class DiskTest(unittest.TestCase):
+    """A guest with a disk behind a root port."""
+
+    where = EVERYWHERE
+
+    def make_image(self, size, folder=None):
+        image = tempfile.NamedTemporaryFile(prefix="gmem-disk.", dir=folder)
+        self.addCleanup(image.close)
+        image.truncate(size)
+        return image
+
+    def start(self, image, blockdev=(), **members):
+        self.guest = Agent("--memory=64M", root_port("pci.1", "0x1", chassis=1, port=8),
+                           disk(image.fileno(), blockdev, **members), pass_fds=(image.fileno(),))
+        self.addCleanup(self.guest.end)
+        # From now on events are heard.
+        self.guest.qmp.execute("query-status")
+        self.set_up()
+
+    def set_up(self, features=bits(VERSION_1, FLUSH_FEATURE)):
+        self.device = VirtioDevice(self.guest)
+        self.device.reset()
+        self.assertTrue(self.device.agree(features))
+        self.ring = Ring(self.guest, False, QUEUE_SIZE)
+        self.device.set_queue(QUEUE_SIZE, *self.ring.areas())
+        self.device.go()
+
+    def add(self, slot, kind, sector=0, data=DATA, size=0):
+        """Makes a request available, in descriptors 3 * slot and those behind it."""
+        header, head = HEADERS + slot * 64, 3 * slot
+        self.guest.call("store", header, 8, kind)
+        self.guest.call("store", header + 8, 8, sector)
+        self.guest.call("store", header + 16, 1, PENDING)
+        pieces = [(header, 16, 0), (header + 16, 1, WRITE)]
+        if size:
+            pieces.insert(1, (data, size, WRITE if kind in (IN, GET_ID) else 0))
+        for index, (gpa, length, flags) in enumerate(pieces):
+            last = index + 1 == len(pieces)
+            self.ring.put_descriptor(head + index, gpa, length, flags | (0 if last else NEXT),
+                                     0 if last else head + index + 1)
+        self.guest.call("store", self.ring.driver + 4 + self.ring.next % QUEUE_SIZE * 2, 2, head)
+        self.ring.next += 1
+        self.ring.set_available(self.ring.next)
+
+    def status(self, slot=0):
+        return self.guest.call("load", HEADERS + slot * 64 + 16, 1)
+
+    def run_request(self, kind, sector=0, data=DATA, size=0):
+        self.add(0, kind, sector, data, size)
+        self.device.kick()
+        self.ring.await_used()
+        return self.status()
+
+    def state(self):
+        return self.guest.qmp.execute("query-status")["status"]
+
+    def assertFilled(self, image, offset, size, byte):
+        self.assertEqual(os.pread(image.fileno(), size, offset), bytes([byte]) * size)
+
+
+class Works(DiskTest):
+    """What is read and written."""
+
+    def check_copy(self, blockdev=(), **members):
+        """What the guest has read from one half it writes to the other."""
+        image = self.make_image(4 * MIB)
+        content = os.urandom(2 * MIB)
+        os.pwrite(image.fileno(), content, 0)
+        self.start(image, blockdev, **members)
+        for offset, size in ((0, 4096), (4096, 512), (4608, 65536 - 4608), (65536, 2 * MIB - 65536)):
+            self.assertEqual(self.run_request(IN, offset // SECTOR, DATA + offset, size), OK)
+        self.assertEqual(self.guest.call("read", DATA) & (1 << 64) - 1,
+                         int.from_bytes(content[:8], "little"))
+        for offset, size in ((0, MIB), (MIB, 4096), (MIB + 4096, 512), (MIB + 4608, MIB - 4608)):
+            self.assertEqual(self.run_request(OUT, (2 * MIB + offset) // SECTOR, DATA + offset, size), OK)
+        self.assertEqual(self.run_request(FLUSH), OK)
+        # Not by the descriptor that the VMM has, too: that may be direct now.
+        with open(image.name, "rb") as again:
+            copy = os.pread(again.fileno(), 2 * MIB, 2 * MIB)
+        self.assertEqual(hashlib.sha256(copy).hexdigest(), hashlib.sha256(content).hexdigest())
+
+    def test_copy(self):
+        self.check_copy()
+
+    def test_copy_direct(self):
+        self.check_copy({"direct": True})
+
+    def test_copy_without_cache(self):
+        self.check_copy(**{"write-cache": False})
+
+    def test_io_thread_of_its_own(self):
+        image = self.make_image(MIB)
+        self.guest = Agent("--memory=64M", root_port("pci.1", "0x1", chassis=1, port=8),
+                           device("iothread", "iothread1"), disk(image.fileno(), iothread="iothread1"),
+                           pass_fds=(image.fileno(),))
+        self.addCleanup(self.guest.end)
+        self.set_up()
+        self.guest.call("fill", DATA, 8192, 0x5a)
+        self.assertEqual(self.run_request(OUT, 8, DATA, 8192), OK)
+        self.assertFilled(image, 4096, 8192, 0x5a)
+
+    def test_data_stays_private(self):
+        """Only the rings are seen by the host."""
+        image = self.make_image(4 * MIB)
+        self.start(image)
+        self.guest.call("fill", DATA, 16 * PAGE, 0x33)
+        before = self.guest.qmp.conversions()["conversions"]
+        self.assertEqual(self.run_request(OUT, 0, DATA, 16 * PAGE), OK)
+        self.assertEqual(self.run_request(IN, 0, DATA + MIB, 16 * PAGE), OK)
+        self.assertEqual(self.guest.call("check", DATA + MIB, 16 * PAGE, 0x33), 0)
+        after = self.guest.qmp.conversions()["conversions"]
+        changed = {cause: counter["bytes"] - before.get(cause, {"bytes": 0})["bytes"]
+                   for cause, counter in after.items()}
+        # What the guest's processor touches as it gives its orders is its own.
+        self.assertEqual({cause for cause, count in changed.items()
+                          if count and cause[0] == "to-shared"} - {("to-shared", "host-touch-vcpu")}, set())
+
+    def test_requests_together(self):
+        image = self.make_image(MIB)
+        self.start(image)
+        for slot in range(8):
+            self.guest.call("fill", DATA + slot * PAGE, PAGE, slot + 1)
+            self.add(slot, OUT, slot * 8, DATA + slot * PAGE, PAGE)
+        self.device.kick()
+        for _ in range(8):
+            self.ring.await_used()
+        for slot in range(8):
+            self.assertEqual(self.status(slot), OK)
+            self.assertFilled(image, slot * PAGE, PAGE, slot + 1)
+
+    def test_read_only(self):
+        image = self.make_image(MIB)
+        self.start(image, {"read-only": True}, serial="abc")
+        self.assertTrue(self.device.features() & bits(RO))
+        self.assertEqual(self.run_request(OUT, 0, DATA, 512), IOERR)
+        self.assertEqual(self.run_request(IN, 0, DATA, 512), OK)
+        self.assertEqual(self.run_request(GET_ID, 0, DATA, 20), OK)
+        self.assertEqual(self.guest.call("read", DATA), int.from_bytes(b"abc", "little"))
+
+    def test_pause_and_reset(self):
+        image = self.make_image(4 * MIB)
+        self.start(image)
+        for slot in range(8):
+            self.add(slot, IN, slot * 128, DATA + slot * 65536, 65536)
+        self.device.kick()
+        self.guest.qmp.execute("stop")
+        self.guest.qmp.execute("cont")
+        for _ in range(8):
+            self.ring.await_used()
+        for slot in range(8):
+            self.add(slot, OUT, slot * 128, DATA + slot * 65536, 65536)
+        self.device.kick()
+        self.device.reset()
+        self.set_up()
+        self.assertEqual(self.run_request(IN, 0, DATA, 512), OK)
+
+
+class Fails(DiskTest):
+    """What the image does not do, or the guest asks for in vain."""
+
+    def test_short_image(self):
+        image = self.make_image(MIB)
+        self.start(image, rerror="report")
+        image.truncate(65536)
+        self.assertEqual(self.run_request(IN, 0, DATA, 65536), OK)
+        self.assertEqual(self.run_request(IN, 128, DATA, 512), IOERR)
+        event = self.guest.qmp.wait_event("BLOCK_IO_ERROR")["data"]
+        self.assertEqual((event["device"], event["operation"], event["action"], event["nospace"]),
+                         ("disk0", "read", "report", False))
+        self.assertEqual(self.state(), "running")
+
+    def test_stop(self):
+        """The machine waits until somebody has mended the image; nothing is lost."""
+        image = self.make_image(MIB)
+        self.start(image, rerror="stop")
+        image.truncate(65536)
+        for slot in range(4):
+            self.add(slot, IN, 256 + slot, DATA + slot * 512, 512)
+        self.device.begin_kick()
+        self.assertEqual(self.guest.qmp.wait_event("BLOCK_IO_ERROR")["data"]["action"], "stop")
+        self.guest.qmp.wait_event("STOP")
+        self.assertEqual(self.state(), "io-error")
+        # It was not mended: the same again.
+        self.guest.qmp.execute("cont")
+        self.guest.qmp.wait_event("BLOCK_IO_ERROR")
+        self.guest.qmp.wait_event("STOP")
+        image.truncate(MIB)
+        os.pwrite(image.fileno(), b"x" * 2048, 256 * SECTOR)
+        self.guest.qmp.execute("cont")
+        self.guest.answer()
+        for _ in range(4):
+            self.ring.await_used()
+        self.assertEqual([self.status(slot) for slot in range(4)], [OK] * 4)
+        self.assertEqual(self.guest.call("check", DATA, 2048, ord("x")), 0)
+
+    def test_full(self):
+        """By default: a disk without room stops the machine, and goes on when there is some."""
+        folder = tempfile.mkdtemp(prefix="gmem-full.")
+        self.addCleanup(os.rmdir, folder)
+        try:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True,
+                           capture_output=True)
+        except (subprocess.CalledProcessError, FileNotFoundError):
+            self.skipTest("only root can mount a file system that is full")
+        self.addCleanup(subprocess.run, ["umount", "-l", folder], check=True)
+        image = self.make_image(4 * MIB, folder)
+        os.pwrite(image.fileno(), bytes(MIB - 2 * PAGE), 2 * MIB)
+        self.start(image)
+        self.guest.call("fill", DATA, 4 * PAGE, 0x44)
+        self.add(0, OUT, 0, DATA, 4 * PAGE)
+        self.device.begin_kick()
+        event = self.guest.qmp.wait_event("BLOCK_IO_ERROR")["data"]
+        self.assertEqual((event["operation"], event["action"], event["nospace"]), ("write", "stop", True))
+        self.guest.qmp.wait_event("STOP")
+        subprocess.run(["mount", "-o", "remount,size=8m", folder], check=True)
+        self.guest.qmp.execute("cont")
+        self.guest.answer()
+        self.ring.await_used()
+        self.assertEqual(self.status(), OK)
+        self.assertFilled(image, 0, 4 * PAGE, 0x44)
+
+    def test_reset_while_stopped(self):
+        image = self.make_image(MIB)
+        self.start(image, rerror="stop")
+        image.truncate(0)
+        self.add(0, IN, 0, DATA, 512)
+        self.device.begin_kick()
+        self.guest.qmp.wait_event("STOP")
+        image.truncate(MIB)
+        self.guest.qmp.execute("system_reset")
+        self.guest.qmp.execute("cont")
+        self.guest.wait_ready()
+        self.set_up()
+        self.assertEqual(self.run_request(IN, 0, DATA, 512), OK)
+
+    def test_what_is_no_request(self):
+        self.start(self.make_image(MIB))
+        self.ring.add(HEADERS, 16, flags=0)
+        self.device.kick()
+        wait_until(self.device.is_broken, 30, "a device that needs a reset")
+        self.set_up()
+        self.assertEqual(self.run_request(IN, 1 << 54, DATA, 512), IOERR)
+        self.assertEqual(self.run_request(IN, 0, DATA, 511), IOERR)
+        self.assertEqual(self.run_request(77), UNSUPPORTED)
+        self.assertEqual(self.run_request(IN, 0, DATA, 512), OK)
+
+
+class Refused(DiskTest):
+    """Descriptions and images that no disk is made of."""
+
+    where = NATIVE
+
+    def refused(self, image, blockdev=(), **members):
+        descriptor = os.dup(image.fileno())
+        os.set_inheritable(descriptor, True)
+        try:
+            return refused(f"--payload={payload('agent')}", "--memory=64M", root_port("pci.1", "0x1", chassis=1, port=8),
+                           disk(descriptor, blockdev, **members), close_fds=False)
+        finally:
+            os.close(descriptor)
+
+    def test_image_in_use(self):
+        image = self.make_image(MIB)
+        self.start(image)
+        with open(image.name, "r+b") as again:
+            said = self.refused(again, {"filename": image.name})
+        self.assertIn(image.name, said)
+        self.assertIn("in use by another domain or program", said)
+
+    def test_shared_image(self):
+        image = self.make_image(MIB)
+        self.start(image, **{"share-rw": True})
+        with open(image.name, "r+b") as again:
+            other = Agent("--memory=64M", root_port("pci.1", "0x1", chassis=1, port=8),
+                          disk(again.fileno(), **{"share-rw": True}), pass_fds=(again.fileno(),))
+            other.end()
+
+    def test_descriptions(self):
+        image = self.make_image(MIB)
+        for blockdev, members, said in (
+                ({}, {"queue-size": 100}, "queue-size"),
+                ({}, {"logical_block_size": 513}, "logical_block_size"),
+                ({}, {"num-queues": 65}, "num-queues"),
+                ({}, {"werror": "panic"}, "werror"),
+                ({"driver": "qcow2"}, {}, "driver"),
+                ({"export": "a"}, {}, "blockdev.export"),
+                ({"fd": "999"}, {}, "no open descriptor"),
+                ({"cache": "none"}, {}, "cache")):
+            with self.subTest(said):
+                self.assertIn(said, self.refused(image, blockdev, **members))
+
+    def test_read_only_descriptor(self):
+        image = self.make_image(MIB)
+        with open(image.name, "rb") as readable:
+            self.assertIn("read-only", self.refused(readable))
+
+    def test_no_image(self):
+        with open("/dev/null", "r+b", buffering=0) as null:
+            self.assertIn("neither a regular file nor a block device", self.refused(null))
