@@ -478,16 +478,20 @@ static gboolean use_piece(Request *self, const DmaPiece *piece)
 	return TRUE;
 }
 
-/* All of a part, or nothing: whole sectors, and of one kind of memory. */
+/*
+ * All of a part, or nothing: whole sectors, and of one kind of memory. Each piece is asked for,
+ * whatever comes of those before it: it is by being asked for that it gets direct.
+ */
 static gboolean use_pieces(Request *self, guint count)
 {
+	gboolean is_direct = TRUE;
+
 	for (guint i = 0; i < count && self->uses->len < IO_RING_PARTS_MAX; i++) {
 		const DmaPiece piece = g_array_index(self->blk->pieces, DmaPiece, i);
 
-		if (!use_piece(self, &piece))
-			return FALSE;
+		is_direct &= use_piece(self, &piece);
 	}
-	return self->part_size > 0 && self->part_size % BLOCK_SECTOR_SIZE == 0;
+	return is_direct && self->part_size > 0 && self->part_size % BLOCK_SECTOR_SIZE == 0;
 }
 
 /*
