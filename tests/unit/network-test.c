@@ -17,6 +17,7 @@
 
 #include "driver/error.h"
 #include "driver/network/interface-request.h"
+#include "driver/network/libvirt-network.h"
 #include "driver/network/macvtap.h"
 #include "driver/network/passt.h"
 #include "driver/network/tap.h"
@@ -107,6 +108,22 @@ static void test_passt_jail(void)
 	g_assert_cmphex(jail.capabilities, ==, 0);
 	g_assert_cmpint(jail.cgroup, ==, 7);
 	g_assert_cmpuint(jail.uid, ==, 1234);
+}
+
+/* libvirt's networks: those of its driver for tests. */
+static void test_libvirt_network(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *bridge = libvirt_network_bridge("test:///default", "default", &error);
+
+	g_assert_no_error(error);
+	g_assert_cmpstr(bridge, ==, "virbr0");
+	g_assert_null(libvirt_network_bridge("test:///default", "none", &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_NO_NETWORK);
+	g_assert_nonnull(strstr(error->message, "'none'"));
+	g_clear_error(&error);
+	g_assert_null(libvirt_network_bridge("nowhere:///", "default", &error));
+	g_assert_nonnull(error);
 }
 
 /* Devices */
@@ -333,6 +350,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/network/passt/forwards", test_passt_forwards);
 	g_test_add_func("/network/passt/missing", test_passt_missing);
 	g_test_add_func("/network/passt/jail", test_passt_jail);
+	g_test_add_func("/network/libvirt", test_libvirt_network);
 	g_test_add_func("/network/names", test_names);
 	g_test_add_func("/network/tap/made", test_tap);
 	g_test_add_func("/network/tap/refused", test_tap_refused);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "driver/error.h"
+#include "driver/network/libvirt-network.h"
 #include "driver/network/macvtap.h"
 #include "driver/network/passt.h"
 #include "driver/network/tap.h"
@@ -41,7 +42,9 @@ static gboolean open_passt(NetworkLink *link, GError **error)
 	return TRUE;
 }
 
-static char *open_tap(const DomainInterface *interface, NetworkLink *link, GError **error)
+/* @bridge: NULL: in none */
+static char *open_tap(const DomainInterface *interface, const char *bridge, NetworkLink *link,
+		      GError **error)
 {
 	const TapConfig config = {
 		.name = interface->target ? interface->target : TAP_NAME_TEMPLATE,
@@ -50,10 +53,17 @@ static char *open_tap(const DomainInterface *interface, NetworkLink *link, GErro
 		.queues = count_queues(interface),
 		.mac = interface->mac,
 		.mtu = interface->mtu,
-		.bridge = interface->type == DOMAIN_INTERFACE_BRIDGE ? interface->source : NULL,
+		.bridge = bridge,
 	};
 
 	return tap_open(&config, link->fds, error);
+}
+
+static char *open_network(const DomainInterface *interface, NetworkLink *link, GError **error)
+{
+	g_autofree char *bridge = libvirt_network_bridge(NULL, interface->source, error);
+
+	return bridge ? open_tap(interface, bridge, link, error) : NULL;
 }
 
 static char *open_macvtap(const DomainInterface *interface, NetworkLink *link, GError **error)
@@ -84,15 +94,17 @@ gboolean network_link_open(DomainInterface *interface, NetworkLink *link, GError
 	case DOMAIN_INTERFACE_USER:
 		return open_passt(link, error);
 	case DOMAIN_INTERFACE_BRIDGE:
+		name = open_tap(interface, interface->source, link, error);
+		break;
 	case DOMAIN_INTERFACE_ETHERNET:
-		name = open_tap(interface, link, error);
+		name = open_tap(interface, NULL, link, error);
 		break;
 	case DOMAIN_INTERFACE_DIRECT:
 		name = open_macvtap(interface, link, error);
 		break;
 	case DOMAIN_INTERFACE_NETWORK:
-		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    _("networks of libvirt's are not supported yet"));
+		name = open_network(interface, link, error);
+		break;
 	}
 	if (!name)
 		return FALSE;

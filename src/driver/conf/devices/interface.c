@@ -21,13 +21,6 @@ static const char *const type_names[] = {
 	[DOMAIN_INTERFACE_NETWORK] = "network",	  NULL,
 };
 
-/* What domains can have so far. */
-static const gboolean is_supported[] = {
-	[DOMAIN_INTERFACE_USER] = TRUE,	    [DOMAIN_INTERFACE_BRIDGE] = TRUE,
-	[DOMAIN_INTERFACE_ETHERNET] = TRUE, [DOMAIN_INTERFACE_DIRECT] = TRUE,
-	[DOMAIN_INTERFACE_NETWORK] = FALSE,
-};
-
 static const char *const mode_names[] = {
 	[DOMAIN_DIRECT_VEPA] = "vepa",
 	[DOMAIN_DIRECT_BRIDGE] = "bridge",
@@ -529,11 +522,10 @@ void domain_format_interface(XmlWriter *writer, const DomainInterface *interface
 
 gboolean domain_check_interface(const DomainInterface *interface, GError **error)
 {
-	if (!is_supported[interface->type])
+	if (interface->portgroup)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    _("element 'devices/interface' with type '%s' is not supported "
-				      "yet"),
-				    type_names[interface->type]);
+				    _("attribute 'portgroup' of element 'devices/interface/source' "
+				      "is not supported yet"));
 	if (interface->type == DOMAIN_INTERFACE_USER && interface->queues > 1)
 		return driver_error(
 			error, VIR_ERR_CONFIG_UNSUPPORTED,
