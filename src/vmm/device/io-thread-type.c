@@ -6,6 +6,13 @@
  */
 #include "vmm/device/io-thread-type.h"
 
+IoThread *io_thread_get(const DeviceContext *context, const char *name, GError **error)
+{
+	IoThread *late = context->surroundings->late_io_thread;
+
+	return late ? io_thread_ref(late) : io_thread_new(name, context->memory, error);
+}
+
 static void free_device(void *device)
 {
 	io_thread_unref(device);
@@ -23,7 +30,7 @@ static const JsonField fields[] = {
 
 static gboolean create(const DeviceContext *context, const void *description, GError **error)
 {
-	IoThread *thread = io_thread_new(context->id, context->memory, error);
+	IoThread *thread = io_thread_get(context, context->id, error);
 
 	(void)description;
 	if (!thread)

@@ -65,6 +65,8 @@ typedef struct {
 	Bus *mmio;
 	DeviceMessages messages;
 	const DeviceDoorbells *doorbells; /* or NULL */
+	/* Of all devices that come later, where they cannot have one each; or NULL. */
+	struct IoThread *late_io_thread;
 
 	/* The LPC bridge's, once that is there; see device_isa_line(). */
 	InterruptLine isa;

@@ -10,6 +10,7 @@
 #include "vmm/boot/boot.h"
 #include "vmm/boot/layout.h"
 #include "vmm/chipset/chipset.h"
+#include "vmm/device/io-thread.h"
 #include "vmm/kvm/ioeventfd.h"
 #include "vmm/kvm/irqfd.h"
 #include "vmm/log.h"
@@ -797,6 +798,19 @@ DescriptorTable *machine_descriptors(Machine *machine)
 	return machine->descriptors;
 }
 
+/*
+ * With two-sided memory a thread that makes a courier's trips has to open what the courier's
+ * watchdog reads, which it cannot do any more when the machine is set up: devices that come later
+ * share a thread.
+ */
+static gboolean make_late_io_thread(Machine *machine, const MachineConfig *config, GError **error)
+{
+	if (kvm_vm_memory_kind(machine->vm) != KVM_MEMORY_TWO_SIDED || config->devices->len == 0)
+		return TRUE;
+	machine->devices.late_io_thread = io_thread_new("io-late", machine->memory, error);
+	return machine->devices.late_io_thread != NULL;
+}
+
 Machine *machine_new(const MachineConfig *config, MachineListener listener, void *opaque,
 		     GError **error)
 {
@@ -840,6 +854,8 @@ Machine *machine_new(const MachineConfig *config, MachineListener listener, void
 	};
 	if (!boot(machine, error))
 		return NULL;
+	if (!make_late_io_thread(machine, config, error))
+		return NULL;
 	kvm_vm_end_setup(machine->vm);
 	return g_steal_pointer(&machine);
 }
@@ -851,6 +867,7 @@ void machine_free(Machine *machine)
 	/* First those who call into the rest, and who do so until they have ended. */
 	vcpu_set_free(machine->vcpus);
 	device_surroundings_clear(&machine->devices);
+	g_clear_pointer(&machine->devices.late_io_thread, io_thread_unref);
 	g_clear_pointer(&machine->irqfds, kvm_irqfds_free);
 	g_clear_pointer(&machine->chipset, chipset_free);
 	acpi_description_clear(&machine->acpi);

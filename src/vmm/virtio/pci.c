@@ -220,6 +220,15 @@ static void kick_all(VirtioDevice *device)
 			device->config.operations->kicked(device->config.opaque, i);
 }
 
+/* Each queue is looked at when it begins; what was left is nothing to who comes next. */
+static void forget_kicks(Queue *queue)
+{
+	guint64 kicks;
+
+	if (read(queue->kick_fd, &kicks, sizeof(kicks)) < 0)
+		return;
+}
+
 static void begin_queue(Queue *queue)
 {
 	VirtioDevice *device = queue->device;
@@ -236,22 +245,18 @@ static void begin_queue(Queue *queue)
 		.channel = io_thread_dma(device->io),
 	};
 
+	forget_kicks(queue);
 	virtio_queue_enable(queue->queue, &setup);
 	queue->source = io_thread_add_fd(device->io, queue->kick_fd, on_kick, queue);
 }
 
 static void end_queue(Queue *queue)
 {
-	guint64 kicks;
-
 	virtio_queue_disable(queue->queue);
 	if (!queue->source)
 		return;
 	g_source_destroy(queue->source);
 	g_clear_pointer(&queue->source, g_source_unref);
-	/* What is left is nothing to who comes next. */
-	if (read(queue->kick_fd, &kicks, sizeof(kicks)) < 0)
-		return;
 }
 
 static void start_on_thread(void *opaque)
@@ -952,7 +957,7 @@ static gboolean find_io_thread(VirtioDevice *device, const DeviceContext *contex
 
 	if (!options->iothread) {
 		name = g_strdup_printf("io-%s", context->id);
-		device->io = io_thread_new(name, context->memory, error);
+		device->io = io_thread_get(context, name, error);
 		return device->io != NULL;
 	}
 	device->io = device_registry_find(registry, options->iothread,
