@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "../unit/made-up-machine.h"
 #include "vmm/chipset/acpi-pm.h"
 #include "vmm/chipset/ich9-lpc.h"
 #include "vmm/machine/devices.h"
@@ -55,6 +56,7 @@ static void lock_smi(void *opaque)
 }
 
 static const DeviceHost host = {
+	.make_signal = made_up_make_signal,
 	.set_interrupt = set_interrupt,
 	.send_msi = send_msi,
 	.set_ram_segments = set_ram_segments,
@@ -127,7 +129,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const Ich9LpcPm pm = { .move = move_pm, .lock_smi = lock_smi };
 	g_autoptr(JsonParser) parser = json_parser_new_immutable();
 	DeviceSurroundings surroundings;
-	const DeviceShop shop = { .surroundings = &surroundings };
+	g_autoptr(DescriptorTable) descriptors = descriptor_table_new();
+	const DeviceShop shop = { .surroundings = &surroundings, .descriptors = descriptors };
 	PciBus *root;
 
 	if (is_deep(data, size) || !g_utf8_validate((const char *)data, size, NULL) ||
@@ -135,6 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    !json_parser_get_root(parser))
 		return 0;
 	device_surroundings_init(&surroundings, &host, NULL);
+	surroundings.messages = made_up_messages;
 	root = pci_host_root_bus(pci_host_create(&surroundings));
 	ich9_lpc_connect_pm(ich9_lpc_create(&surroundings, root), &pm);
 	create_each(&shop, json_parser_get_root(parser));
