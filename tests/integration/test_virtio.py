@@ -7,6 +7,7 @@ without more than its device being broken.
 import os
 import unittest
 
+import test_boot
 from support import kinds
 from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED
 from support.devices import device, root_port
@@ -15,7 +16,7 @@ from support.virtio import (ACCESS_PLATFORM, DRIVER_OK, EVENT_IDX, FEATURES_OK, 
                             VERSION_1, VirtioDevice, WRITE, bits)
 from support.vmm import MEMORY_KIND
 from support.waiting import wait_until
-from support.where import EVERYWHERE
+from support.where import EVERYWHERE, HOSTS, NATIVE, everywhere
 
 BUFFER = GROUND + 16 * PAGE
 TABLE = GROUND + 24 * PAGE
@@ -36,7 +37,7 @@ def rng(**members):
 class RngTest(unittest.TestCase):
     """A guest with a source of randomness behind a root port."""
 
-    where = EVERYWHERE
+    where = NATIVE
 
     def start(self, *arguments, description=None, **popen):
         self.guest = Agent("--memory=64M", root_port("pci.1", "0x1", chassis=1, port=8), *arguments,
@@ -103,10 +104,12 @@ class Works(RngTest):
         self.assertFalse(self.device.has_interrupt(CONFIG_INTERRUPT))
         self.assertEqual(self.device.isr(), 0)
 
+    @everywhere
     def test_split_ring(self):
         self.start()
         self.check_ring(False, size=8)
 
+    @everywhere
     def test_packed_ring(self):
         self.start()
         self.check_ring(True, size=5)
@@ -116,6 +119,7 @@ class Works(RngTest):
         for is_packed in (False, True):
             self.check_ring(is_packed, EVENT_IDX, size=4)
 
+    @everywhere
     def test_indirect_table(self):
         self.start()
         for is_packed in (False, True):
@@ -222,6 +226,7 @@ class Works(RngTest):
                    description=rng(iothread="iothread1"))
         self.assertWorks(self.set_up())
 
+    @everywhere
     def test_pause_and_reset(self):
         self.start()
         ring = self.set_up()
@@ -238,6 +243,8 @@ class Works(RngTest):
 
 class Rings(RngTest):
     """What the host sees while a queue is enabled, and what it is counted as."""
+
+    where = EVERYWHERE
 
     def counts(self):
         """Pages: shared now, pinned now, ever shared for rings, given back."""
@@ -418,6 +425,7 @@ class Mistakes(RngTest):
             self.assertBroken()
         self.assertBrokenAndResets()
 
+    @everywhere
     def test_ring_becomes_private(self):
         kinds.require_hypercall(MEMORY_KIND)
         for area in range(3):
@@ -428,6 +436,7 @@ class Mistakes(RngTest):
             self.assertBroken()
         self.assertBrokenAndResets()
 
+    @everywhere
     def test_ring_is_shared_by_the_guest(self):
         kinds.require_hypercall(MEMORY_KIND)
         self.assertEqual(self.guest.map(GROUND, 3, SHARED), 0)
@@ -458,15 +467,51 @@ class Mistakes(RngTest):
         self.device.reset()
         self.assertWorks(self.set_up())
 
+    @everywhere
     def test_in_flight(self):
         for is_packed in (False, True):
-            for _ in range(20):
+            for _ in range(8):
                 ring = self.set_up(is_packed=is_packed)
                 for _ in range(8):
                     ring.add(BUFFER, 4096)
                 self.device.kick()
                 self.device.reset()
         self.assertWorks(self.set_up())
+
+
+class Linux(unittest.TestCase):
+    """Debian's drivers, with a split and a packed ring."""
+
+    where = HOSTS
+    limit = 240
+
+    boot = test_boot.Linux.boot
+    run_in = test_boot.Linux.run_in
+
+    def test_random_numbers(self):
+        vmm = self.boot("--vcpus=2", "--memory=512M", root_port("pci.1", "0x1", chassis=1, port=8),
+                        root_port("pci.2", "0x2", chassis=2, port=16), rng(packed=False),
+                        device("virtio-rng-pci", "rng1", bus="pci.2", addr="0x0"))
+        self.assertEqual(self.run_in(vmm, "ls /sys/bus/virtio/devices"), "virtio0  virtio1")
+        for index, packed in ((0, "0"), (1, "1")):
+            with self.subTest(packed=packed):
+                features = self.run_in(vmm, f"cat /sys/bus/virtio/devices/virtio{index}/features")
+                self.assertEqual(features[RING_PACKED], packed)
+                self.run_in(vmm, f"echo virtio_rng.{index} >/sys/class/misc/hw_random/rng_current")
+                size = self.run_in(vmm, "dd if=/dev/hwrng bs=64 count=32 2>/dev/null | gzip | wc -c")
+                self.assertGreater(int(size), 32 * 64)
+                counts = self.run_in(vmm, f"grep virtio{index}-input /proc/interrupts").split()[1:3]
+                self.assertGreater(sum(map(int, counts)), 20)
+        # With a request under way, as the driver always has one: away, and there again.
+        for _ in range(3):
+            self.run_in(vmm, "rmmod virtio_rng && insmod /modules/virtio-rng.ko")
+        self.run_in(vmm, "echo virtio_rng.1 >/sys/class/misc/hw_random/rng_current")
+        self.assertEqual(self.run_in(vmm, "dd if=/dev/hwrng bs=64 count=4 2>/dev/null | wc -c"), "256")
+        vmm.console.send("reboot -f\n")
+        vmm.qmp.wait_event("RESET", 60)
+        vmm.console.wait_for("Hello from Linux", 100)
+        vmm.console.wait_for("/ # ", 60)
+        self.assertEqual(self.run_in(vmm, "dd if=/dev/hwrng bs=64 count=4 2>/dev/null | wc -c"), "256")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The guest of the demo and of the tests: Debian's cloud kernel as its package has it, and an
-# initramfs of busybox and the two modules that make a power button work.
+# initramfs of busybox, the modules that make a power button work, and those of virtio's devices.
 
 # shellcheck source=tools/lib/packages.sh
 . "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
@@ -10,6 +10,15 @@
 # Where the guest's files are: vmlinuz and initrd, and memtest.
 GMEM_GUEST=$GMEM_CACHE/guest
 export GMEM_GUEST
+
+# Loaded in this order: each needs some of those before it.
+GUEST_MODULES=(button evdev virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
+	virtio-rng virtio_blk failover net_failover virtio_net)
+
+# Whether the modules are there, and are those.
+has_guest_modules() {
+	[ "$(cat "$GMEM_GUEST/modules/order" 2>/dev/null)" = "$(printf '%s\n' "${GUEST_MODULES[@]}")" ]
+}
 
 # Unpacks what is needed of the kernel's package: GMEM_GUEST/vmlinuz and the modules.
 fetch_guest_kernel() {
@@ -27,11 +36,12 @@ fetch_guest_kernel() {
 	dpkg-deb -x "$work"/linux-image-*.deb "$work/tree"
 	rm -rf "$GMEM_GUEST/modules"
 	mkdir -p "$GMEM_GUEST/modules"
-	for module in button evdev; do
+	for module in "${GUEST_MODULES[@]}"; do
 		find "$work/tree" -name "$module.ko*" -exec cp {} "$GMEM_GUEST/modules/" \;
 	done
 	# Debian 13 compresses its modules; insmod of busybox wants them plain.
 	find "$GMEM_GUEST/modules" -name '*.xz' -exec xz -d {} +
+	printf '%s\n' "${GUEST_MODULES[@]}" >"$GMEM_GUEST/modules/order"
 	install -m 644 "$work"/tree/boot/vmlinuz-* "$GMEM_GUEST/vmlinuz.new"
 	mv "$GMEM_GUEST/vmlinuz.new" "$GMEM_GUEST/vmlinuz"
 	rm -rf "$work"
@@ -102,7 +112,7 @@ prepare_guest() {
 # The same; the initramfs anew when what it is made of has changed.
 make_guest() {
 	local parts=$GMEM_SOURCE/tools/guest.d
-	[ -e "$GMEM_GUEST/vmlinuz" ] || fetch_guest_kernel || return
+	[ -e "$GMEM_GUEST/vmlinuz" ] && has_guest_modules || fetch_guest_kernel || return
 	fetch_memtest || return
 	if [ ! -e "$GMEM_GUEST/initrd" ] || [ "$parts/init" -nt "$GMEM_GUEST/initrd" ] ||
 		[ "$parts/power-button" -nt "$GMEM_GUEST/initrd" ] ||
