@@ -13,7 +13,7 @@ import unittest
 from support.agent import Agent, GROUND, PAGE
 from support.devices import device, root_port
 from support.virtio import NEXT, Ring, VERSION_1, VirtioDevice, WRITE, bits
-from support.vmm import payload, refused
+from support.vmm import MEMORY_KIND, payload, refused
 from support.waiting import wait_until
 from support.where import EVERYWHERE, NATIVE
 
@@ -192,6 +192,52 @@ class Works(DiskTest):
         self.device.reset()
         self.set_up()
         self.assertEqual(self.run_request(IN, 0, DATA, 512), OK)
+
+
+class Direct(DiskTest):
+    """Guest memory that the kernel reads into and writes from, with windows after it is registered."""
+
+    def registered(self):
+        return self.guest.qmp.conversions()["registered-bytes"]
+
+    def check(self, blockdev=()):
+        image = self.make_image(MIB)
+        content = os.urandom(MIB)
+        os.pwrite(image.fileno(), content, 0)
+        self.start(image, blockdev)
+        self.assertEqual(self.registered(), 0)
+        # Over the ends of pieces, and in what has been read before, until each has been used enough.
+        for offset in [0, 4096, 128 << 10, 512 << 10] * 5:
+            size = 300 << 10
+            self.guest.call("fill", DATA, 4096, 0)
+            self.assertEqual(self.run_request(IN, offset // SECTOR, DATA, size), OK)
+            for at in (0, 4088, 200 << 10, size - 8):
+                self.assertEqual(self.guest.call("read", DATA + at) & (1 << 64) - 1,
+                                 int.from_bytes(content[offset + at:offset + at + 8], "little"))
+        if MEMORY_KIND == "windows":
+            self.assertGreaterEqual(self.registered(), 300 << 10)
+        else:
+            self.assertEqual(self.registered(), 0)
+        self.guest.call("fill", DATA, 300 << 10, 0x5a)
+        self.assertEqual(self.run_request(OUT, 8, DATA, 300 << 10), OK)
+        # Not by the descriptor that the VMM has, too: that may be direct now.
+        with open(image.name, "rb") as again:
+            self.assertEqual(again.read(4096), content[:4096])
+            self.assertEqual(again.read(300 << 10), b"\x5a" * (300 << 10))
+            self.assertEqual(again.read(), content[304 << 10:])
+        # A reset takes all memory away.
+        self.guest.qmp.execute("system_reset")
+        self.guest.wait_ready()
+        self.assertEqual(self.registered(), 0)
+        self.set_up()
+        self.assertEqual(self.run_request(IN, 8, DATA, 8192), OK)
+        self.assertEqual(self.guest.call("read", DATA) & 0xff, 0x5a)
+
+    def test_registered(self):
+        self.check()
+
+    def test_registered_without_page_cache(self):
+        self.check({"direct": True})
 
 
 class Fails(DiskTest):
