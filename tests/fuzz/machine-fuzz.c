@@ -8,7 +8,8 @@
  * byte says what the machine lacks, the rest is a list of steps of a fixed size: accesses to
  * ports, to memory and to configuration space, of every width and most of them where
  * something is, and what comes from the other side meanwhile: time, deadlines, input on a
- * serial line, the power button, a store that fails, a reset.
+ * serial line, the power button, a store that fails, a device that is plugged in or asked for,
+ * a reset.
  *
  * After each step the state that a guest can see has to make sense: what PAM says is what the
  * host was told, no register of SMM's is there, memory-mapped configuration space is where
@@ -131,6 +132,7 @@ static guint choose_register(const Step *step)
 		/* A root port's slot control, root control, MSI and power management. */
 		0x40 + PCI_EXP_SLTCTL,
 		0x40 + PCI_EXP_SLTSTA,
+		0x40 + PCI_EXP_LNKCTL,
 		0x40 + PCI_EXP_RTCTL,
 		0x7c + PCI_MSI_FLAGS,
 		0x7c + PCI_MSI_ADDRESS_LO,
@@ -432,6 +434,23 @@ static void reset(World *world)
 		g_assert_cmphex(bus_read(world->devices.mmio, base, 4), ==, G_MAXUINT32);
 }
 
+/* A hand at the slot of the first root port. */
+static void handle_slot(World *world, const Step *step)
+{
+	if (!world->slot)
+		return;
+	if (!world->is_occupied)
+		world_plug_in(world, step->value & 1);
+	else if (pcie_root_port_is_released(world->slot))
+		world_plug_out(world);
+	else if (step->value & 2)
+		pci_function_set_intx(world_endpoint(world), step->value >> 2 & 1);
+	else if (pcie_root_port_press_button(world->slot) == PCIE_SLOT_RELEASED)
+		world_plug_out(world);
+	else if (step->value & 4)
+		(void)pcie_root_port_take_refusal(world->slot);
+}
+
 static void do_host(World *world, const Step *step)
 {
 	switch (step->where % 8) {
@@ -450,6 +469,9 @@ static void do_host(World *world, const Step *step)
 		break;
 	case 4: /* the guest's own processors */
 		world_write_ram(NULL, step->offset, &step->value, sizeof(step->value));
+		break;
+	case 5:
+		handle_slot(world, step);
 		break;
 	default:
 		select_item(world, step);
@@ -546,12 +568,32 @@ static void check_serials(World *world)
 	g_assert_cmpuint(n_transmitted, <=, world->n_written);
 }
 
+/* What is there is present; the link is up while it has power and the guest has not disabled it. */
+static void check_slot(World *world)
+{
+	const guint devfn = PCI_DEVFN(root_ports[0].slot, root_ports[0].number), express = 0x40;
+	guint control, status, link_control, link_status;
+
+	if (!world->slot)
+		return;
+	control = world_read_config(world, 0, devfn, express + PCI_EXP_SLTCTL, 2);
+	status = world_read_config(world, 0, devfn, express + PCI_EXP_SLTSTA, 2);
+	link_control = world_read_config(world, 0, devfn, express + PCI_EXP_LNKCTL, 2);
+	link_status = world_read_config(world, 0, devfn, express + PCI_EXP_LNKSTA, 2);
+	g_assert_cmpint(!!(status & PCI_EXP_SLTSTA_PDS), ==, world->is_occupied);
+	g_assert_cmpint(!!(link_status & PCI_EXP_LNKSTA_DLLLA), ==,
+			world->is_occupied && !(control & PCI_EXP_SLTCTL_PCC) &&
+				!(link_control & PCI_EXP_LNKCTL_LD));
+	g_assert_true(world->is_occupied || !pcie_root_port_is_leaving(world->slot));
+}
+
 static void check_state(World *world)
 {
 	g_assert_cmphex(segments_of_pam(world), ==, world->ram_segments);
 	g_assert_cmphex(world_read_config(world, 0, 0, PCI_HOST_SMRAM, 1), ==, 0x12);
 	g_assert_cmphex(world_read_config(world, 0, 0, PCI_HOST_ESMRAMC, 1), ==, 0x38);
 	check_windows(world);
+	check_slot(world);
 	check_serials(world);
 }
 

@@ -80,6 +80,8 @@ typedef struct {
 	guint flags;
 	DeviceSurroundings devices;
 	Chipset *chipset;
+	PcieRootPort *slot;   /* the first root port, or NULL */
+	gboolean is_occupied; /* what is in its slot */
 	Clock rtc_clock, pm_clock, hpet_clock;
 	Unit code, variables;
 	FwCfgModel fw_cfg;
@@ -444,8 +446,9 @@ static inline guint32 world_read_config(World *world, guint bus, guint devfn, gu
 
 static inline gboolean world_is_function(const World *world, guint bus, guint devfn)
 {
+	/* Behind a port whose numbers say so, as long as its link is up. */
 	if (bus != 0)
-		return FALSE;
+		return world->is_occupied;
 	for (guint i = 0; i < G_N_ELEMENTS(root_ports); i++) {
 		if (devfn == PCI_DEVFN(root_ports[i].slot, root_ports[i].number))
 			return !(world->flags & WITHOUT_ROOT_PORTS);
@@ -493,8 +496,72 @@ static inline void make_chipset(World *world)
 	world->hpet_clock.deadline = DEVICE_TIMER_NEVER;
 	world->chipset = chipset_new(&world->devices, &config, NULL);
 	g_assert_nonnull(world->chipset);
-	for (guint i = 0; !(world->flags & WITHOUT_ROOT_PORTS) && i < G_N_ELEMENTS(root_ports); i++)
-		pcie_root_port_new(chipset_root_bus(world->chipset), &root_ports[i]);
+	for (guint i = 0; !(world->flags & WITHOUT_ROOT_PORTS) && i < G_N_ELEMENTS(root_ports);
+	     i++) {
+		PcieRootPort *port = pcie_root_port_new(chipset_root_bus(world->chipset),
+							&root_ports[i]);
+
+		if (i == 0)
+			world->slot = port;
+	}
+}
+
+/* What is plugged in: a function with interrupts and a BAR, where it reads as nothing. */
+
+static inline guint64 read_endpoint(void *device, guint64 offset, guint size)
+{
+	(void)device;
+	(void)offset;
+	(void)size;
+	return G_MAXUINT64;
+}
+
+static inline void write_endpoint(void *device, guint64 offset, guint size, guint64 value)
+{
+	(void)device;
+	(void)offset;
+	(void)size;
+	(void)value;
+}
+
+static const BusOperations endpoint_bar_operations = {
+	.read = read_endpoint,
+	.write = write_endpoint,
+	.max_access = 8,
+};
+
+static const PciFunctionOperations endpoint_operations = { .free = g_free };
+
+static inline PciFunction *world_endpoint(const World *world)
+{
+	return pci_bus_get(pcie_root_port_bus(world->slot), 0, 0);
+}
+
+static inline void world_plug_in(World *world, gboolean is_hot)
+{
+	const PciFunctionConfig config = {
+		.name = "endpoint",
+		.vendor = PCI_VENDOR_REDHAT,
+		.class_code = 0xff0000,
+		.pin = 1,
+		.is_express = TRUE,
+		.operations = &endpoint_operations,
+		.opaque = g_malloc(1),
+	};
+	PciFunction *function = pci_function_new(&config);
+
+	pci_function_add_msi(function);
+	pci_function_add_bar(function, 0, 0, 4096, &endpoint_bar_operations, config.opaque);
+	pci_bus_add(pcie_root_port_bus(world->slot), 0, 0, function);
+	pcie_root_port_insert(world->slot, is_hot);
+	world->is_occupied = TRUE;
+}
+
+static inline void world_plug_out(World *world)
+{
+	pci_bus_remove(world_endpoint(world));
+	pcie_root_port_remove(world->slot);
+	world->is_occupied = FALSE;
 }
 
 static inline void world_reset(World *world)
