@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "driver/conf/devices/disk.h"
+#include "driver/conf/devices/interface.h"
 #include "driver/conf/devices/rng.h"
 #include "driver/conf/uuid.h"
 #include "driver/conf/xml-writer.h"
@@ -329,6 +330,9 @@ static void write_domain_devices(XmlWriter *writer)
 	domain_write_rng_capabilities(writer);
 	for (gsize i = 0; i < G_N_ELEMENTS(after); i++)
 		write_supported(writer, after[i], FALSE);
+	/* Since then the format has it. */
+	if (LIBVIR_VERSION_NUMBER >= 9009000)
+		domain_write_interface_capabilities(writer);
 	xml_writer_end(writer);
 }
 

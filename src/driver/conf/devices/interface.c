@@ -534,3 +534,13 @@ gboolean domain_check_interface(const DomainInterface *interface, GError **error
 			interface->queues);
 	return TRUE;
 }
+
+void domain_write_interface_capabilities(XmlWriter *writer)
+{
+	static const char *const backends[] = { "passt", NULL };
+
+	xml_writer_start(writer, "interface");
+	xml_writer_attribute(writer, "supported", "yes");
+	xml_writer_enum(writer, "backendType", backends);
+	xml_writer_end(writer);
+}

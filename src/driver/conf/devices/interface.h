@@ -89,3 +89,6 @@ gboolean domain_mac_parse(const char *text, guint8 mac[DOMAIN_MAC_SIZE]);
 
 /* The interface whose MAC address, or target device, is @name; NULL where there is none. */
 DomainInterface *domain_find_interface(const DomainDef *def, const char *name);
+
+/* <interface> of domain capabilities. */
+void domain_write_interface_capabilities(XmlWriter *writer);
