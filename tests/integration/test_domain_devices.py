@@ -6,10 +6,13 @@ That data goes through them is tested where guests use them.
 """
 
 import os
+import shutil
+import subprocess
 import tempfile
 from xml.etree import ElementTree
 
 from support.daemon import DaemonTest, STDIN, VirshError, virsh, vmm_pid
+from support.waiting import wait_until
 from support.where import NATIVE, everywhere
 
 MIB = 1 << 20
@@ -121,6 +124,38 @@ class DomainDevices(DaemonTest):
         self.daemon.define(xml.replace("<os>", "<iothreads>2</iothreads><os>", 1))
         self.run_tiny()
         virsh("destroy", "test")
+
+    def serve(self):
+        """An NBD server of the image, by QEMU's storage daemon; its socket's path."""
+        program = shutil.which("qemu-storage-daemon")
+        if not program:
+            self.skipTest("there is no qemu-storage-daemon")
+        path = os.path.join(self.folder, "nbd")
+        server = subprocess.Popen([program, "--blockdev", f"driver=file,node-name=disk,filename={self.image}",
+                                   "--nbd-server", f"addr.type=unix,addr.path={path}",
+                                   "--export", "type=nbd,id=one,node-name=disk,name=one,writable=on"])
+        self.addCleanup(server.wait)
+        self.addCleanup(server.terminate)
+        wait_until(lambda: os.path.exists(path), 30, "no socket of the NBD server")
+        return path
+
+    def test_server_on_the_network(self):
+        source = f"<source protocol='nbd' name='one'><host transport='unix' socket='{self.serve()}'/></source>"
+        self.define(devices=f"<disk type='network'>{source}<target dev='vda'/></disk>")
+        self.run_tiny()
+        self.assertEqual(parsed().find("devices/disk/source").get("name"), "one")
+        virsh("destroy", "test")
+
+    def test_server_that_has_no_such_disk(self):
+        source = f"<source protocol='nbd' name='two'><host transport='unix' socket='{self.serve()}'/></source>"
+        self.define(devices=f"<disk type='network'>{source}<target dev='vda'/></disk>")
+        self.assert_refused("virtio-disk0.*two", "start", "test")
+
+    def test_server_that_is_not_there(self):
+        path = os.path.join(self.folder, "nobody")
+        source = f"<source protocol='nbd'><host transport='unix' socket='{path}'/></source>"
+        self.define(devices=f"<disk type='network'>{source}<target dev='vda'/></disk>")
+        self.assert_refused(f"disk vda: cannot connect to '{path}'", "start", "test")
 
     def test_image_that_is_not_there(self):
         path = os.path.join(self.folder, "none.raw")

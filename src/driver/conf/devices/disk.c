@@ -160,8 +160,8 @@ static void parse_type(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
 
 	if (type > DOMAIN_DISK_NETWORK)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("attribute 'type' of element '%s' is '%s': supported are 'file' "
-				 "and 'block'"),
+			       _("attribute 'type' of element '%s' is '%s': supported are 'file', "
+				 "'block' and 'network'"),
 			       xml_walk_path(walk, node), known[type]);
 	if (type > 0)
 		disk->type = (DomainDiskType)type;
@@ -459,12 +459,8 @@ void domain_format_disk(XmlWriter *writer, const DomainDisk *disk, gboolean live
 
 gboolean domain_check_disk(const DomainDisk *disk, GError **error)
 {
-	if (disk->type == DOMAIN_DISK_NETWORK)
-		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
-				    _("disk %s is on the network, with protocol 'nbd': not "
-				      "supported yet"),
-				    disk->target);
-	return domain_check_path("devices/disk/source", disk->path, error);
+	return domain_check_path("devices/disk/source", disk->path, error) &&
+	       domain_check_path("devices/disk/source/host", disk->nbd_socket, error);
 }
 
 void domain_write_disk_capabilities(XmlWriter *writer)
