@@ -69,10 +69,15 @@ static void add_devices(Fixture *fixture, DomainDef *def)
 	g_assert_no_error(error);
 }
 
+/* @wanted: with IMAGE where the image's path is */
 static void assert_argument(const Fixture *fixture, guint index, const char *wanted)
 {
+	g_autoptr(GString) argument = g_string_new(NULL);
+
 	g_assert_cmpuint(index, <, fixture->command.argv->len);
-	g_assert_cmpstr(g_ptr_array_index(fixture->command.argv, index), ==, wanted);
+	g_string_assign(argument, g_ptr_array_index(fixture->command.argv, index));
+	g_string_replace(argument, fixture->image, "IMAGE", 0);
+	g_assert_cmpstr(argument->str, ==, wanted);
 }
 
 static const JailDescriptor *descriptor(const Fixture *fixture, guint index)
@@ -114,7 +119,8 @@ static void test_plain_disk(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	assert_argument(fixture, 0,
 			"--device={\"driver\":\"virtio-blk-pci\",\"id\":\"virtio-disk0\","
 			"\"bus\":\"pci.1\",\"addr\":\"0x0\",\"write-cache\":true,"
-			"\"blockdev\":{\"driver\":\"raw\",\"fd\":\"3\",\"read-only\":false,"
+			"\"blockdev\":{\"driver\":\"raw\",\"fd\":\"3\",\"filename\":\"IMAGE\","
+			"\"read-only\":false,"
 			"\"direct\":false,\"no-flush\":false,\"discard\":\"ignore\","
 			"\"detect-zeroes\":\"off\"}}");
 	assert_descriptor(fixture, 0, fixture->image, O_RDWR);
@@ -144,6 +150,7 @@ static void test_disk_with_all(Fixture *fixture, gconstpointer data G_GNUC_UNUSE
 			"\"physical_block_size\":4096,\"write-cache\":true,\"rerror\":\"stop\","
 			"\"werror\":\"enospc\",\"share-rw\":true,\"iommu_platform\":true,"
 			"\"packed\":false,\"blockdev\":{\"driver\":\"raw\",\"fd\":\"3\","
+			"\"filename\":\"IMAGE\","
 			"\"read-only\":false,\"direct\":true,\"no-flush\":false,"
 			"\"discard\":\"unmap\",\"detect-zeroes\":\"unmap\"}}");
 }
