@@ -10,12 +10,13 @@ import subprocess
 import tempfile
 import unittest
 
+import test_boot
 from support.agent import Agent, GROUND, PAGE
 from support.devices import device, root_port
 from support.virtio import NEXT, Ring, VERSION_1, VirtioDevice, WRITE, bits
 from support.vmm import MEMORY_KIND, payload, refused
 from support.waiting import wait_until
-from support.where import EVERYWHERE, NATIVE
+from support.where import EVERYWHERE, HOSTS, NATIVE
 
 MIB = 1 << 20
 SECTOR = 512
@@ -328,6 +329,50 @@ class Fails(DiskTest):
         self.assertEqual(self.run_request(IN, 0, DATA, 511), IOERR)
         self.assertEqual(self.run_request(77), UNSUPPORTED)
         self.assertEqual(self.run_request(IN, 0, DATA, 512), OK)
+
+
+class Linux(unittest.TestCase):
+    """Debian's own driver, with requests of all sizes, several at a time."""
+
+    where = HOSTS
+    limit = 300
+
+    boot = test_boot.Linux.boot
+    run_in = test_boot.Linux.run_in
+
+    def digest(self, image, offset, size):
+        with open(image.name, "rb") as file:
+            return hashlib.sha256(os.pread(file.fileno(), size, offset)).hexdigest()
+
+    def test_content_agrees(self):
+        image = tempfile.NamedTemporaryFile(prefix="gmem-disk.")
+        self.addCleanup(image.close)
+        content = os.urandom(8 * MIB)
+        image.truncate(32 * MIB)
+        os.pwrite(image.fileno(), content, 0)
+        vmm = self.boot("--vcpus=2", "--memory=512M", root_port("pci.1", "0x1", chassis=1, port=8),
+                        disk(image.fileno(), {"discard": "unmap"}, **{"num-queues": 2, "serial": "serial1"}),
+                        pass_fds=(image.fileno(),))
+        self.assertEqual(self.run_in(vmm, "cat /sys/block/vda/size /sys/block/vda/serial").split(),
+                         [str(32 * MIB // SECTOR), "serial1"])
+        self.assertEqual(self.run_in(vmm, "dd if=/dev/vda bs=1M count=8 2>/dev/null | sha256sum").split()[0],
+                         hashlib.sha256(content).hexdigest())
+        # To two places at once, past the guest's cache in the end.
+        self.run_in(vmm, "for i in 1 2; do dd if=/dev/vda of=/dev/vda bs=64k count=128 seek=$((i * 128)) "
+                         "conv=notrunc,fsync 2>/dev/null & done; wait")
+        for place in (1, 2):
+            self.assertEqual(self.digest(image, place * 8 * MIB, 8 * MIB), hashlib.sha256(content).hexdigest())
+        self.run_in(vmm, "echo 3 >/proc/sys/vm/drop_caches")
+        self.assertEqual(self.run_in(vmm, "dd if=/dev/vda bs=4k skip=4096 count=2048 2>/dev/null | sha256sum").split()[0],
+                         hashlib.sha256(content).hexdigest())
+        vmm.qmp.execute("stop")
+        vmm.qmp.execute("cont")
+        vmm.console.send("reboot -f\n")
+        vmm.qmp.wait_event("RESET", 60)
+        vmm.console.wait_for("Hello from Linux", 100)
+        vmm.console.wait_for("/ # ", 60)
+        self.assertEqual(self.run_in(vmm, "dd if=/dev/vda bs=1M count=8 2>/dev/null | sha256sum").split()[0],
+                         hashlib.sha256(content).hexdigest())
 
 
 class Refused(DiskTest):
