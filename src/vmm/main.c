@@ -16,6 +16,7 @@
 
 #include "common/confinement.h"
 #include "common/words.h"
+#include "vmm/backend/io-ring.h"
 #include "vmm/log.h"
 #include "vmm/machine/machine.h"
 #include "vmm/monitor/monitor.h"
@@ -165,6 +166,14 @@ static void close_done_with(MachineConfig *machine)
 	close_device(&machine->bios_fd);
 }
 
+/* For a disk that is plugged in; without one, that disk is refused. */
+static void keep_ring(const Options *options)
+{
+	const gboolean has_room = options->machine.devices && options->machine.devices->len > 0;
+
+	(void)io_ring_keep_spares(has_room ? 1 : 0, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	g_auto(Options) options = { .monitor_fd = -1 };
@@ -208,6 +217,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	close_done_with(&options.machine);
+	keep_ring(&options);
 	sandbox_enter_thread(SANDBOX_THREAD_MAIN);
 
 	status = run(&program, &options, &error);

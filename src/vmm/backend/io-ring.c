@@ -174,6 +174,7 @@ IoRing *io_ring_new(GError **error)
 
 gboolean io_ring_keep_spares(guint count, GError **error)
 {
+	spares.are_kept = TRUE;
 	for (guint i = 0; i < count; i++) {
 		IoRing *ring = make(error);
 
@@ -181,7 +182,6 @@ gboolean io_ring_keep_spares(guint count, GError **error)
 			return FALSE;
 		g_queue_push_tail(&spares.rings, ring);
 	}
-	spares.are_kept = TRUE;
 	return TRUE;
 }
 

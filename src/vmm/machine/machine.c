@@ -26,6 +26,7 @@
 #include "vmm/machine/wake-source.h"
 #include "vmm/pci/pci-host.h"
 #include "vmm/virtio/pci.h"
+#include "vmm/virtio/virtio-blk.h"
 #include "vmm/virtio/virtio-net.h"
 
 struct Machine {
@@ -775,6 +776,37 @@ gboolean machine_remove_device(Machine *machine, const char *id, GError **error)
 	g_mutex_unlock(&machine->device_lock);
 	emit_devices(machine, MACHINE_EVENT_DEVICE_DELETED, gone);
 	return is_asked;
+}
+
+typedef struct {
+	const DeviceRegistry *registry;
+	void (*function)(const char *id, const BlockStatistics statistics[BLOCK_N_OPERATIONS],
+			 void *opaque);
+	void *opaque;
+} DiskWalk;
+
+static void visit_disk(const char *id, void *device, void *opaque)
+{
+	const DiskWalk *walk = opaque;
+	const VirtioBlk *blk = virtio_pci_find(walk->registry, id, &virtio_blk_operations);
+	BlockStatistics statistics[BLOCK_N_OPERATIONS];
+
+	(void)device;
+	if (!blk)
+		return;
+	block_backend_get_statistics(virtio_blk_backend(blk), statistics);
+	walk->function(id, statistics, walk->opaque);
+}
+
+void machine_foreach_disk(Machine *machine,
+			  void (*function)(const char *id,
+					   const BlockStatistics statistics[BLOCK_N_OPERATIONS],
+					   void *opaque),
+			  void *opaque)
+{
+	DiskWalk walk = { machine->devices.registry, function, opaque };
+
+	device_registry_foreach(walk.registry, &virtio_pci_device_operations, visit_disk, &walk);
 }
 
 gboolean machine_set_link(Machine *machine, const char *id, gboolean is_up, GError **error)

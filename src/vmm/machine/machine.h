@@ -14,6 +14,7 @@
 #include <glib.h>
 
 #include "common/cpu-set.h"
+#include "vmm/backend/block.h"
 #include "vmm/chipset/chipset.h"
 #include "vmm/chipset/rtc.h"
 #include "vmm/device/descriptors.h"
@@ -187,6 +188,13 @@ gboolean machine_add_device(Machine *machine, JsonObject *description, GError **
 gboolean machine_remove_device(Machine *machine, const char *id, GError **error);
 
 /* Plugs the cable of a network card in, or out. */
+/* Calls @function for each disk, with what it has read and written since it is there. */
+void machine_foreach_disk(Machine *machine,
+			  void (*function)(const char *id,
+					   const BlockStatistics statistics[BLOCK_N_OPERATIONS],
+					   void *opaque),
+			  void *opaque);
+
 gboolean machine_set_link(Machine *machine, const char *id, gboolean is_up, GError **error);
 
 /* What descriptions of devices name. */

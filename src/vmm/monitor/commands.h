@@ -13,6 +13,7 @@ typedef struct {
 
 extern const QmpCommand machine_commands[]; /* how it runs, and its processors */
 extern const QmpCommand memory_commands[];  /* what is private, and why not */
+extern const QmpCommand block_commands[];   /* disks */
 extern const QmpCommand device_commands[];  /* devices that come and go */
 
 /* Return: a node with @object, whose reference is taken. */

@@ -12,10 +12,7 @@ struct Monitor {
 };
 
 static const QmpCommand *const tables[] = {
-	machine_commands,
-	memory_commands,
-	device_commands,
-	NULL,
+	machine_commands, memory_commands, block_commands, device_commands, NULL,
 };
 
 JsonNode *command_result(JsonObject *object)

@@ -84,7 +84,7 @@ static const FilterCall calls[] = {
 	{ SCMP_SYS(fdatasync), MAIN | VCPU },
 	{ SCMP_SYS(fstat), MAIN },
 	{ SCMP_SYS(lseek), MAIN | IO },
-	{ SCMP_SYS(io_uring_enter), IO },
+	{ SCMP_SYS(io_uring_enter), MAIN | IO },
 	{ SCMP_SYS(io_uring_register), SET_UP },
 	{ SCMP_SYS(io_uring_setup), SET_UP },
 	{ SCMP_SYS(timerfd_create), SET_UP },

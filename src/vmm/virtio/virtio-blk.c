@@ -1034,7 +1034,7 @@ static void on_free(void *device)
 	virtio_blk_free(device);
 }
 
-static const VirtioDeviceOperations operations = {
+const VirtioDeviceOperations virtio_blk_operations = {
 	.features = on_features,
 	.config_read = on_config_read,
 	.config_write = on_config_write,
@@ -1088,7 +1088,7 @@ VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, VirtioDeviceConfig *dev
 		.n_queues = config->n_queues,
 		.queue_size = config->queue_size,
 		.config_size = CONFIG_SIZE,
-		.operations = &operations,
+		.operations = &virtio_blk_operations,
 		.opaque = blk,
 	};
 	return blk;

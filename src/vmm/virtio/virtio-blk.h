@@ -57,6 +57,9 @@ typedef struct {
 
 typedef struct VirtioBlk VirtioBlk;
 
+/* What the transport calls; its opaque is the disk. */
+extern const VirtioDeviceOperations virtio_blk_operations;
+
 /*
  * virtio_blk_new - make a disk
  * @device: filled in for the transport, as far as it depends on the disk

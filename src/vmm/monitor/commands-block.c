@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* commands-block.c - disks */
+#include "vmm/monitor/commands.h"
+
+static void set_count(JsonObject *object, const char *prefix, const char *what, guint64 value)
+{
+	g_autofree char *name = g_strconcat(prefix, what, NULL);
+
+	json_object_set_int_member(object, name, (gint64)value);
+}
+
+/* QEMU's names; zeroes that are written are writes. */
+static void set_operation(JsonObject *object, const char *prefix, const BlockStatistics *statistics,
+			  const BlockStatistics *more)
+{
+	set_count(object, prefix, "_bytes", statistics->bytes + (more ? more->bytes : 0));
+	set_count(object, prefix, "_operations", statistics->count + (more ? more->count : 0));
+	set_count(object, prefix, "_total_time_ns",
+		  statistics->nanoseconds + (more ? more->nanoseconds : 0));
+	set_count(object, "failed_", prefix, statistics->failed + (more ? more->failed : 0));
+}
+
+static void add_disk(const char *id, const BlockStatistics statistics[BLOCK_N_OPERATIONS],
+		     void *opaque)
+{
+	JsonObject *disk = json_object_new();
+	JsonObject *stats = json_object_new();
+
+	set_operation(stats, "rd", &statistics[BLOCK_READ], NULL);
+	set_operation(stats, "wr", &statistics[BLOCK_WRITE], &statistics[BLOCK_WRITE_ZEROES]);
+	set_operation(stats, "flush", &statistics[BLOCK_FLUSH], NULL);
+	set_operation(stats, "unmap", &statistics[BLOCK_DISCARD], NULL);
+	json_object_set_string_member(disk, "device", "");
+	json_object_set_string_member(disk, "qdev", id);
+	json_object_set_object_member(disk, "stats", stats);
+	json_array_add_object_element(opaque, disk);
+}
+
+static gboolean query_blockstats(JsonObject *arguments, gpointer opaque, JsonNode **result,
+				 GError **error)
+{
+	const CommandContext *context = opaque;
+	JsonArray *disks = json_array_new();
+
+	(void)arguments;
+	(void)error;
+	machine_foreach_disk(context->machine, add_disk, disks);
+	*result = json_node_init_array(json_node_alloc(), disks);
+	json_array_unref(disks);
+	return TRUE;
+}
+
+const QmpCommand block_commands[] = {
+	{ "query-blockstats", .handler = query_blockstats },
+	{ NULL },
+};
