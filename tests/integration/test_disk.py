@@ -452,7 +452,7 @@ class Refused(DiskTest):
         for blockdev, members, said in (
                 ({}, {"queue-size": 100}, "queue-size"),
                 ({}, {"logical_block_size": 513}, "logical_block_size"),
-                ({}, {"num-queues": 65}, "num-queues"),
+                ({}, {"num-queues": 257}, "num-queues"),
                 ({}, {"werror": "panic"}, "werror"),
                 ({"driver": "qcow2"}, {}, "driver"),
                 ({"export": "a"}, {}, "blockdev.export"),

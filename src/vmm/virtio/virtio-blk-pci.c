@@ -18,7 +18,7 @@
 #include "vmm/virtio/pci.h"
 #include "vmm/virtio/virtio-blk.h"
 
-#define QUEUES_MAX     64u
+#define QUEUES_MAX     256u
 #define QUEUE_SIZE     256u
 #define QUEUE_SIZE_MIN 4u
 #define BLOCK_SIZE_MAX 32768u
