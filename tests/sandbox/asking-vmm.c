@@ -7,7 +7,7 @@
  * A guest that has taken its VMM over makes calls from where the VMM runs: with its descriptors,
  * user, namespaces and filters. This file, linked into gmem-vmm, lets a test ask for that. The
  * linker hands it the monitor's call of qmp_server_new() (--wrap), so that the program is the one
- * that people use but for the table of commands:
+ * that people use but for a table of commands:
  *
  *   x-system-call            on main's thread
  *   x-system-call-on-worker  on a worker's, as commands that take long
@@ -22,8 +22,10 @@
 
 #define ARGUMENTS_MAX 6
 
-QmpServer *__wrap_qmp_server_new(GSocket *listener, const QmpCommand *commands, gpointer opaque);
-QmpServer *__real_qmp_server_new(GSocket *listener, const QmpCommand *commands, gpointer opaque);
+QmpServer *__wrap_qmp_server_new(GSocket *listener, const QmpCommand *const *tables,
+				 gpointer opaque);
+QmpServer *__real_qmp_server_new(GSocket *listener, const QmpCommand *const *tables,
+				 gpointer opaque);
 
 static long read_argument(JsonArray *array, guint index)
 {
@@ -67,16 +69,19 @@ static const QmpArgument call_arguments[] = {
 static const QmpCommand more[] = {
 	{ "x-system-call", call_arguments, make_call, FALSE },
 	{ "x-system-call-on-worker", call_arguments, make_call, TRUE },
+	{ NULL },
 };
 
-/* The server keeps the table that it is given. */
-QmpServer *__wrap_qmp_server_new(GSocket *listener, const QmpCommand *commands, gpointer opaque)
+/* The server keeps the tables that it is given. */
+QmpServer *__wrap_qmp_server_new(GSocket *listener, const QmpCommand *const *tables,
+				 gpointer opaque)
 {
-	static GArray *all;
+	static GPtrArray *all;
 
-	all = g_array_new(TRUE, TRUE, sizeof(QmpCommand));
-	for (const QmpCommand *command = commands; command->name; command++)
-		g_array_append_vals(all, command, 1);
-	g_array_append_vals(all, more, G_N_ELEMENTS(more));
-	return __real_qmp_server_new(listener, (const QmpCommand *)all->data, opaque);
+	all = g_ptr_array_new();
+	for (; *tables; tables++)
+		g_ptr_array_add(all, (gpointer)*tables);
+	g_ptr_array_add(all, (gpointer)more);
+	g_ptr_array_add(all, NULL);
+	return __real_qmp_server_new(listener, (const QmpCommand *const *)all->pdata, opaque);
 }
