@@ -328,6 +328,34 @@ static void test_every_attribute_is_looked_at(void)
 	g_assert_cmpuint(elements, ==, 113);
 }
 
+static char *domain_with_rngs(guint count)
+{
+	g_autoptr(GString) devices = g_string_new(NULL);
+
+	for (guint i = 0; i < count; i++)
+		g_string_append(devices, "<rng model='virtio'><backend model='builtin'/></rng>");
+	return domain_with("", devices->str);
+}
+
+/* As many as there are root ports beside slot 1. */
+static void test_many_devices(void)
+{
+	g_autofree char *most = domain_with_rngs(232);
+	g_autofree char *more = domain_with_rngs(233);
+	g_autofree char *too_many = domain_with_rngs(257);
+	g_autoptr(DomainDef) def = parse(most, 0);
+	const DomainRng *last = def->rngs->pdata[231];
+
+	g_assert_cmpuint(def->pci_controllers->len, ==, 233);
+	g_assert_cmpuint(last->info.address.bus, ==, 232);
+	assert_refused(more, VIR_ERR_CONFIG_UNSUPPORTED,
+		       "unsupported configuration: PCI controller 233 has no address: no more root "
+		       "ports fit on bus 0");
+	assert_refused(too_many, VIR_ERR_CONFIG_UNSUPPORTED,
+		       "unsupported configuration: element 'devices' has more devices than there "
+		       "are PCI buses");
+}
+
 static void test_document_of_20_mb(void)
 {
 	g_autofree char *filler = g_strnfill(20 * 1000 * 1000, ' ');
@@ -831,6 +859,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/xml/deep-nesting", test_deep_nesting);
 	g_test_add_func("/xml/very-many-elements", test_very_many_elements);
 	g_test_add_func("/xml/very-many-controllers", test_very_many_controllers);
+	g_test_add_func("/xml/limits/many-devices", test_many_devices);
 	g_test_add_func("/xml/limits/attributes-of-an-element", test_attributes_of_an_element);
 	g_test_add_func("/xml/limits/attributes-of-a-document", test_attributes_of_a_document);
 	g_test_add_func("/xml/limits/namespaces-of-a-document", test_namespaces_of_a_document);
