@@ -16,11 +16,7 @@
 #define ID_MAX 128
 
 static const DeviceType *const types[] = {
-	&io_thread_type,
-	&pcie_root_port_type,
-	&virtio_blk_type,
-	&virtio_net_type,
-	&virtio_rng_type,
+	&io_thread_type, &pcie_root_port_type, &virtio_blk_type, &virtio_net_type, &virtio_rng_type,
 };
 
 /* What every description has. */
