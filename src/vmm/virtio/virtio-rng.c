@@ -107,9 +107,13 @@ static guint64 allowance(Rng *rng)
 /* Return: as read(2). */
 static gssize get_bytes(const Rng *rng, guint8 *bytes, gsize size)
 {
-	if (rng->fd < 0)
-		return getrandom(bytes, size, 0);
-	return read(rng->fd, bytes, size);
+	gssize n;
+
+	/* A courier's deadline is a signal. */
+	do {
+		n = rng->fd < 0 ? getrandom(bytes, size, 0) : read(rng->fd, bytes, size);
+	} while (n < 0 && errno == EINTR);
+	return n;
 }
 
 /*
@@ -123,7 +127,7 @@ static gboolean fill(Rng *rng, VirtioQueue *queue, VirtioChain *chain, GError **
 	gssize n = size > 0 ? get_bytes(rng, bytes, size) : 0;
 	int code = errno;
 
-	if (chain->in_size > 0 && (size == 0 || (n < 0 && (code == EAGAIN || code == EINTR)))) {
+	if (chain->in_size > 0 && (size == 0 || (n < 0 && code == EAGAIN))) {
 		virtio_queue_unpop(queue, chain);
 		if (size == 0)
 			wait_for_period(rng);
