@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "../unit/made-up-machine.h"
+#include "vmm/device/io-thread-type.h"
 #include "vmm/pci/pci-bus.h"
 #include "vmm/virtio/device.h"
 #include "vmm/virtio/virtio-rng.h"
@@ -85,14 +86,6 @@ static void send_msi(void *opaque, guint64 address, guint32 data)
 }
 
 static const DeviceHost host = { .make_signal = made_up_make_signal };
-
-/* The device that names it finds it: it is the world's to turn. */
-static void free_thread(void *device)
-{
-	io_thread_unref(device);
-}
-
-const DeviceOperations io_thread_device_operations = { .free = free_thread };
 
 static void make_device(World *world, guint8 how)
 {

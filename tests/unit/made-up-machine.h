@@ -64,6 +64,11 @@ IoRing *io_thread_ring(IoThread *thread G_GNUC_UNUSED, GError **error G_GNUC_UNU
 	return NULL;
 }
 
+DirectMemory *io_thread_direct(const IoThread *thread G_GNUC_UNUSED)
+{
+	return NULL;
+}
+
 gboolean io_thread_is_current(const IoThread *thread G_GNUC_UNUSED)
 {
 	return TRUE;

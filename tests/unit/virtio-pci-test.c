@@ -9,7 +9,6 @@
 #include <linux/virtio_ring.h>
 
 #include "made-up-machine.h"
-#include "vmm/device/io-thread-type.h"
 #include "vmm/pci/pci-bus.h"
 #include "vmm/virtio/pci.h"
 
@@ -152,13 +151,6 @@ static void unwatch(void *opaque, guint64 gpa, int fd G_GNUC_UNUSED)
 
 static const DeviceHost host = { .make_signal = made_up_make_signal };
 static DeviceDoorbells doorbells = { watch, unwatch, NULL };
-
-const DeviceOperations io_thread_device_operations = { .free = NULL };
-
-IoThread *io_thread_get(const DeviceContext *context, const char *name, GError **error)
-{
-	return io_thread_new(name, context->memory, error);
-}
 
 static void write_config(Fixture *fixture, guint offset, guint size, guint32 value)
 {
