@@ -18,7 +18,7 @@ from support.waiting import Deadline, Timeout
 
 REGISTER = 316
 LIFECYCLE_EVENT, REBOOT_EVENT = 318, 319
-LIFECYCLE, REBOOT, DISK_ERROR = 0, 1, 4
+LIFECYCLE, REBOOT, DISK_ERROR, DEVICE_REMOVED = 0, 1, 4, 15
 
 # Threads that may come and go with calls of virsh.
 THREADS_OF_CALLS = 8
@@ -130,6 +130,13 @@ class Floods(VmmTest):
         self.vmm.say("RESUME")
         self.wait_state("running (unpaused)")
         self.assertNotIn("no memory for the guest", virsh("dominfo", "test"))
+
+    def test_devices_that_are_gone_are_taken_out_once(self):
+        with Listener(DEVICE_REMOVED) as listener:
+            self.assert_bounded(["DEVICE_DELETED", {"device": "virtio-disk0"}], ["DEVICE_DELETED", {"device": "x" * 80}],
+                                ["DEVICE_DELETED", {}])
+            self.assertEqual(listener.count(1), 1)
+        self.assertNotIn("<disk", virsh("dumpxml", "test"))
 
     def check_disk_errors(self, action):
         error = {"operation": "write", "nospace": True, "reason": "r" * 60, "action": action}

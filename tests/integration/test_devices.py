@@ -107,6 +107,68 @@ class Attach(Devices):
         self.assertEqual(virsh("dumpxml", "test"), before)
 
 
+class Live(Devices):
+    """A domain that runs gets a device, and gives one back. Nobody has to be asked before the guest has run."""
+
+    ports = "<controller type='pci' model='pcie-root-port'/>" * 2
+
+    def start(self):
+        self.define(serial=f"<serial type='pty'/>{self.ports}")
+        virsh("start", "--paused", "test")
+
+    def test_a_disk_comes_and_goes(self):
+        self.start()
+        events = self.daemon.events()
+        virsh("attach-device", "test", STDIN, "--live", text=disk(self.image, "vdb"))
+        events.wait_device("added", "virtio-disk1")
+        self.assertEqual(self.targets(), ["vdb"])
+        self.assertIn("<alias name='virtio-disk1'/>", virsh("dumpxml", "test"))
+        self.assertNotIn("<disk", virsh("dumpxml", "--inactive", "test"))
+        # The next daemon knows of it.
+        live = virsh("dumpxml", "test")
+        self.daemon.close_clients()
+        self.daemon.restart()
+        self.assertEqual(virsh("dumpxml", "test"), live)
+        events = self.daemon.events()
+        virsh("detach-disk", "test", "vdb", "--live")
+        events.wait_device("removed", "virtio-disk1")
+        self.assertEqual(self.targets(), [])
+
+    def test_both(self):
+        self.start()
+        virsh("attach-device", "test", STDIN, "--live", "--config", text=RNG)
+        for options in ([], ["--inactive"]):
+            self.assertIn("/dev/urandom", virsh("dumpxml", *options, "test"))
+        events = self.daemon.events()
+        virsh("detach-device", "test", STDIN, "--live", "--config", text=RNG)
+        events.wait_device("removed", "rng0")
+        for options in ([], ["--inactive"]):
+            self.assertNotIn("/dev/urandom", virsh("dumpxml", *options, "test"))
+
+    def test_a_device_goes_by_its_alias(self):
+        self.start()
+        virsh("attach-device", "test", STDIN, text=RNG)
+        self.assert_refused("device not found: .*rng7", "detach-device-alias", "test", "rng7", "--live")
+        events = self.daemon.events()
+        virsh("detach-device-alias", "test", "rng0", "--live")
+        events.wait_device("removed", "rng0")
+
+    def test_what_cannot_be(self):
+        self.start()
+        virsh("attach-device", "test", STDIN, "--live", text=disk(self.image, "vda"))
+        live = virsh("dumpxml", "test")
+        for pattern, command, xml in (
+                ("target 'vda' already", "attach-device", disk(self.image, "vda")),
+                ("No such file", "attach-device", disk("/nowhere/disk.raw", "vdb")),
+                ("device not found", "detach-device", disk(self.image, "vdb")),
+                ("Operation not supported: .*'rng'", "update-device", RNG)):
+            with self.subTest(pattern=pattern):
+                self.assert_refused(pattern, command, "test", STDIN, "--live", text=xml)
+        virsh("attach-device", "test", STDIN, "--live", text=RNG)
+        self.assert_refused("no root port is free", "attach-device", "test", STDIN, "--live", text=RNG)
+        self.assertIn(live.split("<disk")[1].split("</disk>")[0], virsh("dumpxml", "test"))
+
+
 class Questions(Devices):
     """What virsh asks about disks, interfaces and I/O threads."""
 

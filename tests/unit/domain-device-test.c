@@ -193,6 +193,39 @@ static void test_interfaces_are_known_by_their_addresses(void)
 	assert_detached(def, "52:00:00:00:00:02", "", 0, VIR_ERR_OK);
 }
 
+#define ROOT_PORT "<controller type='pci' model='pcie-root-port'/>"
+
+/* What is attached to a domain that runs has an alias, and a port that is there already. */
+static void test_attached_live(void)
+{
+	g_autoptr(DomainDef) live = definition(DISK("vda", "/a", "") ROOT_PORT ROOT_PORT);
+	const guint n_controllers = live->pci_controllers->len;
+	g_autoptr(DomainDevice) disk = device_of(DISK("vdb", "/b", ""));
+	g_autoptr(DomainDevice) same = device_of(DISK("vda", "/b", ""));
+	g_autoptr(DomainDevice) rng = device_of(RNG(""));
+	g_autoptr(DomainDef) with_disk = NULL;
+	g_autoptr(GError) error = NULL;
+
+	domain_assign_aliases(live);
+	g_assert_null(domain_def_attach_live(live, same, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_INVALID);
+	g_clear_error(&error);
+	with_disk = domain_def_attach_live(live, disk, &error);
+	g_assert_no_error(error);
+	g_assert_cmpuint(live->disks->len, ==, 1);
+	g_assert_cmpuint(with_disk->disks->len, ==, 2);
+	g_assert_cmpuint(with_disk->pci_controllers->len, ==, n_controllers);
+	g_assert_cmpstr(disk_at(with_disk, 1)->info.alias, ==, "virtio-disk1");
+	g_assert_cmpuint(disk_at(with_disk, 1)->info.address.bus, !=,
+			 disk_at(with_disk, 0)->info.address.bus);
+	g_assert_cmpstr(domain_def_find_alias(with_disk, disk, NULL), ==, "virtio-disk1");
+	g_assert_true(domain_def_has_alias(with_disk, "virtio-disk1"));
+	g_assert_false(domain_def_has_alias(live, "virtio-disk1"));
+	g_assert_null(domain_def_attach_live(with_disk, rng, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_INTERNAL_ERROR);
+	g_assert_nonnull(strstr(error->message, "no root port is free"));
+}
+
 static void test_alias(void)
 {
 	g_autoptr(DomainDef) def = definition(DISK("vda", "/a", "<alias name='ua-root'/>")
@@ -227,6 +260,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/device/disk/updated", test_disk_is_updated);
 	g_test_add_func("/device/rng", test_rng);
 	g_test_add_func("/device/interface", test_interfaces_are_known_by_their_addresses);
+	g_test_add_func("/device/attached-live", test_attached_live);
 	g_test_add_func("/device/alias", test_alias);
 	g_test_add_func("/device/not-read", test_what_is_not_read);
 	return g_test_run();

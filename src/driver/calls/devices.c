@@ -6,89 +6,133 @@
  *
  * A device is read from its own document and put into a copy of the definition, which is completed
  * and checked as a whole and then takes the definition's place, as if it had been defined anew.
+ * A domain that runs has it plugged in or asked for in between (hot-plug.h).
  */
 #include <glib/gi18n.h>
 
 #include "driver/calls/calls.h"
 #include "driver/conf/domain-device.h"
 #include "driver/domain/definition.h"
+#include "driver/domain/hot-plug.h"
 #include "driver/error.h"
 
 typedef enum { ATTACH, DETACH, UPDATE } Change;
 
-/* Under way, for the job; and what a domain that runs has none of. */
-static const struct {
-	const char *job;
-	const char *refusal;
-} changes[] = {
-	[ATTACH] = { N_("attach"), N_("device '%s' cannot be attached while the domain runs") },
-	[DETACH] = { N_("detach"), N_("device '%s' cannot be detached while the domain runs") },
-	[UPDATE] = { N_("update"), N_("device '%s' cannot be updated while the domain runs") },
+/* What is under way, for the job. */
+static const char *const jobs[] = {
+	[ATTACH] = N_("attach"),
+	[DETACH] = N_("detach"),
+	[UPDATE] = N_("update"),
 };
 
-static gboolean apply(DomainDef *def, const DomainDevice *device, Change change, GError **error)
+/* A device by its document, or, to be detached, by its alias. */
+typedef struct {
+	Change change;
+	const DomainDevice *device; /* or NULL */
+	const char *alias;	    /* or NULL */
+} Request;
+
+static gboolean change_def(DomainDef *def, const Request *request, GError **error)
 {
-	switch (change) {
+	if (!request->device)
+		return domain_def_detach_alias(def, request->alias, error);
+	switch (request->change) {
 	case ATTACH:
-		return domain_def_attach(def, device, error);
+		return domain_def_attach(def, request->device, error);
 	case DETACH:
-		return domain_def_detach(def, device, error);
+		return domain_def_detach(def, request->device, error);
 	default:
-		return domain_def_update(def, device, error);
+		return domain_def_update(def, request->device, error);
 	}
 }
 
-/* With the job. What the call affects has to be there when it does. */
-static gboolean check_impact(Domain *domain, guint flags, const char *device, Change change,
-			     GError **error)
+/* With the job. Return: what the definition becomes, for domain_def_free(), or NULL with @error. */
+static DomainDef *change_config(Domain *domain, const Request *request, GError **error)
 {
-	gboolean has_it;
+	g_autoptr(DomainDef) def = definition_begin_change(domain, error);
+
+	return def && change_def(def, request, error) ? definition_end_change(domain, def, error) :
+							NULL;
+}
+
+/* With the job. Return: the alias, for g_free(), or NULL with @error set. */
+static char *find_alias(Domain *domain, const Request *request, GError **error)
+{
+	char *alias = NULL;
 
 	g_mutex_lock(&domain->lock);
-	has_it = definition_resolve_impact(domain, &flags, error);
+	if (request->device)
+		alias = g_strdup(domain_def_find_alias(domain->live, request->device, error));
+	else if (domain_def_has_alias(domain->live, request->alias))
+		alias = g_strdup(request->alias);
+	else
+		driver_error(error, VIR_ERR_DEVICE_MISSING, _("no device has the alias '%s'"),
+			     request->alias);
 	g_mutex_unlock(&domain->lock);
-	if (has_it && (flags & VIR_DOMAIN_AFFECT_LIVE))
-		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
-				    _(changes[change].refusal), device);
-	return has_it;
+	return alias;
 }
 
 /* With the job. */
-static gboolean change_config(Domain *domain, const DomainDevice *device, guint flags,
-			      Change change, GError **error)
+static gboolean change_live(DomainVmm *vmm, const Request *request, GError **error)
 {
-	g_autoptr(DomainDef) def = NULL;
+	g_autofree char *alias = NULL;
 
-	if (!check_impact(domain, flags, domain_device_name(device), change, error))
+	if (request->change == ATTACH)
+		return hot_plug_attach(vmm, request->device, error);
+	if (request->change == UPDATE)
+		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+				    _("device '%s' cannot be updated while the domain runs"),
+				    domain_device_name(request->device));
+	alias = find_alias(vmm->domain, request, error);
+	return alias && hot_plug_detach(vmm, alias, error);
+}
+
+/* With the job. All that can be refused is, before anything is changed. */
+static gboolean change_both(Domain *domain, const Request *request, guint flags, GError **error)
+{
+	g_autoptr(DomainDef) config = NULL;
+	g_autoptr(DomainVmm) vmm = NULL;
+	gboolean is_there;
+
+	g_mutex_lock(&domain->lock);
+	is_there = definition_resolve_impact(domain, &flags, error);
+	if (is_there && (flags & VIR_DOMAIN_AFFECT_LIVE)) {
+		vmm = domain_get_vmm(domain, error);
+		is_there = vmm != NULL;
+	}
+	g_mutex_unlock(&domain->lock);
+	if (is_there && (flags & VIR_DOMAIN_AFFECT_CONFIG)) {
+		config = change_config(domain, request, error);
+		is_there = config != NULL;
+	}
+	if (!is_there || (vmm && !change_live(vmm, request, error)))
 		return FALSE;
-	def = definition_begin_change(domain, error);
-	return def && apply(def, device, change, error) &&
-	       definition_end_change(domain, def, error);
+	if (!config)
+		return TRUE;
+	if (!definition_set(domain, config, error))
+		return FALSE;
+	config = NULL;
+	return TRUE;
+}
+
+static gboolean carry_out(Domain *domain, const Request *request, guint flags, GError **error)
+{
+	gboolean changed;
+
+	if (!domain_begin_job(domain, jobs[request->change], error))
+		return FALSE;
+	changed = change_both(domain, request, flags, error);
+	domain_end_job(domain);
+	return changed;
 }
 
 static gboolean change_device(Domain *domain, const char *xml, guint flags, Change change,
 			      GError **error)
 {
 	g_autoptr(DomainDevice) device = domain_device_parse(xml, DOMAIN_PARSE_INACTIVE, error);
-	gboolean changed;
+	const Request request = { .change = change, .device = device };
 
-	if (!device || !domain_begin_job(domain, changes[change].job, error))
-		return FALSE;
-	changed = change_config(domain, device, flags, change, error);
-	domain_end_job(domain);
-	return changed;
-}
-
-/* With the job. */
-static gboolean detach_by_alias(Domain *domain, const char *alias, guint flags, GError **error)
-{
-	g_autoptr(DomainDef) def = NULL;
-
-	if (!check_impact(domain, flags, alias, DETACH, error))
-		return FALSE;
-	def = definition_begin_change(domain, error);
-	return def && domain_def_detach_alias(def, alias, error) &&
-	       definition_end_change(domain, def, error);
+	return device && carry_out(domain, &request, flags, error);
 }
 
 static gboolean attach_device(RpcCall *call, const void *args, void *result, GError **error)
@@ -125,16 +169,11 @@ static gboolean detach_device_flags(RpcCall *call, const void *args, void *resul
 
 static gboolean detach_device_alias(RpcCall *call, const void *args, void *result, GError **error)
 {
-	const DomainDetachDeviceAlias_args *request = args;
-	Domain *domain = call->object;
-	gboolean detached;
+	const DomainDetachDeviceAlias_args *wanted = args;
+	const Request request = { .change = DETACH, .alias = wanted->alias };
 
 	(void)result;
-	if (!domain_begin_job(domain, changes[DETACH].job, error))
-		return FALSE;
-	detached = detach_by_alias(domain, request->alias, request->flags, error);
-	domain_end_job(domain);
-	return detached;
+	return carry_out(call->object, &request, wanted->flags, error);
 }
 
 static gboolean update_device_flags(RpcCall *call, const void *args, void *result, GError **error)

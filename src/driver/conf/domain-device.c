@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "driver/conf/domain-private.h"
+#include "driver/conf/pci.h"
 #include "driver/error.h"
 
 static const char *const kind_names[] = {
@@ -253,23 +254,65 @@ gboolean domain_def_detach(DomainDef *def, const DomainDevice *device, GError **
 	return TRUE;
 }
 
-gboolean domain_def_detach_alias(DomainDef *def, const char *alias, GError **error)
+/* Return: the array that has the device, and its place there; NULL where none has the alias. */
+static GPtrArray *find_alias(const DomainDef *def, const char *alias, guint *index)
 {
 	for (guint kind = 0; kind < G_N_ELEMENTS(kind_names); kind++) {
 		GPtrArray *devices = array_of(def, (DomainDeviceKind)kind);
 
-		for (guint i = 0; i < devices->len; i++) {
+		for (*index = 0; *index < devices->len; (*index)++) {
 			const DomainDeviceInfo *info = info_of((DomainDeviceKind)kind,
-							       devices->pdata[i]);
+							       devices->pdata[*index]);
 
-			if (g_strcmp0(info->alias, alias) != 0)
-				continue;
-			g_ptr_array_remove_index(devices, i);
-			return TRUE;
+			if (g_strcmp0(info->alias, alias) == 0)
+				return devices;
 		}
 	}
-	return driver_error(error, VIR_ERR_DEVICE_MISSING, _("no device has the alias '%s'"),
-			    alias);
+	return NULL;
+}
+
+gboolean domain_def_has_alias(const DomainDef *def, const char *alias)
+{
+	guint index;
+
+	return find_alias(def, alias, &index) != NULL;
+}
+
+gboolean domain_def_detach_alias(DomainDef *def, const char *alias, GError **error)
+{
+	guint index;
+	GPtrArray *devices = find_alias(def, alias, &index);
+
+	if (!devices)
+		return driver_error(error, VIR_ERR_DEVICE_MISSING,
+				    _("no device has the alias '%s'"), alias);
+	g_ptr_array_remove_index(devices, index);
+	return TRUE;
+}
+
+DomainDef *domain_def_attach_live(const DomainDef *live, const DomainDevice *device, GError **error)
+{
+	const guint n_ports = live->pci_controllers->len;
+	g_autoptr(DomainDef) def = domain_def_copy(live);
+
+	if (!domain_def_attach(def, device, error) || !domain_pci_complete(def, error))
+		return NULL;
+	if (def->pci_controllers->len > n_ports) {
+		driver_error(error, VIR_ERR_INTERNAL_ERROR,
+			     _("no root port is free for the device: define the domain with more "
+			       "elements 'controller' of the model 'pcie-root-port'"));
+		return NULL;
+	}
+	domain_assign_aliases(def);
+	return domain_def_validate(def, error) ? g_steal_pointer(&def) : NULL;
+}
+
+const char *domain_def_find_alias(const DomainDef *def, const DomainDevice *device, GError **error)
+{
+	const int index = find_device(def, device, error);
+
+	return index < 0 ? NULL :
+			   info_of(device->kind, array_of(def, device->kind)->pdata[index])->alias;
 }
 
 gboolean domain_def_update(DomainDef *def, const DomainDevice *device, GError **error)

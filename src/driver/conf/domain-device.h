@@ -53,6 +53,24 @@ gboolean domain_def_attach(DomainDef *def, const DomainDevice *device, GError **
 gboolean domain_def_detach(DomainDef *def, const DomainDevice *device, GError **error);
 gboolean domain_def_detach_alias(DomainDef *def, const char *alias, GError **error);
 
+/*
+ * domain_def_attach_live - a copy of what runs, with one device more
+ *
+ * The device has an alias and a place behind a root port that is free: a machine that runs gets no
+ * more ports.
+ *
+ * Return: for domain_def_free(), the device being the last of its kind; or NULL with an error as of
+ * domain_def_attach(), and VIR_ERR_INTERNAL_ERROR where no port is free.
+ */
+DomainDef *domain_def_attach_live(const DomainDef *live, const DomainDevice *device,
+				  GError **error);
+
+/* Whether one of the devices that can come and go has this alias. */
+gboolean domain_def_has_alias(const DomainDef *def, const char *alias);
+
+/* Return: the alias of the device that a document means, or NULL with VIR_ERR_DEVICE_MISSING. */
+const char *domain_def_find_alias(const DomainDef *def, const DomainDevice *device, GError **error);
+
 /* What the document does not say of its alias and its place stays. */
 gboolean domain_def_update(DomainDef *def, const DomainDevice *device, GError **error);
 

@@ -72,13 +72,11 @@ DomainDef *definition_begin_change(Domain *domain, GError **error)
 	return copy;
 }
 
-gboolean definition_end_change(Domain *domain, const DomainDef *changed, GError **error)
+DomainDef *definition_end_change(Domain *domain, const DomainDef *changed, GError **error)
 {
 	g_autoptr(DomainDef) complete = domain_def_complete_change(changed, error);
 
-	if (!complete || !driver_complete_definition(domain->driver, complete, error) ||
-	    !definition_set(domain, complete, error))
-		return FALSE;
-	complete = NULL;
-	return TRUE;
+	if (!complete || !driver_complete_definition(domain->driver, complete, error))
+		return NULL;
+	return g_steal_pointer(&complete);
 }

@@ -39,6 +39,9 @@ const DomainDef *definition_choose_def(const Domain *domain, guint flags, GError
  */
 DomainDef *definition_begin_change(Domain *domain, GError **error);
 
-/* Completes a changed copy as a new definition, which it becomes. The copy is still the caller's.
+/*
+ * definition_end_change - complete a changed copy, for definition_set()
+ *
+ * Return: for domain_def_free(), or NULL with @error set. The copy is still the caller's.
  */
-gboolean definition_end_change(Domain *domain, const DomainDef *changed, GError **error);
+DomainDef *definition_end_change(Domain *domain, const DomainDef *changed, GError **error);

@@ -77,6 +77,7 @@ void domain_vmm_unref(DomainVmm *vmm)
 	vmm_process_free(vmm->logger);
 	g_clear_pointer(&vmm->passts, g_ptr_array_unref);
 	domain_unref(vmm->domain);
+	g_clear_pointer(&vmm->gone, g_ptr_array_unref);
 	g_free(vmm->trouble);
 	g_free(vmm->pause);
 	g_free(vmm);
@@ -209,4 +210,18 @@ void domain_send_disk_error(const Domain *domain, const RpcDiskError *disk_error
 	const RpcEventDomain subject = event_domain(domain);
 
 	rpc_events_send_disk_error(domain->driver->server, &subject, disk_error);
+}
+
+void domain_send_device_added(const Domain *domain, const char *alias)
+{
+	const RpcEventDomain subject = event_domain(domain);
+
+	rpc_events_send_device_added(domain->driver->server, &subject, alias);
+}
+
+void domain_send_device_removed(const Domain *domain, const char *alias)
+{
+	const RpcEventDomain subject = event_domain(domain);
+
+	rpc_events_send_device_removed(domain->driver->server, &subject, alias);
 }

@@ -61,6 +61,7 @@ typedef struct {
 	gboolean is_restart_due; /* a restart of the guest was begun and has not succeeded */
 	char *pause;		 /* why it has paused itself, or NULL */
 	char *trouble;		 /* what this daemon could not do with it, or NULL */
+	GPtrArray *gone;	 /* of aliases: devices that it says are gone; or NULL */
 
 	/* Of the worker that looks after it, also with the lock; see follow.h. */
 	guint tasks;	     /* FollowTask bits: what there is to do */
@@ -152,4 +153,6 @@ void domain_set_state(Domain *domain, int state, int reason);
 /* With the lock: tells the clients. @detail: VIR_DOMAIN_EVENT_<event>_* */
 void domain_send_event(const Domain *domain, int event, int detail);
 void domain_send_reboot(const Domain *domain);
+void domain_send_device_added(const Domain *domain, const char *alias);
+void domain_send_device_removed(const Domain *domain, const char *alias);
 void domain_send_disk_error(const Domain *domain, const RpcDiskError *disk_error);

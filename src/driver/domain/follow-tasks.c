@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "driver/domain/end.h"
+#include "driver/domain/hot-plug.h"
 #include "driver/error.h"
 
 /*
@@ -248,4 +249,6 @@ void follow_do_tasks(DomainVmm *vmm, guint tasks)
 		handle_failure(vmm);
 	if (tasks & FOLLOW_RESTART)
 		finish_restart(vmm);
+	if (tasks & FOLLOW_UNPLUG)
+		hot_plug_remove_gone(vmm);
 }

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "driver/conf/domain-device.h"
 #include "driver/domain/driver.h"
 #include "driver/domain/follow-tasks.h"
 #include "driver/domain/store.h"
@@ -209,6 +210,21 @@ static gboolean on_no_memory(DomainVmm *vmm, JsonObject *data)
 				message));
 }
 
+/* Of devices that the domain has: they are no more than it can have. */
+static gboolean on_device_deleted(DomainVmm *vmm, JsonObject *data)
+{
+	const char *alias = follow_string(data, "device");
+
+	if (!domain_def_has_alias(vmm->domain->live, alias))
+		return FALSE;
+	if (!vmm->gone)
+		vmm->gone = g_ptr_array_new_with_free_func(g_free);
+	if (!g_ptr_array_find_with_equal_func(vmm->gone, alias, g_str_equal, NULL))
+		g_ptr_array_add(vmm->gone, g_strdup(alias));
+	follow_ask(vmm, FOLLOW_UNPLUG);
+	return TRUE;
+}
+
 static int disk_error_action(const char *action)
 {
 	if (strcmp(action, "stop") == 0)
@@ -300,6 +316,7 @@ static void on_monitor_event(const char *name, JsonObject *data, gpointer opaque
 		{ "GMEM_HOST_TOUCH", on_host_touch },
 		{ "GMEM_NO_MEMORY", on_no_memory },
 		{ "BLOCK_IO_ERROR", on_disk_error },
+		{ "DEVICE_DELETED", on_device_deleted },
 		{ "GMEM_INTERNAL_ERROR", on_internal_error },
 	};
 	DomainVmm *vmm = opaque;

@@ -28,6 +28,7 @@ typedef enum {
 	FOLLOW_POWER_OFF = 1 << 2, /* the guest has powered off, and the VMM waits */
 	FOLLOW_FAILURE = 1 << 3,   /* the machine has failed, and the VMM waits */
 	FOLLOW_RESTART = 1 << 4,   /* a restart that was given up can go on */
+	FOLLOW_UNPLUG = 1 << 5,	   /* devices are gone */
 } FollowTask;
 
 /*

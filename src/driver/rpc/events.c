@@ -37,7 +37,7 @@ struct RpcEvent {
 	guint64 order;
 	int id; /* VIR_DOMAIN_EVENT_ID_* */
 	guint8 uuid[RPC_UUID_SIZE];
-	gint32 old_procedure;
+	gint32 old_procedure; /* 0: the older generation does not have it */
 	gint32 new_procedure;
 	GBytes *payload;
 };
@@ -77,6 +77,7 @@ gsize rpc_event_size(const RpcEvent *event)
 static gboolean matches(const Registration *registration, const RpcEvent *event)
 {
 	return registration->event == event->id && registration->order < event->order &&
+	       (!registration->is_old || event->old_procedure != 0) &&
 	       (!registration->has_uuid ||
 		memcmp(registration->uuid, event->uuid, RPC_UUID_SIZE) == 0);
 }
@@ -231,6 +232,30 @@ void rpc_events_send_reboot(RpcServer *server, const RpcEventDomain *domain)
 	send_event(server, VIR_DOMAIN_EVENT_ID_REBOOT, RPC_DOMAIN_EVENT_REBOOT,
 		   RPC_DOMAIN_EVENT_CALLBACK_REBOOT, domain,
 		   wire_encode_payload((xdrproc_t)xdr_DomainEventReboot_msg, &message));
+}
+
+static GBytes *device_payload(const RpcEventDomain *domain, const char *alias)
+{
+	const DomainEventDevice_msg message = {
+		.dom = wire_domain(domain),
+		.alias = (char *)alias,
+	};
+
+	return wire_encode_payload((xdrproc_t)xdr_DomainEventDevice_msg, &message);
+}
+
+void rpc_events_send_device_added(RpcServer *server, const RpcEventDomain *domain,
+				  const char *alias)
+{
+	send_event(server, VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, 0,
+		   RPC_DOMAIN_EVENT_CALLBACK_DEVICE_ADDED, domain, device_payload(domain, alias));
+}
+
+void rpc_events_send_device_removed(RpcServer *server, const RpcEventDomain *domain,
+				    const char *alias)
+{
+	send_event(server, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, RPC_DOMAIN_EVENT_DEVICE_REMOVED,
+		   RPC_DOMAIN_EVENT_CALLBACK_DEVICE_REMOVED, domain, device_payload(domain, alias));
 }
 
 void rpc_events_send_disk_error(RpcServer *server, const RpcEventDomain *domain,

@@ -33,6 +33,12 @@ void rpc_events_send_lifecycle(RpcServer *server, const RpcEventDomain *domain, 
 			       int detail);
 void rpc_events_send_reboot(RpcServer *server, const RpcEventDomain *domain);
 
+/* @alias: of a device that has been attached to a domain that runs, or is gone */
+void rpc_events_send_device_added(RpcServer *server, const RpcEventDomain *domain,
+				  const char *alias);
+void rpc_events_send_device_removed(RpcServer *server, const RpcEventDomain *domain,
+				    const char *alias);
+
 /* A disk that could not be read or written. */
 typedef struct {
 	const char *source; /* where it stores its data, or "" */

@@ -265,17 +265,41 @@ static void handle_object(QmpClient *client, JsonObject *object)
 		handle_reply(client, object);
 }
 
+/* Return: as of sendmsg(2). */
+static gssize send_with_descriptor(int socket, const char *text, gsize size, int fd)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { { 0 } };
+	struct iovec iovec = { .iov_base = (char *)text, .iov_len = size };
+	struct msghdr message = {
+		.msg_iov = &iovec,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /*
  * Monitor commands are short: a socket that does not take one at once belongs to a VMM that
  * has not read any for a long time.
  */
-static gboolean send_text(QmpClient *client, const char *text, GError **error)
+static gboolean send_text(QmpClient *client, const char *text, int fd, GError **error)
 {
 	gsize size = strlen(text);
 	gssize n;
 
 	do
-		n = send(client->socket, text, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = fd < 0 ? send(client->socket, text, size, MSG_DONTWAIT | MSG_NOSIGNAL) :
+			     send_with_descriptor(client->socket, text, size, fd);
 	while (n < 0 && errno == EINTR);
 	if (n >= 0 && (gsize)n == size)
 		return TRUE;
@@ -338,7 +362,7 @@ static gboolean shake_hands(QmpClient *client, gint64 deadline, GError **error)
 	if (!json_object_has_member(greeting, "QMP"))
 		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
 				    _("the VMM's monitor does not greet"));
-	if (!send_text(client, text, error))
+	if (!send_text(client, text, -1, error))
 		return FALSE;
 	for (;;) {
 		g_autoptr(JsonObject) reply = read_object(client, deadline, error);
@@ -536,7 +560,7 @@ static guint count_control_tickets(const QmpClient *client)
 
 /* With the lock, which keeps commands of several threads apart on the socket. */
 static QmpCommandTicket *send_command(QmpClient *client, const char *command, JsonObject *arguments,
-				      GError **error)
+				      int fd, GError **error)
 {
 	g_autofree char *text = command_text(command, client->next_id, arguments);
 	QmpCommandTicket *ticket;
@@ -550,7 +574,7 @@ static QmpCommandTicket *send_command(QmpClient *client, const char *command, Js
 			     _("the VMM's monitor cannot be reached"));
 		return NULL;
 	}
-	if (!send_text(client, text, error))
+	if (!send_text(client, text, fd, error))
 		return NULL;
 	ticket = g_new0(QmpCommandTicket, 1);
 	ticket->id = client->next_id++;
@@ -561,14 +585,14 @@ static QmpCommandTicket *send_command(QmpClient *client, const char *command, Js
 	return ticket;
 }
 
-QmpCommandTicket *qmp_client_send(QmpClient *client, const char *command, JsonObject *arguments,
-				  GError **error)
+static QmpCommandTicket *send_control(QmpClient *client, const char *command, JsonObject *arguments,
+				      int fd, GError **error)
 {
 	QmpCommandTicket *ticket = NULL;
 
 	g_mutex_lock(&client->lock);
 	if (count_control_tickets(client) < TICKETS_MAX)
-		ticket = send_command(client, command, arguments, error);
+		ticket = send_command(client, command, arguments, fd, error);
 	else
 		driver_error(error, VIR_ERR_OPERATION_TIMEOUT,
 			     ngettext("the VMM's monitor has not answered %u command",
@@ -577,6 +601,12 @@ QmpCommandTicket *qmp_client_send(QmpClient *client, const char *command, JsonOb
 			     TICKETS_MAX);
 	g_mutex_unlock(&client->lock);
 	return ticket;
+}
+
+QmpCommandTicket *qmp_client_send(QmpClient *client, const char *command, JsonObject *arguments,
+				  GError **error)
+{
+	return send_control(client, command, arguments, -1, error);
 }
 
 /* With the lock: the same question where it is on its way. */
@@ -600,7 +630,7 @@ QmpCommandTicket *qmp_client_share(QmpClient *client, const char *command, GErro
 	if (ticket) {
 		ticket->waiters++;
 	} else {
-		ticket = send_command(client, command, NULL, error);
+		ticket = send_command(client, command, NULL, -1, error);
 		if (ticket)
 			ticket->is_shared = TRUE;
 	}
@@ -639,9 +669,10 @@ JsonNode *qmp_client_wait(QmpClient *client, QmpCommandTicket *ticket, gint64 de
 	return result;
 }
 
-JsonNode *qmp_client_ask(QmpClient *client, const char *command, GError **error)
+static JsonNode *ask(QmpClient *client, const char *command, JsonObject *arguments, int fd,
+		     GError **error)
 {
-	QmpCommandTicket *ticket = qmp_client_send(client, command, NULL, error);
+	QmpCommandTicket *ticket = send_control(client, command, arguments, fd, error);
 
 	if (!ticket)
 		return NULL;
@@ -650,9 +681,20 @@ JsonNode *qmp_client_ask(QmpClient *client, const char *command, GError **error)
 			       error);
 }
 
+JsonNode *qmp_client_ask(QmpClient *client, const char *command, GError **error)
+{
+	return ask(client, command, NULL, -1, error);
+}
+
 gboolean qmp_client_tell(QmpClient *client, const char *command, GError **error)
 {
-	JsonNode *result = qmp_client_ask(client, command, error);
+	return qmp_client_tell_with(client, command, NULL, -1, error);
+}
+
+gboolean qmp_client_tell_with(QmpClient *client, const char *command, JsonObject *arguments, int fd,
+			      GError **error)
+{
+	JsonNode *result = ask(client, command, arguments, fd, error);
 
 	if (!result)
 		return FALSE;

@@ -152,3 +152,11 @@ JsonNode *qmp_client_ask(QmpClient *client, const char *command, GError **error)
 
 /* The same for a command whose answer says nothing more. */
 gboolean qmp_client_tell(QmpClient *client, const char *command, GError **error);
+
+/*
+ * qmp_client_tell_with - the same for a command with arguments, and a descriptor for it
+ * @arguments: or NULL; taken over
+ * @fd: still the caller's; -1: none
+ */
+gboolean qmp_client_tell_with(QmpClient *client, const char *command, JsonObject *arguments, int fd,
+			      GError **error);

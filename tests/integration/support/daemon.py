@@ -277,6 +277,10 @@ class Events:
         self._console.wait_for(
             rf"'lifecycle' for domain '{re.escape(name)}': {re.escape(event)}\r?\n", seconds)
 
+    def wait_device(self, kind, alias, name="test", seconds=60):
+        """Waits for a device to be 'added' or 'removed'."""
+        self._console.wait_for(rf"'device-{kind}' for domain '{re.escape(name)}': {re.escape(alias)}\r?\n", seconds)
+
     def wait_reboot(self, name="test", seconds=60):
         self._console.wait_for(rf"'reboot' for domain '{re.escape(name)}'", seconds)
 

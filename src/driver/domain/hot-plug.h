@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * hot-plug.h - devices of a domain that runs come and go
+ *
+ * Theory of operation
+ *
+ * A device that is attached is described to the VMM as at its start; what is behind it is opened
+ * here, and sent with the monitor's getfd. It is part of the domain from then on, whether or not
+ * the guest does anything with it.
+ *
+ * A device goes when the guest lets go of it, which it is asked for. That may take time, or never
+ * happen: the VMM tells when it is gone, and a worker takes it out of the domain then (follow.h).
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "driver/conf/domain-device.h"
+#include "driver/domain/domain.h"
+
+/* Those two are called with the domain's job, without its lock. */
+gboolean hot_plug_attach(DomainVmm *vmm, const DomainDevice *device, GError **error);
+
+/* Asks the guest to let go of a device. @alias: of one that the domain has */
+gboolean hot_plug_detach(DomainVmm *vmm, const char *alias, GError **error);
+
+/* The VMM has said that devices are gone. On a worker, with the job. */
+void hot_plug_remove_gone(DomainVmm *vmm);
