@@ -184,6 +184,21 @@ class Questions(Devices):
         os.unlink(self.image)
         self.assert_refused("No such file", "domblkinfo", "test", "vda")
 
+    def test_what_a_disk_has_read_and_written(self):
+        self.define(serial=disk(self.image, "vda") + disk(self.image + "2", "vdb"))
+        with open(self.image + "2", "wb") as file:
+            file.truncate(1 << 20)
+        virsh("start", "--paused", "test")
+        # The guest has not run yet. Without a name it is all disks'.
+        for name in (["vda"], [self.image], []):
+            with self.subTest(name=name):
+                numbers = [line.split()[-2:] for line in virsh("domblkstat", "test", *name).splitlines()]
+                self.assertIn(["rd_bytes", "0"], numbers)
+                self.assertIn(["flush_operations", "0"], numbers)
+        lines = [line.strip() for line in virsh("domstats", "test", "--block").splitlines()[1:]]
+        for line in ("block.count=2", "block.0.rd.reqs=0", "block.1.wr.bytes=0", "block.1.fl.times=0"):
+            self.assertIn(line, lines)
+
     def test_domstats_of_disks(self):
         self.define(serial=disk(self.image, "vda"))
         lines = [line.strip() for line in virsh("domstats", "test", "--block", "--interface").splitlines()[1:] if line]
