@@ -377,7 +377,7 @@ class Linux(unittest.TestCase):
             self.assertEqual(self.digest(image, place * 8 * MIB, 8 * MIB), hashlib.sha256(content).hexdigest())
         self.run_in(vmm, "echo 3 >/proc/sys/vm/drop_caches")
         # A line that fits the guest's terminal.
-        self.assertEqual(self.run_in(vmm, "tail -c +16777217 /dev/vda|head -c 8M|sha256sum").split()[0],
+        self.assertEqual(self.run_in(vmm, "tail -c +16777217 /dev/vda|head -c 8m|sha256sum").split()[0],
                          hashlib.sha256(content).hexdigest())
         vmm.qmp.execute("stop")
         vmm.qmp.execute("cont")
