@@ -143,8 +143,9 @@ static gboolean carry_out(gpointer data)
 {
 	Call *call = data;
 
-	call->function(call->opaque);
+	/* From who waits to here what the function finds goes by this lock, and back. */
 	g_mutex_lock(&call->lock);
+	call->function(call->opaque);
 	call->is_done = TRUE;
 	g_cond_signal(&call->cond);
 	g_mutex_unlock(&call->lock);
@@ -166,10 +167,9 @@ void io_thread_call(IoThread *thread, void (*function)(void *opaque), void *opaq
 	/* A reset is not to wait for a queue that is never empty. */
 	g_source_set_priority(source, G_PRIORITY_HIGH);
 	g_source_set_callback(source, carry_out, &call, NULL);
+	g_mutex_lock(&call.lock);
 	g_source_attach(source, thread->context);
 	g_source_unref(source);
-
-	g_mutex_lock(&call.lock);
 	while (!call.is_done)
 		g_cond_wait(&call.cond, &call.lock);
 	g_mutex_unlock(&call.lock);
