@@ -7,6 +7,7 @@
 
 #include "vmm/chipset/ich9-lpc.h"
 #include "vmm/machine/devices.h"
+#include "vmm/machine/hot-plug.h"
 #include "vmm/pci/pci-host.h"
 #include "vmm/pci/pcie-root-port.h"
 
@@ -193,6 +194,7 @@ static void test_names_of_descriptors(void)
 typedef struct {
 	DeviceSurroundings surroundings;
 	PciBus *root;
+	guint n_slot_changes;
 } Fixture;
 
 static void set_interrupt(void *opaque G_GNUC_UNUSED, guint gsi G_GNUC_UNUSED,
@@ -205,7 +207,16 @@ static void send_msi(void *opaque G_GNUC_UNUSED, guint64 address G_GNUC_UNUSED,
 {
 }
 
-static const DeviceHost host = { .set_interrupt = set_interrupt, .send_msi = send_msi };
+static void slot_changed(void *opaque)
+{
+	((Fixture *)opaque)->n_slot_changes++;
+}
+
+static const DeviceHost host = {
+	.set_interrupt = set_interrupt,
+	.send_msi = send_msi,
+	.slot_changed = slot_changed,
+};
 
 static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -372,6 +383,147 @@ static void test_refused(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_false(device_registry_has(fixture->surroundings.registry, "a"));
 }
 
+/* Hot-plug: of a function that is made up, behind a root port */
+
+typedef struct {
+	DeviceShop shop;
+	PcieRootPort *port;
+	GPtrArray *gone, *kept;
+} HotPlug;
+
+static void free_function(void *device)
+{
+	pci_bus_remove(device);
+}
+
+static const DeviceOperations function_operations = { .free = free_function };
+
+static void do_nothing(void *device G_GNUC_UNUSED)
+{
+}
+
+static const PciFunctionOperations no_operations = { .free = do_nothing };
+
+static void put_in(HotPlug *hot_plug, guint number, const char *id, gboolean is_hot)
+{
+	static const PciFunctionConfig config = {
+		.name = "made up",
+		.is_express = TRUE,
+		.is_multifunction = TRUE,
+		.operations = &no_operations,
+	};
+	PciFunction *function = pci_function_new(&config);
+
+	pci_bus_add(pcie_root_port_bus(hot_plug->port), 0, number, function);
+	pci_function_set_id(function, id);
+	device_registry_add(hot_plug->shop.surroundings->registry, id, &function_operations,
+			    function);
+	pcie_root_port_insert(hot_plug->port, is_hot);
+}
+
+static void hot_plug_start(Fixture *fixture, HotPlug *hot_plug)
+{
+	assert_created(fixture, "{" PORT ",'id':'pci.1'," ROOT ",'addr':'1','chassis':1,'port':1}");
+	hot_plug->shop = (DeviceShop){ .surroundings = &fixture->surroundings };
+	hot_plug->port = device_registry_find(fixture->surroundings.registry, "pci.1",
+					      &pcie_root_port_device_operations);
+	hot_plug->gone = g_ptr_array_new_with_free_func(g_free);
+	hot_plug->kept = g_ptr_array_new_with_free_func(g_free);
+	put_in(hot_plug, 0, "first", FALSE);
+	put_in(hot_plug, 1, "second", FALSE);
+}
+
+static void hot_plug_end(HotPlug *hot_plug)
+{
+	g_ptr_array_unref(hot_plug->gone);
+	g_ptr_array_unref(hot_plug->kept);
+}
+
+static void command(Fixture *fixture, guint control)
+{
+	pci_bus_write_config(fixture->root, 0, PCI_DEVFN(1, 0), 0x40 + PCI_EXP_SLTCTL, 2, control);
+}
+
+static gboolean ask(HotPlug *hot_plug, const char *id, gboolean is_running)
+{
+	return hot_plug_ask(&hot_plug->shop, id, is_running, hot_plug->gone, NULL);
+}
+
+static void assert_gone(HotPlug *hot_plug)
+{
+	const DeviceRegistry *registry = hot_plug->shop.surroundings->registry;
+
+	g_assert_cmpuint(hot_plug->gone->len, ==, 2);
+	g_assert_cmpstr(hot_plug->gone->pdata[0], ==, "first");
+	g_assert_cmpstr(hot_plug->gone->pdata[1], ==, "second");
+	g_assert_false(device_registry_has(registry, "first"));
+	g_assert_false(device_registry_has(registry, "second"));
+	g_assert_null(pci_bus_get(pcie_root_port_bus(hot_plug->port), 0, 1));
+}
+
+static void test_hot_unplug(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	HotPlug hot_plug;
+
+	hot_plug_start(fixture, &hot_plug);
+	g_assert_true(ask(&hot_plug, "second", TRUE));
+	hot_plug_serve(&hot_plug.shop, hot_plug.gone, hot_plug.kept);
+	g_assert_cmpuint(hot_plug.gone->len, ==, 0);
+	command(fixture, PCI_EXP_SLTCTL_PWR_IND_BLINK);
+	g_assert_false(ask(&hot_plug, "first", TRUE));
+	g_assert_cmpuint(fixture->n_slot_changes, ==, 0);
+	command(fixture, PCI_EXP_SLTCTL_PWR_OFF | PCI_EXP_SLTCTL_PWR_IND_OFF);
+	g_assert_cmpuint(fixture->n_slot_changes, ==, 1);
+	hot_plug_serve(&hot_plug.shop, hot_plug.gone, hot_plug.kept);
+	assert_gone(&hot_plug);
+	g_assert_cmpuint(hot_plug.kept->len, ==, 0);
+	hot_plug_end(&hot_plug);
+}
+
+static void test_hot_unplug_refused(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	HotPlug hot_plug;
+
+	hot_plug_start(fixture, &hot_plug);
+	g_assert_true(ask(&hot_plug, "first", TRUE));
+	command(fixture, PCI_EXP_SLTCTL_PWR_IND_BLINK);
+	command(fixture, PCI_EXP_SLTCTL_PWR_IND_ON);
+	hot_plug_serve(&hot_plug.shop, hot_plug.gone, hot_plug.kept);
+	g_assert_cmpuint(hot_plug.gone->len, ==, 0);
+	g_assert_cmpuint(hot_plug.kept->len, ==, 2);
+	g_assert_cmpstr(hot_plug.kept->pdata[0], ==, "first");
+	/* Told once; and a reset has nothing to finish. */
+	hot_plug_serve(&hot_plug.shop, hot_plug.gone, hot_plug.kept);
+	g_assert_cmpuint(hot_plug.kept->len, ==, 2);
+	hot_plug_finish(&hot_plug.shop, hot_plug.gone);
+	g_assert_cmpuint(hot_plug.gone->len, ==, 0);
+	hot_plug_end(&hot_plug);
+}
+
+static void test_hot_unplug_at_a_reset(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	HotPlug hot_plug;
+
+	hot_plug_start(fixture, &hot_plug);
+	g_assert_true(ask(&hot_plug, "first", TRUE));
+	hot_plug_finish(&hot_plug.shop, hot_plug.gone);
+	assert_gone(&hot_plug);
+	hot_plug_end(&hot_plug);
+}
+
+static void test_hot_unplug_before_the_guest_runs(Fixture *fixture,
+						  gconstpointer data G_GNUC_UNUSED)
+{
+	HotPlug hot_plug;
+
+	hot_plug_start(fixture, &hot_plug);
+	g_assert_false(ask(&hot_plug, "pci.1", FALSE));
+	g_assert_false(ask(&hot_plug, "third", FALSE));
+	g_assert_true(ask(&hot_plug, "first", FALSE));
+	assert_gone(&hot_plug);
+	hot_plug_end(&hot_plug);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -382,6 +534,11 @@ int main(int argc, char **argv)
 		{ "/devices/addresses", test_addresses },
 		{ "/devices/functions-in-any-order", test_functions_in_any_order },
 		{ "/devices/refused", test_refused },
+		{ "/devices/hot-unplug/lets-go", test_hot_unplug },
+		{ "/devices/hot-unplug/refused", test_hot_unplug_refused },
+		{ "/devices/hot-unplug/reset", test_hot_unplug_at_a_reset },
+		{ "/devices/hot-unplug/before-the-guest-runs",
+		  test_hot_unplug_before_the_guest_runs },
 	};
 
 	g_test_init(&argc, &argv, NULL);
