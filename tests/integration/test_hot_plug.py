@@ -11,7 +11,9 @@ from support.agent import Agent
 from support.devices import device, root_port
 from support.qmp import QmpError
 from support.virtio import VirtioDevice
-from support.where import EVERYWHERE
+from support.waiting import wait_until
+from support.where import EVERYWHERE, HOSTS
+import test_boot
 from test_virtio import RngTest
 
 # A root port's PCI Express capability, and what is in it.
@@ -66,7 +68,7 @@ class HotPlugTest(RngTest):
 
     def plug_in(self, **members):
         self.qmp.execute("device_add", **RNG, **members)
-        self.assertEqual(self.take_events(), PRESENCE_CHANGED)
+        self.assertEqual(self.take_events(), PRESENCE_CHANGED | BUTTON)
         self.assertTrue(self.is_present())
         self.assertFalse(self.is_link_up())
         self.power_on()
@@ -131,7 +133,7 @@ class ComesAndGoes(HotPlugTest):
         self.qmp.execute("stop")
         self.qmp.execute("device_add", **RNG)
         self.qmp.execute("cont")
-        self.assertEqual(self.take_events(), PRESENCE_CHANGED)
+        self.assertEqual(self.take_events(), PRESENCE_CHANGED | BUTTON)
         self.power_on()
         self.assertWorks(self.set_up())
 
@@ -215,6 +217,44 @@ class Refused(HotPlugTest):
             self.qmp.execute("getfd", descriptors=[0], fdname=f"a{i}")
         self.qmp.execute("getfd", descriptors=[0], fdname="a0")
         self.assertRefused("too many wait for a device", "getfd", descriptors=[0], fdname="b")
+
+
+class Linux(unittest.TestCase):
+    """Debian's kernel, whose pciehp drives the slot."""
+
+    where = HOSTS
+    limit = 300
+
+    boot = test_boot.Linux.boot
+    run_in = test_boot.Linux.run_in
+
+    def await_functions(self, vmm, count):
+        wait_until(lambda: self.run_in(vmm, "ls -d /sys/bus/pci/devices/*:01:00.0 2>/dev/null | wc -l") == str(count),
+                   60, f"{count} functions behind the root port")
+
+    def test_in_and_out(self):
+        vmm = self.boot("--vcpus=2", "--memory=512M", *PORTS)
+        for _ in range(2):
+            vmm.qmp.execute("device_add", **RNG)
+            self.await_functions(vmm, 1)
+            self.assertEqual(self.run_in(vmm, "dd if=/dev/hwrng bs=64 count=4 2>/dev/null | wc -c"), "256")
+            vmm.qmp.execute("device_del", id="rng0")
+            self.assertEqual(vmm.qmp.wait_event("DEVICE_DELETED", 60)["data"]["device"], "rng0")
+            self.await_functions(vmm, 0)
+
+    def test_power_by_the_guest_alone(self):
+        """What nobody has asked for stays in the slot, and works when it has power again."""
+        vmm = self.boot("--vcpus=2", "--memory=512M", *PORTS, device("virtio-rng-pci", "rng0", bus="pci.1", addr="0x0"))
+        self.await_functions(vmm, 1)
+        self.run_in(vmm, "echo 0 >/sys/bus/pci/slots/1/power")
+        self.await_functions(vmm, 0)
+        self.assertEqual(vmm.qmp.events, [])
+        self.run_in(vmm, "echo 1 >/sys/bus/pci/slots/1/power")
+        self.await_functions(vmm, 1)
+        self.assertEqual(self.run_in(vmm, "dd if=/dev/hwrng bs=64 count=4 2>/dev/null | wc -c"), "256")
+        self.run_in(vmm, "echo 0 >/sys/bus/pci/slots/1/power")
+        vmm.qmp.execute("device_del", id="rng0")
+        vmm.qmp.wait_event("DEVICE_DELETED", 30)
 
 
 if __name__ == "__main__":

@@ -822,7 +822,8 @@ static void test_slot_hot_plug(Fixture *fixture, gconstpointer data G_GNUC_UNUSE
 {
 	put_in(fixture, TRUE);
 	assert_slot(fixture, TRUE, FALSE);
-	g_assert_cmphex(slot_events(fixture), ==, PCI_EXP_SLTSTA_PDC);
+	g_assert_cmphex(slot_events(fixture), ==, PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_ABP);
+	g_assert_false(pcie_root_port_is_leaving(fixture->root_port));
 	slot_control(fixture, POWER_BLINK);
 	g_assert_cmphex(slot_events(fixture), ==, PCI_EXP_SLTSTA_DLLSC);
 	assert_slot(fixture, TRUE, TRUE);

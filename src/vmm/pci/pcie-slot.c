@@ -97,7 +97,7 @@ void pcie_slot_insert(PcieSlot *slot, gboolean is_hot)
 	/* Without power nobody finds it yet. */
 	pci_bus_set_link(pci_function_secondary(slot->function), FALSE);
 	set_presence(slot);
-	add_event(slot, PCI_EXP_SLTSTA_PDC);
+	add_event(slot, PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_ABP);
 	update_link_with_event(slot);
 }
 

@@ -12,8 +12,10 @@
  *
  * What is there when the machine starts or is reset has power from the start, as firmware finds
  * it. Something that is put in while the guest runs is present, without power, and the guest is
- * told (presence detect changed): it powers the slot on (data link layer state changed) and finds
- * it.
+ * told: it powers the slot on (data link layer state changed) and finds it. It is told as by
+ * somebody who puts a card in and presses the button at once: presence detect changed, and the
+ * attention button. Linux, where there is a button, has only that interrupt, and finds with it
+ * that presence has changed, too; so it does not wait for a second press.
  *
  * Nothing is pulled out from under a guest. Who wants it out presses the attention button; the
  * guest stops using it, which may take the five seconds in which a second press would cancel, and
