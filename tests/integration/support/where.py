@@ -16,6 +16,12 @@ def everywhere(test):
     return test
 
 
+def native(test):
+    """A test that is left out of the hosts, where its class runs everywhere."""
+    test.where = NATIVE
+    return test
+
+
 def place_of(test):
     """Where a test of unittest's is to run."""
     method = getattr(test, test._testMethodName)
