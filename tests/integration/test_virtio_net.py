@@ -8,6 +8,8 @@ import socket
 import struct
 import unittest
 
+from test_hot_plug import HotPlugTest, POWER_BLINK, POWER_OFF
+
 from support.agent import Agent, GROUND, PAGE
 from support.devices import device, root_port
 from support.qmp import QmpError
@@ -281,6 +283,46 @@ class Wrong(NetTest):
             return refused(f"--payload={payload('agent')}", root_port("pci.1", "0x1", chassis=1, port=8),
                            device("virtio-net-pci", "net0", bus="pci.1", addr="0x0", **values),
                            pass_fds=[other.fileno()])
+
+
+class HotPlug(NetTest):
+    """A card that comes and goes while it is in use; the guest drives the slot by hand."""
+
+    select, port = HotPlugTest.select, HotPlugTest.port
+    command, take_events, power_on = HotPlugTest.command, HotPlugTest.take_events, HotPlugTest.power_on
+
+    def plug_in(self):
+        self.peer, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.peer.settimeout(30)
+        with other:
+            self.guest.qmp.execute("getfd", descriptors=[other.fileno()], fdname="fd-net0")
+        self.guest.qmp.execute("device_add", driver="virtio-net-pci", id="net0", bus="pci.1", addr="0x0",
+                               mac="52:54:00:a1:b2:c3", netdev={"type": "stream", "fd": "fd-net0"})
+        self.take_events()
+        self.power_on()
+
+    def plug_out(self):
+        self.guest.qmp.execute("device_del", id="net0")
+        self.take_events()
+        self.command(POWER_BLINK)
+        self.command(POWER_OFF)
+        self.guest.qmp.wait_event("DEVICE_DELETED")
+
+    def test_in_and_out_and_in_again(self):
+        self.guest = Agent("--memory=64M", root_port("pci.1", "0x1", chassis=1, port=8))
+        self.addCleanup(self.guest.end)
+        for seed in range(3):
+            self.plug_in()
+            self.set_up()
+            self.transmit(bytes(HEADER) + frame(60, seed))
+            self.assertEqual(self.get_frame(), frame(60, seed))
+            # In the middle of receiving: there is a buffer, and a frame under way.
+            self.rings[RECEIVE].add(BUFFER, 128)
+            self.device.kick(RECEIVE)
+            self.peer.sendall(struct.pack("!I", 60) + bytes(30))
+            self.plug_out()
+            self.assertEqual(self.peer.recv(1), b"")
+            self.peer.close()
 
 
 if __name__ == "__main__":

@@ -148,11 +148,14 @@ static void test_names(void)
 /* A network namespace, and a /sys that shows its interfaces. */
 static gboolean enter_namespace(void)
 {
-	if (unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
+	g_autofree char *ip = g_find_program_in_path("ip");
+
+	if (ip && access("/dev/net/tun", R_OK | W_OK) == 0 &&
+	    unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
 	    mount("sysfs", "/sys", "sysfs", 0, NULL) == 0)
 		return TRUE;
-	g_test_skip("needs the right to make a network namespace");
+	g_test_skip("needs ip(8), tap devices and the right to make a network namespace");
 	return FALSE;
 }
 
@@ -329,8 +332,9 @@ static void test_macvtap(void)
 	g_clear_error(&error);
 	config.name = NULL;
 	name = macvtap_open(&config, fds, &error);
-	if (error && strstr(error->message, g_strerror(EOPNOTSUPP))) {
-		g_test_skip("this kernel has no macvtap");
+	if (error && (strstr(error->message, g_strerror(EOPNOTSUPP)) ||
+		      strstr(error->message, g_strerror(ENOENT)))) {
+		g_test_skip("the kernel has no macvtap, or does not fill this /dev");
 		return;
 	}
 	g_assert_no_error(error);
