@@ -6,8 +6,10 @@ frames both ways, and what guests and peers may do wrong.
 
 import socket
 import struct
+import threading
 import unittest
 
+import test_boot
 from test_hot_plug import HotPlugTest, POWER_BLINK, POWER_OFF
 
 from support.agent import Agent, GROUND, PAGE
@@ -16,7 +18,7 @@ from support.qmp import QmpError
 from support.virtio import (DEVICE, NEXT, Ring, STRUCTURES, VERSION_1, VirtioDevice, WRITE, bits)
 from support.vmm import payload, refused
 from support.waiting import wait_until
-from support.where import EVERYWHERE
+from support.where import EVERYWHERE, HOSTS
 
 RECEIVE, TRANSMIT, CONTROL = range(3)
 BUFFER = GROUND + 16 * PAGE
@@ -323,6 +325,79 @@ class HotPlug(NetTest):
             self.plug_out()
             self.assertEqual(self.peer.recv(1), b"")
             self.peer.close()
+
+
+class Neighbour(threading.Thread):
+    """Who is at the other end of the cable: answers ARP and pings."""
+
+    ADDRESS, MAC = socket.inet_aton("192.0.2.1"), bytes.fromhex("525400000001")
+
+    def __init__(self, peer):
+        super().__init__(daemon=True)
+        self.peer = peer
+
+    def run(self):
+        stream = self.peer.makefile("rb")
+        while length := stream.read(4):
+            content = stream.read(struct.unpack("!I", length)[0])
+            answer = self.answer(content)
+            if answer:
+                frame = content[6:12] + self.MAC + content[12:14] + answer
+                self.peer.sendall(struct.pack("!I", len(frame)) + frame)
+
+    def answer(self, content):
+        kind, payload = content[12:14], content[14:]
+        if kind == b"\x08\x06" and payload[6:8] == b"\0\1" and payload[24:28] == self.ADDRESS:
+            return payload[:6] + b"\0\2" + self.MAC + self.ADDRESS + payload[8:18]
+        if kind == b"\x08\0" and payload[16:20] == self.ADDRESS:
+            return self.answer_ip(payload)
+        return None
+
+    def answer_ip(self, packet):
+        start, end = (packet[0] & 15) * 4, struct.unpack("!H", packet[2:4])[0]
+        message = bytearray(packet[start:end])
+        # Fragments come in order, and what is behind the first one has no header of its own.
+        is_first = struct.unpack("!H", packet[6:8])[0] & 0x1fff == 0
+        if packet[9] != socket.IPPROTO_ICMP or is_first and message[0] != 8:
+            return None
+        if is_first:
+            message[0] = 0
+            # 8 less in the first byte is 0x800 more in the checksum, with the carry.
+            checksum = struct.unpack("!H", message[2:4])[0] + 0x800
+            message[2:4] = struct.pack("!H", (checksum & 0xffff) + (checksum >> 16))
+        return packet[:12] + packet[16:20] + packet[12:16] + packet[20:start] + bytes(message)
+
+
+class Linux(unittest.TestCase):
+    """Debian's driver."""
+
+    where = HOSTS
+    limit = 240
+
+    boot = test_boot.Linux.boot
+    run_in = test_boot.Linux.run_in
+
+    def test_network(self):
+        peer, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.addCleanup(peer.close)
+        neighbour = Neighbour(peer)
+        neighbour.start()
+        with other:
+            vmm = self.boot("--vcpus=2", "--memory=512M", root_port("pci.1", "0x1", chassis=1, port=8),
+                            device("virtio-net-pci", "net0", bus="pci.1", addr="0x0", mac="52:54:00:a1:b2:c3",
+                                   host_mtu=1400, netdev={"type": "stream", "fd": str(other.fileno())}),
+                            pass_fds=[other.fileno()])
+        self.assertEqual(self.run_in(vmm, "cat /sys/class/net/eth0/address"), "52:54:00:a1:b2:c3")
+        self.assertEqual(self.run_in(vmm, "cat /sys/class/net/eth0/mtu"), "1400")
+        self.run_in(vmm, "ip link set eth0 up; ip addr add 192.0.2.2/24 dev eth0")
+        self.assertEqual(self.run_in(vmm, "cat /sys/class/net/eth0/carrier"), "1")
+        # In fragments, too.
+        for size in (56, 1300, 4000):
+            self.assertIn(", 0% packet loss", self.run_in(vmm, f"ping -c 3 -s {size} 192.0.2.1"))
+        for is_up in (False, True):
+            vmm.qmp.execute("set_link", name="net0", up=is_up)
+            wait_until(lambda: self.run_in(vmm, "cat /sys/class/net/eth0/carrier") == str(int(is_up)), 30, "the cable")
+        self.assertIn(", 0% packet loss", self.run_in(vmm, "ping -c 1 192.0.2.1"))
 
 
 if __name__ == "__main__":
