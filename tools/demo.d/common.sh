@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What the demos share. Whoever includes this has set build, source, images, domain and work.
+# What the demos share. Whoever includes this has set:
+: "${build:?}" "${source:?}" "${images:?}" "${domain:?}" "${work:?}"
 
 daemon='' console='' defined=''
 
