@@ -623,6 +623,7 @@ static gboolean add_interface(VmmCommand *command, const DomainDef *def, DomainI
 
 	if (!network_link_open(interface, &link, error))
 		return FALSE;
+	command->n_links++;
 	names = hand_over_all(command, link.fds);
 	if (link.passt_socket >= 0) {
 		const VmmPasst passt = { interface, link.passt_socket };

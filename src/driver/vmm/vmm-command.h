@@ -30,6 +30,7 @@ typedef struct {
 	GArray *descriptors;	   /* of JailDescriptor; the sources are the command's own */
 	VmmLoggerStreams *streams; /* for the logger: what the VMM writes to files */
 	GArray *passts;		   /* of VmmPasst */
+	guint n_links;		   /* of the definition's network cards: those with a link */
 	guint64 largest_file;	   /* bytes: of those that the VMM itself may write to */
 	uid_t vmm_uid; /* whom files that are written to may belong to; the caller's at first */
 } VmmCommand;

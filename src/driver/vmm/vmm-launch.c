@@ -296,6 +296,13 @@ static void end_process(Vmm *vmm)
 	(void)vmm_process_wait(vmm->process, END_SECONDS);
 }
 
+/* What was made for this start; a device of the same name that was there before is another's. */
+static void forget_links(const DomainDef *def, guint n_links)
+{
+	for (guint i = 0; i < n_links; i++)
+		network_link_forget(def->interfaces->pdata[i]);
+}
+
 gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **error)
 {
 	g_auto(VmmCommand) command;
@@ -321,7 +328,7 @@ gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **
 	(void)unlink(launch->monitor_path);
 	end_process(vmm);
 	vmm_passts_wait(vmm->passts);
-	network_links_forget(def);
+	forget_links(def, command.n_links);
 	vmm_logger_wait(vmm->logger);
 	vmm_clear(vmm);
 	return FALSE;
