@@ -10,6 +10,7 @@
 #include "driver/domain/follow.h"
 #include "driver/domain/nvram.h"
 #include "driver/error.h"
+#include "driver/network/link.h"
 #include "driver/vmm/vmm-launch.h"
 
 /* Until its monitor thread runs, a VMM that was found ends unheard. */
@@ -69,8 +70,11 @@ static void take_found(const Reconnection *reconnection, VmmProcess *process)
 	follow_found(vmm);
 }
 
-/* Nobody has seen the domain run, and nobody waits for it: what there is of it ends. */
-static void undo_start(Domain *domain, VmmProcess *process)
+/*
+ * Nobody has seen the domain run, and nobody waits for it: what there is of it ends. Where a start
+ * has not come to a process, nobody knows whether a device with its name is its own.
+ */
+static void undo_start(Domain *domain, const StoreStatus *status, VmmProcess *process)
 {
 	g_warning(_("domain '%s' was being started when a daemon ended: that is undone"),
 		  domain->name);
@@ -78,6 +82,8 @@ static void undo_start(Domain *domain, VmmProcess *process)
 		vmm_process_signal(process, SIGKILL);
 		(void)vmm_process_wait(process, END_SECONDS);
 	}
+	if (status->pid > 0)
+		network_links_forget(domain->live);
 	end_put_away(domain);
 	domain_end_job(domain);
 }
@@ -91,7 +97,7 @@ static void reconnect(gpointer data)
 	VmmProcess *process = vmm_process_adopt(status->pid, status->start_time, &error);
 
 	if (process && status->is_starting) {
-		undo_start(domain, process);
+		undo_start(domain, status, process);
 		vmm_process_free(process);
 	} else if (process) {
 		take_found(reconnection, process);
@@ -101,9 +107,10 @@ static void reconnect(gpointer data)
 		if (driver_run_later(domain->driver, reconnect, reconnection))
 			return;
 	} else if (status->is_starting) {
-		undo_start(domain, NULL);
+		undo_start(domain, status, NULL);
 	} else {
 		g_warning(_("domain '%s' is given up: %s"), domain->name, error->message);
+		network_links_forget(domain->live);
 		end_put_away(domain);
 		domain_end_job(domain);
 	}
