@@ -11,6 +11,7 @@
 
 #include "driver/domain/follow.h"
 #include "driver/error.h"
+#include "driver/network/link.h"
 #include "driver/vmm/vmm-device.h"
 
 /* A VMM may write no larger files than it was started with: see vmm-launch.c. */
@@ -152,6 +153,17 @@ gboolean hot_plug_detach(DomainVmm *vmm, const char *alias, GError **error)
 				    error);
 }
 
+/* What a network card that is gone would leave on the host. */
+static void forget_link(const DomainDef *def, const char *alias)
+{
+	for (guint i = 0; i < def->interfaces->len; i++) {
+		const DomainInterface *interface = def->interfaces->pdata[i];
+
+		if (g_strcmp0(interface->info.alias, alias) == 0)
+			network_link_forget(interface);
+	}
+}
+
 /* With the job. */
 static void remove_device(const DomainVmm *vmm, const char *alias)
 {
@@ -162,6 +174,7 @@ static void remove_device(const DomainVmm *vmm, const char *alias)
 		domain_def_free(def);
 		return;
 	}
+	forget_link(domain->live, alias);
 	set_live(vmm, def);
 	g_mutex_lock(&domain->lock);
 	domain_send_device_removed(domain, alias);
