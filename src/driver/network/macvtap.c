@@ -132,6 +132,15 @@ static int make(const MacvtapConfig *config, const char *name)
 	return send_request(&request);
 }
 
+/* The kernel makes a number of "%d", and does not say which. */
+static gboolean check_name(const char *name, GError **error)
+{
+	if (!strchr(name, '%'))
+		return interface_name_check(name, error);
+	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			    _("'%s' is no name of a network interface"), name);
+}
+
 static char *make_named(const MacvtapConfig *config, GError **error)
 {
 	int code = EEXIST;
@@ -144,7 +153,7 @@ static char *make_named(const MacvtapConfig *config, GError **error)
 		return NULL;
 	}
 	if (config->name) {
-		if (!interface_name_check(config->name, error))
+		if (!check_name(config->name, error))
 			return NULL;
 		code = make(config, config->name);
 		if (code == 0)
