@@ -222,6 +222,9 @@ static gboolean spawn_passts(const VmmLaunch *launch, const Jail *vmm_jail,
 	Jail jail;
 
 	passt_jail(&jail, launch->uid, launch->gid, launch->may_lack, vmm_jail->cgroup);
+	/* Threads of other domains count for their common user, too. */
+	if (!launch->is_own_user)
+		jail_limit(&jail, RLIMIT_NPROC, RLIM_INFINITY);
 	vmm->passts = g_ptr_array_new_with_free_func((GDestroyNotify)vmm_process_free);
 	for (guint i = 0; i < command->passts->len; i++) {
 		VmmProcess *process = spawn_passt(&g_array_index(command->passts, VmmPasst, i),
