@@ -256,9 +256,12 @@ static gboolean check_passts(const VmmLaunch *launch, const Vmm *vmm, GError **e
 
 void vmm_passts_wait(GPtrArray *passts)
 {
-	for (guint i = 0; passts && i < passts->len; i++)
-		if (!vmm_process_wait(passts->pdata[i], END_SECONDS))
-			vmm_process_signal(passts->pdata[i], SIGKILL);
+	for (guint i = 0; passts && i < passts->len; i++) {
+		if (vmm_process_wait(passts->pdata[i], END_SECONDS))
+			continue;
+		vmm_process_signal(passts->pdata[i], SIGKILL);
+		(void)vmm_process_wait(passts->pdata[i], END_SECONDS);
+	}
 }
 
 /* Starts the logger, which then reads what the VMM writes from its first line on. */
