@@ -435,6 +435,25 @@ int safe_file_open_character_device(const char *what, const char *path, GError *
 	return open_device(&subject, S_IFCHR, O_RDONLY, error);
 }
 
+int safe_file_find_socket(const char *what, const char *path, GError **error)
+{
+	const Subject subject = { what, path };
+	g_auto(SafePlace) place = SAFE_PLACE_INIT;
+	struct stat status;
+	int node;
+
+	if (!find(&subject, TRUE, &place, error))
+		return -1;
+	node = look_at(&place, &status);
+	if (node >= 0 && !S_ISSOCK(status.st_mode)) {
+		close_fd(&node);
+		errno = ENOTSOCK;
+	}
+	if (node < 0)
+		system_error(&subject, error);
+	return node;
+}
+
 gboolean safe_file_check_update(const char *what, const char *path, const SafePlace *place,
 				const SafeOwners *owners, GError **error)
 {

@@ -111,6 +111,13 @@ int safe_file_open_block_device(const char *what, const char *path, gboolean is_
 				GError **error);
 int safe_file_open_character_device(const char *what, const char *path, GError **error);
 
+/*
+ * safe_file_find_socket - find a UNIX socket, to be connected to as /proc/self/fd/N
+ *
+ * Return: a descriptor (O_PATH) for close(), or -1 with @error as of safe_place_find().
+ */
+int safe_file_find_socket(const char *what, const char *path, GError **error);
+
 /* A file that is open for appending. */
 typedef struct {
 	int fd;

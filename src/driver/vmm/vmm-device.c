@@ -7,6 +7,7 @@
 #include <gio/gio.h>
 #include <gio/gunixsocketaddress.h>
 #include <glib/gi18n.h>
+#include <unistd.h>
 
 #include "driver/error.h"
 #include "driver/safe-file.h"
@@ -25,23 +26,52 @@ static int take_connection(GSocketConnection *connection)
 	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
-static int connect_to_server(const DomainDisk *disk, GError **error)
+/* Return: a descriptor for close(), or -1 with @error, or with errno alone. */
+static int connect_to_address(GSocketConnectable *address, GError **error)
 {
 	g_autoptr(GSocketClient) client = g_socket_client_new();
-	g_autoptr(GSocketConnectable) address =
-		disk->nbd_socket ?
-			G_SOCKET_CONNECTABLE(g_unix_socket_address_new(disk->nbd_socket)) :
-			g_network_address_new(disk->nbd_host, (guint16)disk->nbd_port);
 	g_autoptr(GSocketConnection) connection = NULL;
-	g_autoptr(GError) cause = NULL;
-	int fd = -1;
 
 	/* A daemon has nobody's proxy. */
 	g_socket_client_set_enable_proxy(client, FALSE);
 	g_socket_client_set_timeout(client, CONNECT_SECONDS);
-	connection = g_socket_client_connect(client, address, NULL, &cause);
-	if (connection)
-		fd = take_connection(connection);
+	connection = g_socket_client_connect(client, address, NULL, error);
+	return connection ? take_connection(connection) : -1;
+}
+
+/*
+ * The server sees root, or whoever the daemon is: so a link that somebody else can have made does
+ * not lead to another service's socket.
+ */
+static int connect_to_socket(const DomainDisk *disk, GError **error)
+{
+	const int node = safe_file_find_socket(disk->target, disk->nbd_socket, error);
+	g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", node);
+	g_autoptr(GSocketAddress) address = NULL;
+	int fd;
+
+	if (node < 0)
+		return -1;
+	address = g_unix_socket_address_new(path);
+	fd = connect_to_address(G_SOCKET_CONNECTABLE(address), error);
+	close(node);
+	return fd;
+}
+
+static int connect_to_host(const DomainDisk *disk, GError **error)
+{
+	g_autoptr(GSocketConnectable)
+		address = g_network_address_new(disk->nbd_host, (guint16)disk->nbd_port);
+
+	return connect_to_address(address, error);
+}
+
+static int connect_to_server(const DomainDisk *disk, GError **error)
+{
+	g_autoptr(GError) cause = NULL;
+	const int fd = disk->nbd_socket ? connect_to_socket(disk, &cause) :
+					  connect_to_host(disk, &cause);
+
 	if (fd < 0)
 		driver_error(error, VIR_ERR_OPERATION_FAILED,
 			     _("disk %s: cannot connect to '%s': %s"), disk->target,
