@@ -79,7 +79,9 @@ struct VirtioBlk {
 
 	/* The I/O thread's. */
 	guint64 features;
-	gboolean is_open; /* queues may be used: started, and not paused */
+	gboolean is_started;
+	gboolean is_paused;
+	guint n_drains; /* under way: one may come while another one waits */
 	gboolean is_broken;
 	guint n_busy; /* requests that are REQUEST_BUSY or REQUEST_DONE */
 	GQueue waiting, done, stopped;
@@ -94,6 +96,12 @@ static LogLimit error_limit;
 static DmaChannel *dma_of(const VirtioBlk *blk)
 {
 	return io_thread_dma(virtio_device_io_thread(blk->virtio));
+}
+
+/* Queues may be used. */
+static gboolean is_open(const VirtioBlk *blk)
+{
+	return blk->is_started && !blk->is_paused && blk->n_drains == 0;
 }
 
 static gboolean is_readonly(const VirtioBlk *blk)
@@ -640,7 +648,7 @@ static gboolean begin_run(VirtioBlk *blk)
 /* Begins what waits, as far as there is staging memory. */
 static void go_on(VirtioBlk *blk)
 {
-	while (blk->is_open && !g_queue_is_empty(&blk->waiting)) {
+	while (is_open(blk) && !g_queue_is_empty(&blk->waiting)) {
 		if (begin_direct(blk) || begin_run(blk))
 			continue;
 		if (!take_part(blk->waiting.head->data)) {
@@ -866,7 +874,7 @@ static void on_kicked(void *device, guint index)
 	Request *batch[BATCH];
 	guint count;
 
-	if (!blk->is_open || blk->is_broken)
+	if (!is_open(blk) || blk->is_broken)
 		return;
 	do {
 		virtio_queue_disable_kicks(queue);
@@ -956,21 +964,26 @@ static void on_start(void *device, guint64 features)
 	if (!has_feature(blk, VIRTIO_BLK_F_FLUSH))
 		g_atomic_int_set(&blk->write_cache, FALSE);
 	blk->is_broken = FALSE;
-	blk->is_open = TRUE;
+	blk->is_paused = FALSE;
+	blk->is_started = TRUE;
 }
 
-/* Nothing is begun any more; what has begun ends. */
+/*
+ * Nothing is begun meanwhile; what has begun ends. Other calls of the transport's may come while
+ * this waits: a pause does not take the device lock.
+ */
 static void drain(VirtioBlk *blk)
 {
 	GMainContext *context = io_thread_context(virtio_device_io_thread(blk->virtio));
 
-	blk->is_open = FALSE;
+	blk->n_drains++;
 	staging_wait_no_more(blk->staging, &blk->waiter);
 	finish_all(blk);
 	while (blk->n_busy > 0) {
 		g_main_context_iteration(context, TRUE);
 		finish_all(blk);
 	}
+	blk->n_drains--;
 }
 
 static void drop_all(GQueue *list, const guint *queue)
@@ -992,27 +1005,33 @@ static void on_stop(void *device)
 {
 	VirtioBlk *blk = device;
 
+	blk->is_started = FALSE;
 	drain(blk);
 	drop_all(&blk->waiting, NULL);
 	drop_all(&blk->stopped, NULL);
 	g_atomic_int_set(&blk->write_cache, blk->has_write_cache);
 }
 
+/* Kicks of the other queues that came meanwhile have been taken, and nobody has looked there. */
 static void on_stop_queue(void *device, guint queue)
 {
 	VirtioBlk *blk = device;
-	const gboolean was_open = blk->is_open;
 
 	drain(blk);
 	drop_all(&blk->waiting, &queue);
 	drop_all(&blk->stopped, &queue);
-	blk->is_open = was_open;
 	go_on(blk);
+	for (guint i = 0; i < blk->n_queues; i++)
+		if (i != queue)
+			on_kicked(blk, i);
 }
 
 static void on_drain(void *device)
 {
-	drain(device);
+	VirtioBlk *blk = device;
+
+	blk->is_paused = TRUE;
+	drain(blk);
 }
 
 /* What the machine has stopped with is done again, before what came later. */
@@ -1025,7 +1044,7 @@ static void on_resume(void *device)
 		((Request *)link->data)->state = REQUEST_WAITING;
 		g_queue_push_head_link(&blk->waiting, link);
 	}
-	blk->is_open = TRUE;
+	blk->is_paused = FALSE;
 	go_on(blk);
 }
 
