@@ -702,6 +702,39 @@ static void test_queue_reset(void)
 	world_clear(&world);
 }
 
+static gboolean kick_and_let_go(gpointer data)
+{
+	const WorldPiece pieces[] = { { header_at(1), 16, 0 }, { status_at(1), 1, IN } };
+	World *world = data;
+
+	write_header(1, VIRTIO_BLK_T_FLUSH, 0);
+	world_add(world, 1, pieces, G_N_ELEMENTS(pieces));
+	world_kick(world, 1);
+	made_up_image_let_go(world->image);
+	return G_SOURCE_REMOVE;
+}
+
+/* What comes to the other queue while the reset waits is done after it, without another kick. */
+static void test_queue_reset_and_kick(void)
+{
+	GSource *source = g_timeout_source_new(5);
+	World world;
+
+	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world.image->holds = TRUE;
+	add(&world, 0, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512);
+	world_kick(&world, 0);
+	g_source_set_callback(source, kick_and_let_go, &world, NULL);
+	g_source_attach(source, world.device.thread.context);
+	g_source_unref(source);
+	world.device.config.operations->stop_queue(world.blk, 0);
+	virtio_queue_disable(world.device.queues[0]);
+	world_settle(&world);
+	g_assert_cmpuint(status(1), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world_used(&world, 1), ==, 1);
+	world_clear(&world);
+}
+
 /* Who knows no flush, or has turned the cache off, finds each write on the disk. */
 static void test_write_through(void)
 {
@@ -770,6 +803,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/virtio-blk/drain", test_drain);
 	g_test_add_func("/virtio-blk/reset-in-flight", test_reset_in_flight);
 	g_test_add_func("/virtio-blk/queue-reset", test_queue_reset);
+	g_test_add_func("/virtio-blk/queue-reset-and-kick", test_queue_reset_and_kick);
 	g_test_add_func("/virtio-blk/write-through", test_write_through);
 	g_test_add_func("/virtio-blk/statistics", test_statistics);
 	return g_test_run();
