@@ -7,10 +7,10 @@
  * Theory of operation
  *
  * Each buffer that the guest makes available is filled, from its start and with RNG_CHUNK bytes at
- * most, with what the host's kernel has (getrandom(2)), or what a descriptor gives. There are two
- * reasons to let buffers wait in the queue: the descriptor has nothing at present, and the guest
- * has had its bytes of this period. Then kicks are not needed; a source of the I/O thread's
- * context goes on.
+ * most, with what the host's kernel has (getrandom(2)), or what a descriptor gives. There are three
+ * reasons to let buffers wait in the queue: the descriptor has nothing at present, the guest has
+ * had its bytes of this period, and others of the I/O thread have their turn. Then kicks are not
+ * needed; a source of the I/O thread's context goes on.
  */
 #include "vmm/virtio/virtio-rng.h"
 
@@ -28,6 +28,9 @@
 #define RNG_CHUNK      4096u
 #define RNG_NO_LIMIT   G_MAXINT64
 
+/* Buffers in one go: a guest can make them available faster than they are filled. */
+#define RNG_ROUND RNG_QUEUE_SIZE
+
 typedef struct {
 	VirtioOptions options;
 	char *rng_fd;
@@ -42,7 +45,7 @@ typedef struct {
 	guint period;
 	guint64 left;	   /* of this period */
 	gint64 period_end; /* of g_get_monotonic_time() */
-	GSource *waiting;  /* for the next period, or for the descriptor */
+	GSource *waiting;  /* for the next period, for the descriptor, or for its turn */
 } Rng;
 
 static void serve(Rng *rng);
@@ -90,6 +93,15 @@ static void wait_for_period(Rng *rng)
 static void wait_for_descriptor(Rng *rng)
 {
 	wait_with(rng, g_unix_fd_source_new(rng->fd, G_IO_IN), G_SOURCE_FUNC(on_readable));
+}
+
+/* Behind what else is ready, a reset that waits say. */
+static void wait_for_turn(Rng *rng)
+{
+	GSource *source = g_idle_source_new();
+
+	g_source_set_priority(source, G_PRIORITY_DEFAULT);
+	wait_with(rng, source, on_period);
 }
 
 /* What is left to the guest of this period. */
@@ -155,15 +167,19 @@ static void serve(Rng *rng)
 {
 	VirtioQueue *queue = virtio_device_queue(rng->device, 0);
 	g_autoptr(GError) error = NULL;
+	guint left = RNG_ROUND;
 	VirtioChain *chain;
 
 	if (rng->waiting)
 		return;
 	do {
 		virtio_queue_disable_kicks(queue);
-		while ((chain = virtio_queue_pop(queue, &error)) && fill(rng, queue, chain, &error))
-			;
+		while (left > 0 && (chain = virtio_queue_pop(queue, &error)) &&
+		       fill(rng, queue, chain, &error))
+			left--;
 		virtio_queue_notify(queue);
+		if (left == 0)
+			wait_for_turn(rng);
 	} while (!error && !rng->waiting && !virtio_queue_enable_kicks(queue));
 	if (error)
 		virtio_device_broken(rng->device, error);
