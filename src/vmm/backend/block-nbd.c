@@ -13,6 +13,9 @@
 #include "vmm/backend/fd-watch.h"
 #include "vmm/log.h"
 
+/* What a server is waited for that is asked what it has; nobody else has a turn meanwhile. */
+#define CONNECT_SECONDS 30
+
 /* What a server without a command for zeroes is sent, in one go. */
 #define ZEROES_SIZE (256u << 10)
 
@@ -337,17 +340,45 @@ static gboolean find_limits(BlockNbd *nbd, const BlockConfig *config, GError **e
 	return TRUE;
 }
 
+/* Return: NULL, or why the server and the library have not come to an agreement. */
+static const char *await_agreement(struct nbd_handle *handle)
+{
+	const gint64 deadline = g_get_monotonic_time() + CONNECT_SECONDS * G_TIME_SPAN_SECOND;
+	const char *reason;
+
+	while (nbd_aio_is_connecting(handle) == 1) {
+		const gint64 left = deadline - g_get_monotonic_time();
+
+		if (left <= 0)
+			return g_strerror(ETIMEDOUT);
+		if (nbd_poll(handle, (int)(left / 1000) + 1) < 0)
+			break;
+	}
+	if (nbd_aio_is_ready(handle) == 1)
+		return NULL;
+	reason = nbd_get_error();
+	return reason ? reason : g_strerror(ECONNRESET);
+}
+
 static gboolean connect_to(BlockNbd *nbd, int fd, const char *export, const BlockConfig *config,
 			   GError **error)
 {
-	/* What a read does not fill in, nobody is given. */
-	if (nbd_set_export_name(nbd->handle, export) == 0 &&
-	    nbd_set_pread_initialize(nbd->handle, FALSE) == 0 &&
-	    nbd_connect_socket(nbd->handle, fd) == 0)
-		return TRUE;
-	g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED,
-		    _("the NBD server of %s cannot be used: %s"), config->name, nbd_get_error());
-	return FALSE;
+	const char *reason;
+
+	/*
+	 * A server can say that it has read, and send nothing: completed() is not told. What was
+	 * in the staging memory then is the same guest's, so nothing has to be cleared for it.
+	 */
+	if (nbd_set_export_name(nbd->handle, export) < 0 ||
+	    nbd_set_pread_initialize(nbd->handle, FALSE) < 0 ||
+	    nbd_aio_connect_socket(nbd->handle, fd) < 0)
+		reason = nbd_get_error();
+	else
+		reason = await_agreement(nbd->handle);
+	if (reason)
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED,
+			    _("the NBD server of %s cannot be used: %s"), config->name, reason);
+	return !reason;
 }
 
 BlockBackend *block_nbd_new(int fd, const char *export, const BlockConfig *config, GError **error)
