@@ -207,13 +207,14 @@ static gboolean write_gathered(VirtioBlk *blk, GError **error)
 	return is_written;
 }
 
-/* What was read and has not been carried yet: of small requests. */
+/* What was read and has not been carried yet: the last part of small requests. */
 static void gather_request(Request *self)
 {
 	VirtioBlk *blk = self->blk;
 
 	if (self->staging)
-		gather(blk, self->chain, 0, self->staging, self->part_size);
+		gather(blk, self->chain, self->done - self->part_size, self->staging,
+		       self->part_size);
 	gather(blk, self->chain, data_in_size(self), &self->status, STATUS_SIZE);
 }
 
@@ -544,11 +545,14 @@ static gboolean begin_direct(VirtioBlk *blk)
 	return TRUE;
 }
 
-/* Writes that the guest has made together are fetched together; each is whole pages then. */
+/*
+ * Writes that the guest has made together are fetched together; each is whole pages then. One whose
+ * beginning has been written in the guest's own memory goes on by itself.
+ */
 static gboolean is_gatherable(const Request *self)
 {
 	return self->block.operation == BLOCK_WRITE && self->size <= SMALL &&
-	       self->size % PAGE == 0;
+	       self->size % PAGE == 0 && self->done == 0;
 }
 
 static guint count_gatherable(const VirtioBlk *blk, gsize *size)
