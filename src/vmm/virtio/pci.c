@@ -116,6 +116,7 @@ struct VirtioDevice {
 	guint64 bar_address;
 	guint64 bar_size; /* 0: it is closed */
 	gboolean is_finished;
+	gboolean is_master; /* of the bus; one that never was is not kept from it */
 
 	guint32 device_feature_select;
 	guint32 driver_feature_select;
@@ -133,6 +134,7 @@ struct VirtioDevice {
 	/* The I/O thread's. */
 	gboolean is_started;
 	gboolean is_paused;
+	gboolean is_held; /* the guest has taken the bus away */
 };
 
 /* Interrupts; from any thread */
@@ -200,6 +202,11 @@ static void G_GNUC_PRINTF(2, 3) break_device(VirtioDevice *device, const char *f
 
 /* On the I/O thread */
 
+static gboolean is_still(const VirtioDevice *device)
+{
+	return device->is_paused || device->is_held;
+}
+
 static void on_kick(void *opaque)
 {
 	Queue *queue = opaque;
@@ -209,7 +216,7 @@ static void on_kick(void *opaque)
 	if (read(queue->kick_fd, &kicks, sizeof(kicks)) < 0)
 		return;
 	/* Each queue is looked at after a pause anyway. */
-	if (device->is_started && !device->is_paused)
+	if (device->is_started && !is_still(device))
 		device->config.operations->kicked(device->config.opaque, queue->index);
 }
 
@@ -271,7 +278,7 @@ static void start_on_thread(void *opaque)
 	if (operations->start)
 		operations->start(device->config.opaque, device->driver_features);
 	/* A vCPU that wrote as the machine paused: it has left KVM_RUN, but not yet done this. */
-	if (!device->is_paused)
+	if (!is_still(device))
 		kick_all(device);
 	else if (operations->drain)
 		operations->drain(device->config.opaque);
@@ -295,7 +302,7 @@ static void start_queue_on_thread(void *opaque)
 	VirtioDevice *device = queue->device;
 
 	begin_queue(queue);
-	if (!device->is_paused)
+	if (!is_still(device))
 		device->config.operations->kicked(device->config.opaque, queue->index);
 }
 
@@ -309,13 +316,28 @@ static void stop_queue_on_thread(void *opaque)
 	end_queue(queue);
 }
 
+static void be_still(VirtioDevice *device)
+{
+	if (device->is_started && device->config.operations->drain)
+		device->config.operations->drain(device->config.opaque);
+}
+
+static void go_on(VirtioDevice *device)
+{
+	if (!device->is_started || is_still(device))
+		return;
+	if (device->config.operations->resume)
+		device->config.operations->resume(device->config.opaque);
+	kick_all(device);
+}
+
+/* Each says so first: the other's end may come while a device is waited for. */
 static void pause_on_thread(void *opaque)
 {
 	VirtioDevice *device = opaque;
 
-	if (device->is_started && device->config.operations->drain)
-		device->config.operations->drain(device->config.opaque);
 	device->is_paused = TRUE;
+	be_still(device);
 }
 
 static void resume_on_thread(void *opaque)
@@ -323,11 +345,23 @@ static void resume_on_thread(void *opaque)
 	VirtioDevice *device = opaque;
 
 	device->is_paused = FALSE;
-	if (!device->is_started)
-		return;
-	if (device->config.operations->resume)
-		device->config.operations->resume(device->config.opaque);
-	kick_all(device);
+	go_on(device);
+}
+
+static void hold_on_thread(void *opaque)
+{
+	VirtioDevice *device = opaque;
+
+	device->is_held = TRUE;
+	be_still(device);
+}
+
+static void release_on_thread(void *opaque)
+{
+	VirtioDevice *device = opaque;
+
+	device->is_held = FALSE;
+	go_on(device);
 }
 
 /* Doorbells */
@@ -770,6 +804,21 @@ static void function_config_read(void *opaque, guint offset, guint size)
 				    G_MAXUINT32, (guint32)bar_read(device, at, width));
 }
 
+/*
+ * A guest that starts another kernel takes the bus from its devices, so that they do not write to
+ * what is that kernel's memory then. Drivers that do not know of it never turn it on.
+ */
+static void follow_bus_master(VirtioDevice *device)
+{
+	gboolean is_master = (pci_function_get(device->function, PCI_COMMAND, 2) &
+			      PCI_COMMAND_MASTER) != 0;
+
+	if (is_master == device->is_master)
+		return;
+	device->is_master = is_master;
+	io_thread_call(device->io, is_master ? release_on_thread : hold_on_thread, device);
+}
+
 static void function_config_written(void *opaque, guint offset, guint size)
 {
 	VirtioDevice *device = opaque;
@@ -780,6 +829,8 @@ static void function_config_written(void *opaque, guint offset, guint size)
 			  pci_function_get(device->function,
 					   device->cfg_access + sizeof(struct virtio_pci_cap),
 					   width));
+	if (pci_overlaps(offset, size, PCI_COMMAND, 2))
+		follow_bus_master(device);
 	pci_msix_config_written(device->msix);
 	update_intx(device);
 }
@@ -800,6 +851,8 @@ static void function_reset(void *opaque)
 	VirtioDevice *device = opaque;
 
 	reset_device(device);
+	device->is_master = FALSE;
+	io_thread_call(device->io, release_on_thread, device);
 	pci_msix_reset(device->msix);
 }
 
