@@ -352,6 +352,32 @@ static void test_pause(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	assert_calls(fixture, "R01");
 }
 
+static void set_master(Fixture *fixture, gboolean is_master)
+{
+	write_config(fixture, PCI_COMMAND, 2,
+		     PCI_COMMAND_MEMORY | (is_master ? PCI_COMMAND_MASTER : 0));
+}
+
+/* A guest that has taken the bus from its device is not written to, paused meanwhile or not. */
+static void test_bus_master(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	go(fixture, 0);
+	assert_calls(fixture, "S01");
+	set_master(fixture, FALSE);
+	put(fixture, NOTIFY, 2, 0);
+	assert_calls(fixture, "D");
+	pause_machine(fixture);
+	resume_machine(fixture);
+	assert_calls(fixture, "D");
+	set_master(fixture, TRUE);
+	assert_calls(fixture, "R01");
+	set_master(fixture, FALSE);
+	go(fixture, 0);
+	assert_calls(fixture, "DESD");
+	pci_bus_reset(fixture->root);
+	assert_calls(fixture, "E");
+}
+
 static void test_queue_reset(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	go(fixture, VIRTIO_FEATURE(VIRTIO_F_RING_RESET));
@@ -448,6 +474,7 @@ int main(int argc, char **argv)
 		{ "/virtio-pci/features", test_features },
 		{ "/virtio-pci/life", test_life },
 		{ "/virtio-pci/pause", test_pause },
+		{ "/virtio-pci/bus-master", test_bus_master },
 		{ "/virtio-pci/queue-reset", test_queue_reset },
 		{ "/virtio-pci/messages", test_messages },
 		{ "/virtio-pci/intx", test_intx },
