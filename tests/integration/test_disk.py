@@ -407,9 +407,10 @@ class PluggedIn(DiskTest, test_hot_plug.HotPlugTest):
             self.guest.call("fill", DATA, PAGE, byte)
             self.assertEqual(self.run_request(OUT, 0, DATA, PAGE), OK)
             self.assertFilled(image, 0, PAGE, byte)
-            # There is one ring for disks that come later.
-            with self.assertRaisesRegex(QmpError, "no more I/O thread can serve disks"):
-                self.plug_in_disk(self.make_image(MIB), "disk1", "pci.2")
+            # There is one ring for disks that come later, and with two-sided memory one thread for them.
+            if MEMORY_KIND != "two-sided":
+                with self.assertRaisesRegex(QmpError, "no more I/O thread can serve disks"):
+                    self.plug_in_disk(self.make_image(MIB), "disk1", "pci.2")
             self.qmp.execute("device_del", id="disk0")
             self.take_events()
             self.command(test_hot_plug.POWER_BLINK)
