@@ -12,20 +12,7 @@
 #define WORLD_STAGING	(512u << 10)
 
 #include "../unit/virtio-blk-world.h"
-
-typedef struct {
-	const guint8 *data;
-	gsize left;
-} Input;
-
-static guint get(Input *input, guint size)
-{
-	guint value = 0;
-
-	for (guint i = 0; i < size && input->left > 0; i++, input->left--)
-		value |= (guint)*input->data++ << 8 * i;
-	return value;
-}
+#include "input.h"
 
 /* A header whose sector is on the disk, more often than not. */
 static void write_header(Input *input, guint slot)

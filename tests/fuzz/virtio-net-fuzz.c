@@ -9,20 +9,7 @@
  * agreed on.
  */
 #include "../unit/made-up-net.h"
-
-typedef struct {
-	const guint8 *data;
-	gsize left;
-} Input;
-
-static guint get(Input *input, guint size)
-{
-	guint value = 0;
-
-	for (guint i = 0; i < size && input->left > 0; i++, input->left--)
-		value |= (guint)*input->data++ << 8 * i;
-	return value;
-}
+#include "input.h"
 
 /* What a guest may agree on. */
 static const guint64 feature_sets[] = {
