@@ -28,6 +28,9 @@
  * When the command ends, the guest kills what the command left running, as the
  * end of a container does; the pipes then end, whoever held them.
  *
+ * Before the command starts, the guest says so (FRAME_BEGUN). The host's end keeps the input until
+ * then: whoever called can boot another host when one has died before, and nothing is lost.
+ *
  * The limit is an alarm, so that it holds wherever the host's end is blocked,
  * for example writing to a caller who does not read.
  *
@@ -36,7 +39,8 @@
  *              starts QEMU with the port's socket as descriptor 3 and its own
  *              messages on descriptor 4. Exits 0 and writes to the file OUTCOME
  *              "exited STATUS", "failed MESSAGE" (the guest could not start the
- *              command), "limit" (LIMIT seconds went by) or "died" (QEMU ended).
+ *              command), "limit" (LIMIT seconds went by), "died" (QEMU ended) or
+ *              "unborn" (the same, before the command began).
  *      relay guest KIND PORT COMMAND [ARGUMENT...]
  *              runs COMMAND, if KVM is of this KIND; never returns.
  *      relay check-kvm KIND
@@ -87,6 +91,7 @@
 
 enum frame_kind {
 	FRAME_INPUT = 'i',  /* to the guest; of length 0: end of input */
+	FRAME_BEGUN = 'b',  /* from the guest, the first one: the command starts */
 	FRAME_OUTPUT = 'o', /* from the guest: standard output */
 	FRAME_ERROR = 'e',  /* from the guest: standard error */
 	FRAME_EXIT = 'x',   /* from the guest, the last one: exit status, one byte */
@@ -297,7 +302,7 @@ static void host_main(const char *outcome, unsigned int limit, char **command)
 	struct sigaction alarm_action = { .sa_handler = limit_reached };
 	struct frame from, to;
 	size_t to_send = 0, sent = 0;
-	bool input_open = true;
+	bool input_open = true, begun = false;
 	int pair[2];
 
 	host.outcome = open(outcome, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -319,7 +324,8 @@ static void host_main(const char *outcome, unsigned int limit, char **command)
 	for (;;) {
 		struct pollfd fds[] = {
 			{ .fd = pair[0], .events = POLLIN | (sent < to_send ? POLLOUT : 0) },
-			{ .fd = input_open && sent == to_send ? 0 : -1, .events = POLLIN },
+			{ .fd = begun && input_open && sent == to_send ? 0 : -1,
+			  .events = POLLIN },
 		};
 
 		if (poll(fds, 2, -1) < 0)
@@ -345,8 +351,11 @@ static void host_main(const char *outcome, unsigned int limit, char **command)
 		if (!(fds[0].revents & (POLLIN | POLLHUP)))
 			continue;
 		if (!receive_frame(pair[0], &from))
-			finish("died\n");
+			finish(begun ? "died\n" : "unborn\n");
 		switch (from.header.kind) {
+		case FRAME_BEGUN:
+			begun = true;
+			break;
 		case FRAME_OUTPUT:
 		case FRAME_ERROR:
 			if (!write_all(from.header.kind == FRAME_OUTPUT ? 1 : 2, from.payload,
@@ -473,6 +482,7 @@ static void guest_main(const char *kind, const char *port_path, char **command)
 	if (signals < 0 || pipe2(input, O_CLOEXEC) < 0 || pipe2(output, O_CLOEXEC) < 0 ||
 	    pipe2(error, O_CLOEXEC) < 0)
 		die("pipes");
+	send_frame(port, FRAME_BEGUN, "", 0);
 	pid = start_command(command, input, output, error);
 	if (pid < 0)
 		die("fork");
