@@ -8,7 +8,7 @@ import unittest
 from support.agent import Agent
 from support.devices import device, root_port
 from support.vmm import payload, refused
-from support.where import EVERYWHERE
+from support.where import NATIVE
 
 FW_CFG_SELECTOR, FW_CFG_DATA = 0x510, 0x511
 FW_CFG_FILE_DIR = 0x19
@@ -37,7 +37,7 @@ class FwCfg:
 class BootOrder(unittest.TestCase):
     """A BIOS that is told what to do, and network cards, which need nothing but a socket."""
 
-    where = EVERYWHERE
+    where = NATIVE
 
     def card(self, name, bus, **members):
         ours, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

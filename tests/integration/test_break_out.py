@@ -15,7 +15,7 @@ import unittest
 from support import kinds
 from support.qmp import QmpError
 from support.vmm import BUILD, MEMORY_KIND, Vmm, payload
-from support.where import EVERYWHERE
+from support.where import NATIVE, everywhere
 
 ASKING = os.path.join(BUILD, "tests/sandbox/asking-vmm")
 GUEST = ["--memory=64M", "--vcpus=2", f"--payload={payload('agent')}"]
@@ -96,7 +96,7 @@ def attempts(other):
 class Beside(unittest.TestCase):
     """Two VMMs that run."""
 
-    where = EVERYWHERE
+    where = NATIVE
     limit = 300
 
     def setUp(self):
@@ -105,6 +105,7 @@ class Beside(unittest.TestCase):
     def vmm(self):
         return Vmm(*GUEST, emulator=ASKING)
 
+    @everywhere
     def test_it_can_be_asked(self):
         """What the sandbox lets through is carried out, on both threads."""
         with self.vmm() as vmm:

@@ -18,7 +18,7 @@ from support.qmp import QmpError
 from support.virtio import NEXT, Ring, VERSION_1, VirtioDevice, WRITE, bits
 from support.vmm import MEMORY_KIND, payload, refused
 from support.waiting import wait_until
-from support.where import EVERYWHERE, HOSTS, NATIVE
+from support.where import HOSTS, NATIVE, everywhere
 
 MIB = 1 << 20
 SECTOR = 512
@@ -43,7 +43,7 @@ def disk(descriptor, blockdev=(), **members):
 class DiskTest(unittest.TestCase):
     """A guest with a disk behind a root port."""
 
-    where = EVERYWHERE
+    where = NATIVE
 
     def make_image(self, size, folder=None):
         image = tempfile.NamedTemporaryFile(prefix="gmem-disk.", dir=folder)
@@ -121,6 +121,7 @@ class Works(DiskTest):
             copy = os.pread(again.fileno(), 2 * MIB, 2 * MIB)
         self.assertEqual(hashlib.sha256(copy).hexdigest(), hashlib.sha256(content).hexdigest())
 
+    @everywhere
     def test_copy(self):
         self.check_copy()
 
@@ -141,6 +142,7 @@ class Works(DiskTest):
         self.assertEqual(self.run_request(OUT, 8, DATA, 8192), OK)
         self.assertFilled(image, 4096, 8192, 0x5a)
 
+    @everywhere
     def test_data_stays_private(self):
         """Only the rings are seen by the host."""
         image = self.make_image(4 * MIB)
@@ -190,6 +192,7 @@ class Works(DiskTest):
         self.assertEqual(self.run_request(GET_ID, 0, DATA, 20), OK)
         self.assertEqual(self.guest.call("read", DATA), int.from_bytes(b"abc", "little"))
 
+    @everywhere
     def test_pause_and_reset(self):
         image = self.make_image(4 * MIB)
         self.start(image)
@@ -247,6 +250,7 @@ class Direct(DiskTest):
         self.assertEqual(self.run_request(IN, 8, DATA, 8192), OK)
         self.assertEqual(self.guest.call("read", DATA) & 0xff, 0x5a)
 
+    @everywhere
     def test_registered(self):
         self.check()
 
@@ -268,6 +272,7 @@ class Fails(DiskTest):
                          ("disk0", "read", "report", False))
         self.assertEqual(self.state(), "running")
 
+    @everywhere
     def test_stop(self):
         """The machine waits until somebody has mended the image; nothing is lost."""
         image = self.make_image(MIB)

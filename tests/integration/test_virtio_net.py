@@ -18,7 +18,7 @@ from support.qmp import QmpError
 from support.virtio import (DEVICE, NEXT, Ring, STRUCTURES, VERSION_1, VirtioDevice, WRITE, bits)
 from support.vmm import payload, refused
 from support.waiting import wait_until
-from support.where import EVERYWHERE, HOSTS
+from support.where import HOSTS, NATIVE, everywhere
 
 RECEIVE, TRANSMIT, CONTROL = range(3)
 BUFFER = GROUND + 16 * PAGE
@@ -41,7 +41,7 @@ def frame(size, seed=0):
 class NetTest(unittest.TestCase):
     """A guest with a network card behind a root port."""
 
-    where = EVERYWHERE
+    where = NATIVE
 
     def start(self, **members):
         self.peer, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -138,6 +138,7 @@ class Works(NetTest):
             self.assertEqual(self.read(BUFFER, HEADER + len(content)),
                              bytes(10) + b"\1\0" + content)
 
+    @everywhere
     def test_frames(self):
         self.start()
         self.check_frames(is_packed=False)
@@ -202,6 +203,7 @@ class Works(NetTest):
         with self.assertRaisesRegex(QmpError, "net9"):
             self.guest.qmp.execute("set_link", name="net9", up=True)
 
+    @everywhere
     def test_pause_and_reset(self):
         self.start()
         self.set_up()
@@ -240,6 +242,7 @@ class Wrong(NetTest):
         self.transmit(bytes(HEADER) + frame(60, 5))
         self.assertEqual(self.get_frame(), frame(60, 5))
 
+    @everywhere
     def test_receive_buffers_that_are_none(self):
         self.start()
         for gpa, length, flags in ((BUFFER, 100, 0), (0x80000000, 100, WRITE)):
