@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The same kernel and initramfs to the same line on the console, in three machines in turn."""
+"""The same kernel and initramfs to the same line on the console, in four machines in turn."""
 
 import time
 
 from support.vmm import INITRD, KERNEL, linux
 
+from . import without_sandbox
 from .emulated import Retries
 from .qemu import Qemu
 from .resident import beside_guest
@@ -15,11 +16,17 @@ COMMAND_LINE = "console=ttyS0"
 
 # By kind of memory: to QEMU's ordinary VM, and to an ordinary one of gmem-vmm's.
 WANTED = {"two-sided": (1.0, None), "windows": (1.0, 1.02)}
+# And of either kind to itself without its sandbox.
+WITHOUT_SANDBOX = 1.03
 
 
-def _gmem(kind):
-    return linux(f"--memory-kind={kind}", "--memory=512M", "--vcpus=1", "--no-reboot",
-                 append=COMMAND_LINE)
+def _gmem(kind, *sandbox, **popen):
+    return linux(f"--memory-kind={kind}", "--memory=512M", "--vcpus=1", "--no-reboot", *sandbox,
+                 append=COMMAND_LINE, **popen)
+
+
+def _without_sandbox(kind):
+    return _gmem(kind, *without_sandbox.ARGUMENTS, preexec_fn=without_sandbox.take_seccomp_away)
 
 
 def _qemu():
@@ -27,7 +34,8 @@ def _qemu():
 
 
 def _machines(kind):
-    return {"private": lambda: _gmem(kind), "ordinary": lambda: _gmem("ordinary"), "qemu": _qemu}
+    return {"private": lambda: _gmem(kind), "without": lambda: _without_sandbox(kind),
+            "ordinary": lambda: _gmem("ordinary"), "qemu": _qemu}
 
 
 def conversion_seconds(conversions):
@@ -60,6 +68,7 @@ class Round:
 
 NAMES = {
     "private": "gmem-vmm, private",
+    "without": "gmem-vmm, private, without its sandbox",
     "ordinary": "gmem-vmm, ordinary",
     "qemu": "QEMU q35, ordinary",
 }
@@ -90,6 +99,7 @@ def measure(quick, kind):
               to_qemu),
         ratio("boot", NAMES["private"], lines["private"], lines["ordinary"],
               "gmem-vmm, ordinary", to_ordinary),
+        ratio("boot", NAMES["private"], lines["private"], lines["without"], NAMES["without"], WITHOUT_SANDBOX),
         ratio("boot", NAMES["ordinary"], lines["ordinary"], lines["qemu"], "QEMU, ordinary"),
         row("boot", "private: time in conversions", "ms",
             [1000 * each.conversion_seconds() for each in rounds["private"]]),
