@@ -164,7 +164,7 @@ int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 	World world;
 	void *staging;
 
-	world_init(&world, &config, (VirtioBlkPolicy)(choice >> 4 & 3));
+	world_init(&world, &config, (DiskErrorPolicy)(choice >> 4 & 3));
 	made_up_direct_size = choice & 8 ? 4096 : 0;
 	world.image->n_faults = choice >> 6;
 	while (input.left > 0)

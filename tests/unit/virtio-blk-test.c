@@ -78,7 +78,7 @@ static void test_config(void)
 	World world;
 	guint8 wce = 0;
 
-	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world_init(&world, &plain, DISK_POLICY_REPORT);
 	operations = world.device.config.operations;
 	g_assert_cmpuint(world.device.config.device_id, ==, 2);
 	operations->config_read(world.blk, 0, &config, world.device.config.config_size);
@@ -98,7 +98,7 @@ static void test_read_write(void)
 {
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world_init(&world, &plain, DISK_POLICY_REPORT);
 	fill(WORLD_DATA, 0x5a, 8192);
 	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 8, WORLD_DATA, 8192), ==, VIRTIO_BLK_S_OK);
 	g_assert_true(has(world.image->content + 4096, 0x5a, 8192));
@@ -134,7 +134,7 @@ static void test_pieces(void)
 	};
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world_init(&world, &plain, DISK_POLICY_REPORT);
 	fill(WORLD_DATA, 1, 512);
 	write_header(0, VIRTIO_BLK_T_OUT, 0);
 	world_add(&world, 0, write, G_N_ELEMENTS(write));
@@ -175,7 +175,7 @@ static void test_direct(void)
 	World world;
 
 	for (guint faults = 0; faults < 3; faults++) {
-		world_init(&world, &plain, VIRTIO_BLK_REPORT);
+		world_init(&world, &plain, DISK_POLICY_REPORT);
 		made_up_direct_size = 4096;
 		world.image->n_faults = faults;
 		fill(WORLD_DATA, 5, 0x8000);
@@ -211,7 +211,7 @@ static void test_direct_wrong(void)
 {
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world_init(&world, &plain, DISK_POLICY_REPORT);
 	made_up_direct_size = 4096;
 	world.image->error = EIO;
 	world.image->n_errors = 1;
@@ -230,7 +230,7 @@ static void test_others(void)
 {
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world_init(&world, &plain, DISK_POLICY_REPORT);
 	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_FLUSH, 0, 0, 0), ==, VIRTIO_BLK_S_OK);
 	g_assert_cmpuint(world.image->counts[BLOCK_FLUSH], ==, 1);
 	fill(WORLD_DATA, PENDING, 64);
@@ -260,7 +260,7 @@ static void test_ranges(void)
 	};
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_STOP);
+	world_init(&world, &plain, DISK_POLICY_STOP);
 	for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
 		g_assert_cmpuint(
 			run(&world, VIRTIO_BLK_T_IN, wrong[i].sector, WORLD_DATA, wrong[i].size),
@@ -280,7 +280,7 @@ static void test_readonly(void)
 	static const BlockConfig config = { .name = "image", .is_readonly = TRUE };
 	World world;
 
-	world_init(&world, &config, VIRTIO_BLK_STOP);
+	world_init(&world, &config, DISK_POLICY_STOP);
 	g_assert_true(world.device.config.operations->features(world.blk) &
 		      VIRTIO_FEATURE(VIRTIO_BLK_F_RO));
 	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512), ==, VIRTIO_BLK_S_IOERR);
@@ -306,7 +306,7 @@ static void test_discard_and_zeroes(void)
 {
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world_init(&world, &plain, DISK_POLICY_REPORT);
 	memset(world.image->content, 1, 8192);
 	g_assert_cmpuint(run_range(&world, VIRTIO_BLK_T_WRITE_ZEROES, 1, 2, 0), ==,
 			 VIRTIO_BLK_S_OK);
@@ -358,7 +358,7 @@ static void test_broken(void)
 	for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
 		World world;
 
-		world_init(&world, &plain, VIRTIO_BLK_STOP);
+		world_init(&world, &plain, DISK_POLICY_STOP);
 		write_header(0, VIRTIO_BLK_T_IN, 0);
 		world_add(&world, 0, wrong[i].pieces, wrong[i].count);
 		world_kick(&world, 0);
@@ -381,7 +381,7 @@ static void test_batch(void)
 	enum { COUNT = 21 };
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world_init(&world, &plain, DISK_POLICY_REPORT);
 	for (guint i = 0; i < COUNT; i++) {
 		fill(WORLD_DATA + i * 4096ull, (guint8)(i + 1), 4096);
 		add(&world, i, VIRTIO_BLK_T_OUT, i * 8ull, WORLD_DATA + i * 4096ull, 4096);
@@ -413,7 +413,7 @@ static void test_batch_broken(void)
 {
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world_init(&world, &plain, DISK_POLICY_REPORT);
 	fill(WORLD_DATA, 9, 8192);
 	add(&world, 0, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 4096);
 	add(&world, 1, VIRTIO_BLK_T_OUT, 8, 0x1000, 4096);
@@ -451,7 +451,7 @@ static void test_large(void)
 {
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world_init(&world, &plain, DISK_POLICY_REPORT);
 	fill(WORLD_DATA, 3, LARGE_PIECE);
 	add_large(&world, 0, VIRTIO_BLK_T_OUT, 0);
 	add_large(&world, 1, VIRTIO_BLK_T_OUT, LARGE / 512);
@@ -474,7 +474,7 @@ static void test_large_zeroes(void)
 	WorldPiece pieces[11] = { { header_at(0), 16, 0 } };
 	World world;
 
-	world_init(&world, &config, VIRTIO_BLK_REPORT);
+	world_init(&world, &config, DISK_POLICY_REPORT);
 	memset(world.image->content, 1, LARGE);
 	fill(WORLD_DATA, 0, LARGE_PIECE);
 	fill(WORLD_DATA + LARGE_PIECE, 5, 4096);
@@ -497,7 +497,7 @@ static void test_policies(void)
 {
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world_init(&world, &plain, DISK_POLICY_REPORT);
 	world.image->error = EIO;
 	world.image->n_errors = 1;
 	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_IN, 0, WORLD_DATA, 512), ==, VIRTIO_BLK_S_IOERR);
@@ -509,7 +509,7 @@ static void test_policies(void)
 	world_clear(&world);
 
 	/* What nobody has read is zeroes, and nothing that was there before. */
-	world_init(&world, &plain, VIRTIO_BLK_IGNORE);
+	world_init(&world, &plain, DISK_POLICY_IGNORE);
 	fill(WORLD_DATA, 7, 4096);
 	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 4096), ==, VIRTIO_BLK_S_OK);
 	world.image->error = EIO;
@@ -520,7 +520,7 @@ static void test_policies(void)
 	g_assert_false(world.last_error.is_read);
 	world_clear(&world);
 
-	world_init(&world, &plain, VIRTIO_BLK_ENOSPC);
+	world_init(&world, &plain, DISK_POLICY_ENOSPC);
 	world.image->error = EIO;
 	world.image->n_errors = 1;
 	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512), ==, VIRTIO_BLK_S_IOERR);
@@ -538,7 +538,7 @@ static void test_stop(void)
 	const VirtioDeviceOperations *operations;
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_STOP);
+	world_init(&world, &plain, DISK_POLICY_STOP);
 	operations = world.device.config.operations;
 	for (guint i = 0; i < 4; i++) {
 		fill(WORLD_DATA + i * 4096ull, (guint8)(i + 1), 4096);
@@ -579,7 +579,7 @@ static void test_stop_in_the_middle(void)
 {
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_STOP);
+	world_init(&world, &plain, DISK_POLICY_STOP);
 	fill(WORLD_DATA, 3, LARGE_PIECE);
 	world.image->holds = TRUE;
 	add_large(&world, 0, VIRTIO_BLK_T_OUT, 0);
@@ -603,7 +603,7 @@ static void test_reset_while_stopped(void)
 {
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_STOP);
+	world_init(&world, &plain, DISK_POLICY_STOP);
 	world.image->error = EIO;
 	world.image->n_errors = 1;
 	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512), ==, PENDING);
@@ -635,7 +635,7 @@ static void test_drain(void)
 {
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world_init(&world, &plain, DISK_POLICY_REPORT);
 	fill(WORLD_DATA, 3, LARGE_PIECE);
 	world.image->holds = TRUE;
 	add_large(&world, 0, VIRTIO_BLK_T_OUT, 0);
@@ -659,7 +659,7 @@ static void test_reset_in_flight(void)
 {
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world_init(&world, &plain, DISK_POLICY_REPORT);
 	world.image->holds = TRUE;
 	for (guint i = 0; i < 8; i++)
 		add(&world, i, VIRTIO_BLK_T_IN, i, WORLD_DATA, 512);
@@ -681,7 +681,7 @@ static void test_queue_reset(void)
 	const WorldPiece pieces[] = { { header_at(1), 16, 0 }, { status_at(1), 1, IN } };
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_STOP);
+	world_init(&world, &plain, DISK_POLICY_STOP);
 	world.image->error = EIO;
 	world.image->n_errors = 2;
 	add(&world, 0, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512);
@@ -720,7 +720,7 @@ static void test_queue_reset_and_kick(void)
 	GSource *source = g_timeout_source_new(5);
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world_init(&world, &plain, DISK_POLICY_REPORT);
 	world.image->holds = TRUE;
 	add(&world, 0, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512);
 	world_kick(&world, 0);
@@ -741,7 +741,7 @@ static void test_write_through(void)
 	const guint8 off = 0;
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world_init(&world, &plain, DISK_POLICY_REPORT);
 	g_assert_cmpuint(run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512), ==, VIRTIO_BLK_S_OK);
 	g_assert_cmpuint(world.image->n_through, ==, 0);
 	world.device.config.operations->config_write(
@@ -764,7 +764,7 @@ static void test_statistics(void)
 	BlockStatistics statistics[BLOCK_N_OPERATIONS];
 	World world;
 
-	world_init(&world, &plain, VIRTIO_BLK_REPORT);
+	world_init(&world, &plain, DISK_POLICY_REPORT);
 	run(&world, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 4096);
 	run(&world, VIRTIO_BLK_T_IN, 0, WORLD_DATA, 512);
 	world.image->error = EIO;

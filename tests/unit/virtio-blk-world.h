@@ -247,19 +247,21 @@ static inline void world_stop(World *world)
 		virtio_queue_disable(world->device.queues[i]);
 }
 
-static inline void world_init(World *world, const BlockConfig *image, VirtioBlkPolicy policy)
+static inline void world_init(World *world, const BlockConfig *image, DiskErrorPolicy policy)
 {
 	g_autoptr(GError) error = NULL;
 	VirtioBlkConfig config = {
 		.serial = "a serial that is longer than there is room for",
-		.id = "disk0",
 		.n_queues = WORLD_QUEUES,
 		.queue_size = WORLD_QUEUE_SIZE,
 		.has_write_cache = TRUE,
-		.read_policy = policy,
-		.write_policy = policy,
-		.failed = world_failed,
-		.opaque = world,
+		.errors = {
+			.id = "disk0",
+			.read_policy = policy,
+			.write_policy = policy,
+			.failed = world_failed,
+			.opaque = world,
+		},
 	};
 
 	*world = (World){ 0 };

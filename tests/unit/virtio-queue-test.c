@@ -639,13 +639,13 @@ static void test_slices(void)
 	const DmaPiece pieces[] = { { 0x1000, 16 }, { 0x3000, 32 }, { 0x5000, 16 } };
 	DmaPiece slice[3];
 
-	g_assert_cmpuint(virtio_pieces_slice(pieces, 3, 0, 64, slice), ==, 3);
-	g_assert_cmpuint(virtio_pieces_slice(pieces, 3, 0, 65, slice), ==, 0);
-	g_assert_cmpuint(virtio_pieces_slice(pieces, 3, G_MAXUINT64, 1, slice), ==, 0);
-	g_assert_cmpuint(virtio_pieces_slice(pieces, 3, 20, 2, slice), ==, 1);
+	g_assert_cmpuint(dma_pieces_slice(pieces, 3, 0, 64, slice), ==, 3);
+	g_assert_cmpuint(dma_pieces_slice(pieces, 3, 0, 65, slice), ==, 0);
+	g_assert_cmpuint(dma_pieces_slice(pieces, 3, G_MAXUINT64, 1, slice), ==, 0);
+	g_assert_cmpuint(dma_pieces_slice(pieces, 3, 20, 2, slice), ==, 1);
 	g_assert_cmphex(slice[0].gpa, ==, 0x3004);
 	g_assert_cmpuint(slice[0].size, ==, 2);
-	g_assert_cmpuint(virtio_pieces_slice(pieces, 3, 47, 2, slice), ==, 2);
+	g_assert_cmpuint(dma_pieces_slice(pieces, 3, 47, 2, slice), ==, 2);
 	g_assert_cmphex(slice[0].gpa, ==, 0x301f);
 	g_assert_cmphex(slice[1].gpa, ==, 0x5000);
 	g_assert_cmpuint(slice[1].size, ==, 1);

@@ -562,27 +562,6 @@ guint virtio_queue_size(const VirtioQueue *queue)
 
 /* Content */
 
-guint virtio_pieces_slice(const DmaPiece *pieces, guint count, guint64 offset, guint64 size,
-			  DmaPiece *slice)
-{
-	guint n_slice = 0;
-
-	for (guint i = 0; i < count && size > 0; i++) {
-		guint64 left, part;
-
-		if (offset >= pieces[i].size) {
-			offset -= pieces[i].size;
-			continue;
-		}
-		left = pieces[i].size - offset;
-		part = MIN(left, size);
-		slice[n_slice++] = (DmaPiece){ .gpa = pieces[i].gpa + offset, .size = part };
-		size -= part;
-		offset = 0;
-	}
-	return size > 0 ? 0 : n_slice;
-}
-
 static gboolean check_part(guint64 offset, gsize size, guint64 total, GError **error)
 {
 	if (offset <= total && size <= total - offset)
@@ -608,7 +587,7 @@ gboolean virtio_chain_read(const VirtioChain *chain, DmaChannel *channel, guint6
 	if (chain->n_out > SHORT_LIST)
 		slice = many = g_new(DmaPiece, chain->n_out);
 	return dma_channel_read(channel, slice,
-				virtio_pieces_slice(chain->out, chain->n_out, offset, size, slice),
+				dma_pieces_slice(chain->out, chain->n_out, offset, size, slice),
 				data, error);
 }
 
@@ -624,7 +603,7 @@ gboolean virtio_chain_write(const VirtioChain *chain, DmaChannel *channel, guint
 	if (chain->n_in > SHORT_LIST)
 		slice = many = g_new(DmaPiece, chain->n_in);
 	return dma_channel_write(channel, slice,
-				 virtio_pieces_slice(chain->in, chain->n_in, offset, size, slice),
+				 dma_pieces_slice(chain->in, chain->n_in, offset, size, slice),
 				 data, error);
 }
 

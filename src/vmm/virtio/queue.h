@@ -34,6 +34,7 @@
 
 #include <glib.h>
 
+#include "vmm/memory/dma-pieces.h"
 #include "vmm/memory/dma.h"
 
 /* The largest queue, and the most descriptors that a chain has, those of an indirect table too. */
@@ -127,18 +128,6 @@ gboolean virtio_chain_read(const VirtioChain *chain, DmaChannel *channel, guint6
 /* The same the other way, to a part of in. */
 gboolean virtio_chain_write(const VirtioChain *chain, DmaChannel *channel, guint64 offset,
 			    const void *data, gsize size, GError **error);
-
-/*
- * virtio_pieces_slice - the pieces that make up a part of a list
- * @pieces, @count: such as a chain's in or out
- * @slice:          room for @count pieces
- *
- * For who reads or writes with lists of their own: a chain's data without its header, say.
- *
- * Return: how many pieces there are in @slice; 0 where the part is empty, or not within the list.
- */
-guint virtio_pieces_slice(const DmaPiece *pieces, guint count, guint64 offset, guint64 size,
-			  DmaPiece *slice);
 
 /*
  * The rest is the transport's.

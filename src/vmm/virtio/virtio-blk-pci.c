@@ -4,17 +4,14 @@
  *
  * Members have QEMU's names and defaults. The backend is there before the disk is, so that an
  * image that cannot be used is an error which leaves nothing behind; it gets its ring from the
- * disk's I/O thread. "filename" is for messages: which file it is, only its descriptor says.
+ * disk's I/O thread.
  */
 #include "vmm/virtio/virtio-blk-pci.h"
 
 #include <gio/gio.h>
 #include <glib/gi18n.h>
-#include <unistd.h>
 
-#include "vmm/backend/block-nbd.h"
-#include "vmm/backend/block-raw.h"
-#include "vmm/backend/image-lock.h"
+#include "vmm/device/blockdev.h"
 #include "vmm/virtio/pci.h"
 #include "vmm/virtio/virtio-blk.h"
 
@@ -36,22 +33,6 @@ typedef struct {
 	guint write_policy;
 	JsonObject *blockdev;
 } DiskDescription;
-
-typedef struct {
-	guint driver;
-	char *fd;
-	char *filename;
-	char *export;
-	gboolean is_readonly;
-	gboolean is_direct;
-	gboolean ignores_flush;
-	guint discard;
-	guint detect_zeroes;
-} BlockdevDescription;
-
-/* In the order of VirtioBlkPolicy. */
-static const char *const read_policies[] = { "report", "ignore", "stop", NULL };
-static const char *const write_policies[] = { "report", "ignore", "stop", "enospc", NULL };
 
 static const JsonField fields[] = {
 	VIRTIO_OPTION_FIELDS(DiskDescription, options),
@@ -90,122 +71,18 @@ static const JsonField fields[] = {
 	{ .name = "rerror",
 	  .type = JSON_FIELD_CHOICE,
 	  .offset = G_STRUCT_OFFSET(DiskDescription, read_policy),
-	  .choices = read_policies },
+	  .choices = disk_read_policies },
 	{ .name = "werror",
 	  .type = JSON_FIELD_CHOICE,
 	  .offset = G_STRUCT_OFFSET(DiskDescription, write_policy),
-	  .value = VIRTIO_BLK_ENOSPC,
-	  .choices = write_policies },
+	  .value = DISK_POLICY_ENOSPC,
+	  .choices = disk_write_policies },
 	{ .name = "blockdev",
 	  .type = JSON_FIELD_OBJECT,
 	  .offset = G_STRUCT_OFFSET(DiskDescription, blockdev),
 	  .is_required = TRUE },
 	{ .name = NULL },
 };
-
-enum { DRIVER_RAW, DRIVER_NBD };
-static const char *const drivers[] = { "raw", "nbd", NULL };
-
-/* In the order of BlockDiscard and BlockDetectZeroes. */
-static const char *const discards[] = { "ignore", "unmap", NULL };
-static const char *const detections[] = { "off", "on", "unmap", NULL };
-
-static const JsonField blockdev_fields[] = {
-	{ .name = "driver",
-	  .type = JSON_FIELD_CHOICE,
-	  .offset = G_STRUCT_OFFSET(BlockdevDescription, driver),
-	  .is_required = TRUE,
-	  .choices = drivers },
-	{ .name = "fd",
-	  .type = JSON_FIELD_STRING,
-	  .offset = G_STRUCT_OFFSET(BlockdevDescription, fd),
-	  .is_required = TRUE },
-	{ .name = "filename",
-	  .type = JSON_FIELD_STRING,
-	  .offset = G_STRUCT_OFFSET(BlockdevDescription, filename) },
-	{ .name = "export",
-	  .type = JSON_FIELD_STRING,
-	  .offset = G_STRUCT_OFFSET(BlockdevDescription, export) },
-	{ .name = "read-only",
-	  .type = JSON_FIELD_BOOL,
-	  .offset = G_STRUCT_OFFSET(BlockdevDescription, is_readonly) },
-	{ .name = "direct",
-	  .type = JSON_FIELD_BOOL,
-	  .offset = G_STRUCT_OFFSET(BlockdevDescription, is_direct) },
-	{ .name = "no-flush",
-	  .type = JSON_FIELD_BOOL,
-	  .offset = G_STRUCT_OFFSET(BlockdevDescription, ignores_flush) },
-	{ .name = "discard",
-	  .type = JSON_FIELD_CHOICE,
-	  .offset = G_STRUCT_OFFSET(BlockdevDescription, discard),
-	  .choices = discards },
-	{ .name = "detect-zeroes",
-	  .type = JSON_FIELD_CHOICE,
-	  .offset = G_STRUCT_OFFSET(BlockdevDescription, detect_zeroes),
-	  .choices = detections },
-	{ .name = NULL },
-};
-
-static BlockBackend *open_raw(int fd, const BlockdevDescription *blockdev, gboolean is_shared,
-			      const BlockConfig *config, GError **error)
-{
-	const ImageLockFlags flags = (blockdev->is_readonly ? IMAGE_READ_ONLY : 0) |
-				     (is_shared ? IMAGE_SHAREABLE : 0);
-	BlockBackend *backend = block_raw_new(fd, blockdev->is_direct, config, error);
-
-	if (backend && !image_lock(fd, config->name, flags, error)) {
-		block_backend_free(backend);
-		return NULL;
-	}
-	if (!backend)
-		close(fd);
-	return backend;
-}
-
-static BlockBackend *open_blockdev(const DeviceContext *context,
-				   const BlockdevDescription *blockdev, gboolean is_shared,
-				   GError **error)
-{
-	const BlockConfig config = {
-		.name = blockdev->filename ? blockdev->filename : context->id,
-		.is_readonly = blockdev->is_readonly,
-		.ignores_flush = blockdev->ignores_flush,
-		.discard = (BlockDiscard)blockdev->discard,
-		.detect_zeroes = (BlockDetectZeroes)blockdev->detect_zeroes,
-	};
-	BlockBackend *backend;
-	int fd;
-
-	if (blockdev->export && blockdev->driver != DRIVER_NBD) {
-		json_fields_refuse(error, context->owner, "blockdev.export",
-				   _("only NBD servers have exports"));
-		return NULL;
-	}
-	fd = descriptor_table_take(context->descriptors, context->owner, "blockdev.fd",
-				   blockdev->fd, error);
-	if (fd < 0)
-		return NULL;
-	if (blockdev->driver == DRIVER_RAW)
-		return open_raw(fd, blockdev, is_shared, &config, error);
-	backend = block_nbd_new(fd, blockdev->export ? blockdev->export : "", &config, error);
-	if (!backend)
-		close(fd);
-	return backend;
-}
-
-static BlockBackend *open_backend(const DeviceContext *context, const DiskDescription *description,
-				  GError **error)
-{
-	BlockdevDescription blockdev = { 0 };
-	const JsonFieldSet set = { blockdev_fields, &blockdev };
-	BlockBackend *backend;
-
-	if (!json_fields_read(description->blockdev, context->owner, &set, 1, error))
-		return NULL;
-	backend = open_blockdev(context, &blockdev, description->is_shared, error);
-	json_fields_clear(&set, 1);
-	return backend;
-}
 
 static gboolean is_power_of_two(guint64 value)
 {
@@ -239,29 +116,19 @@ static gboolean check_blocks(const DeviceContext *context, const DiskDescription
 	return json_fields_refuse(error, context->owner, "logical_block_size", reason);
 }
 
-static void failed(void *opaque, const DiskError *error)
-{
-	const DeviceSurroundings *surroundings = opaque;
-
-	surroundings->host->disk_failed(surroundings->opaque, error);
-}
-
 static VirtioBlk *make_disk(const DeviceContext *context, const DiskDescription *description,
 			    BlockBackend *backend, VirtioDeviceConfig *config)
 {
 	const VirtioBlkConfig disk = {
 		.backend = backend,
-		.id = context->id,
 		.serial = description->serial,
 		.n_queues = (guint)description->n_queues,
 		.queue_size = (guint16)description->queue_size,
 		.logical_block_size = (guint32)description->logical_block_size,
 		.physical_block_size = (guint32)description->physical_block_size,
 		.has_write_cache = description->has_write_cache,
-		.read_policy = (VirtioBlkPolicy)description->read_policy,
-		.write_policy = (VirtioBlkPolicy)description->write_policy,
-		.failed = failed,
-		.opaque = (void *)context->surroundings,
+		.errors = blockdev_errors(context, description->read_policy,
+					  description->write_policy),
 	};
 
 	return virtio_blk_new(&disk, config);
@@ -278,7 +145,7 @@ static gboolean create(const DeviceContext *context, const void *opaque, GError 
 
 	if (!check(context, description, error))
 		return FALSE;
-	backend = open_backend(context, description, error);
+	backend = blockdev_open(context, description->blockdev, description->is_shared, error);
 	if (!backend)
 		return FALSE;
 	if (!check_blocks(context, description, backend, error)) {

@@ -5,12 +5,11 @@
 #include <errno.h>
 #include <gio/gio.h>
 #include <glib/gi18n.h>
-#include <inttypes.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <string.h>
 
-#include "vmm/log.h"
+#include "vmm/backend/direct-part.h"
 
 /* Chains that are popped before the first of them is served. */
 #define BATCH 32u
@@ -48,8 +47,7 @@ typedef struct {
 	gsize part_size;
 	BlockRequest block;
 	struct iovec iovec;
-	GArray *uses;	    /* of DirectUse: the part's, instead of staging memory; or NULL */
-	GArray *iovecs;	    /* of struct iovec: the same */
+	DirectPart direct;  /* the part's, instead of staging memory */
 	gboolean is_copied; /* it has failed the direct way */
 } Request;
 
@@ -67,12 +65,10 @@ struct VirtioBlk {
 	guint16 queue_size;
 	guint32 block_size; /* logical, as the guest has it */
 	guint32 physical_block_size;
-	gboolean has_write_cache;    /* until the guest says otherwise */
-	VirtioBlkPolicy policies[2]; /* of writes, of reads */
+	gboolean has_write_cache; /* until the guest says otherwise */
 	char serial[VIRTIO_BLK_ID_BYTES];
 	char *id;
-	void (*failed)(void *opaque, const DiskError *error);
-	void *opaque;
+	DiskErrorHandler errors;
 
 	guint64 sectors;  /* atomic: what the guest is told */
 	gint write_cache; /* atomic: what the guest has chosen */
@@ -90,8 +86,6 @@ struct VirtioBlk {
 	guint8 *gathered; /* its content: GATHER_SIZE bytes */
 	gsize n_gathered;
 };
-
-static LogLimit error_limit;
 
 static DmaChannel *dma_of(const VirtioBlk *blk)
 {
@@ -139,13 +133,9 @@ static void give_staging(Request *self)
 		staging_give(self->blk->staging, memory, self->part_size);
 }
 
-/* The kernel is done with the guest memory of a part, or will not begin. */
 static void end_direct(Request *self)
 {
-	for (guint i = 0; self->uses && i < self->uses->len; i++)
-		direct_memory_end(direct_of(self->blk), &g_array_index(self->uses, DirectUse, i));
-	g_clear_pointer(&self->uses, g_array_unref);
-	g_clear_pointer(&self->iovecs, g_array_unref);
+	direct_part_end(&self->direct, direct_of(self->blk));
 }
 
 /* Frees a request that the guest does not get back, or has got back. */
@@ -183,8 +173,8 @@ static void gather(VirtioBlk *blk, const VirtioChain *chain, guint64 offset, con
 	guint count;
 
 	g_array_set_size(blk->pieces, first + chain->n_in);
-	count = virtio_pieces_slice(chain->in, chain->n_in, offset, size,
-				    &g_array_index(blk->pieces, DmaPiece, first));
+	count = dma_pieces_slice(chain->in, chain->n_in, offset, size,
+				 &g_array_index(blk->pieces, DmaPiece, first));
 	g_array_set_size(blk->pieces, first + count);
 	memcpy(blk->gathered + blk->n_gathered, data, size);
 	blk->n_gathered += size;
@@ -319,35 +309,6 @@ static gboolean is_read(const Request *self)
 	return self->block.operation == BLOCK_READ;
 }
 
-static DiskErrorAction action_for(const Request *self, int error)
-{
-	switch (self->blk->policies[is_read(self)]) {
-	case VIRTIO_BLK_STOP:
-		return DISK_ERROR_STOP;
-	case VIRTIO_BLK_IGNORE:
-		return DISK_ERROR_IGNORE;
-	case VIRTIO_BLK_ENOSPC:
-		return error == ENOSPC ? DISK_ERROR_STOP : DISK_ERROR_REPORT;
-	case VIRTIO_BLK_REPORT:
-		break;
-	}
-	return DISK_ERROR_REPORT;
-}
-
-static void tell_error(const Request *self, DiskErrorAction action, int error)
-{
-	const VirtioBlk *blk = self->blk;
-	const DiskError told = { blk->id, is_read(self), action, error };
-
-	log_limited(&error_limit, "block",
-		    is_read(self) ? _("%s: reading %" PRIu64 " bytes at %" PRIu64 " failed: %s") :
-				    _("%s: writing %" PRIu64 " bytes at %" PRIu64 " failed: %s"),
-		    block_backend_name(blk->backend), self->block.size, self->block.offset,
-		    g_strerror(error));
-	if (blk->failed)
-		blk->failed(blk->opaque, &told);
-}
-
 static void stop_request(Request *self)
 {
 	give_staging(self);
@@ -382,10 +343,7 @@ static void part_done(Request *self)
 
 static void backend_failed(Request *self, int error)
 {
-	const DiskErrorAction action = action_for(self, error);
-
-	tell_error(self, action, error);
-	switch (action) {
+	switch (disk_error_handle(&self->blk->errors, &self->block, error)) {
 	case DISK_ERROR_STOP:
 		stop_request(self);
 		break;
@@ -438,14 +396,9 @@ static void submit_part(Request *self)
 	block->complete = backend_done;
 	block->opaque = self;
 	self->iovec = (struct iovec){ self->staging, self->part_size };
-	block->is_direct = self->uses != NULL;
-	if (block->is_direct) {
-		block->iovec = (struct iovec *)(void *)self->iovecs->data;
-		block->n_iovec = self->iovecs->len;
-	} else {
-		block->iovec = self->staging ? &self->iovec : NULL;
-		block->n_iovec = self->staging ? 1 : 0;
-	}
+	block->iovec = self->staging ? &self->iovec : NULL;
+	block->n_iovec = self->staging ? 1 : 0;
+	direct_part_submit(&self->direct, block);
 	block_backend_set_write_cache(blk->backend, g_atomic_int_get(&blk->write_cache));
 	block_submit(blk->backend, block);
 }
@@ -466,43 +419,6 @@ static gboolean take_part(Request *self)
 	return self->staging != NULL;
 }
 
-/* Adds what there is of a piece of the guest's. Return: FALSE where some of it is not direct. */
-static gboolean use_piece(Request *self, const DmaPiece *piece)
-{
-	guint64 done = 0;
-
-	while (done < piece->size && self->uses->len < IO_RING_PARTS_MAX) {
-		struct iovec iovec;
-		DirectUse use;
-
-		if (!direct_memory_begin(direct_of(self->blk), piece->gpa + done,
-					 piece->size - done, &use))
-			return FALSE;
-		iovec = (struct iovec){ use.address, use.size };
-		g_array_append_val(self->uses, use);
-		g_array_append_val(self->iovecs, iovec);
-		self->part_size += use.size;
-		done += use.size;
-	}
-	return TRUE;
-}
-
-/*
- * All of a part, or nothing: whole sectors, and of one kind of memory. Each piece is asked for,
- * whatever comes of those before it: it is by being asked for that it gets direct.
- */
-static gboolean use_pieces(Request *self, guint count)
-{
-	gboolean is_direct = TRUE;
-
-	for (guint i = 0; i < count && self->uses->len < IO_RING_PARTS_MAX; i++) {
-		const DmaPiece piece = g_array_index(self->blk->pieces, DmaPiece, i);
-
-		is_direct &= use_piece(self, &piece);
-	}
-	return is_direct && self->part_size > 0 && self->part_size % BLOCK_SECTOR_SIZE == 0;
-}
-
 /*
  * The next part in the guest's own memory, where that is direct. Return: FALSE where it is to be
  * copied.
@@ -521,16 +437,13 @@ static gboolean take_direct(Request *self)
 		return FALSE;
 	clear_gathered(blk);
 	g_array_set_size(blk->pieces, n_pieces);
-	count = virtio_pieces_slice(pieces, n_pieces, (is_write ? HEADER_SIZE : 0) + self->done,
-				    MIN(self->size - self->done, VIRTIO_BLK_PART),
-				    &g_array_index(blk->pieces, DmaPiece, 0));
-	self->part_size = 0;
-	self->uses = g_array_new(FALSE, FALSE, sizeof(DirectUse));
-	self->iovecs = g_array_new(FALSE, FALSE, sizeof(struct iovec));
-	is_taken = use_pieces(self, count);
+	count = dma_pieces_slice(pieces, n_pieces, (is_write ? HEADER_SIZE : 0) + self->done,
+				 MIN(self->size - self->done, VIRTIO_BLK_PART),
+				 &g_array_index(blk->pieces, DmaPiece, 0));
+	is_taken = direct_part_begin(&self->direct, direct_of(blk),
+				     &g_array_index(blk->pieces, DmaPiece, 0), count);
 	clear_gathered(blk);
-	if (!is_taken)
-		end_direct(self);
+	self->part_size = self->direct.size;
 	return is_taken;
 }
 
@@ -602,9 +515,9 @@ static gboolean read_run(VirtioBlk *blk, guint count)
 		guint n;
 
 		g_array_set_size(blk->pieces, first + chain->n_out);
-		n = virtio_pieces_slice(chain->out, chain->n_out, HEADER_SIZE,
-					chain->out_size - HEADER_SIZE,
-					&g_array_index(blk->pieces, DmaPiece, first));
+		n = dma_pieces_slice(chain->out, chain->n_out, HEADER_SIZE,
+				     chain->out_size - HEADER_SIZE,
+				     &g_array_index(blk->pieces, DmaPiece, first));
 		g_array_set_size(blk->pieces, first + n);
 	}
 	is_read = dma_channel_read(dma_of(blk), (DmaPiece *)(void *)blk->pieces->data,
@@ -806,8 +719,8 @@ static void read_headers(VirtioBlk *blk, Request *const *batch, guint count)
 		guint n;
 
 		g_array_set_size(blk->pieces, first + chain->n_out);
-		n = virtio_pieces_slice(chain->out, chain->n_out, 0, HEADER_SIZE,
-					&g_array_index(blk->pieces, DmaPiece, first));
+		n = dma_pieces_slice(chain->out, chain->n_out, 0, HEADER_SIZE,
+				     &g_array_index(blk->pieces, DmaPiece, first));
 		g_array_set_size(blk->pieces, first + n);
 	}
 	is_read = dma_channel_read(dma_of(blk), (DmaPiece *)(void *)blk->pieces->data,
@@ -1083,7 +996,7 @@ VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, VirtioDeviceConfig *dev
 	VirtioBlk *blk = g_new0(VirtioBlk, 1);
 
 	blk->backend = config->backend;
-	blk->id = g_strdup(config->id);
+	blk->id = g_strdup(config->errors.id);
 	blk->waiter = (StagingWaiter){ .wake = on_staging, .opaque = blk };
 	blk->n_queues = config->n_queues;
 	blk->queue_size = config->queue_size;
@@ -1092,10 +1005,8 @@ VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, VirtioDeviceConfig *dev
 	blk->physical_block_size = MAX(config->physical_block_size ? config->physical_block_size :
 								     limits->physical_block_size,
 				       blk->block_size);
-	blk->policies[0] = config->write_policy;
-	blk->policies[1] = config->read_policy;
-	blk->failed = config->failed;
-	blk->opaque = config->opaque;
+	blk->errors = config->errors;
+	blk->errors.id = blk->id;
 	blk->has_write_cache = config->has_write_cache;
 	blk->write_cache = config->has_write_cache;
 	blk->sectors = count_sectors(blk);

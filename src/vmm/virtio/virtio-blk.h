@@ -31,28 +31,15 @@
 
 #define VIRTIO_BLK_PART (1u << 20)
 
-/* What is done about an error of the backend. */
-typedef enum {
-	VIRTIO_BLK_REPORT,
-	VIRTIO_BLK_IGNORE,
-	VIRTIO_BLK_STOP,
-	VIRTIO_BLK_ENOSPC, /* stop where there is no room, else report */
-} VirtioBlkPolicy;
-
 typedef struct {
 	BlockBackend *backend; /* taken */
-	const char *id;	       /* of the device, for errors */
 	const char *serial;    /* or NULL; at most 20 bytes of it are shown */
 	guint n_queues;
 	guint16 queue_size;
 	guint32 logical_block_size; /* 0: as the backend has it */
 	guint32 physical_block_size;
 	gboolean has_write_cache; /* at first; the guest may turn it on and off */
-	VirtioBlkPolicy read_policy;
-	VirtioBlkPolicy write_policy;
-	/* On the I/O thread. With DISK_ERROR_STOP the machine is to pause soon. */
-	void (*failed)(void *opaque, const DiskError *error);
-	void *opaque;
+	DiskErrorHandler errors;  /* its id is copied */
 } VirtioBlkConfig;
 
 typedef struct VirtioBlk VirtioBlk;

@@ -327,8 +327,8 @@ static guint take_spare(Pair *pair, gsize total)
 		guint n_pieces;
 
 		g_array_set_size(net->came.pieces, before + chain->n_in);
-		n_pieces = virtio_pieces_slice(chain->in, chain->n_in, 0, part,
-					       &g_array_index(net->came.pieces, DmaPiece, before));
+		n_pieces = dma_pieces_slice(chain->in, chain->n_in, 0, part,
+					    &g_array_index(net->came.pieces, DmaPiece, before));
 		g_array_set_size(net->came.pieces, before + n_pieces);
 		g_array_append_val(net->filled, entry);
 		pair->spare_bytes -= chain->in_size;
