@@ -86,6 +86,7 @@ static guint16 choose_port(World *world, const Step *step)
 		I8042_SYSTEM_CONTROL_PORT,
 		DEBUG_CONSOLE_PORT,
 		DEBUG_EXIT_PORT,
+		PVPANIC_PORT,
 	};
 
 	if (step->where < 160)
@@ -242,6 +243,7 @@ static gboolean is_port_absent(World *world, guint port)
 		{ 0x2f8, SERIAL_PORTS, WITHOUT_SECOND_SERIAL },
 		{ 0x3f8, SERIAL_PORTS, 0 },
 		{ DEBUG_CONSOLE_PORT, 1, WITHOUT_DEBUG_CONSOLE },
+		{ PVPANIC_PORT, 1, 0 },
 		{ FW_CFG_PORT, FW_CFG_PORTS, 0 },
 		{ PCI_HOST_ADDRESS_PORT, 8, 0 },
 	};

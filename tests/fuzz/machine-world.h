@@ -20,6 +20,7 @@
 #include "vmm/chipset/chipset.h"
 #include "vmm/chipset/ich9-lpc.h"
 #include "vmm/chipset/pflash.h"
+#include "vmm/chipset/pvpanic.h"
 #include "vmm/pci/pci-host.h"
 #include "vmm/pci/pcie-root-port.h"
 
@@ -79,6 +80,7 @@ typedef struct {
 typedef struct {
 	guint flags;
 	DeviceSurroundings devices;
+	DeviceBoard board;
 	Chipset *chipset;
 	PcieRootPort *slot;   /* the first root port, or NULL */
 	gboolean is_occupied; /* what is in its slot */
@@ -164,6 +166,12 @@ static inline gboolean make_timer(void *opaque, DeviceClock kind, void (*expired
 	return TRUE;
 }
 
+static inline void panicked(void *opaque, gboolean is_crash_loaded)
+{
+	(void)opaque;
+	(void)is_crash_loaded;
+}
+
 static const DeviceHost host = {
 	.make_timer = make_timer,
 	.set_interrupt = set_interrupt,
@@ -172,6 +180,7 @@ static const DeviceHost host = {
 	.reset = ignore,
 	.power_off = ignore,
 	.debug_exit = debug_exit,
+	.panicked = panicked,
 };
 
 static inline void transmit(void *opaque, guint8 byte)
@@ -341,6 +350,7 @@ static inline void describe_acpi(void *opaque, AcpiConfig *acpi)
 
 	acpi->physical_address_bits = 40;
 	acpi->has_com2 = !(world->flags & WITHOUT_SECOND_SERIAL);
+	acpi->pvpanic_port = world->board.pvpanic_port;
 	acpi->has_hpet = !(world->flags & WITHOUT_HPET);
 	chipset_find_ecam(world->chipset, &acpi->ecam_base, &ecam_size);
 	acpi->ecam_buses = ecam_size / PCI_ECAM_BUS_SIZE;
@@ -506,6 +516,24 @@ static inline void make_chipset(World *world)
 	}
 }
 
+/* @description: members of the type's, as JSON */
+static inline void add_described(World *world, const DeviceType *type, const char *id,
+				 const char *description)
+{
+	g_autoptr(JsonNode) node = json_from_string(description, NULL);
+	g_autofree void *of_type = g_malloc0(type->description_size);
+	const JsonFieldSet set = { type->fields, of_type };
+	const DeviceContext context = {
+		.surroundings = &world->devices,
+		.id = id,
+		.owner = id,
+	};
+
+	g_assert_true(json_fields_read(json_node_get_object(node), id, &set, 1, NULL));
+	g_assert_true(type->create(&context, of_type, NULL));
+	json_fields_clear(&set, 1);
+}
+
 /* What is plugged in: a function with interrupts and a BAR, where it reads as nothing. */
 
 static inline guint64 read_endpoint(void *device, guint64 offset, guint size)
@@ -580,7 +608,9 @@ static inline void world_start(World *world, guint flags)
 {
 	*world = (World){ .flags = flags, .rtc_clock.now = 1709251198ll * 1000000000 };
 	device_surroundings_init(&world->devices, &host, world);
+	world->devices.board = &world->board;
 	make_chipset(world);
+	add_described(world, &pvpanic_type, "panic0", "{}");
 	unit_create(&world->devices, "flash-code", &world->code, CODE_START, CODE_SIZE, TRUE);
 	unit_create(&world->devices, "flash-variables", &world->variables, VARIABLES_START,
 		    VARIABLES_SIZE, FALSE);

@@ -16,10 +16,13 @@ from support.daemon import (AUTOSTART_DONE, CONFIG_FOLDER, DaemonTest, LOG_FOLDE
                             STDIN, URI, domain_names, domain_xml, left_behind, run_virsh, virsh,
                             vm_statistics, vmm_pid)
 from support.vmm import CMDLINE, EMULATOR, MEMORY_KIND
-from support.waiting import Deadline, Timeout, wait_for_exit
+from support.waiting import Deadline, Timeout, wait_for_exit, wait_until
 from support.where import NATIVE, everywhere
 
 EXAMPLES = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../docs/examples")
+
+
+PANIC = "<panic model='isa'/>"
 
 
 def names(*filters):
@@ -457,10 +460,10 @@ class Actions(DaemonTest):
 
     where = NATIVE
 
-    def start(self, does, **actions):
+    def start(self, does, devices="", **actions):
         """Starts a guest that is told to do that; its events."""
         extra = "".join(f"<on_{name}>{action}</on_{name}>" for name, action in actions.items())
-        self.define(extra=extra)
+        self.define(extra=extra, devices=devices)
         events = self.daemon.events()
         self.console = self.run_tiny()
         events.wait("Resumed Unpaused")
@@ -527,6 +530,52 @@ class Actions(DaemonTest):
         self.console.wait_for("ready", 30)
         events.wait("Resumed Unpaused")
         self.assertEqual(virsh("domstate", "test"), "running")
+
+    @everywhere
+    def test_a_guest_that_panics_is_a_crashed_domain(self):
+        events = self.start("c", PANIC)
+        events.wait("Crashed Panicked")
+        events.wait("Stopped Crashed")
+        self.assertEqual(self.state(), "shut off (crashed)")
+        self.assertIn("the guest says that it has failed", virsh("dominfo", "test"))
+
+    def test_a_guest_that_panics_can_be_preserved_and_go_on(self):
+        events = self.start("c", PANIC, crash="preserve")
+        events.wait("Crashed Panicked")
+        self.assertEqual(self.state(), "crashed (panicked)")
+        virsh("resume", "test")
+        events.wait("Resumed Unpaused")
+        self.assertEqual(virsh("domstate", "test"), "running")
+        self.console.send("p")
+        events.wait("Stopped Shutdown")
+
+    def test_a_guest_that_panics_and_is_preserved_can_be_reset(self):
+        events = self.start("c", PANIC, crash="preserve")
+        events.wait("Crashed Panicked")
+        virsh("reset", "test")
+        self.assertEqual(self.state(), "paused (crashed)")
+        virsh("resume", "test")
+        self.console.wait_for("ready", 30)
+        self.assertEqual(virsh("domstate", "test"), "running")
+
+    def test_a_guest_that_panics_can_be_restarted(self):
+        events = self.start("c", PANIC, crash="restart")
+        events.wait("Crashed Panicked")
+        self.console.wait_for("ready", 30)
+        events.wait("Resumed Unpaused")
+        self.assertEqual(virsh("domstate", "test"), "running")
+
+    def test_another_daemon_finds_a_guest_that_has_panicked(self):
+        self.start("c", PANIC, crash="preserve").wait("Crashed Panicked")
+        self.daemon.restart()
+        wait_until(lambda: self.state() == "crashed (panicked)", 30, "the state")
+
+    def test_a_guest_that_loads_a_kernel_for_its_crash_goes_on(self):
+        events = self.start("l", PANIC)
+        events.wait("Crashed Crashloaded")
+        self.assertEqual(self.state(), "running (unpaused)")
+        self.console.send("p")
+        events.wait("Stopped Shutdown")
 
 
 class AsOtherDrivers(DaemonTest):

@@ -211,10 +211,9 @@ static const char *const refused_elements[] = {
 };
 
 static const char *const refused_devices[] = {
-	"filesystem", "lease",	 "input",     "sound",	"hostdev",  "graphics",
-	"parallel",   "channel", "smartcard", "hub",	"redirdev", "redirfilter",
-	"tpm",	      "nvram",	 "panic",     "shmem",	"memory",   "iommu",
-	"vsock",      "crypto",	 "watchdog",  "pstore",
+	"filesystem", "lease",	   "input", "sound",	"hostdev",     "graphics", "parallel",
+	"channel",    "smartcard", "hub",   "redirdev", "redirfilter", "tpm",	   "nvram",
+	"shmem",      "memory",	   "iommu", "vsock",	"crypto",      "watchdog", "pstore",
 };
 
 static void test_elements_refused_by_name(void)
@@ -298,7 +297,8 @@ static void test_every_attribute_is_looked_at(void)
 		"<rng model='virtio'><rate bytes='1'/><backend model='builtin'/>"
 		"<driver iommu='on'/></rng>"
 		"<audio id='1' type='none'/><video><model type='none'/></video>"
-		"<memballoon model='none'/></devices><seclabel type='none'/>"
+		"<memballoon model='none'/><panic model='isa'><alias name='p'/>"
+		"<address type='isa' iobase='0x505'/></panic></devices><seclabel type='none'/>"
 		"<launchSecurity type='sw-protected'><conversion policy='on-demand'/>"
 		"</launchSecurity></domain>";
 	g_autoptr(DomainDef) def = parse(xml, 0);
@@ -325,7 +325,7 @@ static void test_every_attribute_is_looked_at(void)
 			assert_refused(changed->str, VIR_ERR_CONFIG_UNSUPPORTED, message);
 		}
 	}
-	g_assert_cmpuint(elements, ==, 113);
+	g_assert_cmpuint(elements, ==, 116);
 }
 
 static char *domain_with_rngs(guint count)

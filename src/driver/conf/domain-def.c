@@ -70,6 +70,7 @@ DomainDef *domain_def_copy(const DomainDef *def)
 	copy->disks = g_ptr_array_copy(def->disks, copy_disk, NULL);
 	copy->interfaces = g_ptr_array_copy(def->interfaces, copy_interface, NULL);
 	copy->rngs = g_ptr_array_copy(def->rngs, copy_rng, NULL);
+	copy->panic = domain_panic_copy(def->panic);
 	copy->iothreads = g_array_copy(def->iothreads);
 
 	copy->serials = domain_copy_serials(def->serials, def->n_serials);
@@ -84,6 +85,7 @@ void domain_def_free(DomainDef *def)
 		return;
 
 	g_clear_pointer(&def->iothreads, g_array_unref);
+	domain_panic_free(def->panic);
 	free_array(def->rngs);
 	free_array(def->interfaces);
 	free_array(def->disks);

@@ -20,6 +20,7 @@
 #include "driver/conf/devices/controller.h"
 #include "driver/conf/devices/disk.h"
 #include "driver/conf/devices/interface.h"
+#include "driver/conf/devices/panic.h"
 #include "driver/conf/devices/rng.h"
 #include "driver/conf/devices/serial.h"
 #include "driver/conf/domain-types.h"
@@ -236,6 +237,8 @@ struct DomainDef {
 	GPtrArray *disks;      /* of DomainDisk, by bus and target */
 	GPtrArray *interfaces; /* of DomainInterface */
 	GPtrArray *rngs;       /* of DomainRng */
+
+	DomainPanic *panic; /* or NULL */
 
 	GArray *iothreads;	   /* of guint: the ids, ascending */
 	gboolean says_iothreadids; /* <iothreadids>, else <iothreads> says how many */

@@ -118,8 +118,7 @@ static void parse_vcpus(XmlWalk *walk, xmlNode *root, DomainDef *def)
 static DomainAction parse_action(XmlWalk *walk, xmlNode *root, const char *name,
 				 DomainAction default_action)
 {
-	static const char *const others[] = { "rename-restart", "coredump-destroy",
-					      "coredump-restart", NULL };
+	static const char *const coredumps[] = { "coredump-destroy", "coredump-restart", NULL };
 	xmlNode *node = xml_walk_child(walk, root, name);
 	const char *text = xml_walk_text(walk, node);
 
@@ -132,9 +131,14 @@ static DomainAction parse_action(XmlWalk *walk, xmlNode *root, const char *name,
 	if (strcmp(text, "preserve") == 0)
 		return DOMAIN_ACTION_PRESERVE;
 
-	if (g_strv_contains(others, text))
+	if (g_strv_contains(coredumps, text))
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("element '%s' is '%s': not supported yet"), name, text);
+			       _("element '%s' is '%s': guest memory is private, and is not "
+				 "dumped"),
+			       name, text);
+	else if (strcmp(text, "rename-restart") == 0)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("element '%s' is '%s': a domain keeps its name"), name, text);
 	else
 		xml_walk_error(walk, VIR_ERR_XML_ERROR,
 			       _("element '%s' is '%s', not 'destroy', 'restart' or 'preserve'"),

@@ -119,7 +119,7 @@ static void handle_power_off(DomainVmm *vmm)
 	do_action(vmm, action);
 }
 
-/* The machine has failed, and its VMM waits. */
+/* The machine has failed, or the guest in it; its VMM waits. */
 static void handle_failure(DomainVmm *vmm)
 {
 	Domain *domain = vmm->domain;
@@ -146,6 +146,8 @@ static void take_status(DomainVmm *vmm, const char *status)
 		  VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_UNPAUSED },
 		{ "shutdown", VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTDOWN_UNKNOWN,
 		  VIR_DOMAIN_EVENT_SHUTDOWN, VIR_DOMAIN_EVENT_SHUTDOWN_GUEST },
+		{ "guest-panicked", VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_PANICKED,
+		  VIR_DOMAIN_EVENT_CRASHED, VIR_DOMAIN_EVENT_CRASHED_PANICKED },
 		{ "internal-error", VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_UNKNOWN,
 		  VIR_DOMAIN_EVENT_CRASHED, VIR_DOMAIN_EVENT_CRASHED_PANICKED },
 		{ "io-error", VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_IOERROR,

@@ -114,7 +114,10 @@ static gboolean on_resume(DomainVmm *vmm, JsonObject *data)
 
 	(void)data;
 	/* A start tells of itself. */
-	if (domain->state != VIR_DOMAIN_PAUSED || domain->reason == VIR_DOMAIN_PAUSED_STARTING_UP)
+	if (domain->state == VIR_DOMAIN_PAUSED && domain->reason == VIR_DOMAIN_PAUSED_STARTING_UP)
+		return FALSE;
+	/* Who resumes a guest that has failed wants it to go on all the same. */
+	if (domain->state != VIR_DOMAIN_PAUSED && domain->state != VIR_DOMAIN_CRASHED)
 		return FALSE;
 	g_clear_pointer(&vmm->pause, g_free);
 	g_clear_pointer(&vmm->trouble, g_free);
@@ -277,19 +280,41 @@ static gboolean on_disk_error(DomainVmm *vmm, JsonObject *data)
 	return TRUE;
 }
 
-static gboolean on_internal_error(DomainVmm *vmm, JsonObject *data)
+/* @why: taken */
+static gboolean crash(DomainVmm *vmm, char *why)
 {
-	g_autofree char *message = text_of(data, "message", MESSAGE_MAX);
 	Domain *domain = vmm->domain;
 
-	if (domain->state == VIR_DOMAIN_CRASHED)
-		return FALSE;
 	g_free(domain->crash);
-	domain->crash = g_strdup_printf(_("the machine has failed: %s"), message);
+	domain->crash = why;
 	log_limit_warning(&vmm->log, _("domain '%s': %s"), domain->name, domain->crash);
 	follow_change_state(domain, VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_PANICKED,
 			    VIR_DOMAIN_EVENT_CRASHED, VIR_DOMAIN_EVENT_CRASHED_PANICKED);
 	follow_ask(vmm, FOLLOW_FAILURE);
+	return TRUE;
+}
+
+static gboolean on_internal_error(DomainVmm *vmm, JsonObject *data)
+{
+	g_autofree char *message = text_of(data, "message", MESSAGE_MAX);
+
+	return vmm->domain->state != VIR_DOMAIN_CRASHED &&
+	       crash(vmm, g_strdup_printf(_("the machine has failed: %s"), message));
+}
+
+static gboolean on_panicked(DomainVmm *vmm, JsonObject *data)
+{
+	(void)data;
+	return vmm->domain->state != VIR_DOMAIN_CRASHED &&
+	       crash(vmm, g_strdup(_("the guest says that it has failed (panic)")));
+}
+
+/* It goes on, and counts as a change, since clients hear of each. */
+static gboolean on_crash_loaded(DomainVmm *vmm, JsonObject *data)
+{
+	(void)data;
+	domain_send_event(vmm->domain, VIR_DOMAIN_EVENT_CRASHED,
+			  VIR_DOMAIN_EVENT_CRASHED_CRASHLOADED);
 	return TRUE;
 }
 
@@ -317,6 +342,8 @@ static void on_monitor_event(const char *name, JsonObject *data, gpointer opaque
 		{ "GMEM_NO_MEMORY", on_no_memory },
 		{ "BLOCK_IO_ERROR", on_disk_error },
 		{ "DEVICE_DELETED", on_device_deleted },
+		{ "GUEST_PANICKED", on_panicked },
+		{ "GUEST_CRASHLOADED", on_crash_loaded },
 		{ "GMEM_INTERNAL_ERROR", on_internal_error },
 	};
 	DomainVmm *vmm = opaque;

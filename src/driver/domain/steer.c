@@ -4,6 +4,7 @@
 
 #include <glib/gi18n.h>
 
+#include "driver/domain/follow.h"
 #include "driver/error.h"
 
 /* The job and the VMM of a domain that runs; NULL with @error set and no job otherwise. */
@@ -61,16 +62,30 @@ gboolean steer_resume(Domain *domain, GError **error)
 {
 	DomainVmm *vmm = begin_vmm_job(domain, N_("resume"), error);
 	gboolean done;
+	int state;
 
 	if (!vmm)
 		return FALSE;
-	if (state_of(domain) == VIR_DOMAIN_PAUSED)
+	state = state_of(domain);
+	/* A guest that says it has failed may go on; whether a machine can, its VMM says. */
+	if (state == VIR_DOMAIN_PAUSED || state == VIR_DOMAIN_CRASHED)
 		done = qmp_client_tell(vmm->monitor, "cont", error);
 	else
 		done = driver_error(error, VIR_ERR_OPERATION_INVALID,
 				    _("domain '%s' is not paused"), domain->name);
 	end_vmm_job(vmm);
 	return done;
+}
+
+/* As with libvirt's QEMU: the machine is new, and waits to be resumed. */
+static void note_new_machine(Domain *domain)
+{
+	g_mutex_lock(&domain->lock);
+	if (domain->state == VIR_DOMAIN_CRASHED) {
+		domain_set_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_CRASHED);
+		(void)follow_save_status(domain, NULL);
+	}
+	g_mutex_unlock(&domain->lock);
 }
 
 gboolean steer_reset(Domain *domain, GError **error)
@@ -81,6 +96,8 @@ gboolean steer_reset(Domain *domain, GError **error)
 	if (!vmm)
 		return FALSE;
 	done = qmp_client_tell(vmm->monitor, "system_reset", error);
+	if (done)
+		note_new_machine(domain);
 	end_vmm_job(vmm);
 	return done;
 }

@@ -651,5 +651,7 @@ gboolean vmm_command_add_devices(VmmCommand *command, DomainDef *def, GError **e
 	for (guint i = 0; i < def->rngs->len; i++)
 		if (!add_rng(command, def->rngs->pdata[i], error))
 			return FALSE;
+	if (def->panic)
+		add_description(command, vmm_device_describe_panic(def->panic));
 	return TRUE;
 }

@@ -265,6 +265,16 @@ JsonObject *vmm_device_describe_interface(const DomainInterface *interface, cons
 	return object;
 }
 
+JsonObject *vmm_device_describe_panic(const DomainPanic *panic)
+{
+	JsonObject *object = json_object_new();
+
+	json_object_set_string_member(object, "driver", "pvpanic");
+	json_object_set_string_member(object, "id", panic->alias ? panic->alias : "panic0");
+	set_number(object, "ioport", panic->port);
+	return object;
+}
+
 JsonObject *vmm_device_describe_iothread(guint id)
 {
 	g_autofree char *name = g_strdup_printf("iothread%u", id);

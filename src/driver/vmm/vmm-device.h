@@ -41,6 +41,7 @@ int vmm_device_open_rng(const DomainRng *rng, GError **error);
  */
 JsonObject *vmm_device_describe_disk(const DomainDisk *disk, const char *fd, guint boot_index);
 JsonObject *vmm_device_describe_rng(const DomainRng *rng, const char *fd);
+JsonObject *vmm_device_describe_panic(const DomainPanic *panic);
 JsonObject *vmm_device_describe_iothread(guint id);
 JsonObject *vmm_device_describe_root_port(const DomainPciController *port);
 

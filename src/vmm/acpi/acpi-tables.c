@@ -367,6 +367,16 @@ static void append_device_status(GByteArray *aml, const char *path, guint status
 	aml_close(aml, scope);
 }
 
+/* Devices of the LPC bridge, each with the port that its _CRS gives. */
+static void append_pvpanic(GByteArray *aml, const AcpiConfig *config)
+{
+	AmlMark scope = aml_open_scope(aml, "\\_SB.PCI0.LPC.PEVT");
+
+	aml_append_number(aml, "_STA", config->pvpanic_port ? STATUS_DEVICE : 0);
+	aml_append_number(aml, "PORT", config->pvpanic_port);
+	aml_close(aml, scope);
+}
+
 static void append_processor(GByteArray *aml, const AcpiConfig *config, guint vcpu)
 {
 	g_autofree char *name = g_strdup_printf("C%03X", vcpu);
@@ -392,6 +402,7 @@ static void append_ssdt(TableWriter *writer, const AcpiConfig *config)
 	append_device_status(aml, "\\_SB.PCI0.LPC.COM2", config->has_com2 ? STATUS_DEVICE : 0);
 	append_device_status(aml, "\\_SB.PCI0.FWCF", config->has_fw_cfg ? STATUS_HIDDEN_DEVICE : 0);
 	append_device_status(aml, "\\_SB.HPET", config->has_hpet ? STATUS_DEVICE : 0);
+	append_pvpanic(aml, config);
 	scope = aml_open_scope(aml, "\\_SB");
 	for (guint i = 0; i < config->vcpus; i++)
 		append_processor(aml, config, i);

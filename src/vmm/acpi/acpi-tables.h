@@ -28,7 +28,8 @@ typedef struct {
 	gboolean has_com2;
 	gboolean has_fw_cfg;
 	gboolean has_hpet;
-	NumaTopology numa; /* its memory adds up to all RAM */
+	guint16 pvpanic_port; /* or 0: there is none */
+	NumaTopology numa;    /* its memory adds up to all RAM */
 } AcpiConfig;
 
 /* Return: an image that acpi_image_free() ends; nothing of @config is kept. */

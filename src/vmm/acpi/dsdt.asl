@@ -2,7 +2,7 @@
 /*
  * What the machine has that a guest cannot find otherwise. What varies between machines, and
  * where firmware has put things, is in a generated SSDT (acpi-tables.c): there are the names
- * that are external here, and the _STA of COM2, FWCF and HPET.
+ * that are external here, and the _STA of COM2, PEVT, FWCF and HPET.
  *
  * The power button is fixed hardware, described by the FADT alone.
  */
@@ -18,6 +18,7 @@ DefinitionBlock ("", "DSDT", 2, "LVGMEM", "GMEMVMM ", 0x00000001)
 	External (\_SB.PCI0.MHIL, IntObj)
 	External (\_SB.PCI0.M64B, IntObj) /* window from 4 GiB on */
 	External (\_SB.PCI0.M64L, IntObj)
+	External (\_SB.PCI0.LPC.PEVT.PORT, IntObj)
 
 	/* Soft off: the sleep type that the PM1 control register takes for S5. */
 	Name (\_S5, Package (4) { 0x00, 0x00, 0x00, 0x00 })
@@ -243,6 +244,24 @@ DefinitionBlock ("", "DSDT", 2, "LVGMEM", "GMEMVMM ", 0x00000001)
 						IO (Decode16, 0x02F8, 0x02F8, 0x01, 0x08)
 						IRQNoFlags () { 3 }
 					})
+				}
+
+				/* A guest says by it that it has failed. */
+				Device (PEVT)
+				{
+					Name (_HID, "QEMU0001") /* pvpanic */
+					Name (RES0, ResourceTemplate ()
+					{
+						IO (Decode16, 0x0000, 0x0000, 0x01, 0x01, EVTP)
+					})
+					Method (_CRS, 0, Serialized)
+					{
+						CreateWordField (RES0, ^EVTP._MIN, PMIN)
+						CreateWordField (RES0, ^EVTP._MAX, PMAX)
+						PMIN = \_SB.PCI0.LPC.PEVT.PORT
+						PMAX = \_SB.PCI0.LPC.PEVT.PORT
+						Return (RES0)
+					}
 				}
 
 				Device (RTC)

@@ -34,6 +34,13 @@ typedef struct {
 	gboolean is_behind_port; /* the bus is a root port's, and not the root bus */
 } DeviceContext;
 
+/*
+ * device_context_board - where a device says what tables and firmware are to say of it
+ *
+ * Return: NULL with @error set where it comes too late for that.
+ */
+DeviceBoard *device_context_board(const DeviceContext *context, GError **error);
+
 typedef struct {
 	const char *name; /* the "driver" */
 	gboolean is_pci;  /* "bus", "addr" and "multifunction" are members, too */

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "vmm/device/board.h"
 #include "vmm/device/bus.h"
 #include "vmm/device/device.h"
 #include "vmm/device/disk-error.h"
@@ -53,6 +54,8 @@ typedef struct {
 	void (*reset)(void *opaque);
 	void (*power_off)(void *opaque);
 	void (*debug_exit)(void *opaque, guint32 value);
+	/* The guest's kernel has failed; @is_crash_loaded: and another one goes on. */
+	void (*panicked)(void *opaque, gboolean is_crash_loaded);
 	/* On any thread, with any lock held; @error is only lent. */
 	void (*disk_failed)(void *opaque, const DiskError *error);
 } DeviceHost;
@@ -67,6 +70,7 @@ typedef struct {
 	const DeviceDoorbells *doorbells; /* or NULL */
 	/* Of all devices that come later, where they cannot have one each; or NULL. */
 	struct IoThread *late_io_thread;
+	DeviceBoard *board; /* while the devices of the start are made; then NULL */
 
 	/* The LPC bridge's, once that is there; see device_isa_line(). */
 	InterruptLine isa;

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "vmm/machine/firmware.h"
+
 static guint32 *list_apic_ids(const MachineConfig *machine)
 {
 	guint32 *ids = g_new(guint32, machine->vcpus);
@@ -35,7 +37,7 @@ static void describe_numa(AcpiDescription *description, const MachineConfig *mac
 }
 
 gboolean acpi_description_init(AcpiDescription *description, const MachineConfig *machine,
-			       const Memory *memory, KvmVm *kvm_vm, gboolean has_fw_cfg,
+			       const Memory *memory, KvmVm *kvm_vm, const DeviceBoard *board,
 			       GError **error)
 {
 	g_autofree struct kvm_cpuid2 *cpuid = cpuid_new_supported(kvm_vm, error);
@@ -50,8 +52,9 @@ gboolean acpi_description_init(AcpiDescription *description, const MachineConfig
 		.ram_high_end = memory_high_end(memory),
 		.physical_address_bits = cpuid_physical_bits(cpuid),
 		.has_com2 = machine->serials[1].is_present,
-		.has_fw_cfg = has_fw_cfg,
+		.has_fw_cfg = firmware_is_configured(machine),
 		.has_hpet = machine->hpet,
+		.pvpanic_port = board->pvpanic_port,
 	};
 	describe_numa(description, machine);
 	return TRUE;

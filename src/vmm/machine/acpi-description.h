@@ -5,6 +5,7 @@
 #include <glib.h>
 
 #include "vmm/acpi/acpi-tables.h"
+#include "vmm/device/board.h"
 #include "vmm/machine/machine.h"
 
 typedef struct {
@@ -20,12 +21,12 @@ typedef struct {
  * acpi_description_init - collect it
  * @description:     all zero; nothing of @machine is kept in it
  * @memory, @kvm_vm: the machine's, for sizes and for the processors' address width
- * @has_fw_cfg:      the machine has firmware
+ * @board:           what its devices want to be said of them
  *
  * Return: FALSE with @error set where KVM does not say what its processors can do. Either
  * way acpi_description_clear() ends it.
  */
 gboolean acpi_description_init(AcpiDescription *description, const MachineConfig *machine,
-			       const Memory *memory, KvmVm *kvm_vm, gboolean has_fw_cfg,
+			       const Memory *memory, KvmVm *kvm_vm, const DeviceBoard *board,
 			       GError **error);
 void acpi_description_clear(AcpiDescription *description);

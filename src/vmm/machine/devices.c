@@ -6,6 +6,7 @@
 #include <glib/gi18n.h>
 #include <string.h>
 
+#include "vmm/chipset/pvpanic.h"
 #include "vmm/device/io-thread-type.h"
 #include "vmm/pci/pci-place.h"
 #include "vmm/pci/pcie-root-port.h"
@@ -16,7 +17,8 @@
 #define ID_MAX 128
 
 static const DeviceType *const types[] = {
-	&io_thread_type, &pcie_root_port_type, &virtio_blk_type, &virtio_net_type, &virtio_rng_type,
+	&io_thread_type,  &pcie_root_port_type, &pvpanic_type,
+	&virtio_blk_type, &virtio_net_type,	&virtio_rng_type,
 };
 
 /* What every description has. */

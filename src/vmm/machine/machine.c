@@ -44,6 +44,7 @@ struct Machine {
 	DeviceSurroundings devices;
 	KvmIrqfds *irqfds;
 	DeviceDoorbells doorbells;
+	DeviceBoard board;	      /* of the devices of the start */
 	DescriptorTable *descriptors; /* the caller's */
 	GSource *slot_changes;	      /* its ready time is 0 while there are any */
 	gboolean are_devices_paused;
@@ -69,9 +70,13 @@ struct Machine {
 const char *run_state_name(RunState state)
 {
 	static const char *const names[] = {
-		[RUN_STATE_PRELAUNCH] = "prelaunch", [RUN_STATE_RUNNING] = "running",
-		[RUN_STATE_PAUSED] = "paused",	     [RUN_STATE_IO_ERROR] = "io-error",
-		[RUN_STATE_SHUTDOWN] = "shutdown",   [RUN_STATE_INTERNAL_ERROR] = "internal-error",
+		[RUN_STATE_PRELAUNCH] = "prelaunch",
+		[RUN_STATE_RUNNING] = "running",
+		[RUN_STATE_PAUSED] = "paused",
+		[RUN_STATE_IO_ERROR] = "io-error",
+		[RUN_STATE_GUEST_PANICKED] = "guest-panicked",
+		[RUN_STATE_SHUTDOWN] = "shutdown",
+		[RUN_STATE_INTERNAL_ERROR] = "internal-error",
 	};
 
 	return names[state];
@@ -122,6 +127,14 @@ static void on_debug_exit(void *opaque, guint32 value)
 	Machine *machine = opaque;
 
 	request_queue_post_debug_exit(machine->requests, value);
+}
+
+static void on_panicked(void *opaque, gboolean is_crash_loaded)
+{
+	Machine *machine = opaque;
+
+	request_queue_post(machine->requests,
+			   is_crash_loaded ? REQUEST_CRASH_LOADED : REQUEST_PANIC);
 }
 
 static void on_disk_failed(void *opaque, const DiskError *error)
@@ -221,6 +234,7 @@ static const DeviceHost device_host = {
 	.reset = on_guest_reset,
 	.power_off = on_guest_power_off,
 	.debug_exit = on_debug_exit,
+	.panicked = on_panicked,
 	.disk_failed = on_disk_failed,
 };
 
@@ -449,6 +463,21 @@ static void guest_reset(Machine *machine)
 		machine_reset(machine, TRUE, NULL);
 }
 
+/* As with QEMU, a machine that is kept is not off, so that it can be looked at. */
+static void guest_panicked(Machine *machine)
+{
+	const MachineEvent event = {
+		.type = MACHINE_EVENT_PANICKED,
+		.action = machine->keep_after_shutdown ? "pause" : "poweroff",
+	};
+
+	emit(machine, &event);
+	if (machine->keep_after_shutdown)
+		stop_in_state(machine, RUN_STATE_GUEST_PANICKED);
+	else
+		guest_shutdown(machine, "guest-panic");
+}
+
 static void report_touches(Machine *machine, const GArray *touches)
 {
 	for (guint i = 0; i < touches->len; i++) {
@@ -523,7 +552,11 @@ static void serve_requests(void *opaque)
 		report_disk_errors(machine, requests.disk_errors);
 	if (requests.types & REQUEST_NO_MEMORY)
 		report_shortage(machine, requests.shortage);
-	if (requests.types & REQUEST_POWER_OFF)
+	if (requests.types & REQUEST_CRASH_LOADED)
+		emit_type(machine, MACHINE_EVENT_CRASH_LOADED);
+	if (requests.types & REQUEST_PANIC)
+		guest_panicked(machine);
+	else if (requests.types & REQUEST_POWER_OFF)
 		guest_shutdown(machine, "guest-shutdown");
 	else if (requests.types & REQUEST_RESET)
 		guest_reset(machine);
@@ -679,6 +712,7 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 	};
 	g_autoptr(BootOrder) order = boot_order_new();
 	DeviceShop shop = make_shop(machine);
+	gboolean is_made;
 
 	shop.boot_order = order;
 	device_surroundings_init(&machine->devices, &device_host, machine);
@@ -686,9 +720,12 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 	if (!make_consoles(machine, config, &chipset, error))
 		return FALSE;
 	machine->chipset = chipset_new(&machine->devices, &chipset, error);
-	return machine->chipset && devices_create_all(&shop, config->devices, error) &&
+	machine->devices.board = &machine->board;
+	is_made = machine->chipset && devices_create_all(&shop, config->devices, error);
+	machine->devices.board = NULL;
+	return is_made &&
 	       acpi_description_init(&machine->acpi, config, machine->memory, machine->vm,
-				     firmware_is_configured(config), error) &&
+				     &machine->board, error) &&
 	       (!firmware_is_configured(config) || make_firmware(machine, config, order, error));
 }
 
@@ -951,6 +988,7 @@ gboolean machine_resume(Machine *machine, GError **error)
 	case RUN_STATE_PRELAUNCH:
 	case RUN_STATE_PAUSED:
 	case RUN_STATE_IO_ERROR:
+	case RUN_STATE_GUEST_PANICKED:
 		break;
 	case RUN_STATE_SHUTDOWN:
 	case RUN_STATE_INTERNAL_ERROR:

@@ -29,6 +29,8 @@ typedef enum {
 	REQUEST_HOST_TOUCH = 1 << 4,
 	REQUEST_NO_MEMORY = 1 << 5,
 	REQUEST_DISK_ERROR = 1 << 6,
+	REQUEST_PANIC = 1 << 7,
+	REQUEST_CRASH_LOADED = 1 << 8,
 } RequestType;
 
 typedef struct {

@@ -54,6 +54,14 @@ static JsonObject *cause_object(const MachineEvent *event)
 	return data;
 }
 
+static JsonObject *action_object(const char *action)
+{
+	JsonObject *data = json_object_new();
+
+	json_object_set_string_member(data, "action", action);
+	return data;
+}
+
 static JsonObject *touch_object(const HostTouch *touch)
 {
 	JsonObject *data = json_object_new();
@@ -125,6 +133,14 @@ void monitor_send_event(Monitor *monitor, const MachineEvent *event)
 	case MACHINE_EVENT_SHUTDOWN:
 		name = "SHUTDOWN";
 		data = cause_object(event);
+		break;
+	case MACHINE_EVENT_PANICKED:
+		name = "GUEST_PANICKED";
+		data = action_object(event->action);
+		break;
+	case MACHINE_EVENT_CRASH_LOADED:
+		name = "GUEST_CRASHLOADED";
+		data = action_object("run");
 		break;
 	case MACHINE_EVENT_HOST_TOUCH:
 		name = "GMEM_HOST_TOUCH";

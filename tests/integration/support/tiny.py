@@ -11,6 +11,8 @@ It writes "ready" to the serial port and does what the first letter of its comma
   r  reset
   t  triple fault
   f  fail: run code where no memory is, which KVM cannot do
+  c  crash: say at pvpanic's port that it has failed, then obey
+  l  load: say there that a kernel for its crash is being loaded, then obey
 
 While it obeys or echoes, a press of the power button powers it off.
 """
@@ -80,6 +82,10 @@ dispatch:
     je triple_fault
     cmp al, 'f'
     je fail
+    cmp al, 'c'
+    je crash
+    cmp al, 'l'
+    je load
     call read
     jmp dispatch
 
@@ -120,6 +126,16 @@ triple_fault:
 fail:
     mov eax, 0xe0000000
     jmp rax
+
+crash:
+    mov al, 1
+    jmp 1f
+load:
+    mov al, 2
+1:  mov dx, 0x505
+    out dx, al
+    call read
+    jmp dispatch
 
 stop:
     hlt

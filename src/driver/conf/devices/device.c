@@ -36,21 +36,20 @@ static gboolean is_alias(const char *name)
 	return *name != '\0';
 }
 
-static void parse_alias(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
-			DomainDeviceInfo *info)
+char *domain_parse_alias(XmlWalk *walk, xmlNode *node, DomainParseFlags flags)
 {
 	xmlNode *alias = xml_walk_child(walk, node, "alias");
 	const char *name = xml_walk_attribute_required(walk, alias, "name");
 
 	/* Others are made anew at each start. */
 	if (!name || ((flags & DOMAIN_PARSE_INACTIVE) && !domain_alias_is_users(name)))
-		return;
+		return NULL;
 	if (!is_alias(name))
 		xml_walk_error(walk, VIR_ERR_XML_ERROR,
 			       _("attribute '%s' of element '%s' is '%s': an alias has letters, "
 				 "digits, '_' and '-'"),
 			       "name", xml_walk_path(walk, alias), xml_walk_quote(walk, name));
-	info->alias = g_strdup(name);
+	return g_strdup(name);
 }
 
 static void parse_boot(XmlWalk *walk, xmlNode *node, DomainDeviceInfo *info)
@@ -120,7 +119,7 @@ static void parse_address(XmlWalk *walk, xmlNode *node, DomainPciAddress *addres
 void domain_parse_device_info(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
 			      gboolean can_boot, DomainDeviceInfo *info)
 {
-	parse_alias(walk, node, flags, info);
+	info->alias = domain_parse_alias(walk, node, flags);
 	if (can_boot)
 		parse_boot(walk, node, info);
 	parse_address(walk, xml_walk_child(walk, node, "address"), &info->address);
@@ -138,6 +137,12 @@ void domain_format_pci_address(XmlWriter *writer, const DomainPciAddress *addres
 	xml_writer_end(writer);
 }
 
+void domain_format_alias(XmlWriter *writer, const char *alias, gboolean live)
+{
+	if (alias && (live || domain_alias_is_users(alias)))
+		xml_writer_element_with(writer, "alias", "name", alias);
+}
+
 void domain_format_device_info(XmlWriter *writer, const DomainDeviceInfo *info, gboolean live)
 {
 	if (info->boot_order > 0) {
@@ -145,8 +150,7 @@ void domain_format_device_info(XmlWriter *writer, const DomainDeviceInfo *info, 
 		xml_writer_attribute_number(writer, "order", info->boot_order);
 		xml_writer_end(writer);
 	}
-	if (info->alias && (live || domain_alias_is_users(info->alias)))
-		xml_writer_element_with(writer, "alias", "name", info->alias);
+	domain_format_alias(writer, info->alias, live);
 	if (info->address.is_set)
 		domain_format_pci_address(writer, &info->address);
 }

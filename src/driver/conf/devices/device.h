@@ -44,6 +44,10 @@ gboolean domain_alias_is_users(const char *alias);
 guint domain_parse_pci_address(XmlWalk *walk, xmlNode *node, DomainPciAddress *address);
 void domain_format_pci_address(XmlWriter *writer, const DomainPciAddress *address);
 
+/* <alias>. Return: for g_free(), NULL where there is none that is kept. */
+char *domain_parse_alias(XmlWalk *walk, xmlNode *node, DomainParseFlags flags);
+void domain_format_alias(XmlWriter *writer, const char *alias, gboolean live);
+
 /* <alias>, <boot order=> where @can_boot, and <address type='pci'>. */
 void domain_parse_device_info(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
 			      gboolean can_boot, DomainDeviceInfo *info);

@@ -6,6 +6,7 @@
 #include "driver/conf/devices/audio.h"
 #include "driver/conf/devices/controller.h"
 #include "driver/conf/devices/memballoon.h"
+#include "driver/conf/devices/panic.h"
 #include "driver/conf/devices/serial.h"
 #include "driver/conf/devices/video.h"
 #include "driver/conf/domain-parts.h"
@@ -62,6 +63,7 @@ void domain_parse_devices(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, 
 	domain_parse_audio(walk, devices, def);
 	domain_parse_video(walk, devices, def);
 	domain_parse_memballoon(walk, devices, def);
+	domain_parse_panic(walk, devices, flags, def);
 	domain_parse_serials(walk, devices, flags, def);
 }
 
@@ -80,6 +82,7 @@ void domain_format_devices(XmlWriter *writer, const DomainDef *def, gboolean liv
 	domain_format_memballoon(writer, def);
 	for (guint i = 0; i < def->rngs->len; i++)
 		domain_format_rng(writer, def->rngs->pdata[i], live);
+	domain_format_panic(writer, def, live);
 	xml_writer_end(writer);
 }
 
