@@ -14,7 +14,7 @@ import subprocess
 import unittest
 from xml.etree import ElementTree
 
-from support.daemon import DaemonTest, virsh, vmm_pid, vmm_user
+from support.daemon import DaemonTest, STDIN, virsh, vmm_pid, vmm_user
 from support.waiting import wait_until
 from support.where import NATIVE
 
@@ -173,6 +173,128 @@ class Devices(DomainNetwork):
         run("ip link delete gone")
         self.assertIn("running", self.state())
         self.destroy()
+
+
+class Plug(DomainNetwork):
+    """Network cards come and go. The guest has not run yet, so that nobody has to be asked."""
+
+    def setUp(self):
+        super().setUp()
+        self.define(devices="<controller type='pci' model='pcie-root-port'/>" * 3)
+        virsh("start", "--paused", "test")
+        self.events = self.daemon.events()
+
+    def attach(self, xml):
+        virsh("attach-device", "test", STDIN, "--live", text=xml)
+        self.events.wait_device("added", "net0")
+        return self.card()
+
+    def card(self):
+        return ElementTree.fromstring(virsh("dumpxml", "test")).find("devices/interface")
+
+    def detach(self):
+        virsh("detach-interface", "test", self.card().get("type"), "--live")
+        self.events.wait_device("removed", "net0")
+        self.assertIsNone(self.card())
+
+    def files(self):
+        folder = f"/proc/{vmm_pid('test')}/fd"
+        return [os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)]
+
+    def test_bridge(self):
+        run("ip link add br7 type bridge; ip link set br7 up mtu 1400")
+        virsh("attach-interface", "test", "bridge", "br7", "--mac", MAC, "--model", "virtio", "--live")
+        self.events.wait_device("added", "net0")
+        self.assertEqual(self.card().find("target").get("dev"), "vnet0")
+        self.assertTrue(os.path.exists("/sys/class/net/br7/brif/vnet0"))
+        self.assertNotIn("<interface", virsh("dumpxml", "--inactive", "test"))
+        self.assertIn("vnet0", virsh("domifstat", "test", "vnet0"))
+        self.detach()
+        self.assertFalse(has_interface("vnet0"))
+
+    def test_queues(self):
+        self.attach(interface_xml("ethernet", "<target dev='many'/><driver queues='4'/>"))
+        self.assertEqual(self.files().count("/dev/net/tun"), 4)
+        # Another daemon knows of it.
+        self.daemon.close_clients()
+        self.daemon.restart()
+        self.events = self.daemon.events()
+        self.detach()
+        self.assertNotIn("/dev/net/tun", self.files())
+        self.assertFalse(has_interface("many"))
+
+    def test_direct(self):
+        name = self.attach(interface_xml("direct", "<source dev='up0' mode='bridge'/>")).find("target").get("dev")
+        self.assertTrue(has_interface(name))
+        self.detach()
+        self.assertFalse(has_interface(name))
+
+    @unittest.skipUnless(shutil.which("passt"), "there is no passt")
+    def test_user(self):
+        self.attach(interface_xml("user", forward(2222)))
+        process, = passt_processes()
+        self.assertEqual(os.stat(f"/proc/{process}").st_uid, vmm_user("test")[0])
+        with open(f"/proc/{process}/cgroup", encoding="utf-8") as file:
+            self.assertIn("test", file.read())
+        with socket.create_connection(("127.0.0.1", 2222), 30):
+            pass
+        self.detach()
+        self.assertEqual(passt_processes(), [])
+
+    @unittest.skipUnless(shutil.which("passt"), "there is no passt")
+    def test_domain_that_ends(self):
+        self.attach(interface_xml("user", forward(2222)))
+        self.destroy()
+        self.assertEqual(passt_processes(), [])
+
+    def assert_nothing_left(self):
+        self.assertIsNone(self.card())
+        self.assertEqual(passt_processes(), [])
+        self.assertNotIn("/dev/net/tun", self.files())
+        self.assertFalse(has_interface("macvtap0"))
+
+    @unittest.skipUnless(shutil.which("passt"), "there is no passt")
+    def test_port_that_is_taken(self):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 2222))
+            other.listen()
+            self.assert_refused("(?s)passt has ended.*2222", "attach-device", "test", STDIN, "--live",
+                                text=interface_xml("user", forward(2222)))
+        self.assert_nothing_left()
+
+    def test_what_cannot_be(self):
+        for pattern, xml in (("'br8'", interface_xml("bridge", "<source bridge='br8'/>")),
+                             ("'gone'", interface_xml("direct", "<source dev='gone'/>")),
+                             ("'absent'", interface_xml("ethernet", "<target dev='absent' managed='no'/>"))):
+            with self.subTest(pattern=pattern):
+                self.assert_refused(pattern, "attach-device", "test", STDIN, "--live", text=xml)
+                self.assert_nothing_left()
+
+    def test_link(self):
+        self.attach(interface_xml("ethernet", "<target dev='wire'/>"))
+        self.assertIn("up", virsh("domif-getlink", "test", MAC))
+        virsh("domif-setlink", "test", "wire", "down")
+        self.assertIn("down", virsh("domif-getlink", "test", "wire"))
+        self.assertEqual(self.card().find("link").get("state"), "down")
+        virsh("domif-setlink", "test", MAC, "up")
+        self.assertEqual(self.card().find("link").get("state"), "up")
+        self.assertTrue(has_interface("wire"))
+
+    def test_what_cannot_change(self):
+        address = ElementTree.tostring(
+            self.attach(interface_xml("ethernet", "<target dev='wire'/>")).find("address"), encoding="unicode")
+        before = virsh("dumpxml", "test")
+        for pattern, xml in (
+                ("'type' of interface 'net0'", interface_xml("user")),
+                ("'target' of interface 'net0'", interface_xml("ethernet", "<target dev='other'/>")),
+                ("'mtu' of interface 'net0'", interface_xml("ethernet", "<mtu size='1400'/>")),
+                ("'driver' of interface 'net0'", interface_xml("ethernet", "<driver queues='2'/>")),
+                ("MAC address of interface 'net0'", interface_xml("ethernet", address, mac="52:54:00:00:00:01")),
+                ("no interface has the MAC address", interface_xml("ethernet", mac="52:54:00:00:00:01")),
+                ("e1000", interface_xml("ethernet").replace("virtio", "e1000"))):
+            with self.subTest(pattern=pattern):
+                self.assert_refused(pattern, "update-device", "test", STDIN, "--live", text=xml)
+        self.assertEqual(virsh("dumpxml", "test"), before)
 
 
 if __name__ == "__main__":

@@ -250,6 +250,67 @@ static void test_what_is_not_read(void)
 			"target");
 }
 
+#define INTERFACE(mac, more)                                                             \
+	"<interface type='ethernet'><mac address='" mac "'/><model type='virtio'/>" more \
+	"</interface>"
+
+/* What a card that runs becomes, or NULL with @error. */
+static DomainDef *update_live(const char *xml, GError **error)
+{
+	g_autoptr(DomainDef) live = definition(INTERFACE("52:54:00:00:00:01", "<mtu size='1400'/>")
+						       INTERFACE("52:54:00:00:00:02", ""));
+	g_autoptr(DomainDevice) device = device_of(xml);
+	guint index = 0;
+	DomainDef *def;
+
+	domain_assign_aliases(live);
+	def = domain_def_update_live(live, device, &index, error);
+	if (def)
+		g_assert_cmpuint(index, ==, 0);
+	return def;
+}
+
+static void test_link_changes(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(DomainDef) def = update_live(
+		INTERFACE("52:54:00:00:00:01", "<link state='down'/><mtu size='1400'/>"), &error);
+	const DomainInterface *interface;
+
+	g_assert_no_error(error);
+	interface = def->interfaces->pdata[0];
+	g_assert_cmpint(interface->link, ==, DOMAIN_LINK_DOWN);
+	g_assert_cmpstr(interface->info.alias, ==, "net0");
+	g_assert_cmpuint(interface->mtu, ==, 1400);
+}
+
+static void test_what_cannot_change(void)
+{
+	static const struct {
+		const char *xml;
+		int code;
+		const char *words;
+	} cases[] = {
+		{ INTERFACE("52:54:00:00:00:01", ""), VIR_ERR_OPERATION_UNSUPPORTED,
+		  "'mtu' of interface 'net0'" },
+		{ INTERFACE("52:54:00:00:00:01", "<mtu size='1400'/><driver queues='2'/>"),
+		  VIR_ERR_OPERATION_UNSUPPORTED, "'driver' of interface 'net0'" },
+		{ INTERFACE("52:54:00:00:00:01", "<mtu size='1400'/><boot order='1'/>"),
+		  VIR_ERR_OPERATION_UNSUPPORTED, "'boot' of interface 'net0'" },
+		{ INTERFACE("52:54:00:00:00:03", ""), VIR_ERR_DEVICE_MISSING,
+		  "no interface has the MAC address" },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autoptr(GError) error = NULL;
+
+		g_assert_null(update_live(cases[i].xml, &error));
+		g_assert_error(error, DRIVER_ERROR, cases[i].code);
+		if (!strstr(error->message, cases[i].words))
+			g_error("'%s' is not in '%s'", cases[i].words, error->message);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -263,5 +324,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/device/attached-live", test_attached_live);
 	g_test_add_func("/device/alias", test_alias);
 	g_test_add_func("/device/not-read", test_what_is_not_read);
+	g_test_add_func("/domain-device/live/link", test_link_changes);
+	g_test_add_func("/domain-device/live/refused", test_what_cannot_change);
 	return g_test_run();
 }

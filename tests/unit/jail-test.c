@@ -129,6 +129,17 @@ static void test_signals(void)
 	g_assert_cmpint(sigprocmask(SIG_SETMASK, &before, NULL), ==, 0);
 }
 
+/* SIGPIPE is signal 13. */
+static void test_pipes(void)
+{
+	Jail jail;
+
+	init(&jail);
+	assert_prints(&jail, "grep SigIgn: /proc/self/status", "SigIgn:\t0000000000000000\n");
+	jail.ignores_pipes = TRUE;
+	assert_prints(&jail, "grep SigIgn: /proc/self/status", "SigIgn:\t0000000000001000\n");
+}
+
 /* Not even root has a capability, nor a way to one. */
 static void test_privileges(void)
 {
@@ -390,6 +401,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/jail/descriptors", test_descriptors);
 	g_test_add_func("/jail/limits", test_limits);
 	g_test_add_func("/jail/signals", test_signals);
+	g_test_add_func("/jail/pipes", test_pipes);
 	g_test_add_func("/jail/privileges", test_privileges);
 	g_test_add_func("/jail/user", test_user);
 	g_test_add_func("/jail/namespaces", test_namespaces);

@@ -37,7 +37,7 @@ static DomainPortRange *make_range(guint start, guint end, guint to, gboolean is
 
 static char *joined_arguments(const DomainInterface *interface)
 {
-	g_auto(GStrv) arguments = passt_arguments("passt", interface, 3);
+	g_auto(GStrv) arguments = passt_arguments("passt", interface, 3, NULL);
 
 	return g_strjoinv(" ", arguments);
 }

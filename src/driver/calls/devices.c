@@ -80,9 +80,7 @@ static gboolean change_live(DomainVmm *vmm, const Request *request, GError **err
 	if (request->change == ATTACH)
 		return hot_plug_attach(vmm, request->device, error);
 	if (request->change == UPDATE)
-		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
-				    _("device '%s' cannot be updated while the domain runs"),
-				    domain_device_name(request->device));
+		return hot_plug_update(vmm, request->device, error);
 	alias = find_alias(vmm->domain, request, error);
 	return alias && hot_plug_detach(vmm, alias, error);
 }

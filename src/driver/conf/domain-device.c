@@ -337,6 +337,50 @@ gboolean domain_def_update(DomainDef *def, const DomainDevice *device, GError **
 	return TRUE;
 }
 
+/* Whether the document names an interface that is there by its alias or place, and not its MAC. */
+static const DomainInterface *find_by_place(const DomainDef *def, const DomainInterface *wanted)
+{
+	for (guint i = 0; i < def->interfaces->len; i++) {
+		const DomainInterface *interface = def->interfaces->pdata[i];
+
+		if ((wanted->info.alias || wanted->info.address.is_set) &&
+		    may_be(&interface->info, &wanted->info))
+			return interface;
+	}
+	return NULL;
+}
+
+static int find_live_interface(const DomainDef *live, const DomainInterface *wanted, GError **error)
+{
+	g_autoptr(GError) cause = NULL;
+	const int index = find_interface(live, wanted, &cause);
+	const DomainInterface *other = index < 0 ? find_by_place(live, wanted) : NULL;
+
+	if (other)
+		driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+			     _("the MAC address of interface '%s' cannot be changed while the "
+			       "domain runs"),
+			     other->info.alias);
+	else if (index < 0)
+		g_propagate_error(error, g_steal_pointer(&cause));
+	return index;
+}
+
+DomainDef *domain_def_update_live(const DomainDef *live, const DomainDevice *device, guint *index,
+				  GError **error)
+{
+	g_autoptr(DomainDef) def = domain_def_copy(live);
+	int found;
+
+	g_assert(device->kind == DOMAIN_DEVICE_INTERFACE);
+	found = find_live_interface(def, device->interface, error);
+	if (found < 0 ||
+	    !domain_interface_update_live(def->interfaces->pdata[found], device->interface, error))
+		return NULL;
+	*index = (guint)found;
+	return g_steal_pointer(&def);
+}
+
 DomainDef *domain_def_complete_change(const DomainDef *def, GError **error)
 {
 	g_autofree char *xml = domain_def_format(def,

@@ -75,6 +75,17 @@ const char *domain_def_find_alias(const DomainDef *def, const DomainDevice *devi
 gboolean domain_def_update(DomainDef *def, const DomainDevice *device, GError **error);
 
 /*
+ * domain_def_update_live - a copy of what runs, with what of a device can change while it is used
+ * @device: an interface
+ * @index: which one of its kind it is
+ *
+ * Return: for domain_def_free(); or NULL with VIR_ERR_DEVICE_MISSING, or with
+ * VIR_ERR_OPERATION_UNSUPPORTED that names what cannot change.
+ */
+DomainDef *domain_def_update_live(const DomainDef *live, const DomainDevice *device, guint *index,
+				  GError **error);
+
+/*
  * domain_def_complete_change - a definition that was changed, completed and checked as a new one
  *
  * Return: for domain_def_free(), or NULL with an error as of domain_def_parse().

@@ -45,8 +45,7 @@ typedef struct {
 	VmmProcess *process;
 	QmpClient *monitor;
 	VmmProcess *logger; /* NULL where it is not known */
-	GPtrArray *passts;  /* of VmmProcess: of its network cards; NULL where it was started before
-			       this daemon */
+	GPtrArray *passts;  /* of VmmPasstProcess; with the job; NULL: none were started here */
 	VmmLogMark log_mark;
 	/* Written once, before their number. */
 	pid_t vcpu_threads[DOMAIN_MAX_VCPUS];

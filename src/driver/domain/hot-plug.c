@@ -9,9 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "driver/domain/driver.h"
 #include "driver/domain/follow.h"
 #include "driver/error.h"
 #include "driver/network/link.h"
+#include "driver/network/passt.h"
+#include "driver/security/cgroup.h"
 #include "driver/vmm/vmm-device.h"
 
 /* A VMM may write no larger files than it was started with: see vmm-launch.c. */
@@ -37,30 +40,60 @@ static gboolean raise_file_limit(const DomainVmm *vmm, const DomainDisk *disk, i
 /* What is behind a device, and what the VMM is told of it. */
 typedef struct {
 	const char *alias; /* the definition's */
-	char *name;	   /* of the descriptor in the VMM, or NULL */
-	int fd;		   /* or -1 */
+	GArray *fds;	   /* of int */
+	GPtrArray *names;  /* of the descriptors in the VMM, up to a NULL */
 	JsonObject *description;
+	const DomainInterface *link; /* a network card whose link is open, or NULL */
 } Plug;
+
+static void plug_init(Plug *plug, const char *alias)
+{
+	*plug = (Plug){ .alias = alias };
+	plug->fds = g_array_new(FALSE, FALSE, sizeof(int));
+	plug->names = g_ptr_array_new_with_free_func(g_free);
+	g_ptr_array_add(plug->names, NULL);
+}
 
 static void plug_clear(Plug *plug)
 {
-	if (plug->fd >= 0)
-		close(plug->fd);
-	g_free(plug->name);
+	for (guint i = 0; plug->fds && i < plug->fds->len; i++)
+		close(g_array_index(plug->fds, int, i));
+	g_clear_pointer(&plug->fds, g_array_unref);
+	g_clear_pointer(&plug->names, g_ptr_array_unref);
 	g_clear_pointer(&plug->description, json_object_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Plug, plug_clear)
 
+/* Takes a descriptor over. Return: the name that the VMM will know it by. */
+static const char *plug_add(Plug *plug, int fd)
+{
+	char *name = plug->fds->len == 0 ? g_strconcat("fd-", plug->alias, NULL) :
+					   g_strdup_printf("fd-%s-%u", plug->alias, plug->fds->len);
+
+	g_array_append_val(plug->fds, fd);
+	g_ptr_array_insert(plug->names, (int)plug->names->len - 1, name);
+	return name;
+}
+
+static const char *const *plug_names(const Plug *plug)
+{
+	return (const char *const *)plug->names->pdata;
+}
+
 static gboolean prepare_disk(const DomainVmm *vmm, const DomainDef *def, Plug *plug, GError **error)
 {
 	const DomainDisk *disk = def->disks->pdata[def->disks->len - 1];
+	const char *name;
+	int fd;
 
-	plug->alias = disk->info.alias;
-	plug->fd = vmm_device_open_disk(disk, vmm->domain->identity->uid, error);
-	if (plug->fd < 0 || !raise_file_limit(vmm, disk, plug->fd, error))
+	plug_init(plug, disk->info.alias);
+	fd = vmm_device_open_disk(disk, vmm->domain->identity->uid, error);
+	if (fd < 0)
 		return FALSE;
-	plug->name = g_strconcat("fd-", plug->alias, NULL);
-	plug->description = vmm_device_describe_disk(disk, plug->name,
+	name = plug_add(plug, fd);
+	if (!raise_file_limit(vmm, disk, fd, error))
+		return FALSE;
+	plug->description = vmm_device_describe_disk(disk, name,
 						     domain_boot_index(def, &disk->info));
 	return TRUE;
 }
@@ -68,25 +101,72 @@ static gboolean prepare_disk(const DomainVmm *vmm, const DomainDef *def, Plug *p
 static gboolean prepare_rng(const DomainDef *def, Plug *plug, GError **error)
 {
 	const DomainRng *rng = def->rngs->pdata[def->rngs->len - 1];
+	const char *name = NULL;
 
-	plug->alias = rng->info.alias;
+	plug_init(plug, rng->info.alias);
 	if (rng->backend == DOMAIN_RNG_RANDOM) {
-		plug->fd = vmm_device_open_rng(rng, error);
-		if (plug->fd < 0)
+		const int fd = vmm_device_open_rng(rng, error);
+
+		if (fd < 0)
 			return FALSE;
-		plug->name = g_strconcat("fd-", plug->alias, NULL);
+		name = plug_add(plug, fd);
 	}
-	plug->description = vmm_device_describe_rng(rng, plug->name);
+	plug->description = vmm_device_describe_rng(rng, name);
 	return TRUE;
 }
 
-static gboolean prepare(const DomainVmm *vmm, const DomainDef *def, const DomainDevice *device,
+/* As those that the VMM was started with, but that the VMM's threads are there already. */
+static gboolean start_passt(DomainVmm *vmm, const DomainInterface *interface, int socket,
+			    GError **error)
+{
+	const Domain *domain = vmm->domain;
+	const DomainIdentity *identity = domain->identity;
+	const int cgroup = identity->cgroup ? cgroup_open(identity->cgroup, error) : -1;
+	gboolean is_started;
+	Jail jail;
+
+	if (identity->cgroup && cgroup < 0)
+		return FALSE;
+	passt_jail(&jail, identity->uid, identity->gid, domain->driver->may_lack, cgroup);
+	jail_limit(&jail, RLIMIT_NPROC, RLIM_INFINITY);
+	if (!vmm->passts)
+		vmm->passts = vmm_passts_new();
+	is_started = vmm_passt_start(vmm->passts, &jail, interface, socket, error);
+	if (cgroup >= 0)
+		close(cgroup);
+	return is_started;
+}
+
+static gboolean prepare_interface(DomainVmm *vmm, const DomainDef *def, Plug *plug, GError **error)
+{
+	DomainInterface *interface = def->interfaces->pdata[def->interfaces->len - 1];
+	g_auto(NetworkLink) link = NETWORK_LINK_INIT;
+
+	plug_init(plug, interface->info.alias);
+	if (!network_link_open(interface, &link, error))
+		return FALSE;
+	plug->link = interface;
+	if (link.passt_socket >= 0 && !start_passt(vmm, interface, link.passt_socket, error))
+		return FALSE;
+	for (guint i = 0; i < link.fds->len; i++)
+		plug_add(plug, g_array_index(link.fds, int, i));
+	g_array_set_size(link.fds, 0);
+	plug->description = vmm_device_describe_interface(interface, plug_names(plug),
+							  domain_boot_index(def, &interface->info));
+	return TRUE;
+}
+
+static gboolean prepare(DomainVmm *vmm, const DomainDef *def, const DomainDevice *device,
 			Plug *plug, GError **error)
 {
-	if (device->kind == DOMAIN_DEVICE_DISK)
+	switch (device->kind) {
+	case DOMAIN_DEVICE_DISK:
 		return prepare_disk(vmm, def, plug, error);
-	if (device->kind == DOMAIN_DEVICE_RNG)
+	case DOMAIN_DEVICE_RNG:
 		return prepare_rng(def, plug, error);
+	case DOMAIN_DEVICE_INTERFACE:
+		return prepare_interface(vmm, def, plug, error);
+	}
 	return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
 			    _("device '%s' cannot be attached while the domain runs"),
 			    domain_device_name(device));
@@ -100,22 +180,42 @@ static JsonObject *name_argument(const char *member, const char *value)
 	return arguments;
 }
 
-/* A descriptor of a device that was refused may have been taken, or not. */
+static gboolean send_descriptors(const DomainVmm *vmm, const Plug *plug, GError **error)
+{
+	for (guint i = 0; i < plug->fds->len; i++)
+		if (!qmp_client_tell_with(vmm->monitor, "getfd",
+					  name_argument("fdname", plug_names(plug)[i]),
+					  g_array_index(plug->fds, int, i), error))
+			return FALSE;
+	return TRUE;
+}
+
+/* Descriptors of a device that was refused may have been taken, or not. */
 static gboolean plug_in(const DomainVmm *vmm, Plug *plug, GError **error)
 {
 	QmpClient *monitor = vmm->monitor;
 
-	if (plug->name &&
-	    !qmp_client_tell_with(monitor, "getfd", name_argument("fdname", plug->name), plug->fd,
-				  error))
-		return FALSE;
-	if (qmp_client_tell_with(monitor, "device_add", g_steal_pointer(&plug->description), -1,
+	if (send_descriptors(vmm, plug, error) &&
+	    qmp_client_tell_with(monitor, "device_add", g_steal_pointer(&plug->description), -1,
 				 error))
 		return TRUE;
-	if (plug->name)
-		(void)qmp_client_tell_with(monitor, "closefd", name_argument("fdname", plug->name),
-					   -1, NULL);
+	for (guint i = 0; i < plug->fds->len; i++)
+		(void)qmp_client_tell_with(monitor, "closefd",
+					   name_argument("fdname", plug_names(plug)[i]), -1, NULL);
 	return FALSE;
+}
+
+/* The device has not come to be: what is behind it goes, too. */
+static void withdraw(DomainVmm *vmm, Plug *plug)
+{
+	g_autofree char *alias = g_strdup(plug->alias);
+	const DomainInterface *link = plug->link;
+
+	plug_clear(plug);
+	if (!link)
+		return;
+	network_link_forget(link);
+	vmm_passt_end(vmm->passts, alias);
 }
 
 /* With the job. Takes @def over. */
@@ -134,16 +234,44 @@ gboolean hot_plug_attach(DomainVmm *vmm, const DomainDevice *device, GError **er
 {
 	Domain *domain = vmm->domain;
 	g_autoptr(DomainDef) def = NULL;
-	g_auto(Plug) plug = { .fd = -1 };
+	g_auto(Plug) plug = { 0 };
 
 	/* What runs stays as it is while this has the job. */
 	def = domain_def_attach_live(domain->live, device, error);
-	if (!def || !prepare(vmm, def, device, &plug, error) || !plug_in(vmm, &plug, error))
+	if (!def)
 		return FALSE;
+	if (!prepare(vmm, def, device, &plug, error) || !plug_in(vmm, &plug, error)) {
+		withdraw(vmm, &plug);
+		return FALSE;
+	}
 	set_live(vmm, g_steal_pointer(&def));
 	g_mutex_lock(&domain->lock);
 	domain_send_device_added(domain, plug.alias);
 	g_mutex_unlock(&domain->lock);
+	return TRUE;
+}
+
+static gboolean set_link(DomainVmm *vmm, const DomainInterface *interface, GError **error)
+{
+	JsonObject *arguments = name_argument("name", interface->info.alias);
+
+	json_object_set_boolean_member(arguments, "up", interface->link != DOMAIN_LINK_DOWN);
+	return qmp_client_tell_with(vmm->monitor, "set_link", arguments, -1, error);
+}
+
+gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, GError **error)
+{
+	g_autoptr(DomainDef) def = NULL;
+	guint index = 0;
+
+	if (device->kind != DOMAIN_DEVICE_INTERFACE)
+		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+				    _("device '%s' cannot be updated while the domain runs"),
+				    domain_device_name(device));
+	def = domain_def_update_live(vmm->domain->live, device, &index, error);
+	if (!def || !set_link(vmm, def->interfaces->pdata[index], error))
+		return FALSE;
+	set_live(vmm, g_steal_pointer(&def));
 	return TRUE;
 }
 
@@ -165,7 +293,7 @@ static void forget_link(const DomainDef *def, const char *alias)
 }
 
 /* With the job. */
-static void remove_device(const DomainVmm *vmm, const char *alias)
+static void remove_device(DomainVmm *vmm, const char *alias)
 {
 	Domain *domain = vmm->domain;
 	DomainDef *def = domain_def_copy(domain->live);
@@ -175,6 +303,7 @@ static void remove_device(const DomainVmm *vmm, const char *alias)
 		return;
 	}
 	forget_link(domain->live, alias);
+	vmm_passt_end(vmm->passts, alias);
 	set_live(vmm, def);
 	g_mutex_lock(&domain->lock);
 	domain_send_device_removed(domain, alias);

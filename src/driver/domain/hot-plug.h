@@ -18,8 +18,17 @@
 #include "driver/conf/domain-device.h"
 #include "driver/domain/domain.h"
 
-/* Those two are called with the domain's job, without its lock. */
+/* Those three are called with the domain's job, without its lock. */
 gboolean hot_plug_attach(DomainVmm *vmm, const DomainDevice *device, GError **error);
+
+/*
+ * hot_plug_update - change what of a device can change while it is in use
+ *
+ * That is the link state of a network card.
+ *
+ * Return: FALSE with an error as of domain_def_update_live().
+ */
+gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, GError **error);
 
 /* Asks the guest to let go of a device. @alias: of one that the domain has */
 gboolean hot_plug_detach(DomainVmm *vmm, const char *alias, GError **error);

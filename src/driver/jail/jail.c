@@ -136,8 +136,7 @@ static gboolean reset_signals(Child *child)
 {
 	sigset_t none;
 
-	(void)child;
-	(void)signal(SIGPIPE, SIG_DFL);
+	(void)signal(SIGPIPE, child->jail->ignores_pipes ? SIG_IGN : SIG_DFL);
 	sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL) == 0;
 }

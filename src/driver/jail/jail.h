@@ -46,8 +46,9 @@ typedef struct {
 	guint64 capabilities; /* what it has at its start, as in common/capabilities.h */
 	/* Folders that are empty for it, and all is read-only; NULL: it leaves files itself. */
 	const char *const *hidden;
-	guint may_lack;	      /* bits of SANDBOX_PART_BIT() */
-	gboolean is_confined; /* the daemon, by AppArmor or SELinux */
+	guint may_lack;		/* bits of SANDBOX_PART_BIT() */
+	gboolean is_confined;	/* the daemon, by AppArmor or SELinux */
+	gboolean ignores_pipes; /* writing to a pipe that nobody reads is an error, not its end */
 } Jail;
 
 /*

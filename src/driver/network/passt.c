@@ -70,7 +70,8 @@ static void add_addresses(GPtrArray *arguments, const DomainInterface *interface
 	}
 }
 
-GStrv passt_arguments(const char *program, const DomainInterface *interface, int socket)
+GStrv passt_arguments(const char *program, const DomainInterface *interface, int socket,
+		      const char *ready_file)
 {
 	GPtrArray *arguments = g_ptr_array_new();
 	g_autofree char *fd = g_strdup_printf("%d", socket);
@@ -80,6 +81,8 @@ GStrv passt_arguments(const char *program, const DomainInterface *interface, int
 	add(arguments, "--stderr");
 	add(arguments, "--quiet");
 	add_pair(arguments, "--fd", fd);
+	if (ready_file)
+		add_pair(arguments, "--pid", ready_file);
 	if (interface->mtu) {
 		g_autofree char *mtu = g_strdup_printf("%u", interface->mtu);
 
@@ -102,6 +105,8 @@ void passt_jail(Jail *jail, uid_t uid, gid_t gid, guint may_lack, int cgroup)
 {
 	jail_init_companion(jail, uid, gid, TRUE, may_lack);
 	jail->cgroup = cgroup;
+	/* Who reads what it says may have gone. */
+	jail->ignores_pipes = TRUE;
 	jail_limit(jail, RLIMIT_NOFILE, OPEN_FILES);
 }
 

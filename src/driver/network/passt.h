@@ -26,10 +26,12 @@
 /*
  * passt_arguments - passt's command line for a network card
  * @socket: number of its socket's descriptor
+ * @ready_file: where it writes its process id when it serves, or NULL
  *
  * Return: for g_strfreev().
  */
-GStrv passt_arguments(const char *program, const DomainInterface *interface, int socket);
+GStrv passt_arguments(const char *program, const DomainInterface *interface, int socket,
+		      const char *ready_file);
 
 /*
  * passt_jail - what passt is started in

@@ -201,20 +201,6 @@ static void init_vmm_jail(Jail *jail, const VmmLaunch *launch, const DomainDef *
 				   count_passts(def) * JAIL_COMPANION_THREADS);
 }
 
-static VmmProcess *spawn_passt(const VmmPasst *passt, const Jail *jail, int output, GError **error)
-{
-	const JailDescriptor descriptor = { .source = passt->socket, .target = PASST_SOCKET };
-	g_auto(GStrv) arguments = passt_arguments(PASST_PROGRAM, passt->interface, PASST_SOCKET);
-	const JailProgram program = {
-		.argv = (const char *const *)arguments,
-		.descriptors = &descriptor,
-		.n_descriptors = 1,
-		.output = output,
-	};
-
-	return vmm_process_spawn(jail, &program, error);
-}
-
 /* In the VMM's cgroup, and before it: each ends when the VMM closes its end of a socket. */
 static gboolean spawn_passts(const VmmLaunch *launch, const Jail *vmm_jail,
 			     const VmmCommand *command, int output, Vmm *vmm, GError **error)
@@ -225,14 +211,13 @@ static gboolean spawn_passts(const VmmLaunch *launch, const Jail *vmm_jail,
 	/* Threads of other domains count for their common user, too. */
 	if (!launch->is_own_user)
 		jail_limit(&jail, RLIMIT_NPROC, RLIM_INFINITY);
-	vmm->passts = g_ptr_array_new_with_free_func((GDestroyNotify)vmm_process_free);
+	vmm->passts = vmm_passts_new();
 	for (guint i = 0; i < command->passts->len; i++) {
-		VmmProcess *process = spawn_passt(&g_array_index(command->passts, VmmPasst, i),
-						  &jail, output, error);
+		const VmmPasst *passt = &g_array_index(command->passts, VmmPasst, i);
 
-		if (!process)
+		if (!vmm_passt_spawn(vmm->passts, &jail, passt->interface, passt->socket, output,
+				     error))
 			return FALSE;
-		g_ptr_array_add(vmm->passts, process);
 	}
 	return TRUE;
 }
@@ -241,7 +226,7 @@ static gboolean spawn_passts(const VmmLaunch *launch, const Jail *vmm_jail,
 static gboolean check_passts(const VmmLaunch *launch, const Vmm *vmm, GError **error)
 {
 	for (guint i = 0; i < vmm->passts->len; i++) {
-		VmmProcess *process = vmm->passts->pdata[i];
+		VmmProcess *process = ((const VmmPasstProcess *)vmm->passts->pdata[i])->process;
 		g_autofree char *outcome = NULL, *tail = NULL;
 
 		if (!vmm_process_wait(process, 0))
@@ -252,16 +237,6 @@ static gboolean check_passts(const VmmLaunch *launch, const Vmm *vmm, GError **e
 				    outcome ? outcome : _("unknown outcome"), tail ? tail : "");
 	}
 	return TRUE;
-}
-
-void vmm_passts_wait(GPtrArray *passts)
-{
-	for (guint i = 0; passts && i < passts->len; i++) {
-		if (vmm_process_wait(passts->pdata[i], END_SECONDS))
-			continue;
-		vmm_process_signal(passts->pdata[i], SIGKILL);
-		(void)vmm_process_wait(passts->pdata[i], END_SECONDS);
-	}
 }
 
 /* Starts the logger, which then reads what the VMM writes from its first line on. */

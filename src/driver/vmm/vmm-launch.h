@@ -20,14 +20,15 @@
 #include "driver/vmm/qmp-client.h"
 #include "driver/vmm/vmm-log.h"
 #include "driver/vmm/vmm-logger.h"
+#include "driver/vmm/vmm-passt.h"
 #include "driver/vmm/vmm-process.h"
 
 /* A VMM that runs. */
 typedef struct {
 	VmmProcess *process;
-	QmpClient *monitor; /* not started yet */
-	VmmProcess *logger; /* NULL where it is not known */
-	GPtrArray *passts;  /* of VmmProcess, for vmm_passts_wait(); NULL: none were started here */
+	QmpClient *monitor;  /* not started yet */
+	VmmProcess *logger;  /* NULL where it is not known */
+	GPtrArray *passts;   /* of VmmPasstProcess; NULL: none were started here */
 	VmmLogMark log_mark; /* for vmm_log_tail() */
 } Vmm;
 
@@ -67,9 +68,6 @@ typedef struct {
  * opened, VIR_ERR_INTERNAL_ERROR with the end of the log where the VMM gave up.
  */
 gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **error);
-
-/* Waits for the end of what ends with the VMM, and has its name from here on. @passts: or NULL. */
-void vmm_passts_wait(GPtrArray *passts);
 
 /* Ends the monitor's connection and forgets the process, which is not ended. */
 void vmm_clear(Vmm *vmm);

@@ -223,7 +223,7 @@ static const Request requests[] = {
 	/* What a tap device is, and what its guest can do without. */
 	{ TUNGETIFF, MAIN | IO },
 	{ TUNSETOFFLOAD, MAIN | IO },
-	{ TUNSETQUEUE, IO },
+	{ TUNSETQUEUE, MAIN | IO },
 	{ TUNSETVNETHDRSZ, MAIN },
 
 	{ TCGETS, MAIN },

@@ -461,10 +461,14 @@ static void format_ip(XmlWriter *writer, const DomainInterfaceIp *ip)
 	xml_writer_end(writer);
 }
 
-static void format_user(XmlWriter *writer, const DomainInterface *interface)
+static void format_ips(XmlWriter *writer, const DomainInterface *interface)
 {
 	for (guint i = 0; interface->ips && i < interface->ips->len; i++)
 		format_ip(writer, interface->ips->pdata[i]);
+}
+
+static void format_port_forwards(XmlWriter *writer, const DomainInterface *interface)
+{
 	for (guint i = 0; interface->port_forwards && i < interface->port_forwards->len; i++)
 		format_port_forward(writer, interface->port_forwards->pdata[i]);
 }
@@ -494,6 +498,15 @@ static void format_target(XmlWriter *writer, const DomainInterface *interface, g
 	xml_writer_end(writer);
 }
 
+static void format_mtu(XmlWriter *writer, const DomainInterface *interface)
+{
+	if (interface->mtu == 0)
+		return;
+	xml_writer_start(writer, "mtu");
+	xml_writer_attribute_number(writer, "size", interface->mtu);
+	xml_writer_end(writer);
+}
+
 void domain_format_interface(XmlWriter *writer, const DomainInterface *interface, gboolean live)
 {
 	char mac[DOMAIN_MAC_STRING_SIZE];
@@ -503,7 +516,8 @@ void domain_format_interface(XmlWriter *writer, const DomainInterface *interface
 	xml_writer_attribute(writer, "type", type_names[interface->type]);
 	xml_writer_element_with(writer, "mac", "address", mac);
 	format_source(writer, interface);
-	format_user(writer, interface);
+	format_ips(writer, interface);
+	format_port_forwards(writer, interface);
 	format_target(writer, interface, live);
 	xml_writer_element_with(writer, "model", "type", "virtio");
 	format_driver(writer, interface);
@@ -511,13 +525,74 @@ void domain_format_interface(XmlWriter *writer, const DomainInterface *interface
 		xml_writer_element_with(writer, "backend", "type", "passt");
 	if (interface->link != DOMAIN_LINK_DEFAULT)
 		xml_writer_element_with(writer, "link", "state", link_names[interface->link - 1]);
-	if (interface->mtu > 0) {
-		xml_writer_start(writer, "mtu");
-		xml_writer_attribute_number(writer, "size", interface->mtu);
-		xml_writer_end(writer);
-	}
+	format_mtu(writer, interface);
 	domain_format_device_info(writer, &interface->info, live);
 	xml_writer_end(writer);
+}
+
+static void format_live_target(XmlWriter *writer, const DomainInterface *interface)
+{
+	format_target(writer, interface, TRUE);
+}
+
+static void format_boot(XmlWriter *writer, const DomainInterface *interface)
+{
+	if (interface->info.boot_order > 0)
+		xml_writer_element_number(writer, "boot", interface->info.boot_order);
+}
+
+static char *text_of(void (*format)(XmlWriter *writer, const DomainInterface *interface),
+		     const DomainInterface *interface)
+{
+	XmlWriter writer;
+
+	xml_writer_init(&writer);
+	format(&writer, interface);
+	return xml_writer_finish(&writer);
+}
+
+/* What the guest's driver, or the device on the host, has been made with. */
+static gboolean is_same(const DomainInterface *interface, const DomainInterface *wanted,
+			GError **error)
+{
+	static const struct {
+		const char *name;
+		void (*format)(XmlWriter *writer, const DomainInterface *interface);
+	} parts[] = {
+		{ "source", format_source },
+		{ "ip", format_ips },
+		{ "portForward", format_port_forwards },
+		{ "target", format_live_target },
+		{ "driver", format_driver },
+		{ "mtu", format_mtu },
+		{ "boot", format_boot },
+	};
+	const char *name = interface->type == wanted->type ? NULL : "type";
+
+	for (gsize i = 0; i < G_N_ELEMENTS(parts) && !name; i++) {
+		g_autofree char *is = text_of(parts[i].format, interface);
+		g_autofree char *would_be = text_of(parts[i].format, wanted);
+
+		if (strcmp(is, would_be) != 0)
+			name = parts[i].name;
+	}
+	return !name || driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+				     _("'%s' of interface '%s' cannot be changed while the domain "
+				       "runs"),
+				     name, interface->info.alias);
+}
+
+gboolean domain_interface_update_live(DomainInterface *interface, const DomainInterface *wanted,
+				      GError **error)
+{
+	g_autoptr(DomainInterface) complete = domain_interface_copy(wanted);
+
+	if (!complete->target)
+		complete->target = g_strdup(interface->target);
+	if (!is_same(interface, complete, error))
+		return FALSE;
+	interface->link = wanted->link;
+	return TRUE;
 }
 
 gboolean domain_check_interface(const DomainInterface *interface, GError **error)

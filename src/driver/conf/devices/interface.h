@@ -82,6 +82,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomainInterface, domain_interface_free)
 /* Return: never NULL; errors are in @walk. A MAC address is made where none is given. */
 DomainInterface *domain_parse_interface(XmlWalk *walk, xmlNode *node, DomainParseFlags flags);
 void domain_format_interface(XmlWriter *writer, const DomainInterface *interface, gboolean live);
+
+/*
+ * domain_interface_update_live - change what can change while the card is in use: its link
+ * @wanted: all of it; its alias, place and device are those that are there where it does not say
+ *
+ * Return: FALSE with VIR_ERR_OPERATION_UNSUPPORTED that names what else differs.
+ */
+gboolean domain_interface_update_live(DomainInterface *interface, const DomainInterface *wanted,
+				      GError **error);
 gboolean domain_check_interface(const DomainInterface *interface, GError **error);
 
 void domain_mac_format(const guint8 mac[DOMAIN_MAC_SIZE], char text[DOMAIN_MAC_STRING_SIZE]);
