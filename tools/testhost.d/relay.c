@@ -324,8 +324,7 @@ static void host_main(const char *outcome, unsigned int limit, char **command)
 	for (;;) {
 		struct pollfd fds[] = {
 			{ .fd = pair[0], .events = POLLIN | (sent < to_send ? POLLOUT : 0) },
-			{ .fd = begun && input_open && sent == to_send ? 0 : -1,
-			  .events = POLLIN },
+			{ .fd = begun && input_open && sent == to_send ? 0 : -1, .events = POLLIN },
 		};
 
 		if (poll(fds, 2, -1) < 0)
