@@ -198,6 +198,26 @@ static void test_registered_dropped(void)
 	tear_down_disk(&disk);
 }
 
+/* A page that the guest gives back is forgotten by the ring, and not held by it. */
+static void test_registered_released(void)
+{
+	Disk disk;
+
+	if (set_up_disk(&disk)) {
+		g_autoptr(GError) error = NULL;
+		DirectUse use;
+
+		g_assert_true(begin(&disk, PIECE_A, PAGE, &use));
+		g_assert_cmpint(read_into(&disk, &use, 0), ==, PAGE);
+		g_assert_true(memory_release(disk.fixture.memory, PIECE_A, PAGE, &error));
+		g_assert_cmpuint(registered_bytes(&disk), ==, 0);
+		g_assert_cmpint(read_into(&disk, &use, 0), ==, -EFAULT);
+		g_assert_cmpint(disk.fixture.guest[0], ==, 0);
+		direct_memory_end(disk.direct, &use);
+	}
+	tear_down_disk(&disk);
+}
+
 /* The one that was not used for longest makes room, unless it is in use. */
 static void test_registered_bound(void)
 {
@@ -306,6 +326,7 @@ static void add_registered_tests(void)
 {
 	g_test_add_func("/windows/registered/read", test_registered);
 	g_test_add_func("/windows/registered/dropped", test_registered_dropped);
+	g_test_add_func("/windows/registered/released", test_registered_released);
 	g_test_add_func("/windows/registered/bound", test_registered_bound);
 	g_test_add_func("/windows/registered/bad", test_registered_bad);
 	g_test_add_func("/windows/registered/under-fire", test_registered_under_fire);

@@ -309,6 +309,8 @@ static guint8 *guest_address(Fixture *fixture, guint64 gpa)
 	return is_private_page(gpa) ? guest_memory + gpa : host_address(fixture, gpa);
 }
 
+#include "tests/unit/released.h"
+
 static gboolean is_populated(Fixture *fixture, guint64 gpa)
 {
 	gboolean populated;
@@ -853,5 +855,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/two-sided/nothing-is-lost", test_nothing_is_lost);
 	g_test_add_func("/two-sided/reset-under-a-device", test_reset_under_a_device);
 	add_pinned_tests("/two-sided");
+	add_released_tests("/two-sided");
 	return g_test_run();
 }

@@ -215,6 +215,7 @@ static gint64 hypercall(Fixture *fixture, guint64 gpa, guint64 pages, gboolean t
 }
 
 #include "tests/unit/registered.h"
+#include "tests/unit/released.h"
 
 static guint64 reclaim(Fixture *fixture, guint64 gpa, guint64 size)
 {
@@ -711,6 +712,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/windows/failure", test_failure);
 	g_test_add_func("/windows/nothing-is-lost", test_nothing_is_lost);
 	add_pinned_tests("/windows");
+	add_released_tests("/windows");
 	add_registered_tests();
 	return g_test_run();
 }

@@ -202,6 +202,14 @@ void engine_unpin(Memory *memory, MemoryPin *pin);
 /* Pages of a run become private, whoever has pinned them; before their content goes. */
 gboolean engine_lose_pins(Memory *memory, const RamRun *run, GError **error);
 
+/*
+ * engine_pinned_run - which pages a pin has, lost or not
+ *
+ * Return: how many pages from @first on, up to @end, are like the first, which @is_pinned tells.
+ */
+guint64 engine_pinned_run(const Memory *memory, const RamBlock *block, guint64 first, guint64 end,
+			  gboolean *is_pinned);
+
 /* What memory_release_touches() asks for. */
 gboolean engine_release_touches(Memory *memory, GError **error);
 

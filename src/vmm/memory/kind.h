@@ -144,6 +144,12 @@ typedef struct {
 	gboolean (*discard)(Memory *memory, const RamRun *run, GError **error);
 
 	/*
+	 * The content of a run of one state goes, and the run reads as zeroes from now on; none of
+	 * it is pinned. Anybody.
+	 */
+	gboolean (*release)(Memory *memory, const RamRun *run, GError **error);
+
+	/*
 	 * Pins with a mapping of their own, away from the userspace mapping; NULL: a pin's pages
 	 * are populated, and stay so.
 	 *

@@ -165,6 +165,15 @@ gboolean memory_reclaim(Memory *memory, guint64 gpa, guint64 size, guint64 *recl
 			GError **error);
 
 /*
+ * memory_release - the guest has no use for what a range holds: its memory goes back to the host
+ * @gpa, @size: the range, page-aligned; what is no RAM, or not shown, or pinned, is left out
+ *
+ * Pages keep their state, and read as zeroes when they are used again. Any thread but the memory
+ * thread; takes Memory.lock for a slice of 2 MiB at a time. Counted as ReleaseCounter has it.
+ */
+gboolean memory_release(Memory *memory, guint64 gpa, guint64 size, GError **error);
+
+/*
  * memory_touch - read one byte of a range's every page through the userspace mapping, as a
  * device would that does not know of the courier
  *

@@ -34,6 +34,7 @@ static gboolean write_piece(Memory *memory, const MemoryPiece *piece, const guin
 
 const MemoryKind memory_kind_ordinary = {
 	.discard = discard,
+	.release = discard,
 	.read = read_piece,
 	.write = write_piece,
 };

@@ -260,19 +260,18 @@ static void forget_lost(MemoryPin *pin)
 
 /* ---- To give back --------------------------------------------------------------------------- */
 
-/* How many pages from @first on, up to @end, are like the first: another pin has them, or none. */
-static guint64 run_of_others(const Memory *memory, const RamBlock *block, guint64 first,
-			     guint64 end, gboolean *has_other)
+guint64 engine_pinned_run(const Memory *memory, const RamBlock *block, guint64 first, guint64 end,
+			  gboolean *is_pinned)
 {
-	*has_other = FALSE;
+	*is_pinned = FALSE;
 	for (guint i = 0; i < memory->pins->len; i++) {
-		const MemoryPin *other = g_ptr_array_index(memory->pins, i);
-		const RamRun *run = &other->run;
+		const MemoryPin *pin = g_ptr_array_index(memory->pins, i);
+		const RamRun *run = &pin->run;
 
 		if (run->block != block || run->first + run->pages <= first || run->first >= end)
 			continue;
 		if (run->first <= first) {
-			*has_other = TRUE;
+			*is_pinned = TRUE;
 			return MIN(end, run->first + run->pages) - first;
 		}
 		end = run->first;
@@ -368,10 +367,10 @@ void engine_unpin(Memory *memory, MemoryPin *pin)
 	if (!memory->kind->has_states)
 		return;
 	for (; part.first < end && !error; part.first += part.pages) {
-		gboolean has_other;
+		gboolean is_pinned;
 
-		part.pages = run_of_others(memory, part.block, part.first, end, &has_other);
-		if (has_other)
+		part.pages = engine_pinned_run(memory, part.block, part.first, end, &is_pinned);
+		if (is_pinned)
 			continue;
 		mark_pinned(memory, &part, FALSE);
 		if (!give_back(memory, &part, &error))

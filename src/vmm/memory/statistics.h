@@ -44,6 +44,15 @@ typedef struct {
 	guint64 time_ns;
 } CourierCounter;
 
+/* Memory that the guest has given back: see memory_release(). No page changed its state for it. */
+typedef struct {
+	guint64 count;	       /* slices of ranges */
+	guint64 private_bytes; /* of pages that were private, and stay so */
+	guint64 shared_bytes;  /* and of shared ones; ordinary memory's, too */
+	guint64 pinned_bytes;  /* left alone: a device has pinned them */
+	guint64 time_ns;
+} ReleaseCounter;
+
 typedef struct {
 	ConversionCounter conversions[CONVERSION_N_DIRECTIONS][CONVERSION_N_CAUSES];
 	guint64 private_bytes; /* RAM whose state is private now */
@@ -52,8 +61,9 @@ typedef struct {
 	guint64 shared_allocated_bytes; /* of it, what the userspace mapping holds pages for */
 	guint64 pinned_bytes;		/* RAM that devices have pinned now: see pin.h */
 	guint64 registered_bytes;	/* of any state, that io_uring knows now: see direct.h */
-	guint64 mapped_bytes;	 /* what KVM maps in the guest's second-level page tables now */
-	CourierCounter courier;	 /* two-sided memory's */
+	guint64 mapped_bytes;	/* what KVM maps in the guest's second-level page tables now */
+	CourierCounter courier; /* two-sided memory's */
+	ReleaseCounter released;
 	guint64 refused_touches; /* by threads of other processes, which wait: of windows */
 } MemoryStatistics;
 

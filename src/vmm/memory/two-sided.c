@@ -183,6 +183,13 @@ static gboolean discard(Memory *memory, const RamRun *run, GError **error)
 	return ram_free_private(run, error) && free_shared(memory, run, error);
 }
 
+/* A page has content on one side only. */
+static gboolean release(Memory *memory, const RamRun *run, GError **error)
+{
+	return bitmap_get(run->block->shared, run->first) ? free_shared(memory, run, error) :
+							    ram_free_private(run, error);
+}
+
 static gboolean write_piece(Memory *memory, const MemoryPiece *piece, const guint8 *data,
 			    GError **error)
 {
@@ -218,6 +225,7 @@ const MemoryKind memory_kind_two_sided = {
 	.hide = hide,
 	.forget = forget,
 	.discard = discard,
+	.release = release,
 	.write = write_piece,
 	.dma = &dma_kind_two_sided,
 	.count = count,

@@ -220,6 +220,12 @@ static gboolean discard(Memory *memory, const RamRun *run, GError **error)
 	return forget(memory, run, TRUE, error);
 }
 
+/* What a window shows is the guest's own page, the next one too. */
+static gboolean release(Memory *memory, const RamRun *run, GError **error)
+{
+	return forget(memory, run, FALSE, error);
+}
+
 static guint8 *map_pin(Memory *memory, const RamRun *run, GError **error)
 {
 	Windows *windows = memory->windows;
@@ -419,6 +425,7 @@ const MemoryKind memory_kind_windows = {
 	.hide = close_windows,
 	.forget = forget,
 	.discard = discard,
+	.release = release,
 	.was_used = was_used,
 	.map_pin = map_pin,
 	.lose_pin = lose_pin,

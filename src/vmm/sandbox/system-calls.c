@@ -91,6 +91,7 @@ static const FilterCall calls[] = {
 	{ SCMP_SYS(timerfd_settime), MAIN | VCPU },
 	{ SCMP_SYS(fallocate), MAIN | MEMORY },
 	{ SCMP_SYS(fallocate), VCPU | TWO_SIDED },
+	{ SCMP_SYS(fallocate), IO | TWO_SIDED | WINDOWS },
 
 	/* The monitor; what it waits with. */
 	{ SCMP_SYS(accept), MAIN },
