@@ -58,6 +58,9 @@ typedef struct {
 	void (*panicked)(void *opaque, gboolean is_crash_loaded);
 	/* On any thread, with any lock held; @error is only lent. */
 	void (*disk_failed)(void *opaque, const DiskError *error);
+	/* The guest has so many bytes of RAM now; on the main thread, once a second at most. Or
+	 * NULL. */
+	void (*balloon_changed)(void *opaque, guint64 actual);
 } DeviceHost;
 
 typedef struct {

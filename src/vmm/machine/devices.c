@@ -10,6 +10,7 @@
 #include "vmm/device/io-thread-type.h"
 #include "vmm/pci/pci-place.h"
 #include "vmm/pci/pcie-root-port.h"
+#include "vmm/virtio/virtio-balloon.h"
 #include "vmm/virtio/virtio-blk-pci.h"
 #include "vmm/virtio/virtio-net-pci.h"
 #include "vmm/virtio/virtio-rng.h"
@@ -17,7 +18,7 @@
 #define ID_MAX 128
 
 static const DeviceType *const types[] = {
-	&io_thread_type,  &pcie_root_port_type, &pvpanic_type,
+	&io_thread_type,  &pcie_root_port_type, &pvpanic_type,	  &virtio_balloon_type,
 	&virtio_blk_type, &virtio_net_type,	&virtio_rng_type,
 };
 

@@ -144,6 +144,13 @@ static void on_disk_failed(void *opaque, const DiskError *error)
 	request_queue_post_disk_error(machine->requests, error);
 }
 
+static void on_balloon_changed(void *opaque, guint64 actual)
+{
+	const MachineEvent event = { .type = MACHINE_EVENT_BALLOON_CHANGE, .actual = actual };
+
+	emit(opaque, &event);
+}
+
 static void on_set_interrupt(void *opaque, guint gsi, gboolean level)
 {
 	Machine *machine = opaque;
@@ -236,6 +243,7 @@ static const DeviceHost device_host = {
 	.debug_exit = on_debug_exit,
 	.panicked = on_panicked,
 	.disk_failed = on_disk_failed,
+	.balloon_changed = on_balloon_changed,
 };
 
 static int on_open_message(void *opaque, guint *number, GError **error)
@@ -860,6 +868,11 @@ gboolean machine_set_link(Machine *machine, const char *id, gboolean is_up, GErr
 	g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("there is no network card '%s'"),
 		    id);
 	return FALSE;
+}
+
+VirtioBalloon *machine_balloon(Machine *machine)
+{
+	return virtio_balloon_find(machine->devices.registry);
 }
 
 DescriptorTable *machine_descriptors(Machine *machine)

@@ -22,6 +22,7 @@
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/memory/memory.h"
+#include "vmm/virtio/virtio-balloon.h"
 
 /* QEMU's RunState, as far as this machine has it. */
 typedef enum {
@@ -52,6 +53,7 @@ typedef enum {
 	MACHINE_EVENT_INTERNAL_ERROR, /* message is set; the machine is paused */
 	MACHINE_EVENT_DEVICE_DELETED, /* device is set: it is gone */
 	MACHINE_EVENT_DEVICE_KEPT,    /* device is set: the guest does not let go of it */
+	MACHINE_EVENT_BALLOON_CHANGE, /* actual is set */
 } MachineEventType;
 
 typedef struct {
@@ -63,6 +65,7 @@ typedef struct {
 	const HostTouch *touch;	     /* HOST_TOUCH */
 	const DiskError *disk_error; /* DISK_ERROR */
 	const char *device;	     /* DEVICE_DELETED, DEVICE_KEPT: its id */
+	guint64 actual;		     /* BALLOON_CHANGE: bytes of RAM that the guest has */
 } MachineEvent;
 
 /* Called on the main thread; what @event points to is only lent. */
@@ -200,6 +203,9 @@ void machine_foreach_disk(Machine *machine,
 			  void *opaque);
 
 gboolean machine_set_link(Machine *machine, const char *id, gboolean is_up, GError **error);
+
+/* The device by which the guest gives memory back; NULL where it has none. */
+VirtioBalloon *machine_balloon(Machine *machine);
 
 /* What descriptions of devices name. */
 DescriptorTable *machine_descriptors(Machine *machine);

@@ -37,6 +37,18 @@ static JsonObject *counter_object(ConversionDirection direction, ConversionCause
 	return object;
 }
 
+static JsonObject *released_object(const ReleaseCounter *counter)
+{
+	JsonObject *object = json_object_new();
+
+	json_object_set_int_member(object, "count", counter->count);
+	json_object_set_int_member(object, "private-bytes", counter->private_bytes);
+	json_object_set_int_member(object, "shared-bytes", counter->shared_bytes);
+	json_object_set_int_member(object, "pinned-bytes", counter->pinned_bytes);
+	json_object_set_int_member(object, "time-ns", counter->time_ns);
+	return object;
+}
+
 static gboolean query_conversion_stats(JsonObject *arguments, gpointer opaque, JsonNode **result,
 				       GError **error)
 {
@@ -67,6 +79,7 @@ static gboolean query_conversion_stats(JsonObject *arguments, gpointer opaque, J
 	json_object_set_int_member(courier, "bytes", statistics.courier.bytes);
 	json_object_set_int_member(courier, "time-ns", statistics.courier.time_ns);
 	json_object_set_object_member(object, "courier", courier);
+	json_object_set_object_member(object, "released", released_object(&statistics.released));
 	for (guint direction = 0; direction < CONVERSION_N_DIRECTIONS; direction++) {
 		for (guint cause = 0; cause < CONVERSION_N_CAUSES; cause++) {
 			if (can_occur(direction, cause))

@@ -12,7 +12,7 @@ struct Monitor {
 };
 
 static const QmpCommand *const tables[] = {
-	machine_commands, memory_commands, block_commands, device_commands, NULL,
+	machine_commands, memory_commands, block_commands, device_commands, balloon_commands, NULL,
 };
 
 JsonNode *command_result(JsonObject *object)
@@ -161,6 +161,11 @@ void monitor_send_event(Monitor *monitor, const MachineEvent *event)
 	case MACHINE_EVENT_DEVICE_DELETED:
 		name = "DEVICE_DELETED";
 		data = device_object(event);
+		break;
+	case MACHINE_EVENT_BALLOON_CHANGE:
+		name = "BALLOON_CHANGE";
+		data = json_object_new();
+		json_object_set_int_member(data, "actual", (gint64)event->actual);
 		break;
 	case MACHINE_EVENT_DEVICE_KEPT:
 		name = "DEVICE_UNPLUG_GUEST_ERROR";
