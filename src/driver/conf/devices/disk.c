@@ -12,6 +12,7 @@
 #include "driver/conf/domain-def.h"
 #include "driver/conf/values.h"
 #include "driver/error.h"
+#include "driver/storage/image-header.h"
 
 /* The names that virtio disks have: "vd" and letters. */
 #define TARGET_PREFIX "vd"
@@ -72,9 +73,48 @@ static const char *const read_error_names[] = {
 	NULL,
 };
 
+static void free_backing(gpointer data)
+{
+	DomainDiskBacking *backing = data;
+
+	g_free(backing->format);
+	g_free(backing->path);
+	g_free(backing);
+}
+
+void domain_disk_add_backing(DomainDisk *disk, DomainDiskType type, const char *path,
+			     const char *format)
+{
+	DomainDiskBacking *backing = g_new0(DomainDiskBacking, 1);
+
+	backing->type = type;
+	backing->path = g_strdup(path);
+	backing->format = g_strdup(format);
+	if (!disk->backings)
+		disk->backings = g_ptr_array_new_with_free_func(free_backing);
+	g_ptr_array_add(disk->backings, backing);
+}
+
+gboolean domain_disk_is_served(const DomainDisk *disk)
+{
+	return disk->type != DOMAIN_DISK_NETWORK && strcmp(disk->format, "raw") != 0;
+}
+
+static void copy_backings(DomainDisk *copy, const GPtrArray *backings)
+{
+	copy->backings = NULL;
+	for (guint i = 0; backings && i < backings->len; i++) {
+		const DomainDiskBacking *backing = backings->pdata[i];
+
+		domain_disk_add_backing(copy, backing->type, backing->path, backing->format);
+	}
+}
+
 DomainDisk *domain_disk_copy(const DomainDisk *disk)
 {
 	DomainDisk *copy = g_memdup2(disk, sizeof(*disk));
+
+	copy_backings(copy, disk->backings);
 
 	copy->path = g_strdup(disk->path);
 	copy->nbd_export = g_strdup(disk->nbd_export);
@@ -94,6 +134,7 @@ void domain_disk_free(DomainDisk *disk)
 	domain_device_info_clear(&disk->info);
 	g_free(disk->serial);
 	g_free(disk->target);
+	g_clear_pointer(&disk->backings, g_ptr_array_unref);
 	g_free(disk->format);
 	g_free(disk->nbd_socket);
 	g_free(disk->nbd_host);
@@ -191,16 +232,25 @@ static void parse_queues(XmlWalk *walk, xmlNode *driver, DomainDisk *disk)
 			       "queue_size", xml_walk_path(walk, driver), disk->queue_size);
 }
 
+static void check_format(XmlWalk *walk, xmlNode *node, const char *format)
+{
+	g_autofree char *list = NULL;
+
+	if (strcmp(format, "raw") == 0 || g_strv_contains(image_formats(), format))
+		return;
+	list = g_strjoinv("', '", (char **)image_formats());
+	xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+		       _("attribute 'type' of element '%s' is '%s': supported are 'raw', '%s'"),
+		       xml_walk_path(walk, node), xml_walk_quote(walk, format), list);
+}
+
 static void parse_format(XmlWalk *walk, xmlNode *driver, DomainDisk *disk)
 {
 	const char *format = xml_walk_attribute(walk, driver, "type");
 
-	if (format && strcmp(format, "raw") != 0)
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("attribute 'type' of element '%s' is '%s': only 'raw' is "
-				 "supported yet"),
-			       xml_walk_path(walk, driver), xml_walk_quote(walk, format));
-	disk->format = g_strdup("raw");
+	if (format)
+		check_format(walk, driver, format);
+	disk->format = g_strdup(format ? format : "raw");
 }
 
 static void parse_driver(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
@@ -254,12 +304,60 @@ static void parse_network(XmlWalk *walk, xmlNode *source, DomainDisk *disk)
 	parse_host(walk, source, disk);
 }
 
+/* Return: the type, or what no disk has, with an error. */
+static DomainDiskType parse_backing_type(XmlWalk *walk, xmlNode *backing)
+{
+	static const char *const known[] = { "file", "block", NULL };
+	const int type = domain_parse_choice(walk, backing, "type", known);
+
+	if (type < 0)
+		xml_walk_attribute_required(walk, backing, "type");
+	return type == 1 ? DOMAIN_DISK_BLOCK : DOMAIN_DISK_FILE;
+}
+
+static void parse_backing(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
+{
+	const DomainDiskType type = parse_backing_type(walk, node);
+	xmlNode *format_node = xml_walk_child(walk, node, "format");
+	xmlNode *source = xml_walk_child(walk, node, "source");
+	const char *format = xml_walk_attribute_required(walk, format_node, "type");
+	const char *path = xml_walk_attribute_required(walk, source,
+						       type == DOMAIN_DISK_BLOCK ? "dev" : "file");
+
+	/* libvirt's own number of it, while a domain runs. */
+	xml_walk_attribute(walk, node, "index");
+	if (!format_node || !source)
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element '%s/%s' is missing"),
+			       xml_walk_path(walk, node), format_node ? "source" : "format");
+	if (format)
+		check_format(walk, format_node, format);
+	domain_disk_add_backing(disk, type, path, format);
+}
+
+/* Each is in the one before. An empty one says that nothing is behind that. */
+static void parse_backings(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
+{
+	xmlNode *backing = xml_walk_child(walk, node, "backingStore");
+
+	for (guint i = 0; backing && i < DOMAIN_DISK_MAX_BACKINGS; i++) {
+		if (!xmlFirstElementChild(backing) && !backing->properties) {
+			disk->is_chain_complete = TRUE;
+			return;
+		}
+		parse_backing(walk, backing, disk);
+		backing = xml_walk_child(walk, backing, "backingStore");
+	}
+	if (backing)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("element '%s' has more than %d images behind each other"),
+			       xml_walk_path(walk, node), DOMAIN_DISK_MAX_BACKINGS);
+}
+
 static void parse_source(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
 {
 	xmlNode *source = xml_walk_child(walk, node, "source");
-	xmlNode *backing = xml_walk_child(walk, node, "backingStore");
 
-	disk->says_no_backing = backing != NULL;
+	parse_backings(walk, node, disk);
 	if (!source) {
 		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element '%s/source' is missing"),
 			       xml_walk_path(walk, node));
@@ -418,6 +516,26 @@ static void format_network(XmlWriter *writer, const DomainDisk *disk)
 	xml_writer_end(writer);
 }
 
+static void format_backings(XmlWriter *writer, const DomainDisk *disk)
+{
+	const guint n_backings = disk->backings ? disk->backings->len : 0;
+
+	for (guint i = 0; i < n_backings; i++) {
+		const DomainDiskBacking *backing = disk->backings->pdata[i];
+
+		xml_writer_start(writer, "backingStore");
+		xml_writer_attribute(writer, "type", type_names[backing->type]);
+		xml_writer_element_with(writer, "format", "type", backing->format);
+		xml_writer_element_with(writer, "source",
+					backing->type == DOMAIN_DISK_FILE ? "file" : "dev",
+					backing->path);
+	}
+	if (disk->is_chain_complete)
+		xml_writer_element_empty(writer, "backingStore");
+	for (guint i = 0; i < n_backings; i++)
+		xml_writer_end(writer);
+}
+
 static void format_source(XmlWriter *writer, const DomainDisk *disk)
 {
 	xml_writer_start(writer, "source");
@@ -427,8 +545,7 @@ static void format_source(XmlWriter *writer, const DomainDisk *disk)
 		xml_writer_attribute(writer, disk->type == DOMAIN_DISK_FILE ? "file" : "dev",
 				     disk->path);
 	xml_writer_end(writer);
-	if (disk->says_no_backing)
-		xml_writer_element_empty(writer, "backingStore");
+	format_backings(writer, disk);
 }
 
 void domain_format_disk(XmlWriter *writer, const DomainDisk *disk, gboolean live)
@@ -457,10 +574,52 @@ void domain_format_disk(XmlWriter *writer, const DomainDisk *disk, gboolean live
 	xml_writer_end(writer);
 }
 
+/* What only some formats can be. */
+static gboolean check_use(const DomainDisk *disk, GError **error)
+{
+	const gboolean is_raw = strcmp(disk->format, "raw") == 0;
+
+	if (!is_raw && disk->type == DOMAIN_DISK_NETWORK)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    _("disk %s has the format '%s': on the network only 'raw' is "
+				      "supported"),
+				    disk->target, disk->format);
+	if (!is_raw && disk->is_shareable)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    _("disk %s has the format '%s': only 'raw' is shareable"),
+				    disk->target, disk->format);
+	if (!disk->is_readonly && !image_format_is_writable(disk->format))
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    _("disk %s has the format '%s', which cannot be written to: "
+				      "add an element 'readonly'"),
+				    disk->target, disk->format);
+	return TRUE;
+}
+
+static gboolean check_backings(const DomainDisk *disk, GError **error)
+{
+	const char *format = disk->format;
+
+	for (guint i = 0; disk->backings && i < disk->backings->len; i++) {
+		const DomainDiskBacking *backing = disk->backings->pdata[i];
+
+		if (!image_format_has_backing(format))
+			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+					    _("disk %s: an image of the format '%s' has none "
+					      "behind it"),
+					    disk->target, format);
+		if (!domain_check_path("devices/disk/backingStore/source", backing->path, error))
+			return FALSE;
+		format = backing->format;
+	}
+	return TRUE;
+}
+
 gboolean domain_check_disk(const DomainDisk *disk, GError **error)
 {
 	return domain_check_path("devices/disk/source", disk->path, error) &&
-	       domain_check_path("devices/disk/source/host", disk->nbd_socket, error);
+	       domain_check_path("devices/disk/source/host", disk->nbd_socket, error) &&
+	       check_use(disk, error) && check_backings(disk, error);
 }
 
 void domain_write_disk_capabilities(XmlWriter *writer)

@@ -44,18 +44,29 @@ typedef enum {
 	DOMAIN_DISK_ERROR_ENOSPACE, /* stop where the disk is full, report others */
 } DomainDiskErrorPolicy;
 
+/* <backingStore>: an image that has what the one before it has not. */
+typedef struct {
+	DomainDiskType type; /* a file or a block device */
+	char *path;
+	char *format; /* <format type=> */
+} DomainDiskBacking;
+
+/* The most that a disk has. */
+#define DOMAIN_DISK_MAX_BACKINGS 100
+
 /* The most that one disk's <driver queues=> asks for. */
 #define DOMAIN_DISK_MAX_QUEUES 256
 
 typedef struct {
 	DomainDiskType type;
-	char *path;		  /* of a file or a block device */
-	char *nbd_export;	  /* <source protocol='nbd' name=>, or NULL */
-	char *nbd_host;		  /* <host name=>, or NULL */
-	guint nbd_port;		  /* <host port=>, 10809 where none was given */
-	char *nbd_socket;	  /* <host transport='unix' socket=>, or NULL */
-	char *format;		  /* <driver type=>: "raw" */
-	gboolean says_no_backing; /* <backingStore/> */
+	char *path;	     /* of a file or a block device */
+	char *nbd_export;    /* <source protocol='nbd' name=>, or NULL */
+	char *nbd_host;	     /* <host name=>, or NULL */
+	guint nbd_port;	     /* <host port=>, 10809 where none was given */
+	char *nbd_socket;    /* <host transport='unix' socket=>, or NULL */
+	char *format;	     /* <driver type=>: "raw", or one of image_formats() */
+	GPtrArray *backings; /* of DomainDiskBacking, the nearest first; NULL: none are known */
+	gboolean is_chain_complete; /* <backingStore/>: the last has none behind it */
 
 	DomainDiskCache cache;
 	gboolean says_io_uring; /* <driver io='io_uring'>: so it is anyway */
@@ -78,6 +89,13 @@ typedef struct {
 DomainDisk *domain_disk_copy(const DomainDisk *disk);
 void domain_disk_free(DomainDisk *disk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomainDisk, domain_disk_free)
+
+/* One more behind those that are known. */
+void domain_disk_add_backing(DomainDisk *disk, DomainDiskType type, const char *path,
+			     const char *format);
+
+/* Whether QEMU's storage daemon serves it: its format is one that the VMM has not. */
+gboolean domain_disk_is_served(const DomainDisk *disk);
 
 /* Return: never NULL; errors are in @walk. */
 DomainDisk *domain_parse_disk(XmlWalk *walk, xmlNode *node, DomainParseFlags flags);
