@@ -270,7 +270,11 @@ static gboolean place_descriptors(Child *child)
 
 static gboolean execute(Child *child)
 {
-	return execv(child->program->argv[0], (char *const *)child->program->argv) == 0;
+	const JailProgram *program = child->program;
+	char *const *environment = program->environment ? (char *const *)program->environment :
+							  environ;
+
+	return execve(program->argv[0], (char *const *)program->argv, environment) == 0;
 }
 
 static const struct {

@@ -99,6 +99,7 @@ typedef struct {
 
 typedef struct {
 	const char *const *argv;	   /* argv[0] is the program's path */
+	const char *const *environment;	   /* all of it; NULL: the daemon's own */
 	const JailDescriptor *descriptors; /* target numbers from 3 on */
 	guint n_descriptors;
 	int output; /* becomes standard output and standard error; standard input is /dev/null */
