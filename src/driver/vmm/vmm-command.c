@@ -15,6 +15,7 @@
 #include "driver/error.h"
 #include "driver/network/link.h"
 #include "driver/safe-file.h"
+#include "driver/storage/image-chain.h"
 #include "driver/vmm/vmm-device.h"
 
 /* The first number that a descriptor gets in the VMM. */
@@ -24,6 +25,11 @@
 #define DISTANCE_LOCAL	10
 #define DISTANCE_REMOTE 20
 
+static void clear_served(gpointer data)
+{
+	g_ptr_array_unref(((VmmServedDisk *)data)->chain);
+}
+
 void vmm_command_init(VmmCommand *command)
 {
 	*command = (VmmCommand){
@@ -31,8 +37,11 @@ void vmm_command_init(VmmCommand *command)
 		.descriptors = g_array_new(FALSE, FALSE, sizeof(JailDescriptor)),
 		.streams = vmm_logger_streams_new(),
 		.passts = g_array_new(FALSE, FALSE, sizeof(VmmPasst)),
+		.storage = VMM_STORAGE_SOCKETS_INIT,
+		.served = g_array_new(FALSE, FALSE, sizeof(VmmServedDisk)),
 		.vmm_uid = geteuid(),
 	};
+	g_array_set_clear_func(command->served, clear_served);
 }
 
 void vmm_command_close(VmmCommand *command)
@@ -43,6 +52,8 @@ void vmm_command_close(VmmCommand *command)
 	for (guint i = 0; i < command->passts->len; i++)
 		close(g_array_index(command->passts, VmmPasst, i).socket);
 	g_array_set_size(command->passts, 0);
+	vmm_storage_sockets_clear(&command->storage);
+	g_array_set_size(command->served, 0);
 	g_array_set_size(command->streams, 0);
 }
 
@@ -51,6 +62,7 @@ void vmm_command_clear(VmmCommand *command)
 	vmm_command_close(command);
 	g_array_unref(command->descriptors);
 	g_array_unref(command->passts);
+	g_array_unref(command->served);
 	vmm_logger_streams_free(command->streams);
 	g_ptr_array_unref(command->argv);
 }
@@ -568,15 +580,35 @@ static void note_size(VmmCommand *command, int fd)
 		command->largest_file = MAX(command->largest_file, (guint64)status.st_size);
 }
 
-static gboolean add_disk(VmmCommand *command, const DomainDef *def, const DomainDisk *disk,
-			 GError **error)
+/* Return: a connection to who serves the disk, or -1 with @error. */
+static int open_served(VmmCommand *command, DomainDisk *disk, GError **error)
 {
 	const int fd = vmm_device_open_disk(disk, command->vmm_uid, error);
+	VmmServedDisk served = { .disk = disk };
+
+	if (fd < 0)
+		return -1;
+	served.chain = image_chain_open(disk, fd, error);
+	if (!served.chain)
+		return -1;
+	g_array_append_val(command->served, served);
+	if (!command->storage.path &&
+	    !vmm_storage_listen(&command->storage, command->storage_path, error))
+		return -1;
+	return vmm_storage_connect(command->storage_path, error);
+}
+
+static gboolean add_disk(VmmCommand *command, const DomainDef *def, DomainDisk *disk,
+			 GError **error)
+{
+	const gboolean is_served = domain_disk_is_served(disk);
+	const int fd = is_served ? open_served(command, disk, error) :
+				   vmm_device_open_disk(disk, command->vmm_uid, error);
 	g_autofree char *name = NULL;
 
 	if (fd < 0)
 		return FALSE;
-	if (!disk->is_readonly)
+	if (!disk->is_readonly && !is_served)
 		note_size(command, fd);
 	name = g_strdup_printf("%d", hand_over(command, fd));
 	add_description(command,

@@ -18,6 +18,13 @@
 #include "driver/conf/domain-def.h"
 #include "driver/vmm/vmm-logger.h"
 #include "driver/vmm/vmm-process.h"
+#include "driver/vmm/vmm-storage.h"
+
+/* A disk that QEMU's storage daemon, which is started before the VMM, is to serve. */
+typedef struct {
+	const DomainDisk *disk; /* lent */
+	GPtrArray *chain;	/* of image_chain_open() */
+} VmmServedDisk;
 
 /* A passt that is to be started before the VMM. */
 typedef struct {
@@ -30,6 +37,9 @@ typedef struct {
 	GArray *descriptors;	   /* of JailDescriptor; the sources are the command's own */
 	VmmLoggerStreams *streams; /* for the logger: what the VMM writes to files */
 	GArray *passts;		   /* of VmmPasst */
+	const char *storage_path;  /* of VmmStorageDomain; the caller's */
+	VmmStorageSockets storage; /* without any where no disk is served */
+	GArray *served;		   /* of VmmServedDisk */
 	guint n_links;		   /* of the definition's network cards: those with a link */
 	guint64 largest_file;	   /* bytes: of those that the VMM itself may write to */
 	uid_t vmm_uid; /* whom files that are written to may belong to; the caller's at first */
@@ -87,7 +97,7 @@ gboolean vmm_command_add_serials(VmmCommand *command, DomainDef *def, GError **e
 /*
  * vmm_command_add_devices - I/O threads, network cards, disks and sources of random numbers
  * @def: the devices have their aliases; of network cards, the names of the host's devices are
- *	 filled in
+ *	 filled in, and of disks, what is behind their images
  *
  * Return: FALSE with DRIVER_ERROR that names the device and the file.
  */

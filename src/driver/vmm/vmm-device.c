@@ -142,20 +142,26 @@ static JsonObject *describe_blockdev(const DomainDisk *disk, const char *fd)
 	const gboolean discards = disk->discard == DOMAIN_DISK_DISCARD_UNMAP;
 	const gboolean is_direct = disk->cache == DOMAIN_DISK_CACHE_NONE ||
 				   disk->cache == DOMAIN_DISK_CACHE_DIRECTSYNC;
+	const gboolean is_served = domain_disk_is_served(disk);
 	DomainDiskDetectZeroes zeroes = disk->detect_zeroes;
 	JsonObject *object = json_object_new();
 
+	/* Who serves the disk looks for zeroes itself. */
+	if (is_served)
+		zeroes = DOMAIN_DISK_DETECT_ZEROES_OFF;
 	/* As libvirt has it: what is not to be given up is written. */
 	if (zeroes == DOMAIN_DISK_DETECT_ZEROES_UNMAP && !discards)
 		zeroes = DOMAIN_DISK_DETECT_ZEROES_ON;
-	json_object_set_string_member(object, "driver",
-				      disk->type == DOMAIN_DISK_NETWORK ? "nbd" : disk->format);
+	json_object_set_string_member(
+		object, "driver", disk->type == DOMAIN_DISK_NETWORK || is_served ? "nbd" : "raw");
 	json_object_set_string_member(object, "fd", fd);
 	if (disk->path)
 		json_object_set_string_member(object, "filename", disk->path);
 	if (disk->type == DOMAIN_DISK_NETWORK)
 		json_object_set_string_member(object, "export",
 					      disk->nbd_export ? disk->nbd_export : "");
+	else if (is_served)
+		json_object_set_string_member(object, "export", disk->target);
 	json_object_set_boolean_member(object, "read-only", disk->is_readonly);
 	json_object_set_boolean_member(object, "direct", is_direct);
 	json_object_set_boolean_member(object, "no-flush", disk->cache == DOMAIN_DISK_CACHE_UNSAFE);

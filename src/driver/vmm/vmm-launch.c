@@ -186,7 +186,10 @@ static guint count_passts(const DomainDef *def)
 	return n;
 }
 
-/* The kernel counts the threads of a user, in whatever process: the limit is for one alone. */
+/*
+ * The kernel counts the threads of a user, in whatever process: the limit is for one alone. A
+ * storage daemon may come later.
+ */
 static void init_vmm_jail(Jail *jail, const VmmLaunch *launch, const DomainDef *def)
 {
 	jail_init(jail, launch->uid, launch->gid, launch->may_lack);
@@ -198,7 +201,7 @@ static void init_vmm_jail(Jail *jail, const VmmLaunch *launch, const DomainDef *
 		jail_limit(jail, RLIMIT_NPROC,
 			   def->vcpus + VMM_OTHER_THREADS +
 				   count_devices(def) * VMM_DEVICE_THREADS +
-				   count_passts(def) * JAIL_COMPANION_THREADS);
+				   (count_passts(def) + 1) * JAIL_COMPANION_THREADS);
 }
 
 /* In the VMM's cgroup, and before it: each ends when the VMM closes its end of a socket. */
@@ -239,9 +242,31 @@ static gboolean check_passts(const VmmLaunch *launch, const Vmm *vmm, GError **e
 	return TRUE;
 }
 
+static gboolean spawn_storage(const VmmLaunch *launch, const DomainDef *def, const Jail *vmm_jail,
+			      const VmmCommand *command, int output, Vmm *vmm, GError **error)
+{
+	const VmmStorageDomain domain = {
+		.path = launch->storage_path,
+		.name = def->name,
+		.log_path = launch->log_path,
+	};
+
+	if (!command->storage.path)
+		return TRUE;
+	vmm->storage = vmm_storage_spawn(&domain, &command->storage, launch->storage_library,
+					 vmm_jail, output, error);
+	for (guint i = 0; vmm->storage && i < command->served->len; i++) {
+		const VmmServedDisk *served = &g_array_index(command->served, VmmServedDisk, i);
+
+		if (!vmm_storage_attach(vmm->storage, served->disk, served->chain, error))
+			return FALSE;
+	}
+	return vmm->storage != NULL;
+}
+
 /* Starts the logger, which then reads what the VMM writes from its first line on. */
-static gboolean spawn(const VmmLaunch *launch, const Jail *jail, VmmCommand *command, Vmm *vmm,
-		      GError **error)
+static gboolean spawn(const VmmLaunch *launch, const DomainDef *def, const Jail *jail,
+		      VmmCommand *command, Vmm *vmm, GError **error)
 {
 	const int log_fd = open_log(launch, command, vmm, error);
 	const JailProgram program = {
@@ -261,7 +286,8 @@ static gboolean spawn(const VmmLaunch *launch, const Jail *jail, VmmCommand *com
 	if (vmm->logger &&
 	    launch->make_group(vmm_process_pid(vmm->logger), &vmm_jail.cgroup, launch->data,
 			       error) &&
-	    spawn_passts(launch, &vmm_jail, command, log_fd, vmm, error))
+	    spawn_passts(launch, &vmm_jail, command, log_fd, vmm, error) &&
+	    spawn_storage(launch, def, &vmm_jail, command, log_fd, vmm, error))
 		vmm->process = vmm_process_spawn(&vmm_jail, &program, error);
 	if (vmm_jail.cgroup >= 0)
 		close(vmm_jail.cgroup);
@@ -294,9 +320,10 @@ gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **
 	*vmm = (Vmm){ 0 };
 	vmm_command_init(&command);
 	command.vmm_uid = launch->uid;
+	command.storage_path = launch->storage_path;
 	init_vmm_jail(&jail, launch, def);
 	spawned = build_command(&command, launch, &jail, def, error) &&
-		  spawn(launch, &jail, &command, vmm, error);
+		  spawn(launch, def, &jail, &command, vmm, error);
 	/* The VMM must be the only one to hold them: their end is how its end is seen. */
 	vmm_command_close(&command);
 	if (spawned && launch->spawned(vmm, launch->data, error)) {
@@ -309,6 +336,7 @@ gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **
 	(void)unlink(launch->monitor_path);
 	end_process(vmm);
 	vmm_passts_wait(vmm->passts);
+	vmm_storage_end(vmm->storage);
 	forget_links(def, command.n_links);
 	vmm_logger_wait(vmm->logger);
 	vmm_clear(vmm);
@@ -321,4 +349,5 @@ void vmm_clear(Vmm *vmm)
 	g_clear_pointer(&vmm->process, vmm_process_free);
 	g_clear_pointer(&vmm->logger, vmm_process_free);
 	g_clear_pointer(&vmm->passts, g_ptr_array_unref);
+	g_clear_pointer(&vmm->storage, vmm_storage_free);
 }

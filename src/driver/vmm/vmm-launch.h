@@ -22,6 +22,7 @@
 #include "driver/vmm/vmm-logger.h"
 #include "driver/vmm/vmm-passt.h"
 #include "driver/vmm/vmm-process.h"
+#include "driver/vmm/vmm-storage.h"
 
 /* A VMM that runs. */
 typedef struct {
@@ -29,13 +30,16 @@ typedef struct {
 	QmpClient *monitor;  /* not started yet */
 	VmmProcess *logger;  /* NULL where it is not known */
 	GPtrArray *passts;   /* of VmmPasstProcess; NULL: none were started here */
+	VmmStorage *storage; /* NULL: no disk is served by one */
 	VmmLogMark log_mark; /* for vmm_log_tail() */
 } Vmm;
 
 typedef struct {
-	const char *emulator;	  /* where the domain names none */
-	const char *logger;	  /* gmem-logger */
-	const char *monitor_path; /* of the socket to be made; an old one is replaced */
+	const char *emulator;	     /* where the domain names none */
+	const char *logger;	     /* gmem-logger */
+	const char *monitor_path;    /* of the socket to be made; an old one is replaced */
+	const char *storage_path;    /* of VmmStorageDomain */
+	const char *storage_library; /* gmem-storage-files.so */
 	const char *log_path;
 	VmmLogLimits log_limits;
 	const char *bios;	   /* where the domain names neither firmware nor kernel */
