@@ -56,6 +56,7 @@ DomainVmm *domain_vmm_new(Domain *domain, Vmm *launched)
 	vmm->monitor = g_steal_pointer(&launched->monitor);
 	vmm->logger = g_steal_pointer(&launched->logger);
 	vmm->passts = g_steal_pointer(&launched->passts);
+	vmm->storage = g_steal_pointer(&launched->storage);
 	vmm->log_mark = launched->log_mark;
 	vmm->end_reason = VIR_DOMAIN_SHUTOFF_CRASHED;
 	return vmm;
@@ -76,6 +77,7 @@ void domain_vmm_unref(DomainVmm *vmm)
 	vmm_process_free(vmm->process);
 	vmm_process_free(vmm->logger);
 	g_clear_pointer(&vmm->passts, g_ptr_array_unref);
+	vmm_storage_free(vmm->storage);
 	domain_unref(vmm->domain);
 	g_clear_pointer(&vmm->gone, g_ptr_array_unref);
 	g_free(vmm->trouble);

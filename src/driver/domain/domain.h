@@ -46,6 +46,7 @@ typedef struct {
 	QmpClient *monitor;
 	VmmProcess *logger; /* NULL where it is not known */
 	GPtrArray *passts;  /* of VmmPasstProcess; with the job; NULL: none were started here */
+	VmmStorage *storage; /* NULL: no disk is served; changed with the lock, too */
 	VmmLogMark log_mark;
 	/* Written once, before their number. */
 	pid_t vcpu_threads[DOMAIN_MAX_VCPUS];

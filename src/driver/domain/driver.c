@@ -81,6 +81,7 @@ Driver *driver_new(gboolean is_system)
 	driver->paths.autostart = g_build_filename(driver->paths.config, "autostart", NULL);
 	driver->emulator = find_program("gmem-vmm", "GMEM_VMM");
 	driver->logger = find_program("gmem-logger", "GMEM_LOGGER");
+	driver->storage_library = find_program("gmem-storage-files.so", "GMEM_STORAGE_FILES");
 	driver->log_limits.max_size = ROTATING_FILE_SIZE_DEFAULT;
 	driver->log_limits.max_backups = ROTATING_FILE_BACKUPS_DEFAULT;
 	driver->vmm_uid = geteuid();
@@ -261,6 +262,7 @@ void driver_free(Driver *driver)
 	g_free(driver->vmm_group);
 	g_free(driver->vmm_user);
 	g_free(driver->settings_path);
+	g_free(driver->storage_library);
 	g_free(driver->logger);
 	g_free(driver->emulator);
 	g_free(driver->paths.socket);

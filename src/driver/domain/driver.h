@@ -28,9 +28,10 @@ typedef struct {
 
 typedef struct Driver {
 	DriverPaths paths;
-	gboolean is_system; /* gmem:///system; otherwise a user's gmem:///session */
-	char *emulator;	    /* gmem-vmm, for domains that name no other */
-	char *logger;	    /* gmem-logger */
+	gboolean is_system;    /* gmem:///system; otherwise a user's gmem:///session */
+	char *emulator;	       /* gmem-vmm, for domains that name no other */
+	char *logger;	       /* gmem-logger */
+	char *storage_library; /* gmem-storage-files.so */
 	VmmLogLimits log_limits;
 	DomainList *domains;
 	RpcServer *server;    /* for events; set once, before the first domain runs */

@@ -61,6 +61,7 @@ static void finish(Domain *domain, DomainVmm *vmm)
 	g_autofree char *failure = NULL;
 
 	vmm_passts_wait(vmm->passts);
+	vmm_storage_end(vmm->storage);
 	network_links_forget(domain->live);
 	vmm_logger_wait(vmm->logger);
 	give_back(domain, vmm_process_wait(vmm->process, 0));

@@ -26,12 +26,17 @@
 gboolean follow_save_status(const Domain *domain, GError **error)
 {
 	const VmmProcess *logger = domain->vmm->logger;
+	const VmmProcess *storage = domain->vmm->storage ?
+					    vmm_storage_process(domain->vmm->storage) :
+					    NULL;
 	const StoreStatus status = {
 		.def = domain->live,
 		.pid = vmm_process_pid(domain->vmm->process),
 		.start_time = vmm_process_start_time(domain->vmm->process),
 		.logger_pid = logger ? vmm_process_pid(logger) : 0,
 		.logger_start_time = logger ? vmm_process_start_time(logger) : 0,
+		.storage_pid = storage ? vmm_process_pid(storage) : 0,
+		.storage_start_time = storage ? vmm_process_start_time(storage) : 0,
 		.log_mark = domain->vmm->log_mark,
 		.identity = domain->identity,
 		.state = domain->state,

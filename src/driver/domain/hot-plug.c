@@ -11,6 +11,7 @@
 
 #include "driver/domain/driver.h"
 #include "driver/domain/follow.h"
+#include "driver/domain/served-disk.h"
 #include "driver/error.h"
 #include "driver/network/link.h"
 #include "driver/network/passt.h"
@@ -43,6 +44,7 @@ typedef struct {
 	GArray *fds;	   /* of int */
 	GPtrArray *names;  /* of the descriptors in the VMM, up to a NULL */
 	JsonObject *description;
+	const DomainDisk *served;    /* one that has been attached to the storage daemon, or NULL */
 	const DomainInterface *link; /* a network card whose link is open, or NULL */
 } Plug;
 
@@ -80,16 +82,19 @@ static const char *const *plug_names(const Plug *plug)
 	return (const char *const *)plug->names->pdata;
 }
 
-static gboolean prepare_disk(const DomainVmm *vmm, const DomainDef *def, Plug *plug, GError **error)
+static gboolean prepare_disk(DomainVmm *vmm, const DomainDef *def, Plug *plug, GError **error)
 {
-	const DomainDisk *disk = def->disks->pdata[def->disks->len - 1];
+	DomainDisk *disk = def->disks->pdata[def->disks->len - 1];
 	const char *name;
 	int fd;
 
 	plug_init(plug, disk->info.alias);
-	fd = vmm_device_open_disk(disk, vmm->domain->identity->uid, error);
+	fd = domain_disk_is_served(disk) ?
+		     served_disk_attach(vmm, disk, error) :
+		     vmm_device_open_disk(disk, vmm->domain->identity->uid, error);
 	if (fd < 0)
 		return FALSE;
+	plug->served = domain_disk_is_served(disk) ? disk : NULL;
 	name = plug_add(plug, fd);
 	if (!raise_file_limit(vmm, disk, fd, error))
 		return FALSE;
@@ -210,8 +215,11 @@ static void withdraw(DomainVmm *vmm, Plug *plug)
 {
 	g_autofree char *alias = g_strdup(plug->alias);
 	const DomainInterface *link = plug->link;
+	const DomainDisk *served = plug->served;
 
 	plug_clear(plug);
+	if (served)
+		served_disk_detach(vmm, served);
 	if (!link)
 		return;
 	network_link_forget(link);
@@ -281,9 +289,17 @@ gboolean hot_plug_detach(DomainVmm *vmm, const char *alias, GError **error)
 				    error);
 }
 
-/* What a network card that is gone would leave on the host. */
-static void forget_link(const DomainDef *def, const char *alias)
+/* What a disk or a network card that is gone would leave on the host. */
+static void forget_device(DomainVmm *vmm, const char *alias)
 {
+	const DomainDef *def = vmm->domain->live;
+
+	for (guint i = 0; i < def->disks->len; i++) {
+		const DomainDisk *disk = def->disks->pdata[i];
+
+		if (g_strcmp0(disk->info.alias, alias) == 0)
+			served_disk_detach(vmm, disk);
+	}
 	for (guint i = 0; i < def->interfaces->len; i++) {
 		const DomainInterface *interface = def->interfaces->pdata[i];
 
@@ -302,7 +318,7 @@ static void remove_device(DomainVmm *vmm, const char *alias)
 		domain_def_free(def);
 		return;
 	}
-	forget_link(domain->live, alias);
+	forget_device(vmm, alias);
 	vmm_passt_end(vmm->passts, alias);
 	set_live(vmm, def);
 	g_mutex_lock(&domain->lock);

@@ -186,6 +186,12 @@ static gboolean save_start(const Domain *domain, const DomainDef *def, const Vmm
 		status.logger_start_time = vmm_process_start_time(vmm->logger);
 		status.log_mark = vmm->log_mark;
 	}
+	if (vmm && vmm->storage) {
+		const VmmProcess *storage = vmm_storage_process(vmm->storage);
+
+		status.storage_pid = vmm_process_pid(storage);
+		status.storage_start_time = vmm_process_start_time(storage);
+	}
 	return store_save_status(domain->driver, &status, error);
 }
 

@@ -9,6 +9,7 @@
 #include "driver/domain/end.h"
 #include "driver/domain/follow.h"
 #include "driver/domain/nvram.h"
+#include "driver/domain/served-disk.h"
 #include "driver/error.h"
 #include "driver/network/link.h"
 #include "driver/vmm/vmm-launch.h"
@@ -59,6 +60,8 @@ static void take_found(const Reconnection *reconnection, VmmProcess *process)
 		/* One that has ended has nothing left to write. */
 		.logger = vmm_process_adopt(reconnection->status.logger_pid,
 					    reconnection->status.logger_start_time, NULL),
+		.storage = served_disk_adopt(domain, reconnection->status.storage_pid,
+					     reconnection->status.storage_start_time),
 		.log_mark = reconnection->status.log_mark,
 	};
 	DomainVmm *vmm = domain_vmm_new(domain, &found);
@@ -68,6 +71,16 @@ static void take_found(const Reconnection *reconnection, VmmProcess *process)
 	domain->vmm = domain_vmm_ref(vmm);
 	g_mutex_unlock(&domain->lock);
 	follow_found(vmm);
+}
+
+/* What was started before the VMM, and has not ended with it. */
+static void end_storage(const Domain *domain, const StoreStatus *status)
+{
+	VmmStorage *storage = served_disk_adopt(domain, status->storage_pid,
+						status->storage_start_time);
+
+	vmm_storage_end(storage);
+	vmm_storage_free(storage);
 }
 
 /*
@@ -84,6 +97,7 @@ static void undo_start(Domain *domain, const StoreStatus *status, VmmProcess *pr
 	}
 	if (status->pid > 0)
 		network_links_forget(domain->live);
+	end_storage(domain, status);
 	end_put_away(domain);
 	domain_end_job(domain);
 }
@@ -111,6 +125,7 @@ static void reconnect(gpointer data)
 	} else {
 		g_warning(_("domain '%s' is given up: %s"), domain->name, error->message);
 		network_links_forget(domain->live);
+		end_storage(domain, status);
 		end_put_away(domain);
 		domain_end_job(domain);
 	}

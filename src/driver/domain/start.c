@@ -72,6 +72,7 @@ static gboolean launch(Domain *domain, DomainDef *def, Vmm *vmm, GError **error)
 	Launching launching = { .domain = domain, .def = def };
 	const Driver *driver = domain->driver;
 	g_autofree char *monitor = store_monitor_path(driver, domain->uuid);
+	g_autofree char *storage = store_storage_path(driver, domain->uuid);
 	g_autofree char *log = store_log_path(driver, domain->name);
 	g_autoptr(GPtrArray) descriptors = driver_firmware(driver);
 	g_autofree char *bios = firmware_default_bios(descriptors);
@@ -80,6 +81,8 @@ static gboolean launch(Domain *domain, DomainDef *def, Vmm *vmm, GError **error)
 		.emulator = driver->emulator,
 		.logger = driver->logger,
 		.monitor_path = monitor,
+		.storage_path = storage,
+		.storage_library = driver->storage_library,
 		.log_path = log,
 		.log_limits = driver->log_limits,
 		.bios = bios,

@@ -46,6 +46,14 @@ char *store_monitor_path(const Driver *driver, const guint8 *uuid)
 	return file_path(driver->paths.state, text, ".mon");
 }
 
+char *store_storage_path(const Driver *driver, const guint8 *uuid)
+{
+	char text[VIR_UUID_STRING_BUFLEN];
+
+	uuid_format(uuid, text);
+	return file_path(driver->paths.state, text, "");
+}
+
 static gboolean remove_file(const char *path, GError **error)
 {
 	if (unlink(path) == 0 || errno == ENOENT)
@@ -280,6 +288,11 @@ gboolean store_save_status(const Driver *driver, const StoreStatus *status, GErr
 	g_key_file_set_uint64(file, STATUS_GROUP, "start-time", status->start_time);
 	g_key_file_set_int64(file, STATUS_GROUP, "logger-pid", status->logger_pid);
 	g_key_file_set_uint64(file, STATUS_GROUP, "logger-start-time", status->logger_start_time);
+	if (status->storage_pid > 0) {
+		g_key_file_set_int64(file, STATUS_GROUP, "storage-pid", status->storage_pid);
+		g_key_file_set_uint64(file, STATUS_GROUP, "storage-start-time",
+				      status->storage_start_time);
+	}
 	g_key_file_set_int64(file, STATUS_GROUP, "log-start", status->log_mark.offset);
 	g_key_file_set_uint64(file, STATUS_GROUP, "log-inode", status->log_mark.inode);
 	g_key_file_set_boolean(file, STATUS_GROUP, "is-starting", status->is_starting);
@@ -321,6 +334,9 @@ static void load_status(const char *path, const char *name, gpointer data)
 	status.pid = (pid_t)g_key_file_get_int64(file, STATUS_GROUP, "pid", NULL);
 	status.start_time = g_key_file_get_uint64(file, STATUS_GROUP, "start-time", NULL);
 	status.logger_pid = (pid_t)g_key_file_get_int64(file, STATUS_GROUP, "logger-pid", NULL);
+	status.storage_pid = (pid_t)g_key_file_get_int64(file, STATUS_GROUP, "storage-pid", NULL);
+	status.storage_start_time = g_key_file_get_uint64(file, STATUS_GROUP, "storage-start-time",
+							  NULL);
 	status.logger_start_time = g_key_file_get_uint64(file, STATUS_GROUP, "logger-start-time",
 							 NULL);
 	status.log_mark.offset = g_key_file_get_int64(file, STATUS_GROUP, "log-start", NULL);

@@ -36,6 +36,8 @@ typedef struct {
 	guint64 start_time;
 	pid_t logger_pid; /* 0: not known */
 	guint64 logger_start_time;
+	pid_t storage_pid; /* of QEMU's storage daemon; 0: there is none */
+	guint64 storage_start_time;
 	VmmLogMark log_mark;
 	gboolean is_starting;	  /* what runs, if anything does, has not been let go yet */
 	DomainIdentity *identity; /* NULL: a status file that says none */
@@ -56,6 +58,9 @@ void store_load_statuses(const Driver *driver, void (*found)(StoreStatus *status
 /* Paths of a domain's files, for g_free(). */
 char *store_log_path(const Driver *driver, const char *name);
 char *store_monitor_path(const Driver *driver, const guint8 *uuid);
+
+/* That of a storage daemon's sockets, less their ends. */
+char *store_storage_path(const Driver *driver, const guint8 *uuid);
 
 /*
  * store_take_autostart_turn - whether domains are to be started with the daemon
