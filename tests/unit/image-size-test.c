@@ -22,7 +22,7 @@ static void test_sizes(void)
 	g_assert_cmpint(pwrite(fd, folder, 1, 4096), ==, 1);
 	g_assert_no_errno(fsync(fd));
 	g_assert_no_errno(close(fd));
-	g_assert_true(image_size_read("/", file, &size, &error));
+	g_assert_true(image_size_read("/", file, "raw", &size, &error));
 	g_assert_no_error(error);
 	g_assert_cmpuint(size.capacity, ==, 1 << 20);
 	g_assert_cmpuint(size.physical, ==, 1 << 20);
@@ -30,13 +30,13 @@ static void test_sizes(void)
 	g_assert_cmpuint(size.allocation, <, 1 << 20);
 
 	g_assert_no_errno(mkfifo(fifo, 0600));
-	g_assert_false(image_size_read("/", fifo, &size, &error));
+	g_assert_false(image_size_read("/", fifo, "raw", &size, &error));
 	g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_INVALID);
 	g_clear_error(&error);
-	g_assert_false(image_size_read("/", "/nowhere/disk", &size, &error));
+	g_assert_false(image_size_read("/", "/nowhere/disk", "raw", &size, &error));
 	g_assert_error(error, DRIVER_ERROR, VIR_ERR_SYSTEM_ERROR);
 	/* Below another root the same file is another one. */
-	g_assert_true(image_size_read(folder, "/disk.raw", &size, NULL));
+	g_assert_true(image_size_read(folder, "/disk.raw", "raw", &size, NULL));
 	remove_tree(folder);
 }
 

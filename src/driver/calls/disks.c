@@ -20,8 +20,8 @@ static const DomainDisk *find_disk(const Domain *domain, const char *name, GErro
 	return disk;
 }
 
-/* Return: the source for g_free(), or NULL with @error set. */
-static char *find_path(Domain *domain, const char *name, GError **error)
+/* Return: the source and its format for g_free(), or NULL with @error set. */
+static char *find_path(Domain *domain, const char *name, char **format, GError **error)
 {
 	const DomainDisk *disk;
 	char *path = NULL;
@@ -34,8 +34,10 @@ static char *find_path(Domain *domain, const char *name, GError **error)
 	else if (disk && !disk->path)
 		driver_error(error, VIR_ERR_INVALID_ARG, _("disk '%s' has no source"),
 			     disk->target);
-	else if (disk)
+	if (disk && disk->type != DOMAIN_DISK_NETWORK && disk->path) {
 		path = g_strdup(disk->path);
+		*format = g_strdup(disk->format);
+	}
 	g_mutex_unlock(&domain->lock);
 	return path;
 }
@@ -44,10 +46,11 @@ static gboolean get_block_info(RpcCall *call, const void *args, void *result, GE
 {
 	const DomainGetBlockInfo_args *request = args;
 	DomainGetBlockInfo_ret *ret = result;
-	g_autofree char *path = find_path(call->object, request->path, error);
+	g_autofree char *format = NULL;
+	g_autofree char *path = find_path(call->object, request->path, &format, error);
 	ImageSize size;
 
-	if (!path || !image_size_read("/", path, &size, error))
+	if (!path || !image_size_read("/", path, format, &size, error))
 		return FALSE;
 	ret->allocation = size.allocation;
 	ret->capacity = size.capacity;

@@ -309,7 +309,7 @@ static void add_block(Params *params, const DomainDisk *disk, JsonNode *reply, g
 	if (reply && disk->info.alias &&
 	    block_statistics_find(reply, disk->info.alias, &statistics))
 		add_block_traffic(params, &statistics, i);
-	if (!disk->path || !image_size_read("/", disk->path, &size, NULL))
+	if (!disk->path || !image_size_read("/", disk->path, disk->format, &size, NULL))
 		return;
 	add_number(params, size.allocation, "block.%u.allocation", i);
 	add_number(params, size.capacity, "block.%u.capacity", i);

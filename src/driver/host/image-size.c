@@ -3,11 +3,15 @@
 #include "driver/host/image-size.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gi18n.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "driver/error.h"
+#include "driver/storage/image-header.h"
 
 /* The unit of st_blocks, and of a block device's size in sysfs. */
 #define SECTOR_SIZE G_GUINT64_CONSTANT(512)
@@ -31,10 +35,39 @@ static gboolean read_device(const char *root, const char *path, dev_t device, Im
 	return TRUE;
 }
 
-gboolean image_size_read(const char *root, const char *path, ImageSize *size, GError **error)
+/* Return: bytes, or -1 with errno. */
+static gssize read_start(const char *file, guint8 *data, gsize size)
+{
+	const int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat status;
+	gssize done = -1;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+		done = pread(fd, data, size, 0);
+	close(fd);
+	return done;
+}
+
+/* Return: what a guest sees of a file; 0 where that is not known. */
+static guint64 read_capacity(const char *file, const char *format)
+{
+	g_autofree guint8 *data = g_malloc(IMAGE_HEADER_SIZE);
+	const gssize size = read_start(file, data, IMAGE_HEADER_SIZE);
+	g_auto(ImageHeader) header = { 0 };
+
+	if (size < 0 || image_header_parse(format, data, (gsize)size, &header))
+		return 0;
+	return header.capacity;
+}
+
+gboolean image_size_read(const char *root, const char *path, const char *format, ImageSize *size,
+			 GError **error)
 {
 	g_autofree char *file = g_strconcat(g_str_equal(root, "/") ? "" : root, path, NULL);
 	struct stat status;
+	guint64 capacity;
 
 	if (stat(file, &status) < 0)
 		return driver_error(error, VIR_ERR_SYSTEM_ERROR, _("'%s': %s"), path,
@@ -45,6 +78,9 @@ gboolean image_size_read(const char *root, const char *path, ImageSize *size, GE
 		return driver_error(error, VIR_ERR_OPERATION_INVALID,
 				    _("'%s' is neither a file nor a block device"), path);
 	size->capacity = size->physical = (guint64)status.st_size;
+	capacity = strcmp(format, "raw") == 0 ? 0 : read_capacity(file, format);
+	if (capacity > 0)
+		size->capacity = capacity;
 	size->allocation = (guint64)status.st_blocks * SECTOR_SIZE;
 	return TRUE;
 }

@@ -12,12 +12,15 @@ typedef struct {
 } ImageSize;
 
 /*
- * image_size_read - the size of a raw image
+ * image_size_read - the size of an image
  * @root: "/", or where a host's files are in a test
  * @path: absolute
+ * @format: as <driver type=> has it
  *
- * Opens nothing: a device that is looked at may not be woken, and a file need not be readable.
+ * Opens no device, which may not be woken, and a file only where its format is not raw: what the
+ * guest sees is in its header then. Where that does not say it, it is as large as the file.
  *
  * Return: FALSE with VIR_ERR_SYSTEM_ERROR, or VIR_ERR_OPERATION_INVALID for what is no image.
  */
-gboolean image_size_read(const char *root, const char *path, ImageSize *size, GError **error);
+gboolean image_size_read(const char *root, const char *path, const char *format, ImageSize *size,
+			 GError **error);
