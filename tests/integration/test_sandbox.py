@@ -18,7 +18,7 @@ import unittest
 from support import kinds, tiny
 from support.daemon import (DaemonTest, PROGRAM, VirshError, domain_xml, logger_pids, virsh, vmm_pid,
                             vmm_pids)
-from support.vmm import EMULATOR, LOGGER, Vmm, payload
+from support.vmm import EMULATOR, LOGGER, STORAGE_FILES, Vmm, payload
 from support.waiting import PATIENCE, Deadline, wait_for_exit
 from support.where import EVERYWHERE
 
@@ -232,7 +232,8 @@ class OfASession(ProcessTest):
         environment = {name: self.folder for name in ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
         return subprocess.run(command, user=self.user.pw_uid, group=self.user.pw_gid, extra_groups=[], input="",
                               text=True, capture_output=True, check=False, timeout=60 * PATIENCE, cwd="/",
-                              env=dict(os.environ, GMEM_VMM=EMULATOR, GMEM_LOGGER=LOGGER, **environment))
+                              env=dict(os.environ, GMEM_VMM=EMULATOR, GMEM_LOGGER=LOGGER,
+                                       GMEM_STORAGE_FILES=STORAGE_FILES, **environment))
 
     def start_daemon(self):
         path = os.path.join(self.folder, "pid")

@@ -39,6 +39,7 @@ start_daemon() {
 	# shellcheck disable=SC2016
 	printf '$ virtgmemd --daemon\n'
 	GMEM_VMM=$images/gmem-vmm GMEM_LOGGER=$build/src/logger/gmem-logger \
+		GMEM_STORAGE_FILES=$build/src/storage/gmem-storage-files.so \
 		LIBVIRT_GMEM_SCHEMADIR=$build/schemas "$source/tools/lib/with-vmm-user" \
 		"$build/src/driver/daemon/virtgmemd" --daemon --pid-file "$work/pid"
 	daemon=$work/pid

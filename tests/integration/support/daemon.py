@@ -14,7 +14,7 @@ import unittest
 import uuid
 
 from . import tiny
-from .vmm import BUILD, CMDLINE, Console, EMULATOR, INITRD, KERNEL, LOGGER, MEMORY_KIND
+from .vmm import BUILD, CMDLINE, Console, EMULATOR, INITRD, KERNEL, LOGGER, MEMORY_KIND, STORAGE_FILES
 from .waiting import PATIENCE, Deadline, Timeout, wait_for_exit, wait_readable
 
 URI = "gmem:///system"
@@ -146,6 +146,7 @@ class Daemon:
         """Returns when it serves."""
         path = os.path.join(self._folder.name, "pid")
         environment = dict(os.environ, GMEM_VMM=EMULATOR, GMEM_LOGGER=LOGGER,
+                           GMEM_STORAGE_FILES=STORAGE_FILES,
                            LIBVIRT_GMEM_SCHEMADIR=os.path.join(BUILD, "schemas"), **self._environment)
         # Of a build with AddressSanitizer: what is freed is to be seen as free, not kept aside.
         environment.setdefault("ASAN_OPTIONS", "quarantine_size_mb=4")
@@ -398,11 +399,16 @@ def logger_pids():
     return _pids_of(LOGGER)
 
 
+def storage_pids():
+    """QEMU's storage daemons, which serve disks of formats that the VMM does not know."""
+    return _pids_of("/usr/bin/qemu-storage-daemon")
+
+
 def left_behind():
     """What a daemon without domains must not have left: files of domains, processes."""
     files = [os.path.join(folder, name) for folder in (STATE_FOLDER, NVRAM_FOLDER)
              for name in os.listdir(folder) if name != os.path.basename(AUTOSTART_DONE)]
-    return files + vmm_pids() + logger_pids()
+    return files + vmm_pids() + logger_pids() + storage_pids()
 
 
 def vm_statistics(name):
