@@ -168,7 +168,7 @@ class DomainDevices(DaemonTest):
 
     def test_what_cannot_be_is_refused_by_its_name(self):
         for devices, words in (
-                (disk_xml(self.image).replace("'raw'", "'qcow2'"), "'qcow2'"),
+                (disk_xml(self.image).replace("'raw'", "'iso'"), "'iso'"),
                 (disk_xml(self.image).replace("'virtio'", "'sata'"), "'sata'"),
                 (disk_xml(self.image, more="<iotune><total_iops_sec>1</total_iops_sec></iotune>"), "iotune")):
             with self.subTest(words):

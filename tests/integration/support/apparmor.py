@@ -21,6 +21,7 @@ PROGRAMS = {
     "/usr/sbin/virtgmemd": "src/driver/daemon/virtgmemd",
     "/usr/libexec/gmem-vmm": "src/vmm/gmem-vmm",
     "/usr/libexec/gmem-logger": "src/logger/gmem-logger",
+    "/usr/libexec/gmem-storage-files.so": "src/storage/gmem-storage-files.so",
 }
 
 # Of the daemon, which finds its schemas in the build; of VMMs that tests start, which open payloads there.

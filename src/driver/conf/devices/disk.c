@@ -340,7 +340,7 @@ static void parse_backings(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
 	xmlNode *backing = xml_walk_child(walk, node, "backingStore");
 
 	for (guint i = 0; backing && i < DOMAIN_DISK_MAX_BACKINGS; i++) {
-		if (!xmlFirstElementChild(backing) && !backing->properties) {
+		if (!xml_walk_attribute(walk, backing, "type") && !xmlFirstElementChild(backing)) {
 			disk->is_chain_complete = TRUE;
 			return;
 		}
