@@ -289,6 +289,9 @@ static void test_every_attribute_is_looked_at(void)
 		"<disk type='file'><driver type='raw'/><source file='/d'/><backingStore/>"
 		"<blockio logical_block_size='512'/><target dev='vda' bus='virtio'/><readonly/>"
 		"<shareable/><serial>s</serial><alias name='a'/><address type='pci'/></disk>"
+		"<disk type='file'><driver type='qcow2'/><source file='/q'/>"
+		"<backingStore type='file'><format type='raw'/><source file='/b'/><backingStore/>"
+		"</backingStore><target dev='vdb' bus='virtio'/></disk>"
 		"<interface type='user'><mac address='52:54:00:00:00:01'/><source dev='e'/>"
 		"<ip address='10.0.0.2'/><portForward proto='tcp'><range start='1'/></portForward>"
 		"<model type='virtio'/><driver iommu='on'/><backend type='passt'/>"
@@ -325,7 +328,7 @@ static void test_every_attribute_is_looked_at(void)
 			assert_refused(changed->str, VIR_ERR_CONFIG_UNSUPPORTED, message);
 		}
 	}
-	g_assert_cmpuint(elements, ==, 116);
+	g_assert_cmpuint(elements, ==, 124);
 }
 
 static char *domain_with_rngs(guint count)
