@@ -3,6 +3,7 @@
 
 import socket
 import struct
+import tempfile
 import unittest
 
 from support.agent import Agent
@@ -66,6 +67,18 @@ class BootOrder(unittest.TestCase):
         order = self.order_of(self.card("net0", "pci.1", bootindex=7), self.card("net1", "pci.2", bootindex=2),
                               self.card("net2", "pci.3"))
         self.assertEqual(order, b"/pci@i0cf8/pci-bridge@2,1/ethernet@0/ethernet-phy@0\n"
+                                b"/pci@i0cf8/pci-bridge@2/ethernet@0/ethernet-phy@0\0")
+
+    def test_drives_at_a_sata_controller(self):
+        image = tempfile.NamedTemporaryFile(prefix="gmem-boot-order.")
+        self.addCleanup(image.close)
+        image.truncate(1 << 20)
+        self.descriptors.append(image.fileno())
+        order = self.order_of(device("ich9-ahci", "sata0", bus="pcie.0", addr="0x1f.0x2"),
+                              self.card("net0", "pci.1", bootindex=2),
+                              device("ide-hd", "disk0", bus="sata0.3", bootindex=1,
+                                     blockdev={"driver": "raw", "fd": str(image.fileno())}))
+        self.assertEqual(order, b"/pci@i0cf8/pci8086,2922@1f,2/drive@3/disk@0\n"
                                 b"/pci@i0cf8/pci-bridge@2/ethernet@0/ethernet-phy@0\0")
 
     def test_two_with_one_number(self):

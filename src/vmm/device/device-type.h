@@ -41,14 +41,26 @@ typedef struct {
  */
 DeviceBoard *device_context_board(const DeviceContext *context, GError **error);
 
+/* Where firmware finds what it starts, of a device that is not itself on PCI. */
 typedef struct {
-	const char *name; /* the "driver" */
-	gboolean is_pci;  /* "bus", "addr" and "multifunction" are members, too */
+	guint slot; /* of the controller, on the root bus */
+	guint function;
+	const char *name; /* what firmware calls the controller */
+	char unit[32];
+} DeviceBootPlace;
+
+typedef struct {
+	const char *name;      /* the "driver" */
+	gboolean is_pci;       /* "bus", "addr" and "multifunction" are members, too */
+	gboolean is_cold_only; /* it is not plugged in while the guest runs */
 
 	/* What firmware calls it and what it starts of it, "scsi" and "disk@0,0": then "bootindex"
 	 * is a member. NULL where nothing is started from it. */
 	const char *boot_name;
 	const char *boot_unit;
+	/* The same for a device at a controller. FALSE where there is none. */
+	gboolean (*find_boot_place)(const DeviceContext *context, const void *description,
+				    DeviceBootPlace *place, GError **error);
 
 	const JsonField *fields;
 	gsize description_size; /* of the struct that the fields are about */

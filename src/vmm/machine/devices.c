@@ -6,6 +6,8 @@
 #include <glib/gi18n.h>
 #include <string.h>
 
+#include "vmm/ata/ahci-pci.h"
+#include "vmm/ata/drive-type.h"
 #include "vmm/chipset/pvpanic.h"
 #include "vmm/device/io-thread-type.h"
 #include "vmm/pci/pci-place.h"
@@ -18,7 +20,8 @@
 #define ID_MAX 128
 
 static const DeviceType *const types[] = {
-	&io_thread_type,  &pcie_root_port_type, &pvpanic_type,	  &virtio_balloon_type,
+	&io_thread_type,  &pcie_root_port_type, &ahci_pci_type,
+	&ata_disk_type,	  &pvpanic_type,	&virtio_balloon_type,
 	&virtio_blk_type, &virtio_net_type,	&virtio_rng_type,
 };
 
@@ -141,7 +144,7 @@ static gboolean read_sets(Description *description, JsonObject *object, GError *
 		description->sets[n_sets++] = (JsonFieldSet){ pci_place_fields,
 							      &description->place };
 	description->boot.index = NO_BOOT_INDEX;
-	if (type->boot_name)
+	if (type->boot_name || type->find_boot_place)
 		description->sets[n_sets++] = (JsonFieldSet){ boot_fields, &description->boot };
 	if (!json_fields_read(object, description->owner, description->sets, n_sets, error))
 		return FALSE;
@@ -185,18 +188,36 @@ static DeviceContext make_context(const DeviceShop *shop, const Description *des
 	};
 }
 
+/* What firmware calls a device; NULL with @error set where there is nothing that it is at. */
+static char *find_boot_path(const Description *description, const DeviceContext *context,
+			    GError **error)
+{
+	const DeviceType *type = description->type;
+	BootPciPlace place = { context->slot, context->function };
+	BootPciPlace bridge = { 0 };
+	DeviceBootPlace at = { 0 };
+	gboolean is_behind;
+
+	if (!type->find_boot_place) {
+		is_behind = pci_place_find_port(&description->place, context, &bridge.slot,
+						&bridge.function);
+		return boot_pci_path(is_behind ? &bridge : NULL, &place, type->boot_name,
+				     type->boot_unit);
+	}
+	if (!type->find_boot_place(context, description->of_type, &at, error))
+		return NULL;
+	place = (BootPciPlace){ at.slot, at.function };
+	return boot_pci_path(NULL, &place, at.name, at.unit);
+}
+
 /* Before the device is made: that two have the same index is to be known by then. */
 static gboolean add_to_boot_order(const DeviceShop *shop, const Description *description,
 				  const DeviceContext *context, GError **error)
 {
-	const BootPciPlace place = { context->slot, context->function };
-	BootPciPlace bridge = { 0 };
-	const gboolean is_behind = pci_place_find_port(&description->place, context, &bridge.slot,
-						       &bridge.function);
-	g_autofree char *path = boot_pci_path(is_behind ? &bridge : NULL, &place,
-					      description->type->boot_name,
-					      description->type->boot_unit);
+	g_autofree char *path = find_boot_path(description, context, error);
 
+	if (!path)
+		return FALSE;
 	return boot_order_add(shop->boot_order, description->boot.index, path) ||
 	       json_fields_refuse(error, description->owner, "bootindex",
 				  _("another device has this number"));
@@ -219,6 +240,9 @@ static gboolean create(const DeviceShop *shop, const Description *description, g
 	const DeviceType *type = description->type;
 	DeviceContext context = make_context(shop, description);
 
+	if (is_hot && type->is_cold_only)
+		return json_fields_refuse(error, context.owner, "driver",
+					  _("such a device does not come while the guest runs"));
 	if (device_registry_has(shop->surroundings->registry, context.id))
 		return json_fields_refuse(error, context.owner, "id",
 					  _("another device is called so"));

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "vmm/ata/drive-type.h"
 #include "vmm/boot/boot.h"
 #include "vmm/boot/layout.h"
 #include "vmm/chipset/chipset.h"
@@ -830,17 +831,28 @@ typedef struct {
 	void *opaque;
 } DiskWalk;
 
-static void visit_disk(const char *id, void *device, void *opaque)
+static void visit_backend(const DiskWalk *walk, const char *id, const BlockBackend *backend)
+{
+	BlockStatistics statistics[BLOCK_N_OPERATIONS] = { 0 };
+
+	if (backend)
+		block_backend_get_statistics(backend, statistics);
+	walk->function(id, statistics, walk->opaque);
+}
+
+static void visit_virtio(const char *id, void *device, void *opaque)
 {
 	const DiskWalk *walk = opaque;
 	const VirtioBlk *blk = virtio_pci_find(walk->registry, id, &virtio_blk_operations);
-	BlockStatistics statistics[BLOCK_N_OPERATIONS];
 
 	(void)device;
-	if (!blk)
-		return;
-	block_backend_get_statistics(virtio_blk_backend(blk), statistics);
-	walk->function(id, statistics, walk->opaque);
+	if (blk)
+		visit_backend(walk, id, virtio_blk_backend(blk));
+}
+
+static void visit_drive(const char *id, void *device, void *opaque)
+{
+	visit_backend(opaque, id, ata_drive_backend(device));
 }
 
 void machine_foreach_disk(Machine *machine,
@@ -851,7 +863,8 @@ void machine_foreach_disk(Machine *machine,
 {
 	DiskWalk walk = { machine->devices.registry, function, opaque };
 
-	device_registry_foreach(walk.registry, &virtio_pci_device_operations, visit_disk, &walk);
+	device_registry_foreach(walk.registry, &virtio_pci_device_operations, visit_virtio, &walk);
+	device_registry_foreach(walk.registry, &ata_drive_device_operations, visit_drive, &walk);
 }
 
 gboolean machine_set_link(Machine *machine, const char *id, gboolean is_up, GError **error)

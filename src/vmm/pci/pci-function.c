@@ -221,7 +221,7 @@ void pci_function_add_power_management(PciFunction *function)
 				  PCI_PM_CTRL_STATE_MASK, 0);
 }
 
-void pci_function_add_msi(PciFunction *function)
+guint pci_function_add_msi(PciFunction *function)
 {
 	guint offset = pci_function_add_capability(function, PCI_CAP_ID_MSI, PCI_MSI_DATA_64 + 2);
 
@@ -231,6 +231,7 @@ void pci_function_add_msi(PciFunction *function)
 	pci_function_set_register(function, offset + PCI_MSI_ADDRESS_LO, 4, 0, 0xfffffffc, 0);
 	pci_function_set_register(function, offset + PCI_MSI_ADDRESS_HI, 4, 0, 0xffffffff, 0);
 	pci_function_set_register(function, offset + PCI_MSI_DATA_64, 2, 0, 0xffff, 0);
+	return offset;
 }
 
 static void add_link(PciFunction *function, guint at)

@@ -100,8 +100,8 @@ guint pci_function_add_capability(PciFunction *function, guint8 id, guint size);
 /* PCI Bus Power Management 1.2: D0 and D3hot, which keeps every register; no PME. */
 void pci_function_add_power_management(PciFunction *function);
 
-/* One message, with a 64-bit address. */
-void pci_function_add_msi(PciFunction *function);
+/* One message, with a 64-bit address. Return: the capability's offset. */
+guint pci_function_add_msi(PciFunction *function);
 
 /*
  * PCI Express Base Specification 5.0, section 7.5.3: an endpoint behind a root port, or one that is

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * drive-type.c - drives at SATA controllers, as they are described
+ *
+ * Members have QEMU's names and defaults. A drive's record in the registry has its place at the
+ * controller and no more: pauses and resets are the controller's.
+ */
+#include "vmm/ata/drive-type.h"
+
+#include <gio/gio.h>
+#include <glib/gi18n.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/ata/ahci-pci.h"
+#include "vmm/ata/disk.h"
+#include "vmm/device/blockdev.h"
+#include "vmm/device/io-thread-type.h"
+
+/* What firmware calls the controller: its vendor and device. */
+#define BOOT_CONTROLLER "pci8086,2922"
+#define BOOT_UNIT	"drive@%x/disk@0"
+
+#define DISK_MODEL	"GMEM HARDDISK"
+#define BLOCK_SIZE_MAX	32768u
+
+typedef struct {
+	Ahci *ahci;
+	guint port;
+} Drive;
+
+/* What every drive is told. */
+typedef struct {
+	char *bus;
+	char *iothread;
+	char *serial;
+	char *model;
+	guint read_policy;
+	guint write_policy;
+	JsonObject *blockdev;
+} DriveOptions;
+
+typedef struct {
+	DriveOptions options;
+	guint64 wwn;
+	guint64 physical_block_size;
+	gboolean has_write_cache;
+	gboolean is_shared;
+} DiskDescription;
+
+#define DRIVE_OPTION_FIELDS(description, member, needs_blockdev)               \
+	{ .name = "bus",                                                       \
+	  .type = JSON_FIELD_STRING,                                           \
+	  .offset = G_STRUCT_OFFSET(description, member.bus),                  \
+	  .is_required = TRUE },                                               \
+		{ .name = "iothread",                                          \
+		  .type = JSON_FIELD_STRING,                                   \
+		  .offset = G_STRUCT_OFFSET(description, member.iothread) },   \
+		{ .name = "serial",                                            \
+		  .type = JSON_FIELD_STRING,                                   \
+		  .offset = G_STRUCT_OFFSET(description, member.serial) },     \
+		{ .name = "model",                                             \
+		  .type = JSON_FIELD_STRING,                                   \
+		  .offset = G_STRUCT_OFFSET(description, member.model) },      \
+		{ .name = "rerror",                                            \
+		  .type = JSON_FIELD_CHOICE,                                   \
+		  .offset = G_STRUCT_OFFSET(description, member.read_policy),  \
+		  .choices = disk_read_policies },                             \
+		{ .name = "werror",                                            \
+		  .type = JSON_FIELD_CHOICE,                                   \
+		  .offset = G_STRUCT_OFFSET(description, member.write_policy), \
+		  .value = DISK_POLICY_ENOSPC,                                 \
+		  .choices = disk_write_policies },                            \
+	{                                                                      \
+		.name = "blockdev", .type = JSON_FIELD_OBJECT,                 \
+		.offset = G_STRUCT_OFFSET(description, member.blockdev),       \
+		.is_required = needs_blockdev                                  \
+	}
+
+static const JsonField disk_fields[] = {
+	DRIVE_OPTION_FIELDS(DiskDescription, options, TRUE),
+	{ .name = "wwn",
+	  .type = JSON_FIELD_NUMBER,
+	  .offset = G_STRUCT_OFFSET(DiskDescription, wwn),
+	  .maximum = G_MAXINT64 },
+	{ .name = "physical_block_size",
+	  .type = JSON_FIELD_NUMBER,
+	  .offset = G_STRUCT_OFFSET(DiskDescription, physical_block_size),
+	  .minimum = BLOCK_SECTOR_SIZE,
+	  .maximum = BLOCK_SIZE_MAX },
+	{ .name = "write-cache",
+	  .type = JSON_FIELD_BOOL,
+	  .offset = G_STRUCT_OFFSET(DiskDescription, has_write_cache),
+	  .value = TRUE },
+	{ .name = "share-rw",
+	  .type = JSON_FIELD_BOOL,
+	  .offset = G_STRUCT_OFFSET(DiskDescription, is_shared) },
+	{ .name = NULL },
+};
+
+/* The record in the registry */
+
+static void device_free(void *opaque)
+{
+	Drive *drive = opaque;
+
+	ahci_unplug(drive->ahci, drive->port);
+	g_free(drive);
+}
+
+const DeviceOperations ata_drive_device_operations = { .free = device_free };
+
+static AtaDrive *drive_of(void *device)
+{
+	const Drive *drive = device;
+
+	return ahci_drive(drive->ahci, drive->port);
+}
+
+BlockBackend *ata_drive_backend(void *device)
+{
+	return disk_queue_backend(drive_of(device)->queue);
+}
+
+/* The place */
+
+/* "CONTROLLER.PORT", where there is such a controller. */
+static AhciPci *find_controller(const DeviceContext *context, const DriveOptions *options,
+				guint *port, GError **error)
+{
+	const char *dot = strrchr(options->bus, '.');
+	g_autofree char *name = dot ? g_strndup(options->bus, (gsize)(dot - options->bus)) : NULL;
+	AhciPci *pci = NULL;
+	guint64 number;
+
+	if (name)
+		pci = device_registry_find(context->surroundings->registry, name,
+					   &ahci_pci_device_operations);
+	if (pci && g_ascii_string_to_unsigned(dot + 1, 10, 0, AHCI_PORTS - 1, &number, NULL)) {
+		*port = (guint)number;
+		return pci;
+	}
+	json_fields_refuse(error, context->owner, "bus",
+			   _("a SATA controller's id, '.', and a port from 0 to 5 are wanted"));
+	return NULL;
+}
+
+static gboolean find_boot_place(const DeviceContext *context, const void *description,
+				DeviceBootPlace *place, GError **error)
+{
+	guint port;
+	const AhciPci *pci = find_controller(context, description, &port, error);
+
+	if (!pci)
+		return FALSE;
+	ahci_pci_place(pci, &place->slot, &place->function);
+	place->name = BOOT_CONTROLLER;
+	g_snprintf(place->unit, sizeof(place->unit), BOOT_UNIT, port);
+	return TRUE;
+}
+
+static AhciPci *find_free_port(const DeviceContext *context, const DriveOptions *options,
+			       guint *port, GError **error)
+{
+	AhciPci *pci = find_controller(context, options, port, error);
+
+	if (!pci || !ahci_drive(ahci_pci_controller(pci), *port))
+		return pci;
+	json_fields_refuse(error, context->owner, "bus", _("another drive is there"));
+	return NULL;
+}
+
+static IoThread *find_io_thread(const DeviceContext *context, const DriveOptions *options,
+				AhciPci *pci, GError **error)
+{
+	IoThread *thread;
+
+	if (!options->iothread)
+		return ahci_pci_io_thread(pci, context, error);
+	thread = device_registry_find(context->surroundings->registry, options->iothread,
+				      &io_thread_device_operations);
+	if (!thread)
+		json_fields_refuse(error, context->owner, "iothread",
+				   _("there is no such I/O thread"));
+	return thread;
+}
+
+static DiskQueue *make_queue(const DeviceContext *context, const DriveOptions *options,
+			     IoThread *thread, GError **error)
+{
+	const DiskErrorHandler errors = blockdev_errors(context, options->read_policy,
+							options->write_policy);
+	IoRing *ring = io_thread_ring(thread, error);
+
+	return ring ? disk_queue_new(thread, ring, io_ring_staging(ring), &errors) : NULL;
+}
+
+/* The queue gets the backend that is described, before the guest runs. */
+static gboolean fill_queue(const DeviceContext *context, DiskQueue *queue, JsonObject *blockdev,
+			   gboolean is_shared, GError **error)
+{
+	BlockBackend *backend = blockdev_open(context, blockdev, is_shared, error);
+
+	if (!backend)
+		return FALSE;
+	disk_queue_attach(queue, backend);
+	disk_queue_set_backend(queue, backend);
+	return TRUE;
+}
+
+static void plug(const DeviceContext *context, AhciPci *pci, guint port, AtaDrive *ata,
+		 IoThread *thread)
+{
+	Drive *drive = g_new0(Drive, 1);
+
+	drive->ahci = ahci_pci_controller(pci);
+	drive->port = port;
+	ahci_plug(drive->ahci, port, ata, thread);
+	device_registry_add(context->surroundings->registry, context->id,
+			    &ata_drive_device_operations, drive);
+}
+
+/* Hard disks */
+
+static gboolean is_power_of_two(guint64 value)
+{
+	return value > 0 && !(value & (value - 1));
+}
+
+static gboolean check_disk(const DeviceContext *context, const DiskDescription *description,
+			   GError **error)
+{
+	if (!description->physical_block_size || is_power_of_two(description->physical_block_size))
+		return TRUE;
+	return json_fields_refuse(error, context->owner, "physical_block_size",
+				  _("a power of two is wanted"));
+}
+
+/* There are no hard disks that cannot be written to. */
+static gboolean check_backend(const DeviceContext *context, const DiskQueue *queue, GError **error)
+{
+	if (!block_backend_is_readonly(disk_queue_backend(queue)))
+		return TRUE;
+	return json_fields_refuse(error, context->owner, "blockdev.read-only",
+				  _("SATA disks are not read-only"));
+}
+
+static AtaDrive *make_disk(const DiskDescription *description, guint port, DiskQueue *queue)
+{
+	g_autofree char *serial = g_strdup_printf("GM%05u", port + 1);
+	const AtaDiskConfig config = {
+		.serial = description->options.serial ? description->options.serial : serial,
+		.model = description->options.model ? description->options.model : DISK_MODEL,
+		.wwn = description->wwn,
+		.physical_block_size = (guint32)description->physical_block_size,
+		.has_write_cache = description->has_write_cache,
+		.queue = queue,
+	};
+
+	return ata_disk_new(&config);
+}
+
+static gboolean create_disk(const DeviceContext *context, const void *opaque, GError **error)
+{
+	const DiskDescription *description = opaque;
+	const DriveOptions *options = &description->options;
+	DiskQueue *queue;
+	IoThread *thread;
+	AhciPci *pci;
+	guint port;
+
+	if (!check_disk(context, description, error))
+		return FALSE;
+	pci = find_free_port(context, options, &port, error);
+	thread = pci ? find_io_thread(context, options, pci, error) : NULL;
+	queue = thread ? make_queue(context, options, thread, error) : NULL;
+	if (!queue)
+		return FALSE;
+	if (!fill_queue(context, queue, options->blockdev, description->is_shared, error) ||
+	    !check_backend(context, queue, error)) {
+		disk_queue_free(queue);
+		return FALSE;
+	}
+	plug(context, pci, port, make_disk(description, port, queue), thread);
+	return TRUE;
+}
+
+const DeviceType ata_disk_type = {
+	.name = "ide-hd",
+	.is_cold_only = TRUE,
+	.find_boot_place = find_boot_place,
+	.fields = disk_fields,
+	.description_size = sizeof(DiskDescription),
+	.create = create_disk,
+};
