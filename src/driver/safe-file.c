@@ -9,8 +9,10 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -452,6 +454,76 @@ int safe_file_find_socket(const char *what, const char *path, GError **error)
 	if (node < 0)
 		system_error(&subject, error);
 	return node;
+}
+
+/* The address of a name in an open folder. Return: FALSE, with errno, for a name too long. */
+static gboolean socket_address(const SafePlace *place, struct sockaddr_un *address)
+{
+	const int length = snprintf(address->sun_path, sizeof(address->sun_path),
+				    "/proc/self/fd/%d/%s", place->folder, place->name);
+
+	address->sun_family = AF_UNIX;
+	errno = ENAMETOOLONG;
+	return length > 0 && (gsize)length < sizeof(address->sun_path);
+}
+
+/* Whether a process is behind a socket; one without is what a process has left that was killed. */
+static gboolean is_listened_to(const SafePlace *place)
+{
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+	gboolean is_refused;
+
+	if (fd < 0)
+		return TRUE;
+	is_refused = socket_address(place, &address) &&
+		     connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 &&
+		     errno == ECONNREFUSED;
+	close(fd);
+	return !is_refused;
+}
+
+/* Return: FALSE, with errno, where a socket is there and stays: of somebody else's, or in use. */
+static gboolean remove_our_socket(const SafePlace *place)
+{
+	struct stat status;
+
+	if (fstatat(place->folder, place->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT;
+	if (!S_ISSOCK(status.st_mode) || !is_ours(status.st_uid) || is_listened_to(place)) {
+		errno = EADDRINUSE;
+		return FALSE;
+	}
+	return unlinkat(place->folder, place->name, 0) == 0;
+}
+
+void safe_file_remove_socket(const char *path)
+{
+	const Subject subject = { "", path };
+	g_auto(SafePlace) place = SAFE_PLACE_INIT;
+
+	if (find(&subject, FALSE, &place, NULL))
+		(void)remove_our_socket(&place);
+}
+
+int safe_file_listen(const char *what, const char *path, GError **error)
+{
+	const Subject subject = { what, path };
+	g_auto(SafePlace) place = SAFE_PLACE_INIT;
+	struct sockaddr_un address;
+	int fd;
+
+	if (!find(&subject, FALSE, &place, error))
+		return -1;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* The mode is the socket's own before it has a name, so that nobody is there in between. */
+	if (fd >= 0 && socket_address(&place, &address) && fchmod(fd, 0600) == 0 &&
+	    remove_our_socket(&place) &&
+	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 1) == 0)
+		return fd;
+	system_error(&subject, error);
+	close_fd(&fd);
+	return -1;
 }
 
 gboolean safe_file_check_update(const char *what, const char *path, const SafePlace *place,

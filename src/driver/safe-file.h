@@ -118,6 +118,19 @@ int safe_file_open_character_device(const char *what, const char *path, GError *
  */
 int safe_file_find_socket(const char *what, const char *path, GError **error);
 
+/*
+ * safe_file_listen - bind a UNIX socket (mode 0600) and listen
+ *
+ * A socket that is there already is replaced where nobody listens at it any more and it is root's
+ * or the daemon's user's.
+ *
+ * Return: a descriptor for close(), or -1 with @error as of safe_place_find().
+ */
+int safe_file_listen(const char *what, const char *path, GError **error);
+
+/* Removes a socket that safe_file_listen() would replace, and nothing else. */
+void safe_file_remove_socket(const char *path);
+
 /* A file that is open for appending. */
 typedef struct {
 	int fd;

@@ -495,8 +495,9 @@ static void test_serials(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_autofree char *output = g_build_filename(fixture->folder, "output", NULL);
 	g_autofree char *log = g_build_filename(fixture->folder, "log", NULL);
 	DomainSerial serials[] = {
-		{ .type = DOMAIN_CHARDEV_PTY, .port = 0 },
-		{ .type = DOMAIN_CHARDEV_FILE, .path = output, .log_path = log, .port = 1 },
+		{ .chardev = { .type = DOMAIN_CHARDEV_PTY }, .port = 0 },
+		{ .chardev = { .type = DOMAIN_CHARDEV_FILE, .path = output, .log_path = log },
+		  .port = 1 },
 	};
 	g_autoptr(GError) error = NULL;
 
@@ -509,9 +510,9 @@ static void test_serials(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	assert_pipe(fixture, 2, log);
 	g_assert_cmpuint(fixture->command.streams->len, ==, 2);
 	g_assert_cmpstr(serials[0].alias, ==, "serial0");
-	g_assert_true(g_str_has_prefix(serials[0].path, "/dev/pts/"));
+	g_assert_true(g_str_has_prefix(serials[0].chardev.path, "/dev/pts/"));
 	g_assert_cmpstr(serials[1].alias, ==, "serial1");
-	g_free(serials[0].path);
+	g_free(serials[0].chardev.path);
 	g_free(serials[0].alias);
 	g_free(serials[1].alias);
 }
@@ -520,10 +521,12 @@ static void test_serials(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static void test_append(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	DomainSerial serial = {
-		.type = DOMAIN_CHARDEV_FILE,
-		.path = fixture->kernel,
-		.append = TRUE,
-		.log_path = fixture->initrd,
+		.chardev = {
+			.type = DOMAIN_CHARDEV_FILE,
+			.path = fixture->kernel,
+			.append = TRUE,
+			.log_path = fixture->initrd,
+		},
 	};
 	g_autofree char *kept = NULL, *emptied = NULL;
 	g_autoptr(GError) error = NULL;
@@ -558,8 +561,9 @@ static void test_files_that_are_not_output(Fixture *fixture, gconstpointer data)
 	g_autofree char *link = g_build_filename(fixture->folder, "link", NULL);
 	g_autofree char *fifo = g_build_filename(fixture->folder, "fifo", NULL);
 	g_autofree char *content = NULL;
-	DomainSerial serial = { .type = is_log ? DOMAIN_CHARDEV_NULL : DOMAIN_CHARDEV_FILE };
-	char **path = is_log ? &serial.log_path : &serial.path;
+	DomainSerial serial = { .chardev = { .type = is_log ? DOMAIN_CHARDEV_NULL :
+							      DOMAIN_CHARDEV_FILE } };
+	char **path = is_log ? &serial.chardev.log_path : &serial.chardev.path;
 
 	g_assert_no_errno(symlink("kernel", link));
 	g_assert_no_errno(mkfifo(fifo, 0600));
@@ -576,7 +580,10 @@ static void test_files_that_are_not_output(Fixture *fixture, gconstpointer data)
 
 static void test_no_console(Fixture *fixture, gconstpointer data)
 {
-	DomainSerial serial = { .type = DOMAIN_CHARDEV_NULL, .port = GPOINTER_TO_UINT(data) };
+	DomainSerial serial = {
+		.chardev = { .type = DOMAIN_CHARDEV_NULL },
+		.port = GPOINTER_TO_UINT(data),
+	};
 
 	g_assert_true(vmm_command_add_serials(&fixture->command, &fixture->def, NULL));
 	fixture->def.serials = &serial;
@@ -588,7 +595,7 @@ static void test_no_console(Fixture *fixture, gconstpointer data)
 
 static void test_port_that_is_not_there(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-	DomainSerial serial = { .type = DOMAIN_CHARDEV_NULL, .port = 2 };
+	DomainSerial serial = { .chardev = { .type = DOMAIN_CHARDEV_NULL }, .port = 2 };
 	g_autoptr(GError) error = NULL;
 
 	fixture->def.serials = &serial;
@@ -602,7 +609,10 @@ static void test_debug_console(Fixture *fixture, gconstpointer data G_GNUC_UNUSE
 {
 	g_autofree char *output = g_build_filename(fixture->folder, "output", NULL);
 	g_autofree char *log = g_build_filename(fixture->folder, "log", NULL);
-	DomainSerial console = { .type = DOMAIN_CHARDEV_FILE, .path = output, .port = 2 };
+	DomainSerial console = {
+		.chardev = { .type = DOMAIN_CHARDEV_FILE, .path = output },
+		.port = 2,
+	};
 	g_autoptr(GError) error = NULL;
 
 	fixture->def.debug_console = &console;
@@ -611,21 +621,21 @@ static void test_debug_console(Fixture *fixture, gconstpointer data G_GNUC_UNUSE
 	assert_pipe(fixture, 0, output);
 	g_assert_cmpstr(console.alias, ==, "serial2");
 
-	console.type = DOMAIN_CHARDEV_PTY;
-	console.path = NULL;
-	console.log_path = log;
+	console.chardev.type = DOMAIN_CHARDEV_PTY;
+	console.chardev.path = NULL;
+	console.chardev.log_path = log;
 	vmm_command_close(&fixture->command);
 	g_ptr_array_set_size(fixture->command.argv, 0);
 	g_assert_true(vmm_command_add_serials(&fixture->command, &fixture->def, &error));
 	assert_line(fixture, "--console=null --debug-console-fd=3 --debug-console-log-fd=4");
 	assert_pipe(fixture, 1, log);
-	g_assert_true(g_str_has_prefix(console.path, "/dev/pts/"));
-	g_clear_pointer(&console.path, g_free);
+	g_assert_true(g_str_has_prefix(console.chardev.path, "/dev/pts/"));
+	g_clear_pointer(&console.chardev.path, g_free);
 
-	console.log_path = (char *)"/none/log";
+	console.chardev.log_path = (char *)"/none/log";
 	g_assert_false(vmm_command_add_serials(&fixture->command, &fixture->def, &error));
 	g_assert_nonnull(strstr(error->message, "debug console's log '/none/log'"));
-	g_free(console.path);
+	g_free(console.chardev.path);
 	g_free(console.alias);
 }
 
@@ -633,14 +643,14 @@ static void test_debug_console(Fixture *fixture, gconstpointer data G_GNUC_UNUSE
 static void test_debug_console_to_nothing(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	g_autofree char *log = g_build_filename(fixture->folder, "log", NULL);
-	DomainSerial console = { .type = DOMAIN_CHARDEV_NULL };
+	DomainSerial console = { .chardev = { .type = DOMAIN_CHARDEV_NULL } };
 
 	fixture->def.debug_console = &console;
 	g_assert_true(vmm_command_add_serials(&fixture->command, &fixture->def, NULL));
 	assert_line(fixture, "--console=null --debug-console-fd=3");
 	assert_descriptor(fixture, 0, "/dev/null", O_WRONLY);
 
-	console.log_path = log;
+	console.chardev.log_path = log;
 	vmm_command_close(&fixture->command);
 	g_ptr_array_set_size(fixture->command.argv, 0);
 	g_assert_true(vmm_command_add_serials(&fixture->command, &fixture->def, NULL));

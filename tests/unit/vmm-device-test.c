@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vmm-device-test.c - devices of a domain, as the VMM is told of them */
+#include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -8,7 +10,9 @@
 #include <unistd.h>
 
 #include "driver/error.h"
+#include "driver/vmm/vmm-chardev.h"
 #include "driver/vmm/vmm-command.h"
+#include "driver/vmm/vmm-connect.h"
 #include "driver/vmm/vmm-device.h"
 #include "support.h"
 
@@ -363,9 +367,178 @@ static void add(const char *path, void (*test)(Fixture *fixture, gconstpointer d
 	g_test_add(path, Fixture, NULL, start, test, end);
 }
 
+/* Return: for g_free(); a path in the fixture's folder. */
+static char *path_in(const Fixture *fixture, const char *name)
+{
+	return g_build_filename(fixture->folder, name, NULL);
+}
+
+static void test_channels(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *socket = path_in(fixture, "socket");
+	g_autofree char *log = path_in(fixture, "log");
+	g_autofree char *channels = g_strdup_printf(
+		"<channel type='unix'><source mode='bind' path='%s'/><log file='%s'/>"
+		"<target type='virtio' name='one'/></channel>"
+		"<console type='pty'><target type='virtio'/></console>"
+		"<channel type='null'><target type='virtio'/></channel>",
+		socket, log);
+	g_autoptr(DomainDef) def = domain_with("", "", channels);
+	const DomainPort *console = def->consoles->pdata[0];
+
+	add_devices(fixture, def);
+	g_assert_cmpuint(fixture->command.argv->len, ==, 4);
+	assert_argument(fixture, 0,
+			"--device={\"driver\":\"virtio-serial-pci\",\"id\":\"virtio-serial0\","
+			"\"bus\":\"pci.1\",\"addr\":\"0x0\",\"max_ports\":31}");
+	assert_argument(fixture, 1,
+			"--device={\"driver\":\"virtconsole\",\"id\":\"console0\","
+			"\"bus\":\"virtio-serial0.0\",\"nr\":0,"
+			"\"chardev\":{\"type\":\"pty\",\"fd\":\"3\"}}");
+	assert_argument(fixture, 2,
+			"--device={\"driver\":\"virtserialport\",\"id\":\"channel0\","
+			"\"bus\":\"virtio-serial0.0\",\"nr\":1,\"name\":\"one\","
+			"\"chardev\":{\"type\":\"socket\",\"fd\":\"4\",\"server\":true,"
+			"\"logfile-fd\":\"5\"}}");
+	assert_argument(fixture, 3,
+			"--device={\"driver\":\"virtserialport\",\"id\":\"channel1\","
+			"\"bus\":\"virtio-serial0.0\",\"nr\":2,\"chardev\":{\"type\":\"null\"}}");
+	g_assert_true(g_str_has_prefix(console->chardev.path, "/dev/pts/"));
+}
+
+/* Whether somebody listens, even if he has many to accept. */
+static gboolean is_listened_to(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	gboolean is_there;
+
+	g_assert_cmpint(fd, >=, 0);
+	g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+	is_there = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ||
+		   errno == EAGAIN;
+	close(fd);
+	return is_there;
+}
+
+/* The daemon chooses the path; the socket is its own, there once, and gone when the run is. */
+static void test_chosen_socket(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *folder = path_in(fixture, "channel/1-guest");
+	g_autofree char *path = path_in(fixture, "channel/1-guest/one");
+	g_autoptr(DomainDef) def = domain_with(
+		"", "", "<channel type='unix'><target type='virtio' name='one'/></channel>");
+	g_autoptr(GError) error = NULL;
+	struct stat status;
+
+	g_assert_true(vmm_chardev_choose_paths(def, folder, &error));
+	g_assert_no_error(error);
+	add_devices(fixture, def);
+	g_assert_cmpint(stat(path, &status), ==, 0);
+	g_assert_cmpuint(status.st_mode & 07777, ==, 0600);
+	g_assert_true(is_listened_to(path));
+
+	/* It is somebody's while he listens. */
+	g_assert_false(vmm_command_add_devices(&fixture->command, def, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_SYSTEM_ERROR);
+	g_assert_nonnull(strstr(error->message, path));
+	vmm_chardev_remove_all(def);
+	g_assert_true(is_listened_to(path));
+
+	vmm_command_close(&fixture->command);
+	vmm_chardev_remove_all(def);
+	g_assert_false(g_file_test(folder, G_FILE_TEST_EXISTS));
+}
+
+/* What a process has left that was killed is replaced; a file is not. */
+static void test_socket_that_is_there(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *path = path_in(fixture, "socket");
+	g_autofree char *channels =
+		g_strdup_printf("<channel type='unix'><source mode='bind' path='%s'/>"
+				"<target type='virtio' name='one'/></channel>",
+				path);
+	g_autoptr(DomainDef) def = domain_with("", "", channels);
+	g_autoptr(GError) error = NULL;
+
+	add_devices(fixture, def);
+	vmm_command_close(&fixture->command);
+	add_devices(fixture, def);
+	g_assert_true(is_listened_to(path));
+	vmm_command_close(&fixture->command);
+	g_assert_cmpint(unlink(path), ==, 0);
+
+	g_assert_true(g_file_set_contents(path, "a file", -1, NULL));
+	g_assert_false(vmm_command_add_devices(&fixture->command, def, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_SYSTEM_ERROR);
+	vmm_chardev_remove_all(def);
+	g_assert_true(g_file_test(path, G_FILE_TEST_IS_REGULAR));
+}
+
+/* One that nobody listens at cannot be connected to. */
+static void test_socket_without_server(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *path = path_in(fixture, "nobody");
+	g_autofree char *channels =
+		g_strdup_printf("<channel type='unix'><source mode='connect' path='%s'/>"
+				"<target type='virtio' name='one'/></channel>",
+				path);
+	g_autoptr(DomainDef) def = domain_with("", "", channels);
+	g_autoptr(GError) error = NULL;
+
+	g_assert_false(vmm_command_add_devices(&fixture->command, def, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED);
+	g_assert_nonnull(strstr(error->message, path));
+}
+
+/* A port of the host's, and a serial port at it. */
+static void test_tcp(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	const struct sockaddr_in any = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in address;
+	socklen_t length = sizeof(address);
+	g_autoptr(DomainDef) def = NULL;
+	g_autofree char *devices = NULL;
+	g_autoptr(GError) error = NULL;
+
+	g_assert_cmpint(bind(server, (const struct sockaddr *)&any, sizeof(any)), ==, 0);
+	g_assert_cmpint(listen(server, 1), ==, 0);
+	g_assert_cmpint(getsockname(server, (struct sockaddr *)&address, &length), ==, 0);
+	devices = g_strdup_printf("<serial type='tcp'>"
+				  "<source mode='connect' host='127.0.0.1' service='%u'/></serial>",
+				  ntohs(address.sin_port));
+	def = domain_with("", "", devices);
+	g_assert_true(vmm_command_add_serials(&fixture->command, def, &error));
+	g_assert_no_error(error);
+	g_assert_cmpuint(fixture->command.argv->len, ==, 1);
+	assert_argument(fixture, 0, "--console-fd=3");
+	close(server);
+
+	/* Now nobody is there. */
+	vmm_command_close(&fixture->command);
+	g_assert_false(vmm_command_add_serials(&fixture->command, def, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED);
+	g_assert_nonnull(strstr(error->message, "127.0.0.1"));
+	g_clear_error(&error);
+
+	def->serials[0].chardev.is_server = TRUE;
+	g_assert_true(vmm_command_add_serials(&fixture->command, def, &error));
+	g_assert_no_error(error);
+}
+
 int main(int argc, char **argv)
 {
+	int fd;
+
 	g_test_init(&argc, &argv, NULL);
+	/* What GLib keeps open from its first connection on is no leak. */
+	fd = vmm_connect_to_host("127.0.0.1", 1, NULL);
+	if (fd >= 0)
+		close(fd);
 
 	add("/vmm-device/none", test_none);
 	add("/vmm-device/disk/plain", test_plain_disk);
@@ -380,6 +553,11 @@ int main(int argc, char **argv)
 	add("/vmm-device/rng-that-is-a-file", test_rng_that_is_a_file);
 	add("/vmm-device/interfaces", test_interfaces);
 	add("/vmm-device/boot-devices", test_boot_devices);
+	add("/vmm-device/channel/all", test_channels);
+	add("/vmm-device/channel/chosen-socket", test_chosen_socket);
+	add("/vmm-device/channel/socket-that-is-there", test_socket_that_is_there);
+	add("/vmm-device/channel/socket-without-server", test_socket_without_server);
+	add("/vmm-device/serial/tcp", test_tcp);
 
 	return g_test_run();
 }

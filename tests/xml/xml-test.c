@@ -211,9 +211,9 @@ static const char *const refused_elements[] = {
 };
 
 static const char *const refused_devices[] = {
-	"filesystem", "lease",	   "input", "sound",	"hostdev",     "graphics", "parallel",
-	"channel",    "smartcard", "hub",   "redirdev", "redirfilter", "tpm",	   "nvram",
-	"shmem",      "memory",	   "iommu", "vsock",	"crypto",      "watchdog", "pstore",
+	"filesystem", "lease", "input",	   "sound",	  "hostdev",  "graphics", "parallel",
+	"smartcard",  "hub",   "redirdev", "redirfilter", "tpm",      "nvram",	  "shmem",
+	"memory",     "iommu", "vsock",	   "crypto",	  "watchdog", "pstore",
 };
 
 static void test_elements_refused_by_name(void)
@@ -286,6 +286,11 @@ static void test_every_attribute_is_looked_at(void)
 		"<serial type='file'><source path='/d'/><target type='isa-debug'>"
 		"<model name='isa-debugcon'/></target><address type='isa'/></serial>"
 		"<console type='pty'><log file='/l'/><target port='0'/></console>"
+		"<console type='tcp'><source host='h' service='1'/><protocol type='raw'/>"
+		"<target type='virtio'/><alias name='a'/><address type='virtio-serial'/></console>"
+		"<channel type='unix'><source mode='bind' path='/s'/>"
+		"<target type='virtio' name='c'/></channel>"
+		"<controller type='virtio-serial'><driver iommu='on'/></controller>"
 		"<disk type='file'><driver type='raw'/><source file='/d'/><backingStore/>"
 		"<blockio logical_block_size='512'/><target dev='vda' bus='virtio'/><readonly/>"
 		"<shareable/><serial>s</serial><alias name='a'/><address type='pci'/></disk>"
@@ -328,7 +333,7 @@ static void test_every_attribute_is_looked_at(void)
 			assert_refused(changed->str, VIR_ERR_CONFIG_UNSUPPORTED, message);
 		}
 	}
-	g_assert_cmpuint(elements, ==, 124);
+	g_assert_cmpuint(elements, ==, 135);
 }
 
 static char *domain_with_rngs(guint count)
@@ -736,9 +741,9 @@ static void test_live_parts(void)
 	g_autoptr(GError) error = NULL;
 
 	def->id = 7;
-	def->serials[0].path = g_strdup("/dev/pts/3");
+	def->serials[0].chardev.path = g_strdup("/dev/pts/3");
 	def->serials[0].alias = g_strdup("serial0");
-	def->debug_console->path = g_strdup("/dev/pts/4");
+	def->debug_console->chardev.path = g_strdup("/dev/pts/4");
 	def->debug_console->alias = g_strdup("serial1");
 
 	live = domain_def_format(def, 0);
@@ -765,9 +770,9 @@ static void test_live_parts(void)
 	from_status = domain_def_parse(status, 0, &error);
 	g_assert_no_error(error);
 	g_assert_cmpint(from_status->id, ==, 7);
-	g_assert_cmpstr(from_status->serials[0].path, ==, "/dev/pts/3");
+	g_assert_cmpstr(from_status->serials[0].chardev.path, ==, "/dev/pts/3");
 	g_assert_cmpstr(from_status->serials[0].alias, ==, "serial0");
-	g_assert_cmpstr(from_status->debug_console->path, ==, "/dev/pts/4");
+	g_assert_cmpstr(from_status->debug_console->chardev.path, ==, "/dev/pts/4");
 	g_assert_cmpstr(from_status->debug_console->alias, ==, "serial1");
 
 	if (has_libvirt_schemas()) {

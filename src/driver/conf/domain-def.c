@@ -31,6 +31,16 @@ static gpointer copy_rng(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
 	return domain_rng_copy(data);
 }
 
+static gpointer copy_virtio_serial(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+	return domain_virtio_serial_copy(data);
+}
+
+static gpointer copy_port(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+	return domain_port_copy(data);
+}
+
 DomainDef *domain_def_new(void)
 {
 	DomainDef *def = g_new0(DomainDef, 1);
@@ -38,6 +48,10 @@ DomainDef *domain_def_new(void)
 	def->disks = g_ptr_array_new_with_free_func((GDestroyNotify)domain_disk_free);
 	def->interfaces = g_ptr_array_new_with_free_func((GDestroyNotify)domain_interface_free);
 	def->rngs = g_ptr_array_new_with_free_func((GDestroyNotify)domain_rng_free);
+	def->virtio_serials =
+		g_ptr_array_new_with_free_func((GDestroyNotify)domain_virtio_serial_free);
+	def->consoles = g_ptr_array_new_with_free_func((GDestroyNotify)domain_port_free);
+	def->channels = g_ptr_array_new_with_free_func((GDestroyNotify)domain_port_free);
 	def->iothreads = g_array_new(FALSE, FALSE, sizeof(guint));
 	return def;
 }
@@ -71,6 +85,9 @@ DomainDef *domain_def_copy(const DomainDef *def)
 	copy->interfaces = g_ptr_array_copy(def->interfaces, copy_interface, NULL);
 	copy->rngs = g_ptr_array_copy(def->rngs, copy_rng, NULL);
 	copy->panic = domain_panic_copy(def->panic);
+	copy->virtio_serials = g_ptr_array_copy(def->virtio_serials, copy_virtio_serial, NULL);
+	copy->consoles = g_ptr_array_copy(def->consoles, copy_port, NULL);
+	copy->channels = g_ptr_array_copy(def->channels, copy_port, NULL);
 	copy->iothreads = g_array_copy(def->iothreads);
 
 	copy->serials = domain_copy_serials(def->serials, def->n_serials);
@@ -86,6 +103,9 @@ void domain_def_free(DomainDef *def)
 
 	g_clear_pointer(&def->iothreads, g_array_unref);
 	domain_panic_free(def->panic);
+	free_array(def->channels);
+	free_array(def->consoles);
+	free_array(def->virtio_serials);
 	free_array(def->rngs);
 	free_array(def->interfaces);
 	free_array(def->disks);

@@ -23,6 +23,7 @@
 #include "driver/conf/devices/panic.h"
 #include "driver/conf/devices/rng.h"
 #include "driver/conf/devices/serial.h"
+#include "driver/conf/devices/virtio-serial.h"
 #include "driver/conf/domain-types.h"
 #include "driver/conf/tune.h"
 #include "driver/conf/uuid.h"
@@ -38,9 +39,12 @@
 #define DOMAIN_XML_MAX_PRINTED (DOMAIN_XML_MAX_BYTES - 4096)
 #define DOMAIN_XML_ALIAS_BYTES 64u
 
-#define DOMAIN_MAX_VCPUS       LIMIT_VCPUS
-#define DOMAIN_MAX_NUMA_CELLS  LIMIT_NUMA_CELLS
-#define DOMAIN_MAX_IOTHREADS   64
+/* What a console or a channel has more besides: a terminal or a socket, and its state. */
+#define DOMAIN_XML_PORT_BYTES 1024u
+
+#define DOMAIN_MAX_VCPUS      LIMIT_VCPUS
+#define DOMAIN_MAX_NUMA_CELLS LIMIT_NUMA_CELLS
+#define DOMAIN_MAX_IOTHREADS  64
 
 /* More PCI buses than root ports fit: so many devices are read, to be refused. */
 #define DOMAIN_MAX_DEVICES    256
@@ -239,6 +243,10 @@ struct DomainDef {
 	GPtrArray *rngs;       /* of DomainRng */
 
 	DomainPanic *panic; /* or NULL */
+
+	GPtrArray *virtio_serials; /* of DomainVirtioSerial, by index */
+	GPtrArray *consoles;	   /* of DomainPort: those that are no serial port */
+	GPtrArray *channels;	   /* of DomainPort */
 
 	GArray *iothreads;	   /* of guint: the ids, ascending */
 	gboolean says_iothreadids; /* <iothreadids>, else <iothreads> says how many */

@@ -230,8 +230,8 @@ DomainDef *domain_def_parse_in_turn(const char *xml, DomainParseFlags flags, GEr
 	def = domain_def_new();
 	xml_walk_init(&walk, xmlDocGetRootElement(document));
 	parse_root(&walk, flags, def);
-	if (!xml_walk_finish(&walk, error) || !domain_pci_complete(def, error) ||
-	    !domain_def_validate(def, error))
+	if (!xml_walk_finish(&walk, error) || !domain_virtio_serial_complete(def, error) ||
+	    !domain_pci_complete(def, error) || !domain_def_validate(def, error))
 		return NULL;
 
 	return g_steal_pointer(&def);

@@ -16,8 +16,11 @@ static gboolean check_length(const DomainDef *def, GError **error)
 	const DomainFormatFlags flags = DOMAIN_FORMAT_STATUS | DOMAIN_FORMAT_SECURE;
 	g_autofree char *live = domain_def_format(def, flags);
 	const gsize length = strlen(live);
-	const guint devices = def->disks->len + def->interfaces->len + def->rngs->len;
-	const guint most = DOMAIN_XML_MAX_PRINTED - devices * DOMAIN_XML_ALIAS_BYTES;
+	const guint devices = def->disks->len + def->interfaces->len + def->rngs->len +
+			      def->virtio_serials->len;
+	const guint ports = def->consoles->len + def->channels->len;
+	const guint most = DOMAIN_XML_MAX_PRINTED - devices * DOMAIN_XML_ALIAS_BYTES -
+			   ports * DOMAIN_XML_PORT_BYTES;
 
 	return length <= most ||
 	       driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,

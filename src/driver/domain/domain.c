@@ -18,6 +18,8 @@ Domain *domain_new(Driver *driver, const DomainDef *def)
 	domain->driver = driver;
 	domain->name = g_strdup(def->name);
 	memcpy(domain->uuid, def->uuid, sizeof(domain->uuid));
+	domain->sessions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+						 (GDestroyNotify)rpc_stream_unref);
 	domain->state = VIR_DOMAIN_SHUTOFF;
 	domain->reason = VIR_DOMAIN_SHUTOFF_UNKNOWN;
 	domain->state_since = g_get_monotonic_time();
@@ -35,6 +37,7 @@ void domain_unref(Domain *domain)
 	if (!g_atomic_ref_count_dec(&domain->references))
 		return;
 	/* A VMM, a console and an autodestroy registration hold references of their own. */
+	g_hash_table_unref(domain->sessions);
 	domain_def_free(domain->live);
 	domain_def_free(domain->config);
 	g_cond_clear(&domain->job_ended);

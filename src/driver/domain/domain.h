@@ -108,8 +108,8 @@ struct Domain {
 	gboolean is_autostart;
 	char *crash;		/* why its last VMM ended early, or NULL */
 	RpcClient *autodestroy; /* a reference: whose end is the domain's, or NULL */
-	/* Who talks to a serial port, or NULL. */
-	RpcStream *consoles[DOMAIN_MAX_SERIALS];
+	/* Who talks to a serial port, a console or a channel: alias to RpcStream, a reference. */
+	GHashTable *sessions;
 };
 
 /* A domain without a configuration; @def says its name and UUID. */

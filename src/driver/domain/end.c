@@ -10,6 +10,7 @@
 #include "driver/domain/store.h"
 #include "driver/error.h"
 #include "driver/network/link.h"
+#include "driver/vmm/vmm-chardev.h"
 
 static int stopped_detail(int reason)
 {
@@ -63,6 +64,7 @@ static void finish(Domain *domain, DomainVmm *vmm)
 	vmm_passts_wait(vmm->passts);
 	vmm_storage_end(vmm->storage);
 	network_links_forget(domain->live);
+	vmm_chardev_remove_all(domain->live);
 	vmm_logger_wait(vmm->logger);
 	give_back(domain, vmm_process_wait(vmm->process, 0));
 	if (reason == VIR_DOMAIN_SHUTOFF_CRASHED)
@@ -127,6 +129,7 @@ void end_run(DomainVmm *vmm)
 
 void end_put_away(Domain *domain)
 {
+	vmm_chardev_remove_all(domain->live);
 	give_back(domain, TRUE);
 	g_mutex_lock(&domain->lock);
 	domain_set_state(domain, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_DAEMON);

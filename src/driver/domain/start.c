@@ -14,6 +14,7 @@
 #include "driver/error.h"
 #include "driver/host/firmware.h"
 #include "driver/host/node.h"
+#include "driver/vmm/vmm-chardev.h"
 #include "driver/vmm/vmm-launch.h"
 
 static gboolean check_host_memory(const DomainDef *def, GError **error)
@@ -77,6 +78,7 @@ static gboolean launch(Domain *domain, DomainDef *def, Vmm *vmm, GError **error)
 	g_autoptr(GPtrArray) descriptors = driver_firmware(driver);
 	g_autofree char *bios = firmware_default_bios(descriptors);
 	g_autoptr(GArray) groups = identity_groups(domain, def);
+	g_autofree char *channels = store_channel_folder(driver, def);
 	const VmmLaunch launch = {
 		.emulator = driver->emulator,
 		.logger = driver->logger,
@@ -97,7 +99,8 @@ static gboolean launch(Domain *domain, DomainDef *def, Vmm *vmm, GError **error)
 		.data = &launching,
 	};
 
-	return vmm_launch(&launch, def, vmm, error);
+	return vmm_chardev_choose_paths(def, channels, error) &&
+	       vmm_launch(&launch, def, vmm, error);
 }
 
 /* A definition that somebody has put into the folder by hand may not have its firmware yet. */

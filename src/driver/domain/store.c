@@ -54,6 +54,18 @@ char *store_storage_path(const Driver *driver, const guint8 *uuid)
 	return file_path(driver->paths.state, text, "");
 }
 
+/* Of a domain's name: the rest is for its channels' names. */
+#define SHORT_NAME_CHARACTERS 20
+
+char *store_channel_folder(const Driver *driver, const DomainDef *def)
+{
+	g_autofree char *name = g_utf8_substring(
+		def->name, 0, MIN(SHORT_NAME_CHARACTERS, g_utf8_strlen(def->name, -1)));
+	g_autofree char *run = g_strdup_printf("%d-%s", def->id, name);
+
+	return g_build_filename(driver->paths.state, DOMAIN_CHANNEL_FOLDER, run, NULL);
+}
+
 static gboolean remove_file(const char *path, GError **error)
 {
 	if (unlink(path) == 0 || errno == ENOENT)

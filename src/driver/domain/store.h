@@ -62,6 +62,9 @@ char *store_monitor_path(const Driver *driver, const guint8 *uuid);
 /* That of a storage daemon's sockets, less their ends. */
 char *store_storage_path(const Driver *driver, const guint8 *uuid);
 
+/* The folder of a run's channels; see devices/virtio-serial.h. @def: has an id */
+char *store_channel_folder(const Driver *driver, const DomainDef *def);
+
 /*
  * store_take_autostart_turn - whether domains are to be started with the daemon
  *

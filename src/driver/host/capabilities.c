@@ -321,7 +321,7 @@ static void write_domain_cpu(XmlWriter *writer)
 static void write_domain_devices(XmlWriter *writer)
 {
 	static const char *const before[] = { "graphics", "video", "hostdev" };
-	static const char *const after[] = { "filesystem", "tpm", "redirdev", "channel" };
+	static const char *const after[] = { "filesystem", "tpm", "redirdev" };
 
 	xml_writer_start(writer, "devices");
 	domain_write_disk_capabilities(writer);
@@ -330,6 +330,7 @@ static void write_domain_devices(XmlWriter *writer)
 	domain_write_rng_capabilities(writer);
 	for (gsize i = 0; i < G_N_ELEMENTS(after); i++)
 		write_supported(writer, after[i], FALSE);
+	domain_write_channel_capabilities(writer);
 	/* Since then the format has it. */
 	if (LIBVIR_VERSION_NUMBER >= 9009000)
 		domain_write_interface_capabilities(writer);

@@ -6,16 +6,15 @@
 #include <fcntl.h>
 #include <glib/gi18n.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "driver/error.h"
 #include "driver/network/link.h"
 #include "driver/safe-file.h"
 #include "driver/storage/image-chain.h"
+#include "driver/vmm/vmm-chardev.h"
 #include "driver/vmm/vmm-device.h"
 
 /* The first number that a descriptor gets in the VMM. */
@@ -436,117 +435,61 @@ gboolean vmm_command_add_boot(VmmCommand *command, const DomainDef *def, const c
 
 /* What the options of a port are called, and its files in messages. */
 typedef struct {
-	const char *fd, *log_fd, *file, *log;
+	const char *fd, *log_fd, *file, *log, *socket;
 } PortOptions;
 
 static const PortOptions port_options[] = {
-	{ "console-fd", "console-log-fd", N_("serial port's file"), N_("serial port's log") },
-	{ "serial2-fd", "serial2-log-fd", N_("serial port's file"), N_("serial port's log") },
+	{ "console-fd", "console-log-fd", N_("serial port's file"), N_("serial port's log"),
+	  N_("serial port's socket") },
+	{ "serial2-fd", "serial2-log-fd", N_("serial port's file"), N_("serial port's log"),
+	  N_("serial port's socket") },
 };
 
 static const PortOptions debug_console_options = {
-	"debug-console-fd",
-	"debug-console-log-fd",
-	N_("debug console's file"),
-	N_("debug console's log"),
+	"debug-console-fd",	   "debug-console-log-fd",	 N_("debug console's file"),
+	N_("debug console's log"), N_("debug console's socket"),
 };
 
-/* A new terminal that passes every byte as it is. Return: its master, or -1 with @error. */
-static int open_terminal(char **path, GError **error)
+static gboolean open_chardev(VmmCommand *command, const VmmChardevWords *words,
+			     DomainChardev *chardev, VmmChardev *opened, GError **error)
 {
-	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	struct termios terminal;
-	char name[64];
-	int slave = -1;
+	const VmmChardevMaker maker = { command->streams, command->vmm_uid };
 
-	if (master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0 &&
-	    ptsname_r(master, name, sizeof(name)) == 0)
-		slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (slave < 0 || tcgetattr(slave, &terminal) < 0) {
-		driver_error(error, VIR_ERR_SYSTEM_ERROR, _("cannot make a terminal: %s"),
-			     g_strerror(errno));
-		if (slave >= 0)
-			close(slave);
-		if (master >= 0)
-			close(master);
-		return -1;
-	}
-	cfmakeraw(&terminal);
-	(void)tcsetattr(slave, TCSANOW, &terminal);
-	close(slave);
-	*path = g_strdup(name);
-	return master;
-}
-
-/* A file that the VMM may fill: it gets a pipe, and the logger the file. */
-static gboolean add_output_file(VmmCommand *command, const char *option, const char *what,
-				const char *path, gboolean append, GError **error)
-{
-	g_auto(SafeOutput) output = SAFE_OUTPUT_INIT;
-	int fd;
-
-	if (!safe_file_open_output(what, path, !append, command->vmm_uid, &output, error))
-		return FALSE;
-	/* What takes everything needs nobody to write to it. */
-	if (!output.place.name)
-		fd = g_steal_fd(&output.fd);
-	else
-		fd = vmm_logger_add(command->streams, &output, FALSE, error);
-	if (fd < 0)
-		return FALSE;
-	vmm_command_add_descriptor(command, option, fd);
-	return TRUE;
-}
-
-/* <log>: a file that gets what the guest writes, whoever else reads it. */
-static gboolean add_serial_log(VmmCommand *command, const PortOptions *options,
-			       const DomainSerial *serial, GError **error)
-{
-	return !serial->log_path || add_output_file(command, options->log_fd, _(options->log),
-						    serial->log_path, serial->log_append, error);
+	return vmm_chardev_open(&maker, words, chardev, opened, error);
 }
 
 static gboolean add_serial(VmmCommand *command, const PortOptions *options, DomainSerial *serial,
 			   GError **error)
 {
-	int master;
+	const VmmChardevWords words = { _(options->file), _(options->log), _(options->socket) };
+	g_auto(VmmChardev) opened = VMM_CHARDEV_INIT;
 
 	g_free(serial->alias);
 	serial->alias = g_strdup_printf("serial%u", serial->port);
-	switch (serial->type) {
-	case DOMAIN_CHARDEV_PTY:
-		g_clear_pointer(&serial->path, g_free);
-		master = open_terminal(&serial->path, error);
-		if (master < 0)
-			return FALSE;
-		vmm_command_add_descriptor(command, options->fd, master);
-		break;
-	case DOMAIN_CHARDEV_FILE:
-		if (!add_output_file(command, options->fd, _(options->file), serial->path,
-				     serial->append, error))
-			return FALSE;
-		break;
-	case DOMAIN_CHARDEV_NULL:
-		break;
-	}
-	return add_serial_log(command, options, serial, error);
+	if (!open_chardev(command, &words, &serial->chardev, &opened, error))
+		return FALSE;
+	if (opened.fd >= 0)
+		vmm_command_add_descriptor(command, options->fd, g_steal_fd(&opened.fd));
+	if (opened.log_fd >= 0)
+		vmm_command_add_descriptor(command, options->log_fd, g_steal_fd(&opened.log_fd));
+	return TRUE;
 }
 
 /* The guest finds one that is connected to nothing, too. */
 static gboolean add_debug_console(VmmCommand *command, DomainSerial *console, GError **error)
 {
 	return add_serial(command, &debug_console_options, console, error) &&
-	       (console->type != DOMAIN_CHARDEV_NULL || console->log_path ||
+	       (console->chardev.type != DOMAIN_CHARDEV_NULL || console->chardev.log_path ||
 		vmm_command_add_device(command, debug_console_options.fd, "/dev/null", O_WRONLY,
 				       error));
 }
 
-/* The first port's console is standard output unless it is said to be something else. */
+/* The first port is standard output unless an option says something else. */
 static gboolean has_console(const DomainDef *def)
 {
 	for (guint i = 0; i < def->n_serials; i++)
 		if (def->serials[i].port == 0)
-			return def->serials[i].type != DOMAIN_CHARDEV_NULL;
+			return def->serials[i].chardev.type != DOMAIN_CHARDEV_NULL;
 	return FALSE;
 }
 
@@ -669,6 +612,46 @@ static gboolean add_interface(VmmCommand *command, const DomainDef *def, DomainI
 	return TRUE;
 }
 
+/* A descriptor's number in the VMM as a name, for g_free(); NULL for -1. Takes it over. */
+static char *hand_over_name(VmmCommand *command, int *fd)
+{
+	return *fd < 0 ? NULL : g_strdup_printf("%d", hand_over(command, g_steal_fd(fd)));
+}
+
+static gboolean add_port(VmmCommand *command, DomainPort *port, GError **error)
+{
+	const VmmChardevWords words = {
+		port->is_console ? _("console's file") : _("channel's file"),
+		port->is_console ? _("console's log") : _("channel's log"),
+		port->is_console ? _("console's socket") : _("channel's socket"),
+	};
+	g_auto(VmmChardev) opened = VMM_CHARDEV_INIT;
+	g_autofree char *fd = NULL, *log_fd = NULL;
+
+	if (!open_chardev(command, &words, &port->chardev, &opened, error))
+		return FALSE;
+	fd = hand_over_name(command, &opened.fd);
+	log_fd = hand_over_name(command, &opened.log_fd);
+	add_description(command, vmm_device_describe_port(port, fd, log_fd));
+	return TRUE;
+}
+
+static gboolean add_ports(VmmCommand *command, const GPtrArray *ports, GError **error)
+{
+	for (guint i = 0; i < ports->len; i++)
+		if (!add_port(command, ports->pdata[i], error))
+			return FALSE;
+	return TRUE;
+}
+
+static gboolean add_virtio_serials(VmmCommand *command, const DomainDef *def, GError **error)
+{
+	for (guint i = 0; i < def->virtio_serials->len; i++)
+		add_description(command,
+				vmm_device_describe_virtio_serial(def->virtio_serials->pdata[i]));
+	return add_ports(command, def->consoles, error) && add_ports(command, def->channels, error);
+}
+
 gboolean vmm_command_add_devices(VmmCommand *command, DomainDef *def, GError **error)
 {
 	for (guint i = 0; i < def->iothreads->len; i++)
@@ -685,5 +668,5 @@ gboolean vmm_command_add_devices(VmmCommand *command, DomainDef *def, GError **e
 			return FALSE;
 	if (def->panic)
 		add_description(command, vmm_device_describe_panic(def->panic));
-	return TRUE;
+	return add_virtio_serials(command, def, error);
 }

@@ -95,9 +95,11 @@ gboolean vmm_command_add_boot(VmmCommand *command, const DomainDef *def, const c
 gboolean vmm_command_add_serials(VmmCommand *command, DomainDef *def, GError **error);
 
 /*
- * vmm_command_add_devices - I/O threads, network cards, disks and sources of random numbers
- * @def: the devices have their aliases; of network cards, the names of the host's devices are
- *	 filled in, and of disks, what is behind their images
+ * vmm_command_add_devices - I/O threads, network cards, disks, sources of random numbers, consoles
+ *	and channels
+ * @def: the devices have their aliases, and channels their paths; of network cards, the names of
+ *	 the host's devices are filled in, of disks, what is behind their images, and of consoles
+ *	 and channels the terminals
  *
  * Return: FALSE with DRIVER_ERROR that names the device and the file.
  */

@@ -3,74 +3,22 @@
 #include "driver/vmm/vmm-device.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <gio/gio.h>
-#include <gio/gunixsocketaddress.h>
 #include <glib/gi18n.h>
-#include <unistd.h>
 
 #include "driver/error.h"
 #include "driver/safe-file.h"
-
-/* How long a server of a disk may take to be connected to. */
-#define CONNECT_SECONDS 10
+#include "driver/vmm/vmm-chardev.h"
+#include "driver/vmm/vmm-connect.h"
 
 /* What virtio has room for; longer serial numbers are cut, as with QEMU. */
 #define MAX_SERIAL 20
 
-/* A descriptor of one's own of a connection, which is closed. */
-static int take_connection(GSocketConnection *connection)
-{
-	const int fd = g_socket_get_fd(g_socket_connection_get_socket(connection));
-
-	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
-}
-
-/* Return: a descriptor for close(), or -1 with @error, or with errno alone. */
-static int connect_to_address(GSocketConnectable *address, GError **error)
-{
-	g_autoptr(GSocketClient) client = g_socket_client_new();
-	g_autoptr(GSocketConnection) connection = NULL;
-
-	/* A daemon has nobody's proxy. */
-	g_socket_client_set_enable_proxy(client, FALSE);
-	g_socket_client_set_timeout(client, CONNECT_SECONDS);
-	connection = g_socket_client_connect(client, address, NULL, error);
-	return connection ? take_connection(connection) : -1;
-}
-
-/*
- * The server sees root, or whoever the daemon is: so a link that somebody else can have made does
- * not lead to another service's socket.
- */
-static int connect_to_socket(const DomainDisk *disk, GError **error)
-{
-	const int node = safe_file_find_socket(disk->target, disk->nbd_socket, error);
-	g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", node);
-	g_autoptr(GSocketAddress) address = NULL;
-	int fd;
-
-	if (node < 0)
-		return -1;
-	address = g_unix_socket_address_new(path);
-	fd = connect_to_address(G_SOCKET_CONNECTABLE(address), error);
-	close(node);
-	return fd;
-}
-
-static int connect_to_host(const DomainDisk *disk, GError **error)
-{
-	g_autoptr(GSocketConnectable)
-		address = g_network_address_new(disk->nbd_host, (guint16)disk->nbd_port);
-
-	return connect_to_address(address, error);
-}
-
 static int connect_to_server(const DomainDisk *disk, GError **error)
 {
 	g_autoptr(GError) cause = NULL;
-	const int fd = disk->nbd_socket ? connect_to_socket(disk, &cause) :
-					  connect_to_host(disk, &cause);
+	const int fd = disk->nbd_socket ?
+			       vmm_connect_to_socket(disk->target, disk->nbd_socket, &cause) :
+			       vmm_connect_to_host(disk->nbd_host, (guint16)disk->nbd_port, &cause);
 
 	if (fd < 0)
 		driver_error(error, VIR_ERR_OPERATION_FAILED,
@@ -288,6 +236,34 @@ JsonObject *vmm_device_describe_iothread(guint id)
 
 	json_object_set_string_member(object, "driver", "iothread");
 	json_object_set_string_member(object, "id", name);
+	return object;
+}
+
+JsonObject *vmm_device_describe_virtio_serial(const DomainVirtioSerial *controller)
+{
+	JsonObject *object = describe("virtio-serial-pci", &controller->info, 0);
+
+	json_object_set_int_member(object, "max_ports",
+				   controller->ports > 0 ? controller->ports :
+							   DOMAIN_VIRTIO_SERIAL_PORTS);
+	set_virtio_options(object, &controller->virtio);
+	return object;
+}
+
+JsonObject *vmm_device_describe_port(const DomainPort *port, const char *fd, const char *log_fd)
+{
+	g_autofree char *bus = g_strdup_printf("virtio-serial%u.0", port->controller);
+	JsonObject *object = json_object_new();
+
+	json_object_set_string_member(object, "driver",
+				      port->is_console ? "virtconsole" : "virtserialport");
+	json_object_set_string_member(object, "id", port->alias);
+	json_object_set_string_member(object, "bus", bus);
+	json_object_set_int_member(object, "nr", port->port);
+	if (port->name)
+		json_object_set_string_member(object, "name", port->name);
+	json_object_set_object_member(object, "chardev",
+				      vmm_chardev_describe(&port->chardev, fd, log_fd));
 	return object;
 }
 

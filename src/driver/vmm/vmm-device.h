@@ -52,5 +52,12 @@ JsonObject *vmm_device_describe_root_port(const DomainPciController *port);
 JsonObject *vmm_device_describe_interface(const DomainInterface *interface, const char *const *fds,
 					  guint boot_index);
 
+/*
+ * A controller of consoles and channels, which has to come before them, and one of these.
+ * @fd, @log_fd: names, or NULL: none
+ */
+JsonObject *vmm_device_describe_virtio_serial(const DomainVirtioSerial *controller);
+JsonObject *vmm_device_describe_port(const DomainPort *port, const char *fd, const char *log_fd);
+
 /* A description as text, for g_free(). */
 char *vmm_device_text(JsonObject *description);

@@ -17,6 +17,7 @@
 #include "driver/jail/jail.h"
 #include "driver/network/link.h"
 #include "driver/network/passt.h"
+#include "driver/vmm/vmm-chardev.h"
 #include "driver/vmm/vmm-command.h"
 #include "driver/vmm/vmm-log.h"
 #include "driver/vmm/vmm-logger.h"
@@ -171,7 +172,8 @@ static void init_logger_jail(Jail *jail, const VmmLaunch *launch)
 
 static guint count_devices(const DomainDef *def)
 {
-	return def->iothreads->len + def->disks->len + def->interfaces->len + def->rngs->len;
+	return def->iothreads->len + def->disks->len + def->interfaces->len + def->rngs->len +
+	       def->virtio_serials->len;
 }
 
 static guint count_passts(const DomainDef *def)
@@ -338,6 +340,7 @@ gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **
 	vmm_passts_wait(vmm->passts);
 	vmm_storage_end(vmm->storage);
 	forget_links(def, command.n_links);
+	vmm_chardev_remove_all(def);
 	vmm_logger_wait(vmm->logger);
 	vmm_clear(vmm);
 	return FALSE;

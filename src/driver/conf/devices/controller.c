@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "driver/conf/devices/controller.h"
+#include "driver/conf/devices/virtio-serial.h"
 #include "driver/conf/domain-def.h"
 #include "driver/conf/pci.h"
 #include "driver/conf/values.h"
@@ -149,7 +150,18 @@ static void parse_usb_controller(XmlWalk *walk, xmlNode *controller, DomainDef *
 	def->says |= DOMAIN_SAYS_NO_USB;
 }
 
-void domain_parse_controllers(XmlWalk *walk, xmlNode *devices, DomainDef *def)
+static void parse_virtio_serial_controller(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
+					   DomainDef *def)
+{
+	if (def->virtio_serials->len >= DOMAIN_MAX_DEVICES)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("element 'devices' has more devices than there are PCI buses"));
+	else
+		g_ptr_array_add(def->virtio_serials, domain_parse_virtio_serial(walk, node, flags));
+}
+
+void domain_parse_controllers(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags,
+			      DomainDef *def)
 {
 	xmlNode *controller = NULL;
 
@@ -162,10 +174,12 @@ void domain_parse_controllers(XmlWalk *walk, xmlNode *devices, DomainDef *def)
 			parse_pci_controller(walk, controller, def);
 		else if (strcmp(type, "usb") == 0)
 			parse_usb_controller(walk, controller, def);
+		else if (strcmp(type, "virtio-serial") == 0)
+			parse_virtio_serial_controller(walk, controller, flags, def);
 		else
 			xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
 				       _("attribute 'type' of element 'devices/controller' is "
-					 "'%s': supported are 'pci' and 'usb'"),
+					 "'%s': supported are 'pci', 'usb' and 'virtio-serial'"),
 				       xml_walk_quote(walk, type));
 	}
 }

@@ -21,5 +21,6 @@ GPtrArray *domain_pci_controllers_new(void);
 gpointer domain_copy_pci_controller(gconstpointer data, gpointer user_data);
 
 /* Index, chassis, port and address of a PCI controller may be left unassigned. */
-void domain_parse_controllers(XmlWalk *walk, xmlNode *devices, DomainDef *def);
+void domain_parse_controllers(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags,
+			      DomainDef *def);
 void domain_format_controllers(XmlWriter *writer, const DomainDef *def, gboolean live);

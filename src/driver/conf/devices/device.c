@@ -196,14 +196,20 @@ static void add_entry(DomainDeviceList *list, const char *kind, char *name, Doma
 void domain_device_list_init(DomainDeviceList *list, const DomainDef *def)
 {
 	list->count = 0;
-	list->entries = g_new0(DomainDeviceEntry,
-			       def->interfaces->len + def->disks->len + def->rngs->len);
+	list->entries = g_new0(DomainDeviceEntry, def->interfaces->len + def->virtio_serials->len +
+							  def->disks->len + def->rngs->len);
 	for (guint i = 0; i < def->interfaces->len; i++) {
 		DomainInterface *interface = def->interfaces->pdata[i];
 		char mac[DOMAIN_MAC_STRING_SIZE];
 
 		domain_mac_format(interface->mac, mac);
 		add_entry(list, "interface", g_strdup(mac), &interface->info);
+	}
+	for (guint i = 0; i < def->virtio_serials->len; i++) {
+		DomainVirtioSerial *controller = def->virtio_serials->pdata[i];
+
+		add_entry(list, "virtio-serial", g_strdup_printf("%u", controller->index),
+			  &controller->info);
 	}
 	for (guint i = 0; i < def->disks->len; i++) {
 		DomainDisk *disk = def->disks->pdata[i];
@@ -225,13 +231,18 @@ static gboolean is_alias_used(const DomainDeviceList *list, const char *alias)
 	return FALSE;
 }
 
-/* A disk's number is its target's; of the others the lowest is taken that is free. */
+/*
+ * A disk's number is its target's, a controller's its index; of the others the lowest is taken that
+ * is free.
+ */
 static char *new_alias(const DomainDeviceList *list, const DomainDeviceEntry *entry)
 {
 	guint index = 0;
 
 	if (strcmp(entry->kind, "disk") == 0 && domain_disk_target_index(entry->name, &index))
 		return g_strdup_printf("virtio-disk%u", index);
+	if (strcmp(entry->kind, "virtio-serial") == 0)
+		return g_strconcat(entry->kind, entry->name, NULL);
 	while (TRUE) {
 		g_autofree char *alias = g_strdup_printf(
 			"%s%u", strcmp(entry->kind, "interface") == 0 ? "net" : entry->kind,
@@ -250,6 +261,7 @@ void domain_assign_aliases(DomainDef *def)
 	for (guint i = 0; i < list.count; i++)
 		if (!list.entries[i].info->alias)
 			list.entries[i].info->alias = new_alias(&list, &list.entries[i]);
+	domain_assign_port_aliases(def);
 }
 
 /* What stands for a kind of boot device: libvirt takes the first, too. */

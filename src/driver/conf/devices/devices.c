@@ -9,6 +9,7 @@
 #include "driver/conf/devices/panic.h"
 #include "driver/conf/devices/serial.h"
 #include "driver/conf/devices/video.h"
+#include "driver/conf/devices/virtio-serial.h"
 #include "driver/conf/domain-parts.h"
 #include "driver/conf/values.h"
 #include "driver/error.h"
@@ -59,12 +60,13 @@ void domain_parse_devices(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, 
 
 	def->emulator = g_strdup(xml_walk_child_text(walk, devices, "emulator"));
 	parse_pci_devices(walk, devices, flags, def);
-	domain_parse_controllers(walk, devices, def);
+	domain_parse_controllers(walk, devices, flags, def);
 	domain_parse_audio(walk, devices, def);
 	domain_parse_video(walk, devices, def);
 	domain_parse_memballoon(walk, devices, def);
 	domain_parse_panic(walk, devices, flags, def);
 	domain_parse_serials(walk, devices, flags, def);
+	domain_parse_virtio_ports(walk, devices, flags, def);
 }
 
 void domain_format_devices(XmlWriter *writer, const DomainDef *def, gboolean live)
@@ -74,9 +76,11 @@ void domain_format_devices(XmlWriter *writer, const DomainDef *def, gboolean liv
 	for (guint i = 0; i < def->disks->len; i++)
 		domain_format_disk(writer, def->disks->pdata[i], live);
 	domain_format_controllers(writer, def, live);
+	domain_format_virtio_serials(writer, def, live);
 	for (guint i = 0; i < def->interfaces->len; i++)
 		domain_format_interface(writer, def->interfaces->pdata[i], live);
 	domain_format_serials(writer, def, live);
+	domain_format_virtio_ports(writer, def, live);
 	domain_format_audio(writer, def);
 	domain_format_video(writer, def);
 	domain_format_memballoon(writer, def);
@@ -105,7 +109,8 @@ static gboolean check_disks(const DomainDef *def, GError **error)
 gboolean domain_check_devices(const DomainDef *def, GError **error)
 {
 	if (!domain_check_path("devices/emulator", def->emulator, error) ||
-	    !check_disks(def, error) || !domain_check_serials(def, error))
+	    !check_disks(def, error) || !domain_check_serials(def, error) ||
+	    !domain_check_virtio_ports(def, error))
 		return FALSE;
 	for (guint i = 0; i < def->interfaces->len; i++)
 		if (!domain_check_interface(def->interfaces->pdata[i], error))

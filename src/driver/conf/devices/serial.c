@@ -6,14 +6,14 @@
 #include <string.h>
 
 #include "driver/conf/devices/serial.h"
+#include "driver/conf/devices/virtio-serial.h"
 #include "driver/conf/domain-def.h"
 #include "driver/conf/values.h"
 #include "driver/error.h"
 
 void domain_serial_clear(DomainSerial *serial)
 {
-	g_free(serial->path);
-	g_free(serial->log_path);
+	domain_chardev_clear(&serial->chardev);
 	g_free(serial->alias);
 }
 
@@ -22,8 +22,7 @@ DomainSerial *domain_copy_serials(const DomainSerial *serials, guint count)
 	DomainSerial *copy = g_memdup2(serials, count * sizeof(*serials));
 
 	for (guint i = 0; i < count; i++) {
-		copy[i].path = g_strdup(serials[i].path);
-		copy[i].log_path = g_strdup(serials[i].log_path);
+		domain_chardev_copy(&copy[i].chardev, &serials[i].chardev);
 		copy[i].alias = g_strdup(serials[i].alias);
 	}
 	return copy;
@@ -38,68 +37,6 @@ void domain_free_serials(DomainSerial *serials, guint count)
 
 /* Of a <serial> without <target port=>. */
 #define UNASSIGNED_PORT G_MAXUINT
-
-static const char *const type_names[] = {
-	[DOMAIN_CHARDEV_PTY] = "pty",
-	[DOMAIN_CHARDEV_FILE] = "file",
-	[DOMAIN_CHARDEV_NULL] = "null",
-};
-
-static DomainChardevType parse_chardev_type(XmlWalk *walk, xmlNode *node)
-{
-	const char *type = xml_walk_attribute_required(walk, node, "type");
-
-	for (guint i = 0; type && i < G_N_ELEMENTS(type_names); i++)
-		if (strcmp(type, type_names[i]) == 0)
-			return (DomainChardevType)i;
-
-	if (type)
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("attribute 'type' of element '%s' is '%s': supported are 'pty', "
-				 "'file' and 'null'"),
-			       xml_walk_path(walk, node), xml_walk_quote(walk, type));
-	return DOMAIN_CHARDEV_NULL;
-}
-
-static void parse_chardev_source(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
-				 DomainSerial *serial)
-{
-	xmlNode *source = NULL;
-	const char *path = NULL;
-
-	if (serial->type == DOMAIN_CHARDEV_NULL)
-		return;
-
-	source = xml_walk_child(walk, node, "source");
-	if (!source && serial->type != DOMAIN_CHARDEV_PTY) {
-		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element '%s/source' is missing"),
-			       xml_walk_path(walk, node));
-		return;
-	}
-
-	if (serial->type == DOMAIN_CHARDEV_PTY) {
-		/* The host chooses the terminal at each start; a given one is a former one. */
-		path = xml_walk_attribute(walk, source, "path");
-		if (flags & DOMAIN_PARSE_INACTIVE)
-			path = NULL;
-	} else {
-		path = xml_walk_attribute_required(walk, source, "path");
-	}
-	if (serial->type == DOMAIN_CHARDEV_FILE)
-		serial->append = domain_parse_switch(walk, source, "append", "off", "on") ==
-				 DOMAIN_SWITCH_YES;
-
-	serial->path = g_strdup(path);
-}
-
-static void parse_chardev_log(XmlWalk *walk, xmlNode *node, DomainSerial *serial)
-{
-	xmlNode *log = xml_walk_child(walk, node, "log");
-
-	serial->log_path = g_strdup(xml_walk_attribute_required(walk, log, "file"));
-	serial->log_append = domain_parse_switch(walk, log, "append", "off", "on") ==
-			     DOMAIN_SWITCH_YES;
-}
 
 /* @max: of the numbers that are the machine's; G_MAXINT where they are not */
 static void parse_target_port(XmlWalk *walk, xmlNode *target, guint max, DomainSerial *serial)
@@ -122,15 +59,12 @@ static void parse_target_port(XmlWalk *walk, xmlNode *target, guint max, DomainS
 }
 
 /* What <serial> and <console> have in common. */
-static void parse_chardev(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
-			  DomainSerial *serial)
+static void parse_port(XmlWalk *walk, xmlNode *node, DomainParseFlags flags, DomainSerial *serial)
 {
 	xmlNode *alias = xml_walk_child(walk, node, "alias");
 	const char *alias_name = xml_walk_attribute_required(walk, alias, "name");
 
-	serial->type = parse_chardev_type(walk, node);
-	parse_chardev_source(walk, node, flags, serial);
-	parse_chardev_log(walk, node, serial);
+	domain_parse_chardev(walk, node, flags, FALSE, &serial->chardev);
 	if (!(flags & DOMAIN_PARSE_INACTIVE))
 		serial->alias = g_strdup(alias_name);
 }
@@ -141,7 +75,7 @@ static void parse_serial(XmlWalk *walk, xmlNode *node, DomainParseFlags flags, D
 	xmlNode *model = xml_walk_child(walk, target, "model");
 
 	serial->port = UNASSIGNED_PORT;
-	parse_chardev(walk, node, flags, serial);
+	parse_port(walk, node, flags, serial);
 	domain_parse_only(walk, model, "name", "isa-serial");
 	parse_target_port(walk, target, DOMAIN_MAX_SERIALS - 1, serial);
 }
@@ -185,7 +119,13 @@ static void parse_debug_console(XmlWalk *walk, xmlNode *node, DomainParseFlags f
 	}
 	def->debug_console = g_new0(DomainSerial, 1);
 	def->debug_console->port = UNASSIGNED_PORT;
-	parse_chardev(walk, node, flags, def->debug_console);
+	parse_port(walk, node, flags, def->debug_console);
+	if (def->debug_console->chardev.type == DOMAIN_CHARDEV_UNIX ||
+	    def->debug_console->chardev.type == DOMAIN_CHARDEV_TCP)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("element '%s': the debug console is no socket, only 'pty', 'file' "
+				 "and 'null'"),
+			       xml_walk_path(walk, node));
 	domain_parse_only(walk, model, "name", "isa-debugcon");
 	parse_target_port(walk, target, G_MAXINT, def->debug_console);
 	parse_debug_console_address(walk, xml_walk_child(walk, node, "address"));
@@ -211,28 +151,12 @@ static void parse_console(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
 {
 	xmlNode *target = xml_walk_child(walk, node, "target");
 
-	parse_chardev(walk, node, flags, serial);
+	parse_port(walk, node, flags, serial);
 	/* The terminal once more: libvirt prints it in both places while a domain runs. */
-	if (serial->type == DOMAIN_CHARDEV_PTY)
+	if (serial->chardev.type == DOMAIN_CHARDEV_PTY)
 		xml_walk_attribute(walk, node, "tty");
 	domain_parse_only(walk, target, "type", "serial");
 	domain_parse_only(walk, target, "port", "0");
-}
-
-static gboolean same_chardev(const DomainSerial *a, const DomainSerial *b)
-{
-	return a->type == b->type && a->append == b->append && a->log_append == b->log_append &&
-	       g_strcmp0(a->path, b->path) == 0 && g_strcmp0(a->log_path, b->log_path) == 0;
-}
-
-static guint count_elements(XmlWalk *walk, xmlNode *parent, const char *name)
-{
-	xmlNode *node = NULL;
-	guint count = 0;
-
-	while ((node = xml_walk_next(walk, parent, node, name)))
-		count++;
-	return count;
 }
 
 /* A port without a number follows the highest before it; then by number. */
@@ -293,16 +217,29 @@ static void parse_serials(XmlWalk *walk, xmlNode *devices, DomainParseFlags flag
 		number_ports(walk, def);
 }
 
+/* The <console> that is a serial port, or NULL; others are virtio-serial.c's. */
+static xmlNode *find_console(XmlWalk *walk, xmlNode *devices)
+{
+	xmlNode *found = NULL;
+	xmlNode *node = NULL;
+
+	while ((node = xml_walk_next(walk, devices, node, "console"))) {
+		if (domain_is_virtio_console(walk, node))
+			continue;
+		if (found)
+			xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+				       _("more than one element 'devices/console' that is a serial "
+					 "port: others need the target type 'virtio'"));
+		found = node;
+	}
+	return found;
+}
+
 /* The console is the first serial port seen from the other side: either brings the other. */
 static void parse_ports(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags, DomainDef *def)
 {
-	const guint consoles = count_elements(walk, devices, "console");
-	xmlNode *node = xml_walk_next(walk, devices, NULL, "console");
+	xmlNode *node = find_console(walk, devices);
 	g_auto(DomainSerial) console = { 0 };
-
-	if (consoles > 1)
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("more than one element 'devices/console' is not supported yet"));
 
 	parse_serials(walk, devices, flags, def);
 	if (node)
@@ -315,7 +252,7 @@ static void parse_ports(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags,
 		def->n_serials = 1;
 		def->serials[0] = console;
 		memset(&console, 0, sizeof(console));
-	} else if (node && !same_chardev(&def->serials[0], &console)) {
+	} else if (node && !domain_chardev_equal(&def->serials[0].chardev, &console.chardev)) {
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
 			       _("element 'devices/console' differs from 'devices/serial': both "
 				 "are the same port"));
@@ -342,42 +279,12 @@ void domain_parse_serials(XmlWalk *walk, xmlNode *devices, DomainParseFlags flag
 	number_debug_console(walk, def);
 }
 
-static void format_chardev_source(XmlWriter *writer, const DomainSerial *serial, gboolean live)
-{
-	switch (serial->type) {
-	case DOMAIN_CHARDEV_NULL:
-		return;
-	case DOMAIN_CHARDEV_PTY:
-		if (live && serial->path)
-			xml_writer_element_with(writer, "source", "path", serial->path);
-		return;
-	case DOMAIN_CHARDEV_FILE:
-		xml_writer_start(writer, "source");
-		xml_writer_attribute(writer, "path", serial->path);
-		if (serial->append)
-			xml_writer_attribute(writer, "append", "on");
-		xml_writer_end(writer);
-		return;
-	}
-}
-
-static void format_chardev_log(XmlWriter *writer, const DomainSerial *serial)
-{
-	if (!serial->log_path)
-		return;
-	xml_writer_start(writer, "log");
-	xml_writer_attribute(writer, "file", serial->log_path);
-	xml_writer_attribute(writer, "append", serial->log_append ? "on" : "off");
-	xml_writer_end(writer);
-}
-
 static void format_serial(XmlWriter *writer, const DomainSerial *serial, gboolean is_debug_console,
 			  gboolean live)
 {
 	xml_writer_start(writer, "serial");
-	xml_writer_attribute(writer, "type", type_names[serial->type]);
-	format_chardev_source(writer, serial, live);
-	format_chardev_log(writer, serial);
+	domain_format_chardev_type(writer, &serial->chardev);
+	domain_format_chardev(writer, &serial->chardev, live);
 	xml_writer_start(writer, "target");
 	xml_writer_attribute(writer, "type", is_debug_console ? "isa-debug" : "isa-serial");
 	xml_writer_attribute_number(writer, "port", serial->port);
@@ -398,11 +305,10 @@ static void format_serial(XmlWriter *writer, const DomainSerial *serial, gboolea
 static void format_console(XmlWriter *writer, const DomainSerial *serial, gboolean live)
 {
 	xml_writer_start(writer, "console");
-	xml_writer_attribute(writer, "type", type_names[serial->type]);
-	if (live && serial->type == DOMAIN_CHARDEV_PTY)
-		xml_writer_attribute(writer, "tty", serial->path);
-	format_chardev_source(writer, serial, live);
-	format_chardev_log(writer, serial);
+	domain_format_chardev_type(writer, &serial->chardev);
+	if (live && serial->chardev.type == DOMAIN_CHARDEV_PTY)
+		xml_writer_attribute(writer, "tty", serial->chardev.path);
+	domain_format_chardev(writer, &serial->chardev, live);
 	xml_writer_start(writer, "target");
 	xml_writer_attribute(writer, "type", "serial");
 	xml_writer_attribute_number(writer, "port", serial->port);
@@ -422,17 +328,12 @@ void domain_format_serials(XmlWriter *writer, const DomainDef *def, gboolean liv
 		format_console(writer, &def->serials[0], live);
 }
 
-static gboolean check_serial(const DomainSerial *serial, GError **error)
-{
-	return domain_check_path("devices/serial/source", serial->path, error) &&
-	       domain_check_path("devices/serial/log", serial->log_path, error);
-}
-
 gboolean domain_check_serials(const DomainDef *def, GError **error)
 {
 	for (guint i = 0; i < def->n_serials; i++)
-		if (!check_serial(&def->serials[i], error))
+		if (!domain_check_chardev("devices/serial", &def->serials[i].chardev, error))
 			return FALSE;
 
-	return !def->debug_console || check_serial(def->debug_console, error);
+	return !def->debug_console ||
+	       domain_check_chardev("devices/serial", &def->debug_console->chardev, error);
 }

@@ -4,15 +4,7 @@
  */
 #pragma once
 
-#include "driver/conf/domain-types.h"
-#include "driver/conf/xml-walk.h"
-#include "driver/conf/xml-writer.h"
-
-typedef enum {
-	DOMAIN_CHARDEV_PTY,  /* type='pty' */
-	DOMAIN_CHARDEV_FILE, /* type='file', <source path= append=> */
-	DOMAIN_CHARDEV_NULL, /* type='null' */
-} DomainChardevType;
+#include "driver/conf/devices/chardev.h"
 
 /* The only port that the debug console can be at: <address type='isa' iobase='0x402'/>. */
 #define DOMAIN_DEBUG_CONSOLE_PORT 0x402
@@ -21,11 +13,7 @@ typedef enum {
 
 /* <serial>, and <console> which is its twin for the first port. */
 typedef struct {
-	DomainChardevType type;
-	char *path;	 /* of the file; of the pty while the domain runs, else NULL */
-	gboolean append; /* file: keep what is there */
-	char *log_path;	 /* <log file='...' append='...'/>, or NULL */
-	gboolean log_append;
+	DomainChardev chardev;
 	guint port;  /* <target port='...'> */
 	char *alias; /* live XML only: "serial0", by port */
 } DomainSerial;
