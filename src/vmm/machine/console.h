@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * console.h - the host's end of a serial line: descriptors that bytes go to and come from
+ * console.h - the host's end of a serial line: character backends that bytes go to and come from
  *
  * Theory of operation
  *
  * Output is gathered for a moment and written in one piece, on the main context; a vCPU's
  * thread writes only where that fills up. Nothing ever waits for a reader: what a stuck one
- * leaves no room for, beyond a buffer of CONSOLE_BUFFER_SIZE, is dropped and counted. That
- * holds for the log, too: it is a pipe, behind which a gmem-logger writes to a disk.
+ * leaves no room for is dropped and counted (backend/char-sink.h). That holds for the log, too.
  *
  * Input is read when the serial port has room, and only as much, so that it waits in the
  * host's kernel and not here.
@@ -20,9 +19,10 @@
 
 #include <glib.h>
 
+#include "vmm/backend/char-sink.h"
 #include "vmm/chipset/serial.h"
 
-#define CONSOLE_BUFFER_SIZE 65536
+#define CONSOLE_BUFFER_SIZE CHAR_SINK_SIZE
 
 typedef struct Console Console;
 
@@ -31,7 +31,7 @@ extern const SerialBackend console_serial_backend;
 
 /*
  * console_new - make the end of a serial line
- * @output_fd, @input_fd: the caller's, for the console's life; each may be -1, or the same
+ * @output_fd, @input_fd: each may be -1, or the same; the console has copies of its own
  * @log_fd:               where output goes too, whether anybody reads it or not; or -1
  * @device_lock:          held around everything that concerns the serial port
  */
