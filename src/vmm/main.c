@@ -150,6 +150,16 @@ static gboolean enter_sandbox(Options *options, GError **error)
 			     (const int *)open->data, open->len, error);
 }
 
+/* The machine has descriptors of its own: when those end, their peers are to see it. */
+static void close_serial(MachineSerial *serial)
+{
+	if (serial->input_fd == serial->fd)
+		serial->input_fd = -1;
+	close_device(&serial->fd);
+	close_device(&serial->input_fd);
+	close_device(&serial->log_fd);
+}
+
 /*
  * With some of these one makes more of the kind; what there is to be is there. Of firmware's files
  * the machine has descriptors of its own; fw_cfg reads kernel, initrd and option ROM when asked.
@@ -164,6 +174,10 @@ static void close_done_with(MachineConfig *machine)
 	close_device(&machine->pflash_code_fd);
 	close_device(&machine->pflash_vars_fd);
 	close_device(&machine->bios_fd);
+	for (guint i = 0; i < MACHINE_SERIALS; i++)
+		close_serial(&machine->serials[i]);
+	close_device(&machine->debug_console_fd);
+	close_device(&machine->debug_console_log_fd);
 }
 
 /* For a disk that is plugged in; without one, that disk is refused. */

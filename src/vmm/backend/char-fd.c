@@ -26,6 +26,7 @@ typedef struct {
 	int fd;	   /* or -1 */
 	int flags; /* to be put back; -1: as they were */
 	gboolean is_terminal;
+	gboolean is_socket; /* of another kind than char-socket.c's, or of one direction */
 	gboolean has_ended;
 	FdWatch *watch;
 } Channel;
@@ -95,7 +96,7 @@ static void hang_up(CharFd *self)
 /* A terminal may be opened again; anything else that has ended has ended. */
 static void read_input(CharFd *self)
 {
-	switch (char_backend_read(&self->backend, self->input.fd, FALSE)) {
+	switch (char_backend_read(&self->backend, self->input.fd, self->input.is_socket)) {
 	case CHAR_INPUT_READ:
 		break;
 	case CHAR_INPUT_FULL:
@@ -140,7 +141,7 @@ static void stay_hung_up(CharFd *self)
 {
 	if (is_usable(&self->input) && char_backend_may_read(&self->backend) &&
 	    (look(&self->input) & POLLIN))
-		(void)char_backend_read(&self->backend, self->input.fd, FALSE);
+		(void)char_backend_read(&self->backend, self->input.fd, self->input.is_socket);
 	hang_up(self);
 }
 
@@ -223,7 +224,7 @@ static gsize fd_send(CharBackend *backend, const guint8 *data, gsize size)
 
 	if (!is_usable(&self->output))
 		return size;
-	sent = char_backend_write(self->output.fd, FALSE, data, size);
+	sent = char_backend_write(self->output.fd, self->output.is_socket, data, size);
 	if (sent >= 0)
 		return (gsize)sent;
 	backend->end_of_output = errno;
@@ -269,7 +270,7 @@ static const CharOperations operations = {
 	.free = fd_free,
 };
 
-/* A regular file never makes a writer wait. */
+/* A regular file never makes a writer wait; a socket is asked not to, each time. */
 static gboolean open_channel(Channel *channel, GError **error)
 {
 	struct stat status;
@@ -284,7 +285,8 @@ static gboolean open_channel(Channel *channel, GError **error)
 		return FALSE;
 	}
 	channel->is_terminal = S_ISCHR(status.st_mode) && isatty(channel->fd);
-	if (S_ISREG(status.st_mode) || (flags & O_NONBLOCK))
+	channel->is_socket = S_ISSOCK(status.st_mode);
+	if (channel->is_socket || S_ISREG(status.st_mode) || (flags & O_NONBLOCK))
 		return TRUE;
 	channel->flags = flags;
 	(void)fcntl(channel->fd, F_SETFL, flags | O_NONBLOCK);

@@ -44,6 +44,17 @@ typedef struct {
  */
 CharBackend *char_fd_new(int output_fd, int input_fd, GError **error);
 
+/*
+ * char_socket_new - a stream socket, UNIX or TCP
+ * @fd:        taken, also where it fails
+ * @is_server: it listens: one who has connected is the other end, and the next one when that has
+ *             gone. Else it is connected, and gone for good when its peer is.
+ */
+CharBackend *char_socket_new(int fd, gboolean is_server, GError **error);
+
+/* Whether it is a stream socket, and if so whether it listens. */
+gboolean char_socket_look(int fd, gboolean *is_listening);
+
 /* Takes everything, and nothing ever comes. */
 CharBackend *char_null_new(void);
 

@@ -144,9 +144,14 @@ static gboolean copy_fd(int fd, const char *wrong, int *copy, GError **error)
 /* Takes both. */
 static gboolean open_backend(Console *console, int output_fd, int input_fd, GError **error)
 {
+	gboolean is_listening;
+
 	if (output_fd < 0 && input_fd < 0)
 		return TRUE;
-	console->backend = char_fd_new(output_fd, input_fd, error);
+	if (output_fd == input_fd && char_socket_look(output_fd, &is_listening))
+		console->backend = char_socket_new(output_fd, is_listening, error);
+	else
+		console->backend = char_fd_new(output_fd, input_fd, error);
 	if (!console->backend)
 		return FALSE;
 	if (output_fd >= 0)

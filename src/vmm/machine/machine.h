@@ -79,10 +79,10 @@ typedef enum {
 
 #define MACHINE_SERIALS CHIPSET_SERIALS
 
-/* What a serial port is connected to. The descriptors stay the caller's. */
+/* What a serial port is connected to. The machine has descriptors of its own. */
 typedef struct {
 	gboolean is_present; /* the guest finds the port; always so with the first */
-	int fd;		     /* where it writes, or -1 */
+	int fd;		     /* where it writes, or -1; a socket may listen for who reads */
 	int input_fd;	     /* where it reads: may be fd, or -1 */
 	int log_fd;	     /* where it writes too, or -1 */
 } MachineSerial;
