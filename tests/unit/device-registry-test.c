@@ -123,6 +123,28 @@ static void test_foreach(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	assert_log(fixture, "abc");
 }
 
+/* What is on a device goes before it, and what is on that before that. */
+static void test_children(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
+	Device one = { "one", fixture->log }, two = { "two", fixture->log };
+	Device deep = { "deep", fixture->log };
+
+	device_registry_add_child(fixture->registry, "b", "b1", &only_free, &one);
+	device_registry_add_child(fixture->registry, "b", "b2", &only_free, &two);
+	device_registry_add_child(fixture->registry, "b1", "b11", &only_free, &deep);
+	g_assert_true(device_registry_is_child(fixture->registry, "b2"));
+	g_assert_false(device_registry_is_child(fixture->registry, "b"));
+	g_assert_false(device_registry_is_child(fixture->registry, "nobody"));
+	device_registry_list_children(fixture->registry, "b", ids);
+	g_assert_cmpuint(ids->len, ==, 2);
+	g_assert_cmpstr(ids->pdata[1], ==, "b2");
+	device_registry_remove(fixture->registry, "b");
+	assert_log(fixture, "free two,free deep,free one,free middle,");
+	g_assert_false(device_registry_has(fixture->registry, "b11"));
+	g_assert_true(device_registry_has(fixture->registry, "c"));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -134,10 +156,12 @@ int main(int argc, char **argv)
 		{ "/device-registry/removed", test_removed },
 		{ "/device-registry/found", test_found },
 		{ "/device-registry/foreach", test_foreach },
+		{ "/device-registry/children", test_children },
 	};
 
 	g_test_init(&argc, &argv, NULL);
 	for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
 		g_test_add(tests[i].path, Fixture, NULL, start, tests[i].test, end);
+
 	return g_test_run();
 }

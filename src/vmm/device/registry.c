@@ -6,6 +6,7 @@
 
 typedef struct {
 	char *id;
+	char *parent; /* or NULL */
 	const DeviceOperations *operations;
 	void *device;
 } DeviceRecord;
@@ -34,6 +35,7 @@ static void remove_at(DeviceRegistry *registry, guint index)
 
 	g_array_remove_index(registry->records, index);
 	record.operations->free(record.device);
+	g_free(record.parent);
 	g_free(record.id);
 }
 
@@ -60,18 +62,44 @@ static guint find_index(const DeviceRegistry *registry, const char *id)
 void device_registry_add(DeviceRegistry *registry, const char *id,
 			 const DeviceOperations *operations, void *device)
 {
-	const DeviceRecord record = { g_strdup(id), operations, device };
+	device_registry_add_child(registry, NULL, id, operations, device);
+}
+
+void device_registry_add_child(DeviceRegistry *registry, const char *parent, const char *id,
+			       const DeviceOperations *operations, void *device)
+{
+	const DeviceRecord record = { g_strdup(id), g_strdup(parent), operations, device };
 
 	g_assert(operations->free && !device_registry_has(registry, id));
 	g_array_append_val(registry->records, record);
 }
 
+void device_registry_list_children(const DeviceRegistry *registry, const char *parent,
+				   GPtrArray *ids)
+{
+	for (guint i = 0; i < registry->records->len; i++)
+		if (g_strcmp0(record_at(registry, i)->parent, parent) == 0)
+			g_ptr_array_add(ids, g_strdup(record_at(registry, i)->id));
+}
+
 void device_registry_remove(DeviceRegistry *registry, const char *id)
 {
-	guint index = find_index(registry, id);
+	g_autoptr(GPtrArray) children = g_ptr_array_new_with_free_func(g_free);
+	guint index;
 
+	device_registry_list_children(registry, id, children);
+	for (guint i = children->len; i > 0; i--)
+		device_registry_remove(registry, g_ptr_array_index(children, i - 1));
+	index = find_index(registry, id);
 	g_assert(index < registry->records->len);
 	remove_at(registry, index);
+}
+
+gboolean device_registry_is_child(const DeviceRegistry *registry, const char *id)
+{
+	const guint index = find_index(registry, id);
+
+	return index < registry->records->len && record_at(registry, index)->parent;
 }
 
 gboolean device_registry_has(const DeviceRegistry *registry, const char *id)

@@ -54,10 +54,21 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DeviceRegistry, device_registry_free)
 void device_registry_add(DeviceRegistry *registry, const char *id,
 			 const DeviceOperations *operations, void *device);
 
-/* Frees a device that is there. */
+/* The same for a device that is on another one, whose id is @parent: it goes with it. */
+void device_registry_add_child(DeviceRegistry *registry, const char *parent, const char *id,
+			       const DeviceOperations *operations, void *device);
+
+/* Frees a device that is there, after those that are on it. */
 void device_registry_remove(DeviceRegistry *registry, const char *id);
 
 gboolean device_registry_has(const DeviceRegistry *registry, const char *id);
+
+/* Whether a device is on another one. */
+gboolean device_registry_is_child(const DeviceRegistry *registry, const char *id);
+
+/* Appends copies of the ids of those that are on @parent. */
+void device_registry_list_children(const DeviceRegistry *registry, const char *parent,
+				   GPtrArray *ids);
 
 /* Return: the device of that id if it is one with @operations, or else NULL. */
 void *device_registry_find(const DeviceRegistry *registry, const char *id,

@@ -21,14 +21,22 @@ static void append_ids(PcieRootPort *port, GPtrArray *ids)
 	}
 }
 
+/* Those that are on a device are told of before it. */
+static void append_gone(const DeviceShop *shop, const char *id, GPtrArray *gone)
+{
+	device_registry_list_children(shop->surroundings->registry, id, gone);
+	g_ptr_array_add(gone, g_strdup(id));
+}
+
 static void take_out(const DeviceShop *shop, PcieRootPort *port, GPtrArray *gone)
 {
-	guint first = gone->len;
+	g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
 
-	append_ids(port, gone);
-	for (guint i = gone->len; i > first; i--)
-		device_registry_remove(shop->surroundings->registry,
-				       g_ptr_array_index(gone, i - 1));
+	append_ids(port, ids);
+	for (guint i = 0; i < ids->len; i++)
+		append_gone(shop, g_ptr_array_index(ids, i), gone);
+	for (guint i = ids->len; i > 0; i--)
+		device_registry_remove(shop->surroundings->registry, g_ptr_array_index(ids, i - 1));
 	pcie_root_port_remove(port);
 }
 
@@ -86,6 +94,12 @@ gboolean hot_plug_ask(const DeviceShop *shop, const char *id, gboolean is_runnin
 {
 	PcieRootPort *port = find_port(shop, id);
 
+	/* What is on another device goes at once: its guest is told, not asked. */
+	if (device_registry_is_child(shop->surroundings->registry, id)) {
+		append_gone(shop, id, gone);
+		device_registry_remove(shop->surroundings->registry, id);
+		return TRUE;
+	}
 	if (!port)
 		return refuse(shop, id, error);
 	if (!is_running) {
