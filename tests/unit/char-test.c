@@ -232,6 +232,24 @@ static void test_peer_that_has_gone(Fixture *fixture, gconstpointer data G_GNUC_
 	assert_received(fixture, "abcdef");
 }
 
+/* That nothing is left is no matter of room, by TCP, where only one half is closed, either. */
+static void test_peer_that_has_left_nothing(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(GError) error = NULL;
+	struct sockaddr_in address;
+	int peer;
+
+	use(fixture, char_socket_new(make_listener(&address), TRUE, &error), error);
+	fixture->room = 1;
+	char_accept_input(fixture->backend);
+	peer = connect_to(&address);
+	g_assert_cmpint(write(peer, "a", 1), ==, 1);
+	RUN_UNTIL(fixture, fixture->received->len == 1);
+	g_assert_cmpuint(run_quietly(fixture), <, 5);
+	close(peer);
+	RUN_UNTIL(fixture, !char_is_open(fixture->backend));
+}
+
 /* But a client that wants nothing does not keep it. */
 static void test_peer_that_nobody_hears(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -432,6 +450,7 @@ int main(int argc, char **argv)
 	add("/char/socket/slow-client", test_socket_whose_client_is_slow);
 	add("/char/socket/slow-peer", test_socket_whose_peer_is_slow);
 	add("/char/socket/peer-has-gone", test_peer_that_has_gone);
+	add("/char/socket/peer-has-left-nothing", test_peer_that_has_left_nothing);
 	add("/char/socket/peer-that-nobody-hears", test_peer_that_nobody_hears);
 	add("/char/socket/server", test_server_has_one_client_after_the_other);
 	g_test_add_func("/char/socket/refused", test_what_is_no_such_socket);

@@ -13,7 +13,7 @@ export GMEM_GUEST
 
 # Loaded in this order: each needs some of those before it.
 GUEST_MODULES=(button evdev virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
-	virtio-rng virtio_blk failover net_failover virtio_net)
+	virtio-rng virtio_blk failover net_failover virtio_net virtio_console)
 
 # Whether the modules are there, and are those.
 has_guest_modules() {

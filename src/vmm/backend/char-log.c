@@ -8,7 +8,7 @@
 #include "vmm/log.h"
 
 struct CharLog {
-	const char *area;
+	char *area;
 	CharBackend *backend;
 	CharSink *sink;
 	gboolean is_given_up;
@@ -42,7 +42,7 @@ CharLog *char_log_new(int fd, const char *area, GError **error)
 	if (!backend)
 		return NULL;
 	log = g_new0(CharLog, 1);
-	log->area = area;
+	log->area = g_strdup(area);
 	log->backend = backend;
 	log->sink = char_sink_new(backend);
 	return log;
@@ -66,6 +66,7 @@ void char_log_free(CharLog *log)
 		return;
 	char_sink_free(log->sink);
 	char_free(log->backend);
+	g_free(log->area);
 	g_free(log);
 }
 

@@ -11,7 +11,7 @@
 
 typedef struct CharLog CharLog;
 
-/* @fd: taken, also where it fails; @area: of the log that says when it is given up, lent */
+/* @fd: taken, also where it fails; @area: of the log that says when it is given up */
 CharLog *char_log_new(int fd, const char *area, GError **error);
 void char_log_attach(CharLog *log, GMainContext *context, GMutex *lock);
 void char_log_detach(CharLog *log);

@@ -15,11 +15,16 @@
 #include <gio/gio.h>
 #include <glib-unix.h>
 #include <glib/gi18n.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "vmm/backend/char-backend.h"
 #include "vmm/backend/fd-watch.h"
+
+/* That a peer has closed its half, which poll() can wait for without waiting for input. */
+#define PEER_HAS_CLOSED ((GIOCondition)POLLRDHUP)
+#define HAS_GONE	(G_IO_HUP | G_IO_ERR | PEER_HAS_CLOSED)
 
 /* When to try again to accept somebody, after the host had no descriptor for that. */
 #define ACCEPT_RETRY_MS 1000
@@ -102,9 +107,16 @@ static void read_input(CharSocket *self)
 	}
 }
 
+static gboolean has_something_left(const CharSocket *self)
+{
+	guint8 byte;
+
+	return recv(self->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 static void hang_up(CharSocket *self)
 {
-	if (!self->backend.is_wanted) {
+	if (!self->backend.is_wanted || !has_something_left(self)) {
 		lose_peer(self);
 		return;
 	}
@@ -125,9 +137,9 @@ static void on_ready(void *opaque, GIOCondition condition)
 			update(&self->backend);
 	}
 	if (self->watch && char_backend_may_read(&self->backend)) {
-		if (condition & (G_IO_IN | G_IO_HUP | G_IO_ERR))
+		if (condition & (G_IO_IN | HAS_GONE))
 			read_input(self);
-	} else if (self->watch && (condition & (G_IO_HUP | G_IO_ERR))) {
+	} else if (self->watch && (condition & HAS_GONE)) {
 		hang_up(self);
 	}
 	char_backend_unlock(&self->backend);
@@ -204,7 +216,7 @@ static void read_what_is_left(CharSocket *self)
 static void update(CharBackend *backend)
 {
 	CharSocket *self = (CharSocket *)backend;
-	GIOCondition condition = 0;
+	GIOCondition condition = PEER_HAS_CLOSED;
 
 	if (!backend->context || self->fd < 0)
 		return;

@@ -61,6 +61,8 @@ typedef struct {
 	/* The guest has so many bytes of RAM now; on the main thread, once a second at most. Or
 	 * NULL. */
 	void (*balloon_changed)(void *opaque, guint64 actual);
+	/* The guest has opened or closed a port, whose id is only lent; on the main thread. */
+	void (*port_changed)(void *opaque, const char *id, gboolean is_open);
 } DeviceHost;
 
 typedef struct {

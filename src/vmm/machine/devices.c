@@ -15,14 +15,16 @@
 #include "vmm/virtio/virtio-balloon.h"
 #include "vmm/virtio/virtio-blk-pci.h"
 #include "vmm/virtio/virtio-net-pci.h"
+#include "vmm/virtio/virtio-port.h"
 #include "vmm/virtio/virtio-rng.h"
+#include "vmm/virtio/virtio-serial-pci.h"
 
 #define ID_MAX 128
 
 static const DeviceType *const types[] = {
-	&io_thread_type,  &pcie_root_port_type, &ahci_pci_type,
-	&ata_disk_type,	  &pvpanic_type,	&virtio_balloon_type,
-	&virtio_blk_type, &virtio_net_type,	&virtio_rng_type,
+	&ahci_pci_type,	  &ata_disk_type,	&io_thread_type,  &pcie_root_port_type,
+	&pvpanic_type,	  &virtio_balloon_type, &virtio_blk_type, &virtio_console_type,
+	&virtio_net_type, &virtio_port_type,	&virtio_rng_type, &virtio_serial_type,
 };
 
 /* What every description has. */

@@ -152,6 +152,19 @@ static void on_balloon_changed(void *opaque, guint64 actual)
 	emit(opaque, &event);
 }
 
+/* The device lock is held: to say it, and no more. */
+static void on_port_changed(void *opaque, const char *id, gboolean is_open)
+{
+	Machine *machine = opaque;
+	const MachineEvent event = {
+		.type = MACHINE_EVENT_PORT_CHANGED,
+		.device = id,
+		.is_open = is_open,
+	};
+
+	emit(machine, &event);
+}
+
 static void on_set_interrupt(void *opaque, guint gsi, gboolean level)
 {
 	Machine *machine = opaque;
@@ -245,6 +258,7 @@ static const DeviceHost device_host = {
 	.panicked = on_panicked,
 	.disk_failed = on_disk_failed,
 	.balloon_changed = on_balloon_changed,
+	.port_changed = on_port_changed,
 };
 
 static int on_open_message(void *opaque, guint *number, GError **error)

@@ -54,6 +54,7 @@ typedef enum {
 	MACHINE_EVENT_DEVICE_DELETED, /* device is set: it is gone */
 	MACHINE_EVENT_DEVICE_KEPT,    /* device is set: the guest does not let go of it */
 	MACHINE_EVENT_BALLOON_CHANGE, /* actual is set */
+	MACHINE_EVENT_PORT_CHANGED,   /* device and is_open are set */
 } MachineEventType;
 
 typedef struct {
@@ -64,8 +65,9 @@ typedef struct {
 	const char *message;	     /* NO_MEMORY, INTERNAL_ERROR */
 	const HostTouch *touch;	     /* HOST_TOUCH */
 	const DiskError *disk_error; /* DISK_ERROR */
-	const char *device;	     /* DEVICE_DELETED, DEVICE_KEPT: its id */
 	guint64 actual;		     /* BALLOON_CHANGE: bytes of RAM that the guest has */
+	const char *device;	     /* DEVICE_DELETED, DEVICE_KEPT, PORT_CHANGED: its id */
+	gboolean is_open;	     /* PORT_CHANGED: the guest has the port open */
 } MachineEvent;
 
 /* Called on the main thread; what @event points to is only lent. */

@@ -111,6 +111,15 @@ static JsonObject *device_object(const MachineEvent *event)
 	return object;
 }
 
+static JsonObject *port_object(const MachineEvent *event)
+{
+	JsonObject *object = json_object_new();
+
+	json_object_set_string_member(object, "id", event->device);
+	json_object_set_boolean_member(object, "open", event->is_open);
+	return object;
+}
+
 void monitor_send_event(Monitor *monitor, const MachineEvent *event)
 {
 	JsonObject *data = NULL;
@@ -170,6 +179,10 @@ void monitor_send_event(Monitor *monitor, const MachineEvent *event)
 	case MACHINE_EVENT_DEVICE_KEPT:
 		name = "DEVICE_UNPLUG_GUEST_ERROR";
 		data = device_object(event);
+		break;
+	case MACHINE_EVENT_PORT_CHANGED:
+		name = "VSERPORT_CHANGE";
+		data = port_object(event);
 		break;
 	}
 	qmp_server_send_event(monitor->context.server, name, data);

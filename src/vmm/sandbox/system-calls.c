@@ -158,6 +158,9 @@ static const FilterCheckedCall checked_calls[] = {
 	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_OFD_GETLK), MAIN },
 	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_OFD_SETLK), MAIN },
 
+	/* Who connects to a console or to a port; nobody asks where from. */
+	{ SCMP_SYS(accept4), 1, EXACTLY(0), IO },
+
 	/* What is open, not what has that name; without an address: nobody else's socket. */
 	{ SCMP_SYS(newfstatat), 3, EXACTLY_32(AT_EMPTY_PATH), MAIN },
 	{ SCMP_SYS(statx), 2, EXACTLY_32(AT_EMPTY_PATH), MAIN },

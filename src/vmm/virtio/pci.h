@@ -17,16 +17,20 @@ typedef struct {
 } VirtioOptions;
 
 /* Rows of a device's table of members; @member of @description is the VirtioOptions. */
-#define VIRTIO_OPTION_FIELDS(description, member)                                    \
-	{ .name = "iothread",                                                        \
-	  .type = JSON_FIELD_STRING,                                                 \
-	  .offset = G_STRUCT_OFFSET(description, member.iothread) },                 \
-		{ .name = "iommu_platform",                                          \
-		  .type = JSON_FIELD_BOOL,                                           \
-		  .offset = G_STRUCT_OFFSET(description, member.iommu_platform) },   \
-	{                                                                            \
-		.name = "packed", .type = JSON_FIELD_BOOL,                           \
-		.offset = G_STRUCT_OFFSET(description, member.packed), .value = TRUE \
+#define VIRTIO_OPTION_FIELDS(description, member) \
+	VIRTIO_OPTION_FIELDS_PACKED(description, member, TRUE)
+
+/* The same, and whether packed rings are offered where nothing is said. */
+#define VIRTIO_OPTION_FIELDS_PACKED(description, member, is_packed)                         \
+	{ .name = "iothread",                                                               \
+	  .type = JSON_FIELD_STRING,                                                        \
+	  .offset = G_STRUCT_OFFSET(description, member.iothread) },                        \
+		{ .name = "iommu_platform",                                                 \
+		  .type = JSON_FIELD_BOOL,                                                  \
+		  .offset = G_STRUCT_OFFSET(description, member.iommu_platform) },          \
+	{                                                                                   \
+		.name = "packed", .type = JSON_FIELD_BOOL,                                  \
+		.offset = G_STRUCT_OFFSET(description, member.packed), .value = (is_packed) \
 	}
 
 /*

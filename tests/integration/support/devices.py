@@ -4,7 +4,7 @@
 import json
 
 
-def device(driver, name, **members):
+def device(driver, name, /, **members):
     """An option of gmem-vmm; members whose names have a '-' come in a dictionary: **{"max-bytes": 1}."""
     return "--device=" + json.dumps({"driver": driver, "id": name, **members}, separators=(",", ":"))
 

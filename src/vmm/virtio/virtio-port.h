@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* virtio-port.h - consoles and ports on a virtio-serial device as they are described */
+#pragma once
+
+#include "vmm/device/device-type.h"
+
+extern const DeviceType virtio_console_type;
+extern const DeviceType virtio_port_type;
