@@ -15,6 +15,10 @@ export GMEM_GUEST
 GUEST_MODULES=(button evdev virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
 	virtio-rng virtio_blk failover net_failover virtio_net virtio_console)
 
+# The cloud kernel has no AHCI driver: a second guest, in GMEM_GUEST/sata, is Debian's kernel for all
+# machines, with these modules and what they need.
+SATA_MODULES=(button evdev ahci sd_mod sr_mod)
+
 # Whether the modules are there, and are those.
 has_guest_modules() {
 	[ "$(cat "$GMEM_GUEST/modules/order" 2>/dev/null)" = "$(printf '%s\n' "${GUEST_MODULES[@]}")" ]
@@ -47,6 +51,44 @@ fetch_guest_kernel() {
 	rm -rf "$work"
 }
 
+# Prints the files of some modules of a tree, each behind those that it needs.
+list_modules() {
+	local tree=$1 name file needed
+	shift
+	for name; do
+		file=$(find "$tree" -name "${name//[-_]/[-_]}.ko*" -print -quit)
+		# What is no file is in the kernel.
+		[ -n "$file" ] || continue
+		IFS=, read -ra needed <<<"$(modinfo -F depends "$file")"
+		list_modules "$tree" "${needed[@]}"
+		printf '%s\n' "$file"
+	done
+}
+
+# Unpacks the second guest's kernel and its modules, once.
+fetch_sata_kernel() {
+	local folder=$GMEM_GUEST/sata work=$GMEM_GUEST/work-sata package file
+	[ "$(cat "$folder/wanted" 2>/dev/null)" != "${SATA_MODULES[*]}" ] || return 0
+	package=$(metapackage_target linux-image-amd64)
+	[ -n "$package" ] || fail "Debian's linux-image-amd64 is not in the package lists" || return
+	progress "downloading $package"
+	rm -rf "$work" "$folder"
+	mkdir -p "$work/tree" "$folder/modules"
+	(cd "$work" && download_package "$package") || fail "$package cannot be downloaded" || return
+	dpkg-deb -x "$work"/linux-image-*.deb "$work/tree"
+	list_modules "$work/tree" "${SATA_MODULES[@]}" | awk '!seen[$0]++' >"$work/files"
+	while read -r file; do
+		cp "$file" "$folder/modules/"
+		file=${file##*/}
+		echo "${file%%.ko*}" >>"$work/order"
+	done <"$work/files"
+	find "$folder/modules" -name '*.xz' -exec xz -d {} +
+	mv "$work/order" "$folder/modules/order"
+	install -m 644 "$work"/tree/boot/vmlinuz-* "$folder/vmlinuz"
+	rm -rf "$work"
+	echo "${SATA_MODULES[*]}" >"$folder/wanted"
+}
+
 # Unpacks memtest86+, a kernel that is no Linux: GMEM_GUEST/memtest.
 fetch_memtest() {
 	local work=$GMEM_GUEST/work-memtest program
@@ -62,8 +104,9 @@ fetch_memtest() {
 	rm -rf "$work"
 }
 
+# Makes the initramfs of a folder with modules.
 make_guest_initramfs() {
-	local tree=$GMEM_GUEST/tree parts=$GMEM_SOURCE/tools/guest.d
+	local folder=$1 tree=$1/tree parts=$GMEM_SOURCE/tools/guest.d
 	rm -rf "$tree"
 	# acpid writes its log and its process id.
 	mkdir -p "$tree"/{bin,dev,proc,sys,modules,etc/acpi/PWRF,var/log,var/run}
@@ -71,10 +114,10 @@ make_guest_initramfs() {
 	ln -s busybox "$tree/bin/sh"
 	install -m 755 "$parts/init" "$tree/init"
 	install -m 755 "$parts/power-button" "$tree/etc/acpi/PWRF/00000080"
-	cp "$GMEM_GUEST"/modules/* "$tree/modules/"
+	cp "$folder"/modules/* "$tree/modules/"
 	(cd "$tree" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet | gzip -9n) \
-		>"$GMEM_GUEST/initrd.new"
-	mv "$GMEM_GUEST/initrd.new" "$GMEM_GUEST/initrd"
+		>"$folder/initrd.new"
+	mv "$folder/initrd.new" "$folder/initrd"
 	rm -rf "$tree"
 }
 
@@ -104,19 +147,25 @@ prepare_firmware() {
 
 # Makes the guest's files, once, also where several tools want them at the same time.
 prepare_guest() {
-	install_packages busybox-static cpio xz-utils
+	install_packages busybox-static cpio kmod xz-utils
 	mkdir -p "$GMEM_GUEST"
 	{ flock 8 && make_guest; } 8>"$GMEM_GUEST.lock"
 }
 
+# Whether an initramfs is not there, or older than what it is made of.
+is_initramfs_old() {
+	local initrd=$1/initrd parts=$GMEM_SOURCE/tools/guest.d
+	[ ! -e "$initrd" ] || [ "$parts/init" -nt "$initrd" ] || [ "$parts/power-button" -nt "$initrd" ] ||
+		[ "$GMEM_SOURCE/tools/lib/guest.sh" -nt "$initrd" ]
+}
+
 # The same; the initramfs anew when what it is made of has changed.
 make_guest() {
-	local parts=$GMEM_SOURCE/tools/guest.d
+	local folder
 	[ -e "$GMEM_GUEST/vmlinuz" ] && has_guest_modules || fetch_guest_kernel || return
+	fetch_sata_kernel || return
 	fetch_memtest || return
-	if [ ! -e "$GMEM_GUEST/initrd" ] || [ "$parts/init" -nt "$GMEM_GUEST/initrd" ] ||
-		[ "$parts/power-button" -nt "$GMEM_GUEST/initrd" ] ||
-		[ "$GMEM_SOURCE/tools/lib/guest.sh" -nt "$GMEM_GUEST/initrd" ]; then
-		make_guest_initramfs
-	fi
+	for folder in "$GMEM_GUEST" "$GMEM_GUEST/sata"; do
+		! is_initramfs_old "$folder" || make_guest_initramfs "$folder"
+	done
 }
