@@ -6,6 +6,8 @@ import shutil
 import tempfile
 import unittest
 
+from support.devices import device
+from support.media import cd_that_boots, efi_system
 from support.vmm import CMDLINE, GUEST, INITRD, KERNEL, Vmm, refused
 from support.where import NATIVE, everywhere
 
@@ -36,15 +38,15 @@ class FirmwareTest(unittest.TestCase):
             shutil.copyfile(ovmf(release, "VARS"), path)
         return path
 
-    def boot(self, *arguments):
-        vmm = Vmm(*arguments)
+    def boot(self, *arguments, **popen):
+        vmm = Vmm(*arguments, **popen)
         self.addCleanup(vmm.end)
         self.assertTrue(vmm.qmp.greeting)
         return vmm
 
-    def boot_ovmf(self, release, *arguments):
+    def boot_ovmf(self, release, *arguments, **popen):
         return self.boot(f"--pflash-code={ovmf(release, 'CODE')}",
-                         f"--pflash-vars={self.variables(release)}", *arguments)
+                         f"--pflash-vars={self.variables(release)}", *arguments, **popen)
 
     def end(self, vmm):
         vmm.qmp.execute("quit")
@@ -121,6 +123,26 @@ class OvmfOfDebian13(OvmfTests, FirmwareTest):
     """The newer one."""
 
     release = RELEASES[1]
+
+
+class OvmfFromSata(FirmwareTest):
+    """UEFI that finds a program on a SATA disk and on a CD-ROM: Linux says that it was started, and no more."""
+
+    limit = 300
+
+    def test_starts_a_disk_and_a_cdrom(self):
+        with open(KERNEL, "rb") as kernel:
+            system = efi_system(kernel.read())
+        for kind, content in (("ide-hd", system), ("ide-cd", cd_that_boots(system, "efi"))):
+            with self.subTest(kind), tempfile.NamedTemporaryFile(dir=self.folder) as image:
+                image.write(content)
+                image.flush()
+                vmm = self.boot_ovmf(RELEASES[1], "--memory=512M", device("ich9-ahci", "sata0", bus="pcie.0", addr="0x1f.0x2"),
+                                     device(kind, "drive0", bus="sata0.2", bootindex=1,
+                                            blockdev={"driver": "raw", "fd": str(image.fileno())}),
+                                     pass_fds=(image.fileno(),))
+                vmm.console.wait_for("EFI stub", 150)
+                self.end(vmm)
 
 
 class SeaBios(FirmwareTest):

@@ -4,19 +4,23 @@ SATA disks, by a driver that a test has in its hand, with real images behind the
 written, what a guest may do wrong, images that fail, pauses and resets in the middle.
 """
 
+import hashlib
 import os
 import struct
 import tempfile
 import unittest
 
+import test_boot
 from support import ahci
 from support.agent import Agent, GROUND, PAGE
 from support.ahci import AhciController, AhciPort
 from support.devices import device
+from support.media import BOOT_SECTOR, CD_BLOCK, cd_that_boots
+from support.qmp import QmpError
 from support.virtio import X2APIC_REQUESTS, X2APIC_SPURIOUS
-from support.vmm import Vmm, payload, refused
+from support.vmm import CMDLINE, GUEST, Vmm, payload, refused
 from support.waiting import wait_until
-from support.where import NATIVE, everywhere
+from support.where import HOSTS, NATIVE, everywhere
 from test_firmware import BIOS
 
 MIB = 1 << 20
@@ -36,6 +40,12 @@ def controller():
 def disk(descriptor, port=0, blockdev=(), **members):
     return device("ide-hd", f"sata0-0-{port}", bus=f"sata0.{port}",
                   blockdev={"driver": "raw", "fd": str(descriptor), **dict(blockdev)}, **members)
+
+
+def cdrom(descriptor=None, port=0, **members):
+    if descriptor is not None:
+        members["blockdev"] = {"driver": "raw", "fd": str(descriptor), "read-only": True}
+    return device("ide-cd", f"sata0-0-{port}", bus=f"sata0.{port}", **members)
 
 
 class SataTest(unittest.TestCase):
@@ -136,7 +146,8 @@ class Works(SataTest):
         content = os.urandom(4096)
         self.start(self.make_image(MIB, content))
         self.assertEqual(self.port.run(ahci.READ_SECTORS, 0, 8, [(DATA, 4096)]), (READY, 0))
-        self.assertEqual(self.content(DATA, 4096), content)
+        for at in (0, 4096 - 64):
+            self.assertEqual(self.content(DATA + at, 64), content[at:at + 64])
         self.assertTrue(self.port.get(ahci.PXIS) & ahci.PSS)
         # The status at the end, in the FIS that announced the data.
         self.assertEqual(self.content(self.port.received + 0x20, 16)[15], READY)
@@ -153,7 +164,7 @@ class Works(SataTest):
         self.assertEqual(self.port.get(ahci.CI), 0)
         self.assertTrue(self.port.get(ahci.PXIS) & ahci.SDBS)
         for slot in range(32):
-            self.assertEqual(self.content(DATA + slot * PAGE, 64), content[slot * PAGE:slot * PAGE + 64])
+            self.assertEqual(self.content(DATA + slot * PAGE, 16), content[slot * PAGE:slot * PAGE + 16])
         for slot in range(32):
             self.port.put_queued(slot, ahci.WRITE_QUEUED, 2048 + slot * 8, 8, [(DATA + slot * PAGE, PAGE)], 0xc0)
         self.port.set(ahci.SACT, 0xffffffff)
@@ -396,11 +407,6 @@ class Fails(SataTest):
         self.assertEqual(self.read(0, 1), (READY, 0))
 
 
-# Prints "BOOTED" on the first serial port, as a BIOS has it started at 0x7c00.
-BOOT_SECTOR = (bytes.fromhex("fa 31c0 8ed8 be 167c ba f803 ac 84c0 74 03 ee eb f8 f4 eb fd") + b"BOOTED\r\n\0").ljust(
-    510, b"\0") + b"\x55\xaa"
-
-
 class Firmware(SataTest):
     """A BIOS that looks for something to start."""
 
@@ -415,6 +421,258 @@ class Firmware(SataTest):
         images = [self.make_image(MIB), self.make_image(MIB, BOOT_SECTOR)]
         vmm = self.boot(disk(images[0].fileno(), bootindex=2), disk(images[1].fileno(), 4, bootindex=1), images=images)
         vmm.console.wait_for("BOOTED", 60)
+
+
+    def test_starts_a_cdrom(self):
+        images = [self.make_image(MIB, BOOT_SECTOR.replace(b"BOOTED", b"FAILED")),
+                  self.make_image(MIB, cd_that_boots(BOOT_SECTOR))]
+        vmm = self.boot(disk(images[0].fileno()), cdrom(images[1].fileno(), 1, bootindex=1), images=images)
+        vmm.console.wait_for("BOOTED", 60)
+
+
+# Packets.
+TEST_UNIT_READY, REQUEST_SENSE, INQUIRY, START_STOP, PREVENT = 0x00, 0x03, 0x12, 0x1b, 0x1e
+READ_CAPACITY, READ_10, READ_TOC, GET_CONFIGURATION, GET_EVENT, MODE_SENSE, READ_12 = (
+    0x25, 0x28, 0x43, 0x46, 0x4a, 0x5a, 0xa8)
+
+EJECT, LOAD = 2, 3
+NO_MEDIUM, TRAY_OPEN, CHANGED = (2, 0x3a, 1), (2, 0x3a, 2), (6, 0x28, 0)
+INVALID_COMMAND, OUT_OF_RANGE, INVALID_FIELD, LOCKED = (5, 0x20, 0), (5, 0x21, 0), (5, 0x24, 0), (5, 0x53, 2)
+
+
+class CdromTest(SataTest):
+    """A guest with a CD-ROM drive at port 0."""
+
+    def insert(self, content, **members):
+        image = self.make_image(len(content), content)
+        self.start_with(cdrom(image.fileno(), **members), images=[image])
+        return image
+
+    def packet(self, *content, size=0, pieces=None):
+        """Has a packet done; what it has given, the last 256 bytes of it, or the sense data."""
+        pieces = pieces or ([(DATA, size)] if size else [])
+        status, _ = self.port.run(ahci.PACKET_COMMAND, pieces=pieces, feature=1, flags=ahci.IS_PACKET,
+                                  packet=bytes(content))
+        if not status & ahci.ERR:
+            # Each load takes a while: of a lot, the end.
+            size = self.port.transferred()
+            skipped = max(size - 256, 0)
+            return self.content(DATA + skipped, size - skipped + 7 & ~7)[:size - skipped]
+        self.port.restart()
+        self.port.run(ahci.PACKET_COMMAND, pieces=[(DATA, 18)], feature=1, flags=ahci.IS_PACKET,
+                      packet=bytes((REQUEST_SENSE, 0, 0, 0, 18)))
+        sense = self.content(DATA, 24)
+        return sense[2], sense[12], sense[13]
+
+    def read_blocks(self, block, count, **members):
+        return self.packet(READ_10, 0, *block.to_bytes(4, "big"), 0, *count.to_bytes(2, "big"),
+                           size=count * CD_BLOCK, **members)
+
+    def assertRead(self, block, count, content):
+        self.assertEqual(self.read_blocks(block, count), content[:(block + count) * CD_BLOCK][-256:])
+        at = block * CD_BLOCK
+        self.assertEqual(self.content(DATA, 64), content[at:at + 64])
+
+    def event(self):
+        return tuple(self.packet(GET_EVENT, 1, 0, 0, 0x10, 0, 0, 0, 8, size=8)[4:6])
+
+    def change(self, content=None, **members):
+        if content is not None:
+            image = self.make_image(len(content), content)
+            self.guest.qmp.execute("getfd", descriptors=[image.fileno()], fdname="medium")
+            members["blockdev"] = {"driver": "raw", "fd": "medium", "read-only": True}
+        self.guest.qmp.execute("blockdev-change-medium", id="sata0-0-0", **members)
+
+    def await_tray(self, is_open):
+        data = self.guest.qmp.wait_event("DEVICE_TRAY_MOVED")["data"]
+        self.assertEqual((data["id"], data["tray-open"]), ("sata0-0-0", is_open))
+
+
+class Cdrom(CdromTest):
+    """What a drive finds on its medium, and what it says without one."""
+
+    @everywhere
+    def test_what_is_on_it(self):
+        content = os.urandom(64 * CD_BLOCK)
+        self.insert(content)
+        self.assertEqual(self.port.get(ahci.SIG), ahci.PACKET)
+        self.assertEqual(self.packet(TEST_UNIT_READY), b"")
+        self.assertEqual(self.packet(READ_CAPACITY, size=8), struct.pack(">II", 63, CD_BLOCK))
+        self.assertRead(3, 2, content)
+        self.assertEqual(self.packet(READ_12, 0, 0, 0, 0, 63, 0, 0, 0, 1, size=CD_BLOCK), content[-256:])
+        self.assertEqual(self.packet(READ_TOC, 0, 0, 0, 0, 0, 1, 0, 20, size=20),
+                         bytes((0, 18, 1, 1, 0, 0x14, 1, 0, 0, 0, 0, 0, 0, 0x14, 0xaa, 0, 0, 0, 0, 64)))
+        # No more than the guest wants, or has room for.
+        self.assertEqual(len(self.packet(INQUIRY, 0, 0, 0, 5, size=36)), 5)
+        self.assertEqual(len(self.packet(INQUIRY, 0, 0, 0, 36, size=10)), 10)
+        self.assertEqual(self.read_blocks(64, 0), b"")
+        for wrong, sense in (((READ_10, 0, 0, 0, 0, 64, 0, 0, 1), OUT_OF_RANGE),
+                             ((READ_12, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff), OUT_OF_RANGE),
+                             ((READ_TOC, 0, 5, 0, 0, 0, 0, 0, 20), INVALID_FIELD),
+                             ((INQUIRY, 1, 0x80, 0, 36), INVALID_FIELD), ((0xff,), INVALID_COMMAND),
+                             ((MODE_SENSE, 0, 0x0d, 0, 0, 0, 0, 0, 64), INVALID_FIELD),
+                             ((READ_10, 0, 0, 0, 0, 0, 0, 0, 2), INVALID_FIELD)):
+            self.assertEqual(self.packet(*wrong, size=CD_BLOCK), sense, wrong)
+
+    def test_drive(self):
+        self.insert(bytes(16 * CD_BLOCK))
+        self.assertEqual(self.port.run(ahci.IDENTIFY_PACKET, pieces=[(DATA, 512)]), (READY, 0))
+        self.assertEqual(self.words()[0], 0x85c0)
+        self.assertEqual(self.port.run(ahci.IDENTIFY, pieces=[(DATA, 512)]), (FAILED, ahci.ABRT))
+        self.port.restart()
+        self.assertEqual(self.packet(INQUIRY, 0, 0, 0, 36, size=36)[:2], b"\x05\x80")
+        features = self.packet(GET_CONFIGURATION, 0, 0, 0, 0, 0, 0, 1, 0, size=256)
+        self.assertEqual(int.from_bytes(features[:4], "big"), len(features) - 4)
+        self.assertEqual(features[7], 8)
+        pages = self.packet(MODE_SENSE, 0, 0x3f, 0, 0, 0, 0, 1, 0, size=256)
+        self.assertEqual(int.from_bytes(pages[:2], "big"), len(pages) - 2)
+
+    def test_memory_that_is_none(self):
+        self.insert(bytes(16 * CD_BLOCK))
+        for packet in ((READ_10, 0, 0, 0, 0, 0, 0, 0, 1), (INQUIRY, 0, 0, 0, 36)):
+            self.port.put(0, ahci.PACKET_COMMAND, pieces=[(NOTHING, CD_BLOCK)], feature=1, flags=ahci.IS_PACKET,
+                          packet=bytes(packet))
+            self.port.set(ahci.CI, 1)
+            self.port.await_bits(ahci.PXIS, ahci.HBFS, ahci.HBFS)
+            self.port.restart()
+        self.assertEqual(self.packet(TEST_UNIT_READY), b"")
+
+    def test_read_error(self):
+        image = self.insert(bytes(16 * CD_BLOCK), rerror="report")
+        image.truncate(CD_BLOCK)
+        self.assertEqual(self.read_blocks(8, 1), (3, 0x11, 0))
+        self.guest.qmp.wait_event("BLOCK_IO_ERROR")
+
+
+class Tray(CdromTest):
+    """A tray that the guest opens and locks, and media that are changed."""
+
+    @everywhere
+    def test_guest_opens_and_closes(self):
+        self.insert(bytes(16 * CD_BLOCK))
+        self.assertEqual(self.packet(START_STOP, 0, 0, 0, EJECT), b"")
+        self.await_tray(True)
+        self.assertEqual(self.event(), (3, 1))
+        self.assertEqual(self.packet(TEST_UNIT_READY), TRAY_OPEN)
+        self.assertEqual(self.packet(START_STOP, 0, 0, 0, LOAD), b"")
+        self.await_tray(False)
+        self.assertEqual(self.event(), (2, 2))
+        self.assertEqual(self.packet(TEST_UNIT_READY), CHANGED)
+        self.assertEqual(self.packet(TEST_UNIT_READY), b"")
+
+    def test_guest_locks(self):
+        self.insert(bytes(16 * CD_BLOCK))
+        self.assertEqual(self.packet(PREVENT, 0, 0, 0, 1), b"")
+        self.assertEqual(self.packet(START_STOP, 0, 0, 0, EJECT), LOCKED)
+        with self.assertRaisesRegex(QmpError, "locked the tray"):
+            self.change()
+        # It is asked.
+        self.assertEqual(self.event(), (1, 2))
+        self.assertEqual(self.event(), (0, 2))
+        self.change(force=True)
+        self.await_tray(True)
+        self.assertEqual(self.packet(TEST_UNIT_READY), TRAY_OPEN)
+
+    @everywhere
+    def test_media_change(self):
+        first, second = os.urandom(16 * CD_BLOCK), os.urandom(32 * CD_BLOCK)
+        self.insert(first)
+        self.assertRead(0, 1, first)
+        self.change(second)
+        self.await_tray(True)
+        self.await_tray(False)
+        self.assertEqual(self.event(), (2, 2))
+        self.assertEqual(self.packet(TEST_UNIT_READY), CHANGED)
+        self.assertEqual(self.packet(READ_CAPACITY, size=8), struct.pack(">II", 31, CD_BLOCK))
+        self.assertRead(31, 1, second)
+        self.change()
+        self.await_tray(True)
+        self.assertEqual(self.packet(TEST_UNIT_READY), TRAY_OPEN)
+        self.assertEqual(self.packet(START_STOP, 0, 0, 0, LOAD), b"")
+        self.await_tray(False)
+        self.assertEqual(self.packet(TEST_UNIT_READY), NO_MEDIUM)
+        self.change(first)
+        self.assertEqual(self.packet(TEST_UNIT_READY), CHANGED)
+        self.assertRead(0, 16, first)
+
+    def test_empty_from_the_start(self):
+        self.start_with(cdrom())
+        self.assertEqual(self.packet(TEST_UNIT_READY), NO_MEDIUM)
+        self.assertEqual(self.read_blocks(0, 1), NO_MEDIUM)
+        self.change(b"x" * CD_BLOCK)
+        self.assertEqual(self.packet(TEST_UNIT_READY), CHANGED)
+        self.assertRead(0, 1, b"x" * CD_BLOCK)
+        stats = self.guest.qmp.execute("query-blockstats")[0]["stats"]
+        self.assertEqual((stats["rd_operations"], stats["rd_bytes"]), (1, CD_BLOCK))
+
+    def test_change_while_stopped(self):
+        """What the machine has stopped with fails when its medium goes."""
+        image = self.insert(bytes(16 * CD_BLOCK), rerror="stop")
+        image.truncate(0)
+        self.port.put(0, ahci.PACKET_COMMAND, pieces=[(DATA, CD_BLOCK)], feature=1, flags=ahci.IS_PACKET,
+                      packet=bytes((READ_10, 0, 0, 0, 0, 0, 0, 0, 1)))
+        self.port.begin(1)
+        self.guest.qmp.wait_event("STOP")
+        self.change(b"y" * CD_BLOCK)
+        self.guest.qmp.execute("cont")
+        self.guest.answer()
+        self.assertTrue(self.port.await_end()[0] & ahci.ERR)
+        self.port.restart()
+        self.assertEqual(self.packet(TEST_UNIT_READY), CHANGED)
+        self.assertRead(0, 1, b"y" * CD_BLOCK)
+
+    def test_what_cannot_be_changed(self):
+        image = self.make_image(MIB)
+        self.start(image)
+        for name, blockdev, said in (("sata0-0-0", None, "no CD-ROM drive"), ("none", None, "no CD-ROM drive"),
+                                     ("sata0", None, "no CD-ROM drive")):
+            with self.assertRaisesRegex(QmpError, said):
+                self.guest.qmp.execute("blockdev-change-medium", id=name)
+
+
+class Linux(unittest.TestCase):
+    """Debian's own drivers: a disk's content agrees, a CD-ROM is read and changed."""
+
+    where = HOSTS
+    limit = 300
+
+    run_in = test_boot.Linux.run_in
+
+    def test_disk_and_cdrom(self):
+        content, medium = os.urandom(8 * MIB), os.urandom(256 * CD_BLOCK)
+        images = [tempfile.NamedTemporaryFile(prefix="gmem-sata.") for _ in range(3)]
+        for image, data in zip(images, (content, medium, medium[::-1])):
+            self.addCleanup(image.close)
+            os.pwrite(image.fileno(), data, 0)
+        images[0].truncate(32 * MIB)
+        vmm = Vmm(f"--kernel={GUEST}/sata/vmlinuz", f"--initrd={GUEST}/sata/initrd", f"--append={CMDLINE}", "--vcpus=2",
+                  "--memory=512M", controller(), disk(images[0].fileno(), 0, {"discard": "unmap"}, serial="serial1"),
+                  cdrom(images[1].fileno(), 1), pass_fds=[image.fileno() for image in images])
+        self.addCleanup(vmm.end)
+        vmm.console.wait_for("Hello from Linux", 150)
+        vmm.console.wait_for("/ # ", 60)
+        # Drives are found while the shell begins. Lines fit the guest's terminal.
+        for drive in ("sda", "sr0"):
+            self.run_in(vmm, f"until [ -e /dev/{drive} ]; do sleep 0.1; done")
+        self.assertEqual(self.run_in(vmm, "cat /sys/block/sda/size"), str(32 * MIB // SECTOR))
+        self.assertEqual(self.run_in(vmm, "cat /sys/block/sda/device/queue_depth"), "32")
+        digest = hashlib.sha256(content).hexdigest()
+        self.assertEqual(self.run_in(vmm, "head -c 8m /dev/sda | sha256sum").split()[0], digest)
+        # To two places at once.
+        self.run_in(vmm, "how='bs=64k count=128 conv=notrunc,fsync'")
+        self.run_in(vmm, "copy() { dd if=/dev/sda of=/dev/sda $how seek=$1; }")
+        self.run_in(vmm, "copy 128 2>/dev/null & copy 256 2>/dev/null; wait")
+        for place in (1, 2):
+            self.assertEqual(os.pread(images[0].fileno(), 8 * MIB, place * 8 * MIB), content)
+        self.assertEqual(self.run_in(vmm, "sha256sum /dev/sr0").split()[0], hashlib.sha256(medium).hexdigest())
+        vmm.qmp.execute("getfd", descriptors=[images[2].fileno()], fdname="medium")
+        vmm.qmp.execute("blockdev-change-medium", id="sata0-0-1",
+                        blockdev={"driver": "raw", "fd": "medium", "read-only": True})
+        self.assertEqual(self.run_in(vmm, "sha256sum /dev/sr0").split()[0], hashlib.sha256(medium[::-1]).hexdigest())
+        self.run_in(vmm, "eject /dev/sr0")
+        while not vmm.qmp.wait_event("DEVICE_TRAY_MOVED")["data"]["tray-open"]:
+            pass
+        self.assertEqual(self.run_in(vmm, "dmesg | grep -c 'ata.*exception'"), "0")
 
 
 class Refused(SataTest):

@@ -465,6 +465,102 @@ static void test_stop_in_the_middle(void)
 	world_clear(&world);
 }
 
+/* CD-ROM drives */
+
+static guint32 run_packet(World *world, const guint8 packet[ATA_PACKET_SIZE], guint32 size)
+{
+	WorldCommand command = {
+		.command = 0xa0,
+		.feature = 1,
+		.pieces = { { WORLD_DATA, size } },
+		.n_pieces = size > 0,
+	};
+	guint32 result;
+
+	memcpy(command.packet, packet, ATA_PACKET_SIZE);
+	result = world_run(world, &command);
+	if (result & ATA_STATUS_ERR)
+		world_restart(world);
+	return result;
+}
+
+/* Key, code and qualifier, as they are written. */
+static guint32 get_sense(World *world)
+{
+	const guint8 packet[ATA_PACKET_SIZE] = { 0x03, 0, 0, 0, 18 };
+	const guint8 *sense = world_address(WORLD_DATA);
+
+	g_assert_cmphex(run_packet(world, packet, 18), ==, READY);
+	return (guint32)sense[2] << 16 | sense[12] << 8 | sense[13];
+}
+
+static void test_cdrom(void)
+{
+	const guint8 read[ATA_PACKET_SIZE] = { 0x28, 0, 0, 0, 0, 2, 0, 0, 3 };
+	const guint8 read_beyond[ATA_PACKET_SIZE] = { 0x28, 0, 0, 0, 8, 0, 0, 0, 1 };
+	const guint8 read_much[ATA_PACKET_SIZE] = { 0x28, 0, 0, 0, 0, 0, 0, 1, 0 };
+	const guint8 unknown[ATA_PACKET_SIZE] = { 0xff };
+	World world;
+
+	world_init_cdrom(&world, &plain, DISK_POLICY_REPORT);
+	g_assert_cmphex(world_get(&world, AHCI_PX_SIG), ==, ATA_SIGNATURE_PACKET);
+	memset(world.image->content + 2 * 2048, 0x33, 3 * 2048);
+	g_assert_cmphex(run_packet(&world, read, 3 * 2048), ==, READY);
+	g_assert_cmpuint(world_count(), ==, 3 * 2048);
+	g_assert_true(has(world_address(WORLD_DATA), 0x33, 3 * 2048));
+	g_assert_cmphex(run_packet(&world, read_beyond, 2048), ==, FAILED | 0x5400);
+	g_assert_cmphex(get_sense(&world), ==, 0x052100);
+	g_assert_cmphex(get_sense(&world), ==, 0);
+	g_assert_cmphex(run_packet(&world, unknown, 0), ==, FAILED | 0x5400);
+	g_assert_cmphex(get_sense(&world), ==, 0x052000);
+	g_assert_cmphex(run_packet(&world, read_much, 2048) & 0xff, ==, FAILED);
+	g_assert_cmphex(get_sense(&world), ==, 0x052400);
+	world.image->error = EIO;
+	world.image->n_errors = 1;
+	g_assert_cmphex(run_packet(&world, read, 3 * 2048), ==, FAILED | 0x3400);
+	g_assert_cmphex(get_sense(&world), ==, 0x031100);
+	g_assert_cmphex(run_data(&world, READ_DMA, 0, 1), ==, FAILED | ABRT);
+	world_clear(&world);
+}
+
+static void test_media(void)
+{
+	const guint8 ready[ATA_PACKET_SIZE] = { 0x00 };
+	const guint8 eject[ATA_PACKET_SIZE] = { 0x1b, 0, 0, 0, 2 };
+	const guint8 lock[ATA_PACKET_SIZE] = { 0x1e, 0, 0, 0, 1 };
+	const guint8 read[ATA_PACKET_SIZE] = { 0x28, 0, 0, 0, 0, 0, 0, 0, 1 };
+	World world;
+
+	world_init_cdrom(&world, NULL, DISK_POLICY_STOP);
+	g_assert_cmphex(run_packet(&world, ready, 0), ==, FAILED | 0x2400);
+	g_assert_cmphex(get_sense(&world), ==, 0x023a01);
+	world_change(&world, &plain);
+	g_assert_cmphex(run_packet(&world, ready, 0), ==, FAILED | 0x6400);
+	g_assert_cmphex(run_packet(&world, ready, 0), ==, READY);
+	g_assert_cmphex(run_packet(&world, eject, 0), ==, READY);
+	g_assert_cmpuint(world.n_tray_moves, ==, 1);
+	g_assert_true(ata_cdrom_is_open(ahci_drive(world.ahci, WORLD_PORT)));
+	g_assert_cmphex(run_packet(&world, read, 2048), ==, FAILED | 0x2400);
+	world_change(&world, &plain);
+	g_assert_cmphex(run_packet(&world, lock, 0), ==, FAILED | 0x6400);
+	g_assert_cmphex(run_packet(&world, lock, 0), ==, READY);
+	g_assert_cmphex(run_packet(&world, eject, 0), ==, FAILED | 0x5400);
+	/* What waits for the machine fails with its medium. */
+	world.image->error = EIO;
+	world.image->n_errors = 1;
+	(void)run_packet(&world, read, 2048);
+	g_assert_cmphex(world_get(&world, AHCI_PX_CI), ==, 1);
+	ahci_pause(world.ahci);
+	world_change(&world, NULL);
+	ahci_resume(world.ahci);
+	world_settle(&world);
+	g_assert_cmphex(world_get(&world, AHCI_PX_TFD), ==, FAILED | 0x3400);
+	world_restart(&world);
+	g_assert_cmphex(run_packet(&world, read, 2048), ==, FAILED | 0x2400);
+	g_assert_cmphex(get_sense(&world), ==, 0x023a02);
+	world_clear(&world);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -484,5 +580,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/ahci/smart", test_smart);
 	g_test_add_func("/ahci/resets", test_resets);
 	g_test_add_func("/ahci/stop-in-the-middle", test_stop_in_the_middle);
+	g_test_add_func("/ahci/cdrom", test_cdrom);
+	g_test_add_func("/ahci/media", test_media);
 	return g_test_run();
 }

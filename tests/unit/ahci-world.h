@@ -12,6 +12,7 @@
 #include "made-up-memory.h"
 #include "vmm/ata/ahci-registers.h"
 #include "vmm/ata/ahci.h"
+#include "vmm/ata/cdrom.h"
 #include "vmm/ata/disk.h"
 
 #define WORLD_LIST	  MADE_UP_RAM
@@ -71,6 +72,7 @@ typedef struct {
 	DiskError last_error;
 	guint n_errors;
 	guint n_interrupts;
+	guint n_tray_moves;
 } World;
 
 static inline void *world_address(guint64 gpa)
@@ -156,7 +158,6 @@ static inline void world_init_queue(World *world, DiskErrorPolicy policy)
 static inline void world_set_image(World *world, const BlockConfig *image)
 {
 	world->image = made_up_image_new(image);
-	disk_queue_attach(world->queue, &world->image->backend);
 	disk_queue_set_backend(world->queue, &world->image->backend);
 }
 
@@ -176,6 +177,41 @@ static inline void world_init_disk(World *world, const BlockConfig *image, DiskE
 	world_set_image(world, image);
 	config.queue = world->queue;
 	world_plug(world, ata_disk_new(&config));
+}
+
+static inline void world_tray_moved(void *opaque)
+{
+	((World *)opaque)->n_tray_moves++;
+}
+
+static inline void world_init_cdrom(World *world, const BlockConfig *image, DiskErrorPolicy policy)
+{
+	AtaCdromConfig config = {
+		.serial = "serial",
+		.model = "model",
+		.tray_moved = world_tray_moved,
+		.opaque = world,
+	};
+
+	world_init_queue(world, policy);
+	if (image)
+		world_set_image(world, image);
+	config.queue = world->queue;
+	world_plug(world, ata_cdrom_new(&config));
+}
+
+static inline void world_change_medium(void *opaque)
+{
+	World *world = opaque;
+
+	ata_cdrom_change(ahci_drive(world->ahci, WORLD_PORT), (BlockBackend *)world->image);
+}
+
+/* Another medium, or none. What the one before holds has to be let go. */
+static inline void world_change(World *world, const BlockConfig *image)
+{
+	world->image = image ? made_up_image_new(image) : NULL;
+	ahci_call_drive(world->ahci, WORLD_PORT, world_change_medium, world);
 }
 
 static inline void world_clear(World *world)

@@ -694,7 +694,7 @@ static void note_begun(AhciPort *port, const AtaCommand *command)
 	if (command->is_queued)
 		registers->ci &= ~(1u << command->slot);
 	else
-		registers->tfd |= ATA_STATUS_BSY;
+		registers->tfd = ATA_STATUS_BSY | ATA_STATUS_READY;
 	g_mutex_unlock(port->lock);
 }
 

@@ -233,6 +233,16 @@ void disk_queue_forget(DiskQueue *queue)
 	g_queue_init(&queue->stopped);
 }
 
+void disk_queue_fail(DiskQueue *queue)
+{
+	GList *link;
+
+	g_assert(queue->n_busy == 0);
+	while ((link = g_queue_pop_head_link(&queue->stopped)) ||
+	       (link = g_queue_pop_head_link(&queue->waiting)))
+		end(link->data, DISK_TRANSFER_FAILED);
+}
+
 void disk_queue_retry(DiskQueue *queue)
 {
 	GList *link;
@@ -270,17 +280,14 @@ void disk_queue_free(DiskQueue *queue)
 	g_free(queue);
 }
 
-void disk_queue_attach(DiskQueue *queue, BlockBackend *backend)
-{
-	block_backend_attach(backend, io_thread_context(queue->thread), queue->ring);
-}
-
 void disk_queue_set_backend(DiskQueue *queue, BlockBackend *backend)
 {
 	g_assert(queue->n_busy == 0);
 	if (queue->backend)
 		block_backend_free(queue->backend);
 	queue->backend = backend;
+	if (backend)
+		block_backend_attach(backend, io_thread_context(queue->thread), queue->ring);
 }
 
 BlockBackend *disk_queue_backend(const DiskQueue *queue)

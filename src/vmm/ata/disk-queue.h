@@ -73,13 +73,12 @@ DiskQueue *disk_queue_new(IoThread *thread, IoRing *ring, Staging *staging,
 void disk_queue_free(DiskQueue *queue);
 
 /*
- * disk_queue_attach - the backend that a queue gets next; on the main thread
+ * disk_queue_set_backend - give it a backend instead of the one that it has, which is freed
+ * @backend: taken; or NULL: none
  *
- * It is made the I/O thread's, and used from disk_queue_set_backend() on.
+ * With nothing in flight and nothing waiting; on the main thread before the queue is used, or on
+ * the I/O thread.
  */
-void disk_queue_attach(DiskQueue *queue, BlockBackend *backend);
-
-/* With nothing in flight; frees the one before. @backend: attached and taken; or NULL: none. */
 void disk_queue_set_backend(DiskQueue *queue, BlockBackend *backend);
 BlockBackend *disk_queue_backend(const DiskQueue *queue);
 
@@ -96,6 +95,9 @@ gboolean disk_queue_is_busy(const DiskQueue *queue);
 
 /* Forgets what waits, with nothing in flight. Their owners are not told. */
 void disk_queue_forget(DiskQueue *queue);
+
+/* Fails what waits, with nothing in flight. */
+void disk_queue_fail(DiskQueue *queue);
 
 /* The machine goes on: what it has stopped with is done again, before what came later. */
 void disk_queue_retry(DiskQueue *queue);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "vmm/ata/ahci-pci.h"
+#include "vmm/ata/cdrom.h"
 #include "vmm/ata/disk.h"
 #include "vmm/device/blockdev.h"
 #include "vmm/device/io-thread-type.h"
@@ -21,12 +22,20 @@
 #define BOOT_CONTROLLER "pci8086,2922"
 #define BOOT_UNIT	"drive@%x/disk@0"
 
-#define DISK_MODEL	"GMEM HARDDISK"
+#define CDROM_MODEL	"GMEM-DVD-ROM"
+#define DISK_MODEL	"GMEM-HARDDISK"
 #define BLOCK_SIZE_MAX	32768u
 
 typedef struct {
+	char *id;
+	const DeviceSurroundings *surroundings;
 	Ahci *ahci;
 	guint port;
+
+	/* Of a CD-ROM drive. */
+	gboolean is_cdrom;
+	gboolean was_open; /* the tray, as was told last */
+	DeviceSignal tray; /* the guest has moved it */
 } Drive;
 
 /* What every drive is told. */
@@ -47,6 +56,10 @@ typedef struct {
 	gboolean has_write_cache;
 	gboolean is_shared;
 } DiskDescription;
+
+typedef struct {
+	DriveOptions options;
+} CdromDescription;
 
 #define DRIVE_OPTION_FIELDS(description, member, needs_blockdev)               \
 	{ .name = "bus",                                                       \
@@ -98,6 +111,11 @@ static const JsonField disk_fields[] = {
 	{ .name = NULL },
 };
 
+static const JsonField cdrom_fields[] = {
+	DRIVE_OPTION_FIELDS(CdromDescription, options, FALSE),
+	{ .name = NULL },
+};
+
 /* The record in the registry */
 
 static void device_free(void *opaque)
@@ -105,6 +123,8 @@ static void device_free(void *opaque)
 	Drive *drive = opaque;
 
 	ahci_unplug(drive->ahci, drive->port);
+	device_signal_clear(&drive->tray);
+	g_free(drive->id);
 	g_free(drive);
 }
 
@@ -203,21 +223,26 @@ static gboolean fill_queue(const DeviceContext *context, DiskQueue *queue, JsonO
 
 	if (!backend)
 		return FALSE;
-	disk_queue_attach(queue, backend);
 	disk_queue_set_backend(queue, backend);
 	return TRUE;
 }
 
-static void plug(const DeviceContext *context, AhciPci *pci, guint port, AtaDrive *ata,
-		 IoThread *thread)
+static Drive *new_drive(const DeviceContext *context, AhciPci *pci, guint port)
 {
 	Drive *drive = g_new0(Drive, 1);
 
+	drive->id = g_strdup(context->id);
+	drive->surroundings = context->surroundings;
 	drive->ahci = ahci_pci_controller(pci);
 	drive->port = port;
-	ahci_plug(drive->ahci, port, ata, thread);
-	device_registry_add(context->surroundings->registry, context->id,
-			    &ata_drive_device_operations, drive);
+	return drive;
+}
+
+static void plug(Drive *drive, AtaDrive *ata, IoThread *thread)
+{
+	ahci_plug(drive->ahci, drive->port, ata, thread);
+	device_registry_add(drive->surroundings->registry, drive->id, &ata_drive_device_operations,
+			    drive);
 }
 
 /* Hard disks */
@@ -281,7 +306,7 @@ static gboolean create_disk(const DeviceContext *context, const void *opaque, GE
 		disk_queue_free(queue);
 		return FALSE;
 	}
-	plug(context, pci, port, make_disk(description, port, queue), thread);
+	plug(new_drive(context, pci, port), make_disk(description, port, queue), thread);
 	return TRUE;
 }
 
@@ -293,3 +318,137 @@ const DeviceType ata_disk_type = {
 	.description_size = sizeof(DiskDescription),
 	.create = create_disk,
 };
+
+/* CD-ROM drives */
+
+/* The main thread looks at the tray, with the device lock held. */
+static void tell_tray(void *opaque)
+{
+	Drive *drive = opaque;
+	const gboolean is_open = ata_cdrom_is_open(drive_of(drive));
+
+	if (is_open == drive->was_open)
+		return;
+	drive->was_open = is_open;
+	drive->surroundings->host->tray_moved(drive->surroundings->opaque, drive->id, is_open);
+}
+
+static void on_tray_moved(void *opaque)
+{
+	device_signal_send(&((Drive *)opaque)->tray);
+}
+
+/* Without the member there is no medium; with it, it is read and nothing else. */
+static gboolean fill_tray(const DeviceContext *context, DiskQueue *queue, JsonObject *blockdev,
+			  GError **error)
+{
+	return !blockdev || fill_queue(context, queue, blockdev, FALSE, error);
+}
+
+static AtaDrive *make_cdrom(const DriveOptions *options, Drive *drive, DiskQueue *queue)
+{
+	g_autofree char *serial = g_strdup_printf("GM%05u", drive->port + 1);
+	const AtaCdromConfig config = {
+		.serial = options->serial ? options->serial : serial,
+		.model = options->model ? options->model : CDROM_MODEL,
+		.queue = queue,
+		.tray_moved = on_tray_moved,
+		.opaque = drive,
+	};
+
+	return ata_cdrom_new(&config);
+}
+
+static gboolean create_cdrom(const DeviceContext *context, const void *opaque, GError **error)
+{
+	const DriveOptions *options = &((const CdromDescription *)opaque)->options;
+	DiskQueue *queue;
+	IoThread *thread;
+	Drive *drive;
+	AhciPci *pci;
+	guint port;
+
+	pci = find_free_port(context, options, &port, error);
+	thread = pci ? find_io_thread(context, options, pci, error) : NULL;
+	queue = thread ? make_queue(context, options, thread, error) : NULL;
+	if (!queue)
+		return FALSE;
+	drive = new_drive(context, pci, port);
+	drive->is_cdrom = TRUE;
+	if (!fill_tray(context, queue, options->blockdev, error) ||
+	    !device_make_signal(context->surroundings, tell_tray, drive, &drive->tray, error)) {
+		disk_queue_free(queue);
+		g_free(drive->id);
+		g_free(drive);
+		return FALSE;
+	}
+	plug(drive, make_cdrom(options, drive, queue), thread);
+	return TRUE;
+}
+
+const DeviceType ata_cdrom_type = {
+	.name = "ide-cd",
+	.is_cold_only = TRUE,
+	.find_boot_place = find_boot_place,
+	.fields = cdrom_fields,
+	.description_size = sizeof(CdromDescription),
+	.create = create_cdrom,
+};
+
+/* Media that come and go */
+
+typedef struct {
+	AtaDrive *drive;
+	BlockBackend *backend;
+	gboolean may_force;
+	gboolean is_refused;
+} Change;
+
+/* On the I/O thread, with nothing in flight: a guest does not lock the tray meanwhile. */
+static void change_on_thread(void *opaque)
+{
+	Change *change = opaque;
+
+	change->is_refused = !change->may_force && ata_cdrom_is_locked(change->drive) &&
+			     !ata_cdrom_is_open(change->drive);
+	if (change->is_refused)
+		ata_cdrom_ask_to_eject(change->drive);
+	else
+		ata_cdrom_change(change->drive, g_steal_pointer(&change->backend));
+}
+
+gboolean ata_drive_change_medium(const DeviceContext *context, JsonObject *blockdev,
+				 gboolean may_force, GError **error)
+{
+	Drive *drive = device_registry_find(context->surroundings->registry, context->id,
+					    &ata_drive_device_operations);
+	Change change = { .may_force = may_force };
+
+	if (!drive || !drive->is_cdrom) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+			    _("there is no CD-ROM drive '%s'"), context->id);
+		return FALSE;
+	}
+	change.drive = drive_of(drive);
+	if (blockdev) {
+		change.backend = blockdev_open(context, blockdev, FALSE, error);
+		if (!change.backend)
+			return FALSE;
+	}
+	ahci_call_drive(drive->ahci, drive->port, change_on_thread, &change);
+	block_backend_free(change.backend);
+	if (change.is_refused) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_BUSY,
+			    _("%s: the guest has locked the tray; it is asked to open it: try "
+			      "again, or force it"),
+			    context->owner);
+		return FALSE;
+	}
+	/* It has been open in between. */
+	if (!drive->was_open) {
+		drive->was_open = TRUE;
+		drive->surroundings->host->tray_moved(drive->surroundings->opaque, drive->id, TRUE);
+	}
+	tell_tray(drive);
+	return TRUE;
+}

@@ -8,8 +8,22 @@
 /* "ide-hd", a hard disk; its "bus" is "CONTROLLER.PORT". */
 extern const DeviceType ata_disk_type;
 
+/* "ide-cd", a CD-ROM drive: without a "blockdev" there is no medium in it. */
+extern const DeviceType ata_cdrom_type;
+
 /* Their record in the registry. */
 extern const DeviceOperations ata_drive_device_operations;
 
 /* What is behind a drive whose record that is, for its statistics; NULL where there is nothing. */
 BlockBackend *ata_drive_backend(void *device);
+
+/*
+ * ata_drive_change_medium - put another medium into a CD-ROM drive
+ * @context:   names the drive, and has the descriptors
+ * @blockdev:  what the medium is; NULL: the tray is opened, and stays so
+ * @may_force: a guest that has locked the tray is not asked
+ *
+ * On the main thread, with the device lock held.
+ */
+gboolean ata_drive_change_medium(const DeviceContext *context, JsonObject *blockdev,
+				 gboolean may_force, GError **error);

@@ -111,8 +111,10 @@ typedef struct {
 } BlockLimits;
 
 /*
- * block_backend_attach - make the backend an I/O thread's; on the main thread, once
+ * block_backend_attach - make the backend an I/O thread's, once
  * @ring: that thread's, attached to @context; outlives the backend
+ *
+ * On the main thread while that thread has nothing of it, or on that thread.
  */
 void block_backend_attach(BlockBackend *backend, GMainContext *context, IoRing *ring);
 

@@ -63,6 +63,8 @@ typedef struct {
 	void (*balloon_changed)(void *opaque, guint64 actual);
 	/* The guest has opened or closed a port, whose id is only lent; on the main thread. */
 	void (*port_changed)(void *opaque, const char *id, gboolean is_open);
+	/* The tray of a drive has been opened or closed; on the main thread. */
+	void (*tray_moved)(void *opaque, const char *id, gboolean is_open);
 } DeviceHost;
 
 typedef struct {

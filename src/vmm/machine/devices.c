@@ -22,9 +22,10 @@
 #define ID_MAX 128
 
 static const DeviceType *const types[] = {
-	&ahci_pci_type,	  &ata_disk_type,	&io_thread_type,  &pcie_root_port_type,
-	&pvpanic_type,	  &virtio_balloon_type, &virtio_blk_type, &virtio_console_type,
-	&virtio_net_type, &virtio_port_type,	&virtio_rng_type, &virtio_serial_type,
+	&ahci_pci_type,	      &ata_cdrom_type,	&ata_disk_type,	      &io_thread_type,
+	&pcie_root_port_type, &pvpanic_type,	&virtio_balloon_type, &virtio_blk_type,
+	&virtio_console_type, &virtio_net_type, &virtio_port_type,    &virtio_rng_type,
+	&virtio_serial_type,
 };
 
 /* What every description has. */
@@ -301,4 +302,19 @@ gboolean devices_create_all(const DeviceShop *shop, const GPtrArray *description
 {
 	return for_each(shop, descriptions, create_cold, error) &&
 	       for_each(shop, descriptions, check_seen, error);
+}
+
+gboolean devices_change_medium(const DeviceShop *shop, const char *id, JsonObject *blockdev,
+			       gboolean may_force, GError **error)
+{
+	g_autofree char *owner = g_strdup_printf(_("device '%s'"), id);
+	const DeviceContext context = {
+		.surroundings = shop->surroundings,
+		.id = id,
+		.owner = owner,
+		.descriptors = shop->descriptors,
+		.memory = shop->memory,
+	};
+
+	return ata_drive_change_medium(&context, blockdev, may_force, error);
 }

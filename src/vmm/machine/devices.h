@@ -38,3 +38,7 @@ gboolean devices_create(const DeviceShop *shop, JsonObject *description, gboolea
  * They may be functions of one slot in any order.
  */
 gboolean devices_create_all(const DeviceShop *shop, const GPtrArray *descriptions, GError **error);
+
+/* As machine_change_medium() has it; with the device lock held. */
+gboolean devices_change_medium(const DeviceShop *shop, const char *id, JsonObject *blockdev,
+			       gboolean may_force, GError **error);

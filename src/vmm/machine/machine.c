@@ -153,16 +153,21 @@ static void on_balloon_changed(void *opaque, guint64 actual)
 }
 
 /* The device lock is held: to say it, and no more. */
-static void on_port_changed(void *opaque, const char *id, gboolean is_open)
+static void emit_open(Machine *machine, MachineEventType type, const char *id, gboolean is_open)
 {
-	Machine *machine = opaque;
-	const MachineEvent event = {
-		.type = MACHINE_EVENT_PORT_CHANGED,
-		.device = id,
-		.is_open = is_open,
-	};
+	const MachineEvent event = { .type = type, .device = id, .is_open = is_open };
 
 	emit(machine, &event);
+}
+
+static void on_port_changed(void *opaque, const char *id, gboolean is_open)
+{
+	emit_open(opaque, MACHINE_EVENT_PORT_CHANGED, id, is_open);
+}
+
+static void on_tray_moved(void *opaque, const char *id, gboolean is_open)
+{
+	emit_open(opaque, MACHINE_EVENT_TRAY_MOVED, id, is_open);
 }
 
 static void on_set_interrupt(void *opaque, guint gsi, gboolean level)
@@ -259,6 +264,7 @@ static const DeviceHost device_host = {
 	.disk_failed = on_disk_failed,
 	.balloon_changed = on_balloon_changed,
 	.port_changed = on_port_changed,
+	.tray_moved = on_tray_moved,
 };
 
 static int on_open_message(void *opaque, guint *number, GError **error)
@@ -879,6 +885,18 @@ void machine_foreach_disk(Machine *machine,
 
 	device_registry_foreach(walk.registry, &virtio_pci_device_operations, visit_virtio, &walk);
 	device_registry_foreach(walk.registry, &ata_drive_device_operations, visit_drive, &walk);
+}
+
+gboolean machine_change_medium(Machine *machine, const char *id, JsonObject *blockdev,
+			       gboolean may_force, GError **error)
+{
+	const DeviceShop shop = make_shop(machine);
+	gboolean is_changed;
+
+	g_mutex_lock(&machine->device_lock);
+	is_changed = devices_change_medium(&shop, id, blockdev, may_force, error);
+	g_mutex_unlock(&machine->device_lock);
+	return is_changed;
 }
 
 gboolean machine_set_link(Machine *machine, const char *id, gboolean is_up, GError **error)

@@ -55,6 +55,7 @@ typedef enum {
 	MACHINE_EVENT_DEVICE_KEPT,    /* device is set: the guest does not let go of it */
 	MACHINE_EVENT_BALLOON_CHANGE, /* actual is set */
 	MACHINE_EVENT_PORT_CHANGED,   /* device and is_open are set */
+	MACHINE_EVENT_TRAY_MOVED,     /* device and is_open are set */
 } MachineEventType;
 
 typedef struct {
@@ -66,8 +67,8 @@ typedef struct {
 	const HostTouch *touch;	     /* HOST_TOUCH */
 	const DiskError *disk_error; /* DISK_ERROR */
 	guint64 actual;		     /* BALLOON_CHANGE: bytes of RAM that the guest has */
-	const char *device;	     /* DEVICE_DELETED, DEVICE_KEPT, PORT_CHANGED: its id */
-	gboolean is_open;	     /* PORT_CHANGED: the guest has the port open */
+	const char *device; /* DEVICE_DELETED, DEVICE_KEPT, PORT_CHANGED, TRAY_MOVED: its id */
+	gboolean is_open;   /* PORT_CHANGED: the guest has the port open; TRAY_MOVED */
 } MachineEvent;
 
 /* Called on the main thread; what @event points to is only lent. */
@@ -203,6 +204,14 @@ void machine_foreach_disk(Machine *machine,
 					   const BlockStatistics statistics[BLOCK_N_OPERATIONS],
 					   void *opaque),
 			  void *opaque);
+
+/*
+ * machine_change_medium - put another medium into a CD-ROM drive
+ * @blockdev:  what it is; NULL: the tray is opened, and the medium taken out
+ * @may_force: also where the guest has locked the tray, which is asked to eject otherwise
+ */
+gboolean machine_change_medium(Machine *machine, const char *id, JsonObject *blockdev,
+			       gboolean may_force, GError **error);
 
 gboolean machine_set_link(Machine *machine, const char *id, gboolean is_up, GError **error);
 

@@ -50,7 +50,29 @@ static gboolean query_blockstats(JsonObject *arguments, gpointer opaque, JsonNod
 	return TRUE;
 }
 
+static gboolean change_medium(JsonObject *arguments, gpointer opaque, JsonNode **result,
+			      GError **error)
+{
+	const CommandContext *context = opaque;
+	JsonObject *blockdev = json_object_has_member(arguments, "blockdev") ?
+				       json_object_get_object_member(arguments, "blockdev") :
+				       NULL;
+
+	(void)result;
+	return machine_change_medium(
+		context->machine, json_object_get_string_member(arguments, "id"), blockdev,
+		json_object_get_boolean_member_with_default(arguments, "force", FALSE), error);
+}
+
+static const QmpArgument change_medium_arguments[] = {
+	{ "id", QMP_TYPE_STRING, FALSE },
+	{ "blockdev", QMP_TYPE_OBJECT, TRUE },
+	{ "force", QMP_TYPE_BOOL, TRUE },
+	{ NULL },
+};
+
 const QmpCommand block_commands[] = {
+	{ "blockdev-change-medium", change_medium_arguments, change_medium },
 	{ "query-blockstats", .handler = query_blockstats },
 	{ NULL },
 };

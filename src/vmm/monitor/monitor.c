@@ -101,6 +101,16 @@ static JsonObject *message_object(const MachineEvent *event)
 	return object;
 }
 
+static JsonObject *tray_object(const MachineEvent *event)
+{
+	JsonObject *object = json_object_new();
+
+	json_object_set_string_member(object, "device", "");
+	json_object_set_string_member(object, "id", event->device);
+	json_object_set_boolean_member(object, "tray-open", event->is_open);
+	return object;
+}
+
 static JsonObject *device_object(const MachineEvent *event)
 {
 	g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", event->device);
@@ -183,6 +193,10 @@ void monitor_send_event(Monitor *monitor, const MachineEvent *event)
 	case MACHINE_EVENT_PORT_CHANGED:
 		name = "VSERPORT_CHANGE";
 		data = port_object(event);
+		break;
+	case MACHINE_EVENT_TRAY_MOVED:
+		name = "DEVICE_TRAY_MOVED";
+		data = tray_object(event);
 		break;
 	}
 	qmp_server_send_event(monitor->context.server, name, data);

@@ -257,6 +257,8 @@ static gboolean has_type(JsonNode *node, QmpType type)
 		       json_node_get_value_type(node) == G_TYPE_BOOLEAN;
 	case QMP_TYPE_ARRAY:
 		return JSON_NODE_HOLDS_ARRAY(node);
+	case QMP_TYPE_OBJECT:
+		return JSON_NODE_HOLDS_OBJECT(node);
 	}
 	return FALSE;
 }
@@ -278,6 +280,7 @@ static char *check_arguments(const QmpArgument *table, JsonObject *arguments)
 		[QMP_TYPE_STRING] = N_("argument '%s' must be a string"),
 		[QMP_TYPE_BOOL] = N_("argument '%s' must be a boolean"),
 		[QMP_TYPE_ARRAY] = N_("argument '%s' must be an array"),
+		[QMP_TYPE_OBJECT] = N_("argument '%s' must be an object"),
 	};
 	g_autoptr(GList) names = json_object_get_members(arguments);
 

@@ -26,6 +26,7 @@ typedef enum {
 	QMP_TYPE_STRING,
 	QMP_TYPE_BOOL,
 	QMP_TYPE_ARRAY,
+	QMP_TYPE_OBJECT,
 } QmpType;
 
 typedef struct {
