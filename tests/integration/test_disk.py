@@ -6,6 +6,9 @@ written, an image that is full, short or somebody else's, pauses and resets in t
 
 import hashlib
 import os
+import shutil
+import signal
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -347,6 +350,52 @@ class Fails(DiskTest):
         self.assertEqual(self.run_request(IN, 0, DATA, 511), IOERR)
         self.assertEqual(self.run_request(77), UNSUPPORTED)
         self.assertEqual(self.run_request(IN, 0, DATA, 512), OK)
+
+
+@unittest.skipUnless(shutil.which("qemu-nbd"), "qemu-nbd is not installed (qemu-utils)")
+class Hangs(DiskTest):
+    """An NBD server that does not answer holds neither a pause nor a reset."""
+
+    where = NATIVE
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="gmem-nbd.")
+        self.addCleanup(folder.cleanup)
+        image, path = os.path.join(folder.name, "image"), os.path.join(folder.name, "socket")
+        with open(image, "wb") as file:
+            file.write(b"x" * MIB)
+        self.server = subprocess.Popen(["qemu-nbd", "-k", path, "-f", "raw", "-x", "disk", image])
+        self.addCleanup(self.server.wait)
+        self.addCleanup(self.server.kill)
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.addCleanup(self.socket.close)
+        wait_until(lambda: os.path.exists(path), 30, "qemu-nbd")
+        self.socket.connect(path)
+        self.start(self.socket, {"driver": "nbd", "export": "disk"}, rerror="report")
+
+    def hang(self):
+        self.server.send_signal(signal.SIGSTOP)
+        self.add(0, IN, 0, DATA, 512)
+        self.device.kick()
+
+    def test_pause(self):
+        self.hang()
+        self.guest.qmp.execute("stop")
+        self.server.send_signal(signal.SIGCONT)
+        self.assertEqual(self.state(), "paused")
+        self.guest.qmp.execute("cont")
+        self.ring.await_used()
+        self.assertEqual(self.status(), OK)
+        self.assertEqual(self.guest.call("check", DATA, 512, ord("x")), 0)
+
+    def test_reset(self):
+        self.hang()
+        self.guest.qmp.execute("system_reset")
+        self.guest.wait_ready()
+        self.server.send_signal(signal.SIGCONT)
+        self.set_up()
+        self.assertEqual(self.run_request(IN, 0, DATA, 512), IOERR)
+        self.assertEqual(self.guest.qmp.wait_event("BLOCK_IO_ERROR")["data"]["action"], "report")
 
 
 class Linux(unittest.TestCase):

@@ -207,6 +207,59 @@ static void test_killed(void)
 	tear_down(&fixture);
 }
 
+/* A server that hangs: who pauses goes on, and what is under way ends when it is let go. */
+static void test_hung_for_a_while(void)
+{
+	g_autofree guint8 *data = g_malloc0(SIZE);
+	TestRequest request;
+	Fixture fixture;
+
+	if (set_up(&fixture, "raw", FALSE)) {
+		open_disk(&fixture, &plain);
+		fixture.backend->patience = 40 * G_TIME_SPAN_MILLISECOND;
+		g_assert_true(block_backend_finish(fixture.backend, fixture.context));
+		g_assert_cmpint(kill(fixture.server, SIGSTOP), ==, 0);
+		test_request_init(&request, BLOCK_WRITE, 0, data, SIZE);
+		block_submit(fixture.backend, &request.request);
+		g_assert_false(block_backend_finish(fixture.backend, fixture.context));
+		g_assert_cmpint(kill(fixture.server, SIGCONT), ==, 0);
+		fixture.backend->patience = BLOCK_PATIENCE;
+		g_assert_true(block_backend_finish(fixture.backend, fixture.context));
+		g_assert_true(request.is_done);
+		g_assert_cmpint(request.error, ==, 0);
+	}
+	tear_down(&fixture);
+}
+
+/* The same, and it is given up: all fails, what waits to be sent, too, and what comes later. */
+static void test_hung(void)
+{
+	enum { COUNT = 32 };
+	g_autofree guint8 *data = g_malloc0(SIZE);
+	TestRequest requests[COUNT];
+	Fixture fixture;
+
+	if (set_up(&fixture, "raw", FALSE)) {
+		open_disk(&fixture, &plain);
+		fixture.backend->patience = 40 * G_TIME_SPAN_MILLISECOND;
+		g_assert_cmpint(kill(fixture.server, SIGSTOP), ==, 0);
+		for (guint i = 0; i < COUNT; i++) {
+			test_request_init(&requests[i], i % 2 ? BLOCK_READ : BLOCK_WRITE, 0, data,
+					  SIZE);
+			block_submit(fixture.backend, &requests[i].request);
+		}
+		block_backend_finish_for_good(fixture.backend, fixture.context);
+		for (guint i = 0; i < COUNT; i++) {
+			g_assert_true(requests[i].is_done);
+			g_assert_cmpint(requests[i].error, ==, EIO);
+		}
+		g_assert_cmpint(kill(fixture.server, SIGCONT), ==, 0);
+		g_assert_cmpint(run(&fixture, BLOCK_READ, 0, data, 512), ==, EIO);
+		block_backend_finish_for_good(fixture.backend, fixture.context);
+	}
+	tear_down(&fixture);
+}
+
 static void test_refused(void)
 {
 	g_autoptr(GError) error = NULL;
@@ -220,6 +273,103 @@ static void test_refused(void)
 		g_assert_cmpint(close(fd), ==, 0);
 	}
 	tear_down(&fixture);
+}
+
+/*
+ * A server that says of each read that it is done, and sends no data: NBD's protocol, "fixed
+ * newstyle negotiation" and "structured replies".
+ */
+
+static void get(int fd, void *data, gsize size)
+{
+	g_assert_true(size == 0 || recv(fd, data, size, MSG_WAITALL) == (gssize)size);
+}
+
+static void put(int fd, guint64 value, gsize size)
+{
+	const guint64 bytes = GUINT64_TO_BE(value);
+
+	g_assert_cmpint(write(fd, (const guint8 *)&bytes + sizeof(bytes) - size, size), ==,
+			(gssize)size);
+}
+
+static void answer_option(int fd, guint32 option, guint32 type, guint32 size)
+{
+	put(fd, 0x3e889045565a9, 8);
+	put(fd, option, 4);
+	put(fd, type, 4);
+	put(fd, size, 4);
+}
+
+/* Return: whether the negotiation goes on. */
+static gboolean serve_option(int fd)
+{
+	enum { OPTION_GO = 7, OPTION_STRUCTURED = 8, ACK = 1, INFO = 3, INFO_SIZE = 12 };
+	guint32 header[4];
+	guint8 data[256];
+	guint32 option, size;
+
+	get(fd, header, sizeof(header));
+	option = GUINT32_FROM_BE(header[2]);
+	size = GUINT32_FROM_BE(header[3]);
+	g_assert_cmpuint(size, <=, sizeof(data));
+	get(fd, data, size);
+	if (option == OPTION_GO) {
+		answer_option(fd, option, INFO, INFO_SIZE);
+		put(fd, 0, 2);
+		put(fd, SIZE, 8);
+		put(fd, 1, 2);
+	}
+	answer_option(fd, option,
+		      option == OPTION_GO || option == OPTION_STRUCTURED ? ACK : 0x80000001, 0);
+	return option != OPTION_GO;
+}
+
+static gpointer serve_nothing(gpointer data)
+{
+	const int fd = GPOINTER_TO_INT(data);
+	guint8 flags[4], request[28];
+	guint64 cookie;
+
+	put(fd, 0x4e42444d41474943, 8);
+	put(fd, 0x49484156454f5054, 8);
+	put(fd, 3, 2);
+	get(fd, flags, sizeof(flags));
+	while (serve_option(fd))
+		;
+	get(fd, request, sizeof(request));
+	memcpy(&cookie, request + 8, sizeof(cookie));
+	put(fd, 0x668e33ef, 4);
+	put(fd, 1, 2); /* the last chunk, */
+	put(fd, 0, 2); /* which has none of the content */
+	put(fd, GUINT64_FROM_BE(cookie), 8);
+	put(fd, 0, 4);
+	return NULL;
+}
+
+/* What is left of others in the buffer is not the guest's to see. */
+static void test_nothing_read(void)
+{
+	g_autoptr(GError) error = NULL;
+	guint8 data[512], zeroes[512] = { 0 };
+	Fixture fixture = { .context = g_main_context_new() };
+	GThread *server;
+	int fds[2];
+
+	g_main_context_push_thread_default(fixture.context);
+	g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+	server = g_thread_new("server", serve_nothing, GINT_TO_POINTER(fds[1]));
+	fixture.backend = block_nbd_new(fds[0], "disk", &plain, &error);
+	g_assert_no_error(error);
+	block_backend_attach(fixture.backend, fixture.context, NULL);
+	memset(data, 0x5a, sizeof(data));
+	g_assert_cmpint(run(&fixture, BLOCK_READ, 0, data, sizeof(data)), ==, 0);
+	g_assert_cmpmem(data, sizeof(data), zeroes, sizeof(zeroes));
+	g_thread_join(server);
+	block_backend_free(fixture.backend);
+	close(fds[1]);
+	g_main_context_pop_thread_default(fixture.context);
+	g_main_context_unref(fixture.context);
 }
 
 /* What answers is no NBD server. */
@@ -244,7 +394,10 @@ int main(int argc, char **argv)
 	g_test_add_func("/block-nbd/qcow2", test_qcow2);
 	g_test_add_func("/block-nbd/pieces", test_pieces);
 	g_test_add_func("/block-nbd/killed", test_killed);
+	g_test_add_func("/block-nbd/hung-for-a-while", test_hung_for_a_while);
+	g_test_add_func("/block-nbd/hung", test_hung);
 	g_test_add_func("/block-nbd/refused", test_refused);
 	g_test_add_func("/block-nbd/no-server", test_no_server);
+	g_test_add_func("/block-nbd/nothing-read", test_nothing_read);
 	return g_test_run();
 }

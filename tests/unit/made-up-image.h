@@ -28,6 +28,7 @@ typedef struct {
 	guint n_through;
 	guint n_direct;
 	guint n_faults; /* so many that are direct end with EFAULT */
+	guint n_given_up;
 } MadeUpImage;
 
 static inline void made_up_image_answer(MadeUpImage *image, BlockRequest *request)
@@ -92,10 +93,34 @@ static inline void made_up_image_free(BlockBackend *backend)
 	g_free(image);
 }
 
+static inline void made_up_image_give_up(BlockBackend *backend)
+{
+	MadeUpImage *image = (MadeUpImage *)backend;
+	BlockRequest *request;
+
+	image->n_given_up++;
+	while ((request = g_queue_pop_head(&image->held)))
+		block_complete_later(backend, request, EIO);
+}
+
 static const BlockOperations made_up_image_operations = {
 	.submit = made_up_image_submit,
 	.free = made_up_image_free,
 };
+
+/* One that a server has, which may not answer. */
+static const BlockOperations made_up_server_operations = {
+	.submit = made_up_image_submit,
+	.give_up = made_up_image_give_up,
+	.free = made_up_image_free,
+};
+
+static inline void made_up_image_hang(MadeUpImage *image)
+{
+	image->backend.operations = &made_up_server_operations;
+	image->backend.patience = 40 * G_TIME_SPAN_MILLISECOND;
+	image->holds = TRUE;
+}
 
 static inline MadeUpImage *made_up_image_new(const BlockConfig *config)
 {

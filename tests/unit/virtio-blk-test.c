@@ -675,6 +675,86 @@ static void test_reset_in_flight(void)
 	world_clear(&world);
 }
 
+/* A server that does not answer: a pause leaves it, and what it ends with is told after it. */
+static void test_drain_of_hung(void)
+{
+	World world;
+
+	world_init(&world, &plain, DISK_POLICY_REPORT);
+	memset(world.image->content, 7, 512);
+	made_up_image_hang(world.image);
+	add(&world, 0, VIRTIO_BLK_T_IN, 0, WORLD_DATA, 512);
+	add(&world, 1, VIRTIO_BLK_T_FLUSH, 0, 0, 0);
+	world_kick(&world, 0);
+	world_settle(&world);
+	world.device.config.operations->drain(world.blk);
+	g_assert_cmpuint(world.image->n_given_up, ==, 0);
+	made_up_image_let_go(world.image);
+	world_settle(&world);
+	g_assert_cmpuint(world_used(&world, 0), ==, 0);
+	g_assert_true(has(world_address(WORLD_DATA), 0, 512));
+	/* There is nothing left to wait for. */
+	world.device.config.operations->drain(world.blk);
+	world.device.config.operations->resume(world.blk);
+	world_settle(&world);
+	g_assert_cmpuint(world_used(&world, 0), ==, 2);
+	g_assert_cmpuint(status(0), ==, VIRTIO_BLK_S_OK);
+	g_assert_true(has(world_address(WORLD_DATA), 7, 512));
+	world_clear(&world);
+}
+
+/* The same, and then it fails; the machine stops as the policy says, and nothing is lost. */
+static void test_drain_of_hung_and_stop(void)
+{
+	World world;
+
+	world_init(&world, &plain, DISK_POLICY_STOP);
+	made_up_image_hang(world.image);
+	add(&world, 0, VIRTIO_BLK_T_FLUSH, 0, 0, 0);
+	world_kick(&world, 0);
+	world.device.config.operations->drain(world.blk);
+	world.image->error = EIO;
+	world.image->n_errors = 1;
+	made_up_image_let_go(world.image);
+	world_settle(&world);
+	g_assert_cmpuint(world.n_errors, ==, 0);
+	world.device.config.operations->resume(world.blk);
+	g_assert_cmpuint(world.n_errors, ==, 1);
+	world.device.config.operations->drain(world.blk);
+	world.device.config.operations->resume(world.blk);
+	world_settle(&world);
+	g_assert_cmpuint(status(0), ==, VIRTIO_BLK_S_OK);
+	world_clear(&world);
+}
+
+/* A reset gives it up; also one in a pause that did not wait, whose late ends are nobody's. */
+static void test_reset_of_hung(void)
+{
+	World world;
+
+	for (guint round = 0; round < 3; round++) {
+		world_init(&world, &plain, DISK_POLICY_REPORT);
+		made_up_image_hang(world.image);
+		for (guint i = 0; i < 8; i++)
+			add(&world, i, VIRTIO_BLK_T_IN, i, WORLD_DATA, 512);
+		world_kick(&world, 0);
+		world_settle(&world);
+		if (round > 0)
+			world.device.config.operations->drain(world.blk);
+		if (round > 1)
+			made_up_image_let_go(world.image);
+		fill(MADE_UP_RAM, 0x11, round > 0 ? MADE_UP_RAM_SIZE : 0);
+		world_stop(&world);
+		g_assert_cmpuint(world.image->n_given_up, ==, round < 2 ? 1 : 0);
+		g_assert_true(round == 0 || has(made_up_ram, 0x11, MADE_UP_RAM_SIZE));
+		world.image->holds = FALSE;
+		world_start(&world, 0);
+		g_assert_cmpuint(run(&world, VIRTIO_BLK_T_IN, 0, WORLD_DATA, 512), ==,
+				 VIRTIO_BLK_S_OK);
+		world_clear(&world);
+	}
+}
+
 /* One queue is reset; the other goes on. */
 static void test_queue_reset(void)
 {
@@ -801,6 +881,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/virtio-blk/stop-in-the-middle", test_stop_in_the_middle);
 	g_test_add_func("/virtio-blk/reset-while-stopped", test_reset_while_stopped);
 	g_test_add_func("/virtio-blk/drain", test_drain);
+	g_test_add_func("/virtio-blk/drain/hung", test_drain_of_hung);
+	g_test_add_func("/virtio-blk/drain/hung-and-stop", test_drain_of_hung_and_stop);
+	g_test_add_func("/virtio-blk/reset/hung", test_reset_of_hung);
 	g_test_add_func("/virtio-blk/reset-in-flight", test_reset_in_flight);
 	g_test_add_func("/virtio-blk/queue-reset", test_queue_reset);
 	g_test_add_func("/virtio-blk/queue-reset-and-kick", test_queue_reset_and_kick);

@@ -8,6 +8,7 @@
 #include <glib/gi18n.h>
 #include <libnbd.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "vmm/backend/fd-watch.h"
@@ -293,6 +294,21 @@ static void nbd_attach(BlockBackend *backend, GMainContext *context, IoRing *rin
 	update(nbd);
 }
 
+/*
+ * The library ends what is under way when the connection has ended, and says nothing more to the
+ * server: what that may do yet of what it has been sent, no request comes after.
+ */
+static void nbd_give_up(BlockBackend *backend)
+{
+	BlockNbd *nbd = nbd_of(backend);
+
+	if (nbd->is_lost)
+		return;
+	log_limited(&lost_limit, "block", _("%s: its NBD server does not answer, and is given up"),
+		    backend->name);
+	(void)shutdown(nbd_aio_get_fd(nbd->handle), SHUT_RDWR);
+}
+
 static void nbd_free(BlockBackend *backend)
 {
 	BlockNbd *nbd = nbd_of(backend);
@@ -307,6 +323,7 @@ static void nbd_free(BlockBackend *backend)
 static const BlockOperations nbd_operations = {
 	.submit = nbd_submit,
 	.attach = nbd_attach,
+	.give_up = nbd_give_up,
 	.free = nbd_free,
 };
 
@@ -366,11 +383,12 @@ static gboolean connect_to(BlockNbd *nbd, int fd, const char *export, const Bloc
 	const char *reason;
 
 	/*
-	 * A server can say that it has read, and send nothing: completed() is not told. What was
-	 * in the staging memory then is the same guest's, so nothing has to be cleared for it.
+	 * A server can say that it has read, and send nothing; completed() is not told. The library
+	 * clears the buffer of a read before that, so that the guest finds zeroes, and nothing that
+	 * somebody else had there.
 	 */
 	if (nbd_set_export_name(nbd->handle, export) < 0 ||
-	    nbd_set_pread_initialize(nbd->handle, FALSE) < 0 ||
+	    nbd_set_pread_initialize(nbd->handle, TRUE) < 0 ||
 	    nbd_aio_connect_socket(nbd->handle, fd) < 0)
 		reason = nbd_get_error();
 	else

@@ -41,6 +41,7 @@ void block_backend_init(BlockBackend *backend, const BlockOperations *operations
 	backend->has_write_cache = TRUE;
 	backend->discard = config->discard;
 	backend->detect_zeroes = config->detect_zeroes;
+	backend->patience = BLOCK_PATIENCE;
 	backend->last = &backend->first;
 	backend->later = g_source_new(&later_functions, sizeof(LaterSource));
 	((LaterSource *)backend->later)->backend = backend;
@@ -130,6 +131,8 @@ void block_backend_get_statistics(const BlockBackend *backend,
 void block_complete(BlockRequest *request, int error)
 {
 	count(request, error);
+	request->backend->n_under_way--;
+	request->backend->last_answer = g_get_monotonic_time();
 	request->operation = request->counted_as;
 	request->complete(request, error);
 }
@@ -141,6 +144,59 @@ void block_complete_later(BlockBackend *backend, BlockRequest *request, int erro
 	*backend->last = request;
 	backend->last = &request->next;
 	g_source_set_ready_time(backend->later, 0);
+}
+
+/* A server that answers one request after the other, each late, is not waited for for ever. */
+#define PATIENCES_MAX 3
+
+static gboolean wake_up(gpointer data)
+{
+	(void)data;
+	return G_SOURCE_REMOVE;
+}
+
+/* Runs the context until something has happened there, or until @deadline. */
+static void iterate_until(GMainContext *context, gint64 deadline)
+{
+	GSource *source = g_timeout_source_new(0);
+
+	g_source_set_ready_time(source, deadline);
+	g_source_set_callback(source, wake_up, NULL, NULL);
+	g_source_attach(source, context);
+	g_main_context_iteration(context, TRUE);
+	g_source_destroy(source);
+	g_source_unref(source);
+}
+
+static gboolean finish(BlockBackend *backend, GMainContext *context, gint64 patience)
+{
+	const gint64 end = g_get_monotonic_time() + PATIENCES_MAX * patience;
+
+	while (backend->n_under_way > 0) {
+		const gint64 deadline = MIN(backend->last_answer + patience, end);
+
+		if (!backend->operations->give_up)
+			g_main_context_iteration(context, TRUE);
+		else if (deadline > g_get_monotonic_time())
+			iterate_until(context, deadline);
+		else
+			return FALSE;
+	}
+	return TRUE;
+}
+
+gboolean block_backend_finish(BlockBackend *backend, GMainContext *context)
+{
+	return finish(backend, context, BLOCK_PAUSE_PATIENCE(backend->patience));
+}
+
+void block_backend_finish_for_good(BlockBackend *backend, GMainContext *context)
+{
+	if (finish(backend, context, backend->patience))
+		return;
+	backend->operations->give_up(backend);
+	while (backend->n_under_way > 0)
+		g_main_context_iteration(context, TRUE);
 }
 
 gboolean block_backend_poll_size(BlockBackend *backend)
@@ -220,6 +276,8 @@ void block_submit(BlockBackend *backend, BlockRequest *request)
 	request->backend = backend;
 	request->counted_as = request->operation;
 	request->began = g_get_monotonic_time();
+	if (backend->n_under_way++ == 0)
+		backend->last_answer = request->began;
 	if (error || is_nothing(backend, request)) {
 		block_complete_later(backend, request, error);
 		return;

@@ -16,6 +16,10 @@
  * Nothing says in which order requests of the same range are carried out that are under way at the
  * same time: it is so with disks. A flush ends when all is on the disk that had ended before it
  * began.
+ *
+ * The kernel ends what it has begun. A server may never answer, and a guest may wait for it as long
+ * as it likes; but what holds the machine, as a pause and a reset do, must come to an end. So who
+ * waits for a backend does so while it answers, and for BLOCK_PATIENCE at most where it does not.
  */
 #pragma once
 
@@ -26,6 +30,14 @@
 
 /* Disks count in these, whatever their blocks are. */
 #define BLOCK_SECTOR_SIZE 512u
+
+/*
+ * How long a server that has something to do may say nothing until it is given up, in microseconds;
+ * shorter than what who asks the machine for something waits. A pause gives up nothing, and waits
+ * a part of that.
+ */
+#define BLOCK_PATIENCE		       (20 * G_TIME_SPAN_SECOND)
+#define BLOCK_PAUSE_PATIENCE(patience) ((patience) / 4)
 
 /* No request is for more. */
 #define BLOCK_REQUEST_MAX (1u << 30)
@@ -143,6 +155,20 @@ gboolean block_backend_can_be_direct(const BlockBackend *backend, BlockOperation
 void block_submit(BlockBackend *backend, BlockRequest *request);
 
 /*
+ * block_backend_finish - wait until nothing is under way any more
+ * @context: the I/O thread's, which is run meanwhile; nobody begins anything new
+ *
+ * Return: FALSE where something is left, at a server that does not answer: it may end at any time.
+ */
+gboolean block_backend_finish(BlockBackend *backend, GMainContext *context);
+
+/*
+ * The same, and what does not end is given up: it fails, and so does all that comes after it, since
+ * nobody knows what the server has done of it and may yet do.
+ */
+void block_backend_finish_for_good(BlockBackend *backend, GMainContext *context);
+
+/*
  * block_backend_poll_size - look at the size anew, after somebody has made the image larger
  *
  * On the I/O thread. Return: whether it has changed.
@@ -158,6 +184,8 @@ typedef struct {
 	/* May be NULL. */
 	void (*attach)(BlockBackend *backend, GMainContext *context, IoRing *ring);
 	guint64 (*poll_size)(BlockBackend *backend); /* may be NULL; 0 where it cannot be told */
+	/* What is under way ends soon, with an error. NULL: it does so anyway. */
+	void (*give_up)(BlockBackend *backend);
 	void (*free)(BlockBackend *backend);
 } BlockOperations;
 
@@ -171,7 +199,10 @@ struct BlockBackend {
 	BlockDiscard discard;
 	BlockDetectZeroes detect_zeroes;
 	BlockStatistics statistics[BLOCK_N_OPERATIONS]; /* the I/O thread's to write */
-	GSource *later;					/* tells the ends of those in the list */
+	gint64 patience;				/* BLOCK_PATIENCE, or less for tests */
+	guint n_under_way;				/* the I/O thread's */
+	gint64 last_answer; /* or since when there is something under way; the same */
+	GSource *later;	    /* tells the ends of those in the list */
 	BlockRequest *first;
 	BlockRequest **last;
 };

@@ -27,7 +27,7 @@ typedef struct {
 	 */
 	void (*reset)(void *device);
 	/*
-	 * The guest does not run from now on: nothing of the device is in flight when it
+	 * The guest does not run from now on: nothing of the device touches its memory when it
 	 * returns, and what it has taken is where it will be found again. Main thread, vCPUs
 	 * paused, device lock not held.
 	 */

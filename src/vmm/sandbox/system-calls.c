@@ -101,7 +101,7 @@ static const FilterCall calls[] = {
 	{ SCMP_SYS(getpeername), MAIN },
 	{ SCMP_SYS(getsockname), MAIN },
 	{ SCMP_SYS(getsockopt), MAIN },
-	{ SCMP_SYS(shutdown), MAIN },
+	{ SCMP_SYS(shutdown), MAIN | IO },
 	{ SCMP_SYS(unlink), MAIN | MONITOR_PATH },
 
 	/* Threads, and signals that are for the process. */

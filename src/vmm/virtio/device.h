@@ -46,7 +46,10 @@ typedef struct {
 	void (*stop)(void *device);
 	/* The same for one queue that the guest resets; the device goes on with the others. */
 	void (*stop_queue)(void *device, guint queue);
-	/* The machine pauses: when it returns, nothing is in flight and no guest memory is used. */
+	/*
+	 * The machine pauses: when it returns, no guest memory is used. Nothing is in flight but
+	 * what a server does not answer (backend/block.h).
+	 */
 	void (*drain)(void *device);
 	void (*resume)(void *device);
 	/* After stop(), if it was started; on the main thread, with nobody using the device. */

@@ -30,6 +30,7 @@ typedef enum {
 	REQUEST_BUSY,	 /* the backend has it */
 	REQUEST_DONE,	 /* in the list of those that the guest is to get back */
 	REQUEST_STOPPED, /* in the list of those that wait for the machine to go on */
+	REQUEST_LATE,	 /* the same; the backend has come to an end with it in the pause */
 } RequestState;
 
 typedef struct {
@@ -49,6 +50,7 @@ typedef struct {
 	struct iovec iovec;
 	DirectPart direct;  /* the part's, instead of staging memory */
 	gboolean is_copied; /* it has failed the direct way */
+	int late_error;	    /* of REQUEST_LATE: what it ended with, or 0 */
 } Request;
 
 typedef struct {
@@ -77,10 +79,11 @@ struct VirtioBlk {
 	guint64 features;
 	gboolean is_started;
 	gboolean is_paused;
-	guint n_drains; /* under way: one may come while another one waits */
+	gboolean is_left; /* the pause did not wait for what the backend has */
+	guint n_drains;	  /* under way: one may come while another one waits */
 	gboolean is_broken;
 	guint n_busy; /* requests that are REQUEST_BUSY or REQUEST_DONE */
-	GQueue waiting, done, stopped;
+	GQueue waiting, done, stopped, late;
 	GSource *finisher;
 	GArray *pieces;	  /* of a transfer, while it is put together */
 	guint8 *gathered; /* its content: GATHER_SIZE bytes */
@@ -368,6 +371,24 @@ static void copy_instead(Request *self)
 	g_queue_push_head_link(&self->blk->waiting, &self->link);
 }
 
+static void take_end(Request *self, int error)
+{
+	if (self->block.is_direct && error == EFAULT)
+		copy_instead(self);
+	else if (error)
+		backend_failed(self, error);
+	else
+		part_done(self);
+}
+
+/* Guest memory is not touched in a pause. */
+static void keep_end(Request *self, int error)
+{
+	self->late_error = error;
+	self->state = REQUEST_LATE;
+	g_queue_push_tail_link(&self->blk->late, &self->link);
+}
+
 static void backend_done(BlockRequest *block, int error)
 {
 	Request *self = block->opaque;
@@ -375,12 +396,10 @@ static void backend_done(BlockRequest *block, int error)
 
 	blk->n_busy--;
 	end_direct(self);
-	if (block->is_direct && error == EFAULT)
-		copy_instead(self);
-	else if (error)
-		backend_failed(self, error);
+	if (blk->is_left)
+		keep_end(self, error);
 	else
-		part_done(self);
+		take_end(self, error);
 	go_on(blk);
 }
 
@@ -882,25 +901,38 @@ static void on_start(void *device, guint64 features)
 		g_atomic_int_set(&blk->write_cache, FALSE);
 	blk->is_broken = FALSE;
 	blk->is_paused = FALSE;
+	blk->is_left = FALSE;
 	blk->is_started = TRUE;
+}
+
+static GMainContext *context_of(const VirtioBlk *blk)
+{
+	return io_thread_context(virtio_device_io_thread(blk->virtio));
 }
 
 /*
  * Nothing is begun meanwhile; what has begun ends. Other calls of the transport's may come while
  * this waits: a pause does not take the device lock.
  */
-static void drain(VirtioBlk *blk)
+static void begin_drain(VirtioBlk *blk)
 {
-	GMainContext *context = io_thread_context(virtio_device_io_thread(blk->virtio));
-
 	blk->n_drains++;
 	staging_wait_no_more(blk->staging, &blk->waiter);
+}
+
+static void end_drain(VirtioBlk *blk)
+{
 	finish_all(blk);
-	while (blk->n_busy > 0) {
-		g_main_context_iteration(context, TRUE);
-		finish_all(blk);
-	}
 	blk->n_drains--;
+}
+
+/* With an end, whatever the backend does. */
+static void drain_for_good(VirtioBlk *blk)
+{
+	begin_drain(blk);
+	block_backend_finish_for_good(blk->backend, context_of(blk));
+	end_drain(blk);
+	g_assert(blk->n_busy == 0);
 }
 
 static void drop_all(GQueue *list, const guint *queue)
@@ -923,9 +955,10 @@ static void on_stop(void *device)
 	VirtioBlk *blk = device;
 
 	blk->is_started = FALSE;
-	drain(blk);
+	drain_for_good(blk);
 	drop_all(&blk->waiting, NULL);
 	drop_all(&blk->stopped, NULL);
+	drop_all(&blk->late, NULL);
 	g_atomic_int_set(&blk->write_cache, blk->has_write_cache);
 }
 
@@ -934,21 +967,26 @@ static void on_stop_queue(void *device, guint queue)
 {
 	VirtioBlk *blk = device;
 
-	drain(blk);
+	drain_for_good(blk);
 	drop_all(&blk->waiting, &queue);
 	drop_all(&blk->stopped, &queue);
+	drop_all(&blk->late, &queue);
 	go_on(blk);
 	for (guint i = 0; i < blk->n_queues; i++)
 		if (i != queue)
 			on_kicked(blk, i);
 }
 
+/* What the backend does not end soon, it ends in the pause, and that is told after it. */
 static void on_drain(void *device)
 {
 	VirtioBlk *blk = device;
 
 	blk->is_paused = TRUE;
-	drain(blk);
+	begin_drain(blk);
+	if (!block_backend_finish(blk->backend, context_of(blk)))
+		blk->is_left = TRUE;
+	end_drain(blk);
 }
 
 /* What the machine has stopped with is done again, before what came later. */
@@ -962,6 +1000,9 @@ static void on_resume(void *device)
 		g_queue_push_head_link(&blk->waiting, link);
 	}
 	blk->is_paused = FALSE;
+	blk->is_left = FALSE;
+	while ((link = g_queue_pop_head_link(&blk->late)))
+		take_end(link->data, ((Request *)link->data)->late_error);
 	go_on(blk);
 }
 
