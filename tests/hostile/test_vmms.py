@@ -7,10 +7,11 @@ import signal
 import struct
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 from support import rpc
 from support.adopted import PAUSED, wait_adopted
-from support.daemon import Daemon, SOCKET_READONLY, run_virsh, virsh
+from support.daemon import Daemon, SOCKET_READONLY, STATE_FOLDER, STDIN, run_virsh, virsh
 from support.fake_vmm import FakeVmm
 from support.procfs import resident_mib, threads
 from support.rpc import Rpc
@@ -18,7 +19,7 @@ from support.waiting import Deadline, Timeout
 
 REGISTER = 316
 LIFECYCLE_EVENT, REBOOT_EVENT = 318, 319
-LIFECYCLE, REBOOT, DISK_ERROR, DEVICE_REMOVED = 0, 1, 4, 15
+LIFECYCLE, REBOOT, DISK_ERROR, DEVICE_REMOVED, DEVICE_ADDED = 0, 1, 4, 15, 19
 
 # Threads that may come and go with calls of virsh.
 THREADS_OF_CALLS = 8
@@ -227,6 +228,92 @@ class Connections(VmmTest):
         os.kill(self.vmm.pid, signal.SIGSTOP)
         virsh("destroy", "test")
         self.assertFalse(self.vmm.is_running())
+
+
+class Devices(VmmTest):
+    """What a VMM has of devices is asked for when it is reached again."""
+
+    devices = ("<controller type='pci' model='pcie-root-port'/>" * 3 +
+               "<disk type='file' device='disk'><source file='/nowhere/disk.raw'/>"
+               "<target dev='vda' bus='virtio'/><alias name='virtio-disk0'/></disk>")
+
+    RNG = "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
+
+    def wait_xml(self, holds, what):
+        deadline = Deadline(60)
+        while not holds(virsh("dumpxml", "test")):
+            self.assertFalse(deadline.is_over(), what)
+
+    def test_one_that_went_while_nobody_listened(self):
+        self.vmm.order("devices", names=[])
+        with Listener(DEVICE_REMOVED) as listener:
+            self.vmm.order("leave")
+            self.wait_xml(lambda xml: "<disk" not in xml, "the disk is there still")
+            self.assertEqual(listener.count(1), 1)
+        self.assertIn("pcie-root-port", virsh("dumpxml", "test"))
+
+    def test_one_that_went_while_there_was_no_daemon(self):
+        self.vmm.order("devices", names=["virtio-disk0"])
+        self.daemon.restart()
+        wait_adopted("test")
+        self.assertIn("<disk", virsh("dumpxml", "test"))
+        self.daemon.stop()
+        self.vmm.order("devices", names=[])
+        self.daemon.start()
+        self.wait_xml(lambda xml: "<disk" not in xml, "the disk is there still")
+
+    def attach_unanswered(self):
+        """Attaches an rng, and loses the connection before that is answered."""
+        self.vmm.order("devices", names=["virtio-disk0"])
+        self.vmm.hold("device_add")
+        with ThreadPoolExecutor(1) as executor:
+            attaching = executor.submit(run_virsh, "attach-device", "test", STDIN, "--live", text=self.RNG)
+            deadline = Deadline(30)
+            while not self.vmm.counts()[1]["device_add"]:
+                self.assertFalse(deadline.is_over(), "no device is added")
+            yield
+            self.vmm.order("leave")
+            result = attaching.result()
+            self.assertNotEqual(result.returncode, 0)
+            self.assertIn("device 'rng0' is attached or not", result.stderr)
+        self.vmm.release()
+        yield
+
+    def test_one_that_was_attached_without_an_answer(self):
+        steps = self.attach_unanswered()
+        next(steps)
+        self.vmm.order("devices", names=["virtio-disk0", "rng0"])
+        with Listener(DEVICE_ADDED) as listener:
+            next(steps)
+            self.assertEqual(listener.count(5), 1)
+        self.assertIn("<alias name='rng0'/>", virsh("dumpxml", "test"))
+        # What comes then has another name, and another place.
+        virsh("attach-device", "test", STDIN, "--live", text=self.RNG)
+        self.assertIn("<alias name='rng1'/>", virsh("dumpxml", "test"))
+
+    def test_one_that_was_not_attached_and_had_no_answer(self):
+        steps = self.attach_unanswered()
+        next(steps)
+        with Listener(DEVICE_REMOVED) as listener:
+            next(steps)
+            self.wait_xml(lambda xml: "<rng" not in xml, "the rng is there still")
+            # Nobody was told that it had come.
+            self.assertEqual(listener.count(1), 0)
+        virsh("attach-device", "test", STDIN, "--live", text=self.RNG)
+        self.assertIn("<alias name='rng0'/>", virsh("dumpxml", "test"))
+
+
+    def test_one_that_the_next_daemon_would_not_know_is_not_attached(self):
+        status = os.path.join(STATE_FOLDER, "test.status")
+        os.unlink(status)
+        os.mkdir(status)
+        try:
+            result = run_virsh("attach-device", "test", STDIN, "--live", text=self.RNG)
+        finally:
+            os.rmdir(status)
+        self.assertIn("test.status", result.stderr)
+        self.assertEqual(self.vmm.counts()[0]["device_add"], 0)
+        self.assertNotIn("<rng", virsh("dumpxml", "test"))
 
 
 class Restarts(VmmTest):

@@ -82,6 +82,10 @@ class HotPlugTest(RngTest):
                          {"device": "rng0", "path": "/machine/peripheral/rng0"})
         self.assertEqual(events | self.take_events(), LINK_CHANGED | PRESENCE_CHANGED)
 
+    def list_devices(self):
+        return {device["name"]: device["type"]
+                for device in self.qmp.execute("qom-list", path="/machine/peripheral")}
+
     def assertRefused(self, error, command, **arguments):
         with self.assertRaises(QmpError) as caught:
             self.qmp.execute(command, **arguments)
@@ -95,7 +99,9 @@ class ComesAndGoes(HotPlugTest):
     def test_in_and_out_and_in_again(self):
         self.assertFalse(self.is_present())
         for _ in range(3):
+            self.assertNotIn("rng0", self.list_devices())
             self.plug_in()
+            self.assertEqual(self.list_devices()["rng0"], "child<virtio-rng-pci>")
             self.assertTrue(self.is_link_up())
             self.assertWorks(self.set_up())
             self.plug_out()

@@ -145,6 +145,18 @@ static void test_children(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_true(device_registry_has(fixture->registry, "c"));
 }
 
+static void append_type(const char *id, const char *type, void *opaque)
+{
+	g_string_append_printf(opaque, "%s is %s", id, type);
+}
+
+static void test_named(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	device_registry_set_type(fixture->registry, "b", "virtio-rng-pci");
+	device_registry_foreach_named(fixture->registry, append_type, fixture->log);
+	assert_log(fixture, "b is virtio-rng-pci");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -157,6 +169,7 @@ int main(int argc, char **argv)
 		{ "/device-registry/found", test_found },
 		{ "/device-registry/foreach", test_foreach },
 		{ "/device-registry/children", test_children },
+		{ "/device-registry/named", test_named },
 	};
 
 	g_test_init(&argc, &argv, NULL);

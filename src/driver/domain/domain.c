@@ -83,6 +83,7 @@ void domain_vmm_unref(DomainVmm *vmm)
 	vmm_storage_free(vmm->storage);
 	domain_unref(vmm->domain);
 	g_clear_pointer(&vmm->gone, g_ptr_array_unref);
+	g_free(vmm->attaching);
 	g_free(vmm->trouble);
 	g_free(vmm->pause);
 	g_free(vmm);

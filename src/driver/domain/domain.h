@@ -62,6 +62,7 @@ typedef struct {
 	char *pause;		 /* why it has paused itself, or NULL */
 	char *trouble;		 /* what this daemon could not do with it, or NULL */
 	GPtrArray *gone;	 /* of aliases: devices that it says are gone; or NULL */
+	char *attaching;	 /* the alias of one that it may have or not, or NULL; hot-plug.h */
 
 	/* Of the worker that looks after it, also with the lock; see follow.h. */
 	guint tasks;	     /* FollowTask bits: what there is to do */

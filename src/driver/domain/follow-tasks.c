@@ -222,7 +222,8 @@ static void handle_reached(DomainVmm *vmm)
 	Domain *domain = vmm->domain;
 	g_autoptr(GError) error = NULL;
 
-	if (query_status(vmm, &error) && follow_read_threads(vmm, &error)) {
+	if (query_status(vmm, &error) && follow_read_threads(vmm, &error) &&
+	    hot_plug_catch_up(vmm, &error)) {
 		g_mutex_lock(&domain->lock);
 		g_clear_pointer(&vmm->trouble, g_free);
 		g_mutex_unlock(&domain->lock);

@@ -447,7 +447,9 @@ static const char *job_name(guint tasks)
 		return N_("reconnect");
 	if (tasks & FOLLOW_POWER_OFF)
 		return N_("power-off");
-	return tasks & FOLLOW_FAILURE ? N_("failure of the machine") : N_("restart");
+	if (tasks & FOLLOW_FAILURE)
+		return N_("failure of the machine");
+	return tasks & FOLLOW_RESTART ? N_("restart") : N_("removal of a device");
 }
 
 /* The job, unless it has been kept for this. Return: what there is to do, once it is there. */

@@ -195,19 +195,36 @@ static gboolean send_descriptors(const DomainVmm *vmm, const Plug *plug, GError 
 	return TRUE;
 }
 
-/* Descriptors of a device that was refused may have been taken, or not. */
-static gboolean plug_in(const DomainVmm *vmm, Plug *plug, GError **error)
-{
-	QmpClient *monitor = vmm->monitor;
+typedef enum {
+	PLUGGED,
+	REFUSED,
+	UNKNOWN, /* the VMM has not said */
+} PlugResult;
 
-	if (send_descriptors(vmm, plug, error) &&
-	    qmp_client_tell_with(monitor, "device_add", g_steal_pointer(&plug->description), -1,
-				 error))
-		return TRUE;
+/* Descriptors of a device that was refused may have been taken, or not. */
+static void close_descriptors(const DomainVmm *vmm, const Plug *plug)
+{
 	for (guint i = 0; i < plug->fds->len; i++)
-		(void)qmp_client_tell_with(monitor, "closefd",
+		(void)qmp_client_tell_with(vmm->monitor, "closefd",
 					   name_argument("fdname", plug_names(plug)[i]), -1, NULL);
-	return FALSE;
+}
+
+static PlugResult plug_in(const DomainVmm *vmm, Plug *plug, GError **error)
+{
+	g_autoptr(GError) cause = NULL;
+	PlugResult result = PLUGGED;
+
+	if (!send_descriptors(vmm, plug, &cause))
+		result = REFUSED;
+	else if (!qmp_client_tell_with(vmm->monitor, "device_add",
+				       g_steal_pointer(&plug->description), -1, &cause))
+		result = g_error_matches(cause, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED) ? REFUSED :
+											  UNKNOWN;
+	if (result == REFUSED)
+		close_descriptors(vmm, plug);
+	if (cause)
+		g_propagate_error(error, g_steal_pointer(&cause));
+	return result;
 }
 
 /* The device has not come to be: what is behind it goes, too. */
@@ -226,33 +243,88 @@ static void withdraw(DomainVmm *vmm, Plug *plug)
 	vmm_passt_end(vmm->passts, alias);
 }
 
-/* With the job. Takes @def over. */
-static void set_live(const DomainVmm *vmm, DomainDef *def)
+/* With the job. Takes @def over. Return: FALSE where the next daemon would not know of it. */
+static gboolean set_live(const DomainVmm *vmm, DomainDef *def, GError **error)
 {
 	Domain *domain = vmm->domain;
+	gboolean saved;
 
 	g_mutex_lock(&domain->lock);
 	domain_def_free(domain->live);
 	domain->live = def;
-	(void)follow_save_status(domain, NULL);
+	saved = follow_save_status(domain, error);
 	g_mutex_unlock(&domain->lock);
+	return saved;
+}
+
+/* The same where it cannot be otherwise; that the VMM is asked again puts the next daemon right. */
+static void set_live_anyway(DomainVmm *vmm, DomainDef *def)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!set_live(vmm, def, &error))
+		log_limit_warning(&vmm->log, _("domain '%s': %s"), vmm->domain->name,
+				  error->message);
+}
+
+/* The monitor is connected to anew, so that the VMM is asked when it answers again. */
+static gboolean leave_open(DomainVmm *vmm, const char *alias, const GError *cause, GError **error)
+{
+	Domain *domain = vmm->domain;
+
+	g_mutex_lock(&domain->lock);
+	g_free(vmm->attaching);
+	vmm->attaching = g_strdup(alias);
+	g_mutex_unlock(&domain->lock);
+	qmp_client_disconnect(vmm->monitor);
+	return driver_error(error, VIR_ERR_OPERATION_TIMEOUT,
+			    _("device '%s' is attached or not, as is seen when the VMM answers: "
+			      "%s"),
+			    alias, cause->message);
+}
+
+/* With a device that the domain has already. @before: the domain without it, which is taken */
+static gboolean plug_in_or_take_back(DomainVmm *vmm, Plug *plug, DomainDef *before, GError **error)
+{
+	g_autoptr(DomainDef) without = before;
+	g_autoptr(GError) cause = NULL;
+	const PlugResult result = plug_in(vmm, plug, &cause);
+
+	if (result == PLUGGED)
+		return TRUE;
+	if (result == UNKNOWN)
+		return leave_open(vmm, plug->alias, cause, error);
+	withdraw(vmm, plug);
+	set_live_anyway(vmm, g_steal_pointer(&without));
+	g_propagate_error(error, g_steal_pointer(&cause));
+	return FALSE;
 }
 
 gboolean hot_plug_attach(DomainVmm *vmm, const DomainDevice *device, GError **error)
 {
 	Domain *domain = vmm->domain;
 	g_autoptr(DomainDef) def = NULL;
+	g_autoptr(DomainDef) before = NULL;
 	g_auto(Plug) plug = { 0 };
 
+	if (vmm->attaching && !hot_plug_catch_up(vmm, error))
+		return FALSE;
 	/* What runs stays as it is while this has the job. */
 	def = domain_def_attach_live(domain->live, device, error);
 	if (!def)
 		return FALSE;
-	if (!prepare(vmm, def, device, &plug, error) || !plug_in(vmm, &plug, error)) {
+	if (!prepare(vmm, def, device, &plug, error)) {
 		withdraw(vmm, &plug);
 		return FALSE;
 	}
-	set_live(vmm, g_steal_pointer(&def));
+	before = domain_def_copy(domain->live);
+	if (!set_live(vmm, g_steal_pointer(&def), error)) {
+		withdraw(vmm, &plug);
+		set_live_anyway(vmm, g_steal_pointer(&before));
+		return FALSE;
+	}
+	if (!plug_in_or_take_back(vmm, &plug, g_steal_pointer(&before), error))
+		return FALSE;
 	g_mutex_lock(&domain->lock);
 	domain_send_device_added(domain, plug.alias);
 	g_mutex_unlock(&domain->lock);
@@ -279,7 +351,7 @@ gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, GError **er
 	def = domain_def_update_live(vmm->domain->live, device, &index, error);
 	if (!def || !set_link(vmm, def->interfaces->pdata[index], error))
 		return FALSE;
-	set_live(vmm, g_steal_pointer(&def));
+	set_live_anyway(vmm, g_steal_pointer(&def));
 	return TRUE;
 }
 
@@ -308,8 +380,8 @@ static void forget_device(DomainVmm *vmm, const char *alias)
 	}
 }
 
-/* With the job. */
-static void remove_device(DomainVmm *vmm, const char *alias)
+/* With the job. @was_there: it was told of, and its end is to be told, too */
+static void remove_device(DomainVmm *vmm, const char *alias, gboolean was_there)
 {
 	Domain *domain = vmm->domain;
 	DomainDef *def = domain_def_copy(domain->live);
@@ -320,7 +392,9 @@ static void remove_device(DomainVmm *vmm, const char *alias)
 	}
 	forget_device(vmm, alias);
 	vmm_passt_end(vmm->passts, alias);
-	set_live(vmm, def);
+	set_live_anyway(vmm, def);
+	if (!was_there)
+		return;
 	g_mutex_lock(&domain->lock);
 	domain_send_device_removed(domain, alias);
 	g_mutex_unlock(&domain->lock);
@@ -337,5 +411,75 @@ void hot_plug_remove_gone(DomainVmm *vmm)
 	is_current = domain->vmm == vmm;
 	g_mutex_unlock(&domain->lock);
 	for (guint i = 0; is_current && gone && i < gone->len; i++)
-		remove_device(vmm, gone->pdata[i]);
+		remove_device(vmm, gone->pdata[i], TRUE);
+}
+
+static gboolean has_device(JsonArray *devices, const char *alias)
+{
+	for (guint i = 0; i < json_array_get_length(devices); i++) {
+		JsonNode *device = json_array_get_element(devices, i);
+
+		if (JSON_NODE_HOLDS_OBJECT(device) &&
+		    strcmp(follow_string(json_node_get_object(device), "name"), alias) == 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Return: the aliases of what the domain has and the VMM has not. */
+static GPtrArray *find_missing(const DomainDef *live, JsonArray *devices)
+{
+	GPtrArray *missing = g_ptr_array_new_with_free_func(g_free);
+	g_auto(DomainDeviceList) list = { 0 };
+
+	domain_device_list_init(&list, live);
+	for (guint i = 0; i < list.count; i++) {
+		const char *alias = list.entries[i].info->alias;
+
+		if (alias && domain_def_has_alias(live, alias) && !has_device(devices, alias))
+			g_ptr_array_add(missing, g_strdup(alias));
+	}
+	return missing;
+}
+
+static void take_devices(DomainVmm *vmm, JsonArray *devices)
+{
+	Domain *domain = vmm->domain;
+	g_autoptr(GPtrArray) missing = find_missing(domain->live, devices);
+	g_autofree char *attaching = NULL;
+
+	g_mutex_lock(&domain->lock);
+	attaching = g_steal_pointer(&vmm->attaching);
+	g_mutex_unlock(&domain->lock);
+	for (guint i = 0; i < missing->len; i++)
+		remove_device(vmm, missing->pdata[i], g_strcmp0(missing->pdata[i], attaching) != 0);
+	g_mutex_lock(&domain->lock);
+	if (attaching && domain_def_has_alias(domain->live, attaching))
+		domain_send_device_added(domain, attaching);
+	g_mutex_unlock(&domain->lock);
+}
+
+gboolean hot_plug_catch_up(DomainVmm *vmm, GError **error)
+{
+	g_autoptr(GError) cause = NULL;
+	g_autoptr(JsonNode) reply = qmp_client_ask_with(
+		vmm->monitor, "qom-list", name_argument("path", "/machine/peripheral"), &cause);
+	gboolean is_current;
+
+	/* One of before an upgrade does not know the question. */
+	if (g_error_matches(cause, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED))
+		return TRUE;
+	if (!reply) {
+		g_propagate_error(error, g_steal_pointer(&cause));
+		return FALSE;
+	}
+	if (!JSON_NODE_HOLDS_ARRAY(reply))
+		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
+				    _("the VMM's answer to qom-list is no array"));
+	g_mutex_lock(&vmm->domain->lock);
+	is_current = vmm->domain->vmm == vmm;
+	g_mutex_unlock(&vmm->domain->lock);
+	if (is_current)
+		take_devices(vmm, json_node_get_array(reply));
+	return TRUE;
 }

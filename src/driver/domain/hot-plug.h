@@ -10,6 +10,11 @@
  *
  * A device goes when the guest lets go of it, which it is asked for. That may take time, or never
  * happen: the VMM tells when it is gone, and a worker takes it out of the domain then (follow.h).
+ *
+ * The domain has a device, in its status file too, before the VMM is asked to make it, and until
+ * the VMM says that it is gone. So whoever reaches a VMM after nobody has listened (a connection
+ * that was lost, another daemon) has one question: what the domain has and the VMM has not is gone.
+ * A VMM that does not answer when a device is attached is asked that, too, once it can be reached.
  */
 #pragma once
 
@@ -35,3 +40,10 @@ gboolean hot_plug_detach(DomainVmm *vmm, const char *alias, GError **error);
 
 /* The VMM has said that devices are gone. On a worker, with the job. */
 void hot_plug_remove_gone(DomainVmm *vmm);
+
+/*
+ * hot_plug_catch_up - take out of the domain what the VMM does not have
+ *
+ * With the job, without the lock. Return: FALSE where the VMM does not say.
+ */
+gboolean hot_plug_catch_up(DomainVmm *vmm, GError **error);

@@ -686,6 +686,12 @@ JsonNode *qmp_client_ask(QmpClient *client, const char *command, GError **error)
 	return ask(client, command, NULL, -1, error);
 }
 
+JsonNode *qmp_client_ask_with(QmpClient *client, const char *command, JsonObject *arguments,
+			      GError **error)
+{
+	return ask(client, command, arguments, -1, error);
+}
+
 gboolean qmp_client_tell(QmpClient *client, const char *command, GError **error)
 {
 	return qmp_client_tell_with(client, command, NULL, -1, error);

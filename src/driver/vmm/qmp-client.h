@@ -149,6 +149,8 @@ JsonNode *qmp_client_wait(QmpClient *client, QmpCommandTicket *ticket, gint64 de
 
 /* Sends a command without arguments and waits QMP_COMMAND_SECONDS at most. */
 JsonNode *qmp_client_ask(QmpClient *client, const char *command, GError **error);
+JsonNode *qmp_client_ask_with(QmpClient *client, const char *command, JsonObject *arguments,
+			      GError **error);
 
 /* The same for a command whose answer says nothing more. */
 gboolean qmp_client_tell(QmpClient *client, const char *command, GError **error);

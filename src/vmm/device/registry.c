@@ -6,7 +6,8 @@
 
 typedef struct {
 	char *id;
-	char *parent; /* or NULL */
+	char *parent;	  /* or NULL */
+	const char *type; /* NULL: nobody has named it */
 	const DeviceOperations *operations;
 	void *device;
 } DeviceRecord;
@@ -15,7 +16,7 @@ struct DeviceRegistry {
 	GArray *records; /* DeviceRecord, in the order of addition */
 };
 
-static const DeviceRecord *record_at(const DeviceRegistry *registry, guint index)
+static DeviceRecord *record_at(const DeviceRegistry *registry, guint index)
 {
 	return &g_array_index(registry->records, DeviceRecord, index);
 }
@@ -68,7 +69,12 @@ void device_registry_add(DeviceRegistry *registry, const char *id,
 void device_registry_add_child(DeviceRegistry *registry, const char *parent, const char *id,
 			       const DeviceOperations *operations, void *device)
 {
-	const DeviceRecord record = { g_strdup(id), g_strdup(parent), operations, device };
+	const DeviceRecord record = {
+		.id = g_strdup(id),
+		.parent = g_strdup(parent),
+		.operations = operations,
+		.device = device,
+	};
 
 	g_assert(operations->free && !device_registry_has(registry, id));
 	g_array_append_val(registry->records, record);
@@ -126,6 +132,26 @@ void device_registry_foreach(const DeviceRegistry *registry, const DeviceOperati
 
 		if (!operations || record->operations == operations)
 			function(record->id, record->device, opaque);
+	}
+}
+
+void device_registry_set_type(DeviceRegistry *registry, const char *id, const char *type)
+{
+	const guint index = find_index(registry, id);
+
+	g_assert(index < registry->records->len);
+	record_at(registry, index)->type = type;
+}
+
+void device_registry_foreach_named(const DeviceRegistry *registry,
+				   void (*function)(const char *id, const char *type, void *opaque),
+				   void *opaque)
+{
+	for (guint i = 0; i < registry->records->len; i++) {
+		const DeviceRecord *record = record_at(registry, i);
+
+		if (record->type)
+			function(record->id, record->type, opaque);
 	}
 }
 

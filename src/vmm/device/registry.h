@@ -79,6 +79,17 @@ void device_registry_foreach(const DeviceRegistry *registry, const DeviceOperati
 			     void (*function)(const char *id, void *device, void *opaque),
 			     void *opaque);
 
+/*
+ * device_registry_set_type - what a device that people have named is, as they call it
+ * @type: lent for the device's life
+ */
+void device_registry_set_type(DeviceRegistry *registry, const char *id, const char *type);
+
+/* Calls @function for each device that has a type. */
+void device_registry_foreach_named(const DeviceRegistry *registry,
+				   void (*function)(const char *id, const char *type, void *opaque),
+				   void *opaque);
+
 /* The walks: see DeviceOperations. */
 void device_registry_reset(DeviceRegistry *registry);
 void device_registry_pause(DeviceRegistry *registry);

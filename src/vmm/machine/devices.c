@@ -257,6 +257,7 @@ static gboolean create(const DeviceShop *shop, const Description *description, g
 		return FALSE;
 	if (!type->create(&context, description->of_type, error))
 		return FALSE;
+	device_registry_set_type(shop->surroundings->registry, context.id, type->name);
 	if (type->is_pci)
 		pci_place_settle(&context, is_hot);
 	return TRUE;

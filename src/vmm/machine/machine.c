@@ -844,6 +844,13 @@ gboolean machine_remove_device(Machine *machine, const char *id, GError **error)
 	return is_asked;
 }
 
+void machine_foreach_device(Machine *machine,
+			    void (*function)(const char *id, const char *type, void *opaque),
+			    void *opaque)
+{
+	device_registry_foreach_named(machine->devices.registry, function, opaque);
+}
+
 typedef struct {
 	const DeviceRegistry *registry;
 	void (*function)(const char *id, const BlockStatistics statistics[BLOCK_N_OPERATIONS],

@@ -197,7 +197,11 @@ gboolean machine_add_device(Machine *machine, JsonObject *description, GError **
  */
 gboolean machine_remove_device(Machine *machine, const char *id, GError **error);
 
-/* Plugs the cable of a network card in, or out. */
+/* Calls @function for each device that was described. */
+void machine_foreach_device(Machine *machine,
+			    void (*function)(const char *id, const char *type, void *opaque),
+			    void *opaque);
+
 /* Calls @function for each disk, with what it has read and written since it is there. */
 void machine_foreach_disk(Machine *machine,
 			  void (*function)(const char *id,
@@ -213,6 +217,7 @@ void machine_foreach_disk(Machine *machine,
 gboolean machine_change_medium(Machine *machine, const char *id, JsonObject *blockdev,
 			       gboolean may_force, GError **error);
 
+/* Plugs the cable of a network card in, or out. */
 gboolean machine_set_link(Machine *machine, const char *id, gboolean is_up, GError **error);
 
 /* The device by which the guest gives memory back; NULL where it has none. */

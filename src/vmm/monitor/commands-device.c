@@ -2,6 +2,7 @@
 /* commands-device.c - devices that come and go, and the descriptors that they are given */
 #include <gio/gio.h>
 #include <glib/gi18n.h>
+#include <string.h>
 
 #include "vmm/monitor/commands.h"
 
@@ -32,6 +33,35 @@ static gboolean set_link(JsonObject *arguments, gpointer opaque, JsonNode **resu
 	(void)result;
 	return machine_set_link(context->machine, json_object_get_string_member(arguments, "name"),
 				json_object_get_boolean_member(arguments, "up"), error);
+}
+
+static void add_device(const char *id, const char *type, void *opaque)
+{
+	JsonObject *device = json_object_new();
+	g_autofree char *child = g_strdup_printf("child<%s>", type);
+
+	json_object_set_string_member(device, "name", id);
+	json_object_set_string_member(device, "type", child);
+	json_array_add_object_element(opaque, device);
+}
+
+/* QEMU has a tree of objects; here it is the one folder of it that has devices with names. */
+static gboolean qom_list(JsonObject *arguments, gpointer opaque, JsonNode **result, GError **error)
+{
+	const CommandContext *context = opaque;
+	const char *path = json_object_get_string_member(arguments, "path");
+	JsonArray *devices;
+
+	if (strcmp(path, "/machine/peripheral") != 0) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+			    _("there is no path '%s': '/machine/peripheral' can be listed"), path);
+		return FALSE;
+	}
+	devices = json_array_new();
+	machine_foreach_device(context->machine, add_device, devices);
+	*result = json_node_init_array(json_node_alloc(), devices);
+	json_array_unref(devices);
+	return TRUE;
 }
 
 /* A number is a descriptor's that the command line has named. */
@@ -82,6 +112,11 @@ static const QmpArgument id_arguments[] = {
 	{ NULL },
 };
 
+static const QmpArgument path_arguments[] = {
+	{ "path", QMP_TYPE_STRING, FALSE },
+	{ NULL },
+};
+
 static const QmpArgument fdname_arguments[] = {
 	{ "fdname", QMP_TYPE_STRING, FALSE },
 	{ NULL },
@@ -96,6 +131,7 @@ static const QmpArgument link_arguments[] = {
 const QmpCommand device_commands[] = {
 	{ "device_add", .handler = device_add, .takes_anything = TRUE },
 	{ "device_del", id_arguments, device_del },
+	{ "qom-list", path_arguments, qom_list },
 	{ "getfd", fdname_arguments, getfd },
 	{ "closefd", fdname_arguments, closefd },
 	{ "set_link", link_arguments, set_link },

@@ -80,6 +80,8 @@ class _Vmm:
         self._asked = collections.Counter()
         self._holding = set()
         self._held = []
+        # None: it is one that does not know qom-list.
+        self._devices = None
 
     def run(self):
         while True:
@@ -135,10 +137,15 @@ class _Vmm:
     def _do(self, request):
         command = request["execute"]
         result = {}
+        if command == "qom-list" and self._devices is None:
+            self._send({"error": {"class": "CommandNotFound", "desc": "no such command"}, "id": request["id"]})
+            return
         if command == "query-status":
             result = {"status": self._status, "running": self._status == "running"}
         elif command == "query-cpus-fast":
             result = [{"cpu-index": 0, "thread-id": os.getpid()}]
+        elif command == "qom-list":
+            result = [{"name": name, "type": "child<device>"} for name in self._devices]
         elif command == "query-conversion-stats":
             result = {"policy": "on-demand", "private-bytes": 4096, "conversions": []}
         elif command == "stop" and self._status == "running":
@@ -189,6 +196,10 @@ class _Vmm:
         if self._client and sent % len(data):
             self._client.sendall(data[sent % len(data):])
         return {"said": sent // len(data) * len(events)}
+
+    def _order_devices(self, names):
+        """It has these from now on."""
+        self._devices = names
 
     def _order_leave(self):
         self._leave()
