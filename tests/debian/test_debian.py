@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+An installed Debian (tools/lib/debian-guest.sh) that is worked in: content of disks and of a network, devices that
+come and go while they are in use, a reset in the middle of writing.
+
+It is started once and used by one test after the other, since a start takes minutes in an emulated host; each test
+leaves it as it may be left, or shut down. GMEM_DEBIAN is a folder with its disks, which are written to.
+"""
+
+import ctypes
+import hashlib
+import os
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../integration"))
+
+# pylint: disable=wrong-import-position
+from support.daemon import Daemon, memory_elements, virsh, vm_statistics
+from support.waiting import PATIENCE, Deadline, Timeout
+
+FOLDER = os.environ["GMEM_DEBIAN"]
+# Where the images are for the daemon: libvirt's own folder, which its AppArmor profile knows.
+IMAGES = "/var/lib/libvirt/images/gmem-debian"
+NAME = "debian"
+PORT = 2222
+
+NEW_NAMESPACES = 0x40000000 | 0x00020000
+MIB = 1 << 20
+# Of the content that goes through disks and network. A guest in an emulated host takes a second for each.
+CONTENT = 32 * MIB
+
+MEMORY_MIB = 1024
+
+# Of ext4, as long as it is mounted.
+NEEDS_RECOVERY = 0x4
+
+
+def run(command):
+    subprocess.run(command, shell=True, check=True, capture_output=True)
+
+
+def disk_xml(file, target, readonly=False):
+    return f"""<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{IMAGES}/{file}'/>
+      <target dev='{target}' bus='virtio'/>{"<readonly/>" if readonly else ""}</disk>"""
+
+
+def domain_xml():
+    private, security = memory_elements()
+    return f"""<domain type='kvm'>
+  <name>{NAME}</name>
+  <memory unit='MiB'>{MEMORY_MIB}</memory>
+  <memoryBacking>{private}</memoryBacking>
+  <vcpu>2</vcpu>
+  <os firmware='efi'>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <boot dev='hd'/>
+  </os>
+  <features><acpi/><apic/><smm state='off'/></features>
+  <cpu mode='host-passthrough' check='none'/>
+  <on_reboot>restart</on_reboot>
+  <devices>
+    {disk_xml("disk.raw", "vda")}
+    {disk_xml("seed.raw", "vdb", readonly=True)}
+    {disk_xml("data.raw", "vdc")}
+    <controller type='pci' model='pcie-root-port'/>
+    <controller type='pci' model='pcie-root-port'/>
+    <interface type='user'>
+      <backend type='passt'/>
+      <model type='virtio'/>
+      <portForward proto='tcp' address='127.0.0.1'><range start='{PORT}' to='22'/></portForward>
+    </interface>
+    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
+    <serial type='pty'/>
+  </devices>
+  {security}
+</domain>
+"""
+
+
+class Debian(unittest.TestCase):
+    processors = 3
+    limit = 900
+
+    @classmethod
+    def setUpClass(cls):
+        cls.enter_namespaces()
+        with open(os.path.join(FOLDER, "data.raw"), "wb") as file:
+            file.truncate(64 * MIB)
+        cls.daemon = cls.enterClassContext(Daemon())
+        cls.daemon.define(domain_xml())
+        cls.console = None
+
+    @staticmethod
+    def enter_namespaces():
+        """A network of its own, where passt finds an interface to speak for; and the images where libvirt has them."""
+        if ctypes.CDLL(None, use_errno=True).unshare(NEW_NAMESPACES):
+            raise OSError(ctypes.get_errno(), "namespaces")
+        run("mount --make-rprivate /")
+        os.makedirs(IMAGES, exist_ok=True)
+        run(f"mount --bind {FOLDER} {IMAGES}")
+        run("ip link set lo up; ip link add host0 type dummy; ip address add 192.0.2.2/24 dev host0; "
+            "ip link set host0 up; ip route add default via 192.0.2.1")
+
+    def setUp(self):
+        if virsh("domstate", NAME) == "shut off":
+            type(self).console = self.daemon.start_on_console(NAME)
+            self.console.wait_for("GRUB starts Linux", 300)
+            self.wait_login()
+
+    def wait_login(self):
+        self.console.wait_for("login:", 600)
+
+    def ssh(self, command, data=None, check=True, seconds=300):
+        """What a command in the guest prints, as bytes."""
+        result = subprocess.run(
+            ["ssh", "-p", str(PORT), "-i", os.path.join(FOLDER, "ssh-key"), "-o", "StrictHostKeyChecking=no",
+             "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "root@127.0.0.1", command],
+            input=data, stdin=None if data is not None else subprocess.DEVNULL, capture_output=True,
+            timeout=seconds * PATIENCE, check=False)
+        if check and result.returncode:
+            raise AssertionError(f"in the guest, {command}: exit status {result.returncode}: "
+                                 f"{result.stderr.decode(errors='replace')}")
+        return result.stdout
+
+    def text(self, command, **arguments):
+        return self.ssh(command, **arguments).decode().strip()
+
+    def wait_in_guest(self, condition, seconds=120):
+        """Until a shell's condition is so in the guest."""
+        deadline = Deadline(seconds)
+        while not self.text(f"if {condition}; then echo so; fi"):
+            if deadline.is_over():
+                raise Timeout(f"in the guest, {condition}: not in time")
+
+    def make_image(self, name, size):
+        path = os.path.join(FOLDER, name)
+        with open(path, "wb") as file:
+            file.truncate(size)
+        self.addCleanup(os.unlink, path)
+        return path
+
+    def checksum_of_image(self, name, size):
+        with open(os.path.join(FOLDER, name), "rb") as file:
+            return hashlib.sha256(file.read(size)).hexdigest()
+
+    def test_it_answers_and_shows_the_host_next_to_nothing(self):
+        self.assertEqual(self.text("uname -n"), "gmem-debian")
+        statistics = vm_statistics(NAME)
+        touched = int(self.text("awk '/MemTotal/ { total = $2 } /MemFree/ { free = $2 } "
+                                "END { print (total - free) * 1024 }' /proc/meminfo"))
+        self.assertLess(statistics["vm.gmem.shared.bytes.cur"], 0.03 * touched)
+
+    def test_content_of_a_disk_agrees_while_memory_is_in_use(self):
+        """Written past the page cache and read again, beside processes that use all memory and processors there are."""
+        self.ssh("systemd-run --quiet --unit=stress stress-ng --vm 2 --vm-bytes 60% --timeout 3600")
+        try:
+            written = self.text(f"head -c {CONTENT} /dev/urandom >/tmp/content && "
+                                "dd if=/tmp/content of=/dev/vdc bs=64k oflag=direct status=none && "
+                                "sha256sum </tmp/content && rm /tmp/content").split()[0]
+            read = self.text(f"sync; echo 3 >/proc/sys/vm/drop_caches; head -c {CONTENT} /dev/vdc | sha256sum")
+            direct = self.text(f"dd if=/dev/vdc bs=4k count={CONTENT // 4096} iflag=direct status=none | sha256sum")
+        finally:
+            self.ssh("systemctl stop stress", check=False)
+        self.assertEqual([read.split()[0], direct.split()[0]], [written, written])
+        self.assertEqual(self.checksum_of_image("data.raw", CONTENT), written)
+
+    def test_content_of_the_network_agrees(self):
+        content = os.urandom(CONTENT // 4)
+        self.assertEqual(self.text("cat >/tmp/content && sha256sum </tmp/content", data=content).split()[0],
+                         hashlib.sha256(content).hexdigest())
+        self.assertEqual(self.ssh("cat /tmp/content; rm /tmp/content"), content)
+
+    def test_a_disk_comes_and_goes(self):
+        image = self.make_image("extra.raw", 64 * MIB)
+        virsh("attach-disk", NAME, f"{IMAGES}/extra.raw", "vdd", "--live")
+        self.wait_in_guest("[ -b /dev/vdd ]")
+        written = self.text("mkfs.ext4 -q /dev/vdd && mount /dev/vdd /mnt && cp -a /usr/bin /mnt/ && "
+                            "sha256sum </mnt/bin/fio && umount /mnt").split()[0]
+        virsh("detach-disk", NAME, "vdd", "--live", seconds=120)
+        self.wait_in_guest("[ ! -b /dev/vdd ]")
+        run(f"e2fsck -fn {image}")
+        there = subprocess.run(["debugfs", "-R", "cat /bin/fio", image], check=True, capture_output=True).stdout
+        self.assertEqual(hashlib.sha256(there).hexdigest(), written)
+
+    def test_a_disk_is_taken_away_while_it_is_written_to(self):
+        self.make_image("extra.raw", 64 * MIB)
+        virsh("attach-disk", NAME, f"{IMAGES}/extra.raw", "vdd", "--live")
+        self.wait_in_guest("[ -b /dev/vdd ]")
+        self.ssh("systemd-run --quiet --unit=writer sh -c "
+                 "'while dd if=/dev/zero of=/dev/vdd bs=4k oflag=direct status=none conv=notrunc count=4096; do :; done'")
+        self.wait_in_guest("[ $(awk '{ print $5 }' /sys/block/vdd/stat) -gt 100 ]")
+        virsh("detach-disk", NAME, "vdd", "--live", seconds=120)
+        self.wait_in_guest("[ ! -b /dev/vdd ] && ! systemctl is-active --quiet writer")
+        self.assertEqual(self.text("uname -n"), "gmem-debian")
+        self.ssh("systemctl reset-failed", check=False)
+
+    def test_a_reset_in_the_middle_of_writing(self):
+        kept = self.text("head -c 1048576 /dev/urandom >/root/kept && sync && sha256sum </root/kept").split()[0]
+        self.ssh("systemd-run --quiet --unit=writer sh -c "
+                 "'while :; do head -c 262144 /dev/urandom >/root/written.$((number = number + 1)); done'")
+        self.wait_in_guest("[ -e /root/written.20 ]")
+        virsh("reset", NAME)
+        self.wait_login()
+        # The journal was needed, and was enough.
+        self.assertIn("recovery complete", self.text("dmesg").lower())
+        self.assertEqual(self.text("sha256sum </root/kept").split()[0], kept)
+        self.assertRegex(self.text("grep ' / ' /proc/mounts"), r" rw[, ]")
+        self.ssh("rm -f /root/written.* /root/kept")
+
+    def test_it_shuts_down(self):
+        virsh("shutdown", NAME)
+        self.console.wait_end(300)
+        self.assertEqual(virsh("domstate", NAME, "--reason"), "shut off (shutdown)")
+        with open(os.path.join(FOLDER, "disk.raw"), "rb") as disk:
+            # s_feature_incompat in the superblock of the partition that begins at 65 MiB.
+            disk.seek(65 * MIB + 1024 + 0x60)
+            features = int.from_bytes(disk.read(4), "little")
+        self.assertFalse(features & NEEDS_RECOVERY, "the file system was not unmounted")
+
+
