@@ -51,6 +51,7 @@ static const ErrorWords error_words[] = {
 	{ VIR_ERR_NO_DOMAIN_METADATA, N_("metadata not found: %s") },
 	{ VIR_ERR_OVERFLOW, N_("numerical overflow: %s") },
 	{ VIR_ERR_OPERATION_UNSUPPORTED, N_("Operation not supported: %s") },
+	{ VIR_ERR_AGENT_UNRESPONSIVE, N_("Guest agent is not responding: %s") },
 	{ VIR_ERR_RESOURCE_BUSY, N_("resource busy: %s") },
 	{ VIR_ERR_ACCESS_DENIED, N_("access denied: %s") },
 	{ VIR_ERR_CPU_INCOMPATIBLE, N_("the CPU is incompatible with host CPU: %s") },

@@ -780,7 +780,7 @@ static void test_other_programs(Fixture *fixture, gconstpointer data G_GNUC_UNUS
 	static const struct {
 		guint32 program, version;
 	} cases[] = {
-		{ 0, 1 }, { 0x20008087, 1 }, { PROGRAM, 0 }, { PROGRAM, 2 }, { KEEPALIVE, 2 },
+		{ 0, 1 }, { 0x20008088, 1 }, { PROGRAM, 0 }, { PROGRAM, 2 }, { KEEPALIVE, 2 },
 	};
 	int fd = connect_and_open(fixture);
 

@@ -424,8 +424,8 @@ static gboolean is_listened_to(const char *path)
 /* The daemon chooses the path; the socket is its own, there once, and gone when the run is. */
 static void test_chosen_socket(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-	g_autofree char *folder = path_in(fixture, "channel/1-guest");
-	g_autofree char *path = path_in(fixture, "channel/1-guest/one");
+	g_autofree char *folder = path_in(fixture, "channel-1-guest");
+	g_autofree char *path = path_in(fixture, "channel-1-guest/one");
 	g_autoptr(DomainDef) def = domain_with(
 		"", "", "<channel type='unix'><target type='virtio' name='one'/></channel>");
 	g_autoptr(GError) error = NULL;

@@ -25,6 +25,9 @@ extern const RpcProcedure calls_devices[];
 extern const RpcProcedure calls_disks[];
 extern const RpcProcedure calls_interfaces[];
 extern const RpcProcedure calls_iothreads[];
+extern const RpcProcedure calls_agent[];
+extern const RpcProcedure calls_guest_info[];
+extern const RpcProcedure calls_qemu[];
 
 /* All of the above, for rpc_server_new(). */
 extern const RpcProcedure *const calls_tables[];

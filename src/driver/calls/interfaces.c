@@ -3,7 +3,9 @@
  * have */
 #include <glib/gi18n.h>
 
+#include "driver/agent/agent-reader.h"
 #include "driver/calls/calls.h"
+#include "driver/domain/agent.h"
 #include "driver/error.h"
 #include "driver/host/net-device.h"
 
@@ -132,6 +134,65 @@ static gboolean find_by_arp(Domain *domain, DomainInterfaceAddresses_ret *ret, G
 	return TRUE;
 }
 
+/* An address as the protocol has it; FALSE where the guest's is none. */
+static gboolean fill_address(RpcInterfaceAddress *wire, JsonObject *address)
+{
+	const char *kind = agent_string(address, "ip-address-type");
+	const char *text = agent_string(address, "ip-address");
+	const gint64 prefix = agent_number(address, "prefix", 0);
+
+	if (!text || prefix < 0 || prefix > 128)
+		return FALSE;
+	wire->type = g_strcmp0(kind, "ipv6") == 0 ? VIR_IP_ADDR_TYPE_IPV6 : VIR_IP_ADDR_TYPE_IPV4;
+	wire->address = g_strdup(text);
+	wire->prefix = (u_int)prefix;
+	return TRUE;
+}
+
+static gboolean fill_guest_interface(RpcInterface *wire, JsonObject *interface)
+{
+	const char *name = agent_string(interface, "name");
+	const char *mac = agent_string(interface, "hardware-address");
+	g_autoptr(GPtrArray) addresses = agent_objects(agent_array(interface, "ip-addresses"));
+
+	if (!name)
+		return FALSE;
+	wire->name = g_strdup(name);
+	if (mac) {
+		wire->hwaddr = g_new(RpcString, 1);
+		*wire->hwaddr = g_strdup(mac);
+	}
+	wire->addresses.addresses_val = g_new0(RpcInterfaceAddress, addresses->len + 1);
+	for (guint i = 0; i < addresses->len; i++)
+		wire->addresses.addresses_len +=
+			fill_address(&wire->addresses.addresses_val[wire->addresses.addresses_len],
+				     addresses->pdata[i]);
+	return TRUE;
+}
+
+static gboolean find_by_agent(RpcCall *call, DomainInterfaceAddresses_ret *ret, GError **error)
+{
+	g_autoptr(AgentSession) session = NULL;
+	g_autoptr(JsonNode) answer = NULL;
+	g_autoptr(GPtrArray) interfaces = NULL;
+
+	if (rpc_client_is_readonly(call->client))
+		return driver_error(error, VIR_ERR_OPERATION_DENIED,
+				    _("asking the guest agent on a read-only connection"));
+	session = agent_begin(call->object, error);
+	answer = session ? agent_ask(session, "guest-network-get-interfaces", NULL, error) : NULL;
+	if (!answer)
+		return FALSE;
+	interfaces = agent_objects(JSON_NODE_HOLDS_ARRAY(answer) ? json_node_get_array(answer) :
+								   NULL);
+	ret->interfaces.interfaces_val = g_new0(RpcInterface, interfaces->len + 1);
+	for (guint i = 0; i < interfaces->len; i++)
+		ret->interfaces.interfaces_len += fill_guest_interface(
+			&ret->interfaces.interfaces_val[ret->interfaces.interfaces_len],
+			interfaces->pdata[i]);
+	return TRUE;
+}
+
 static gboolean interface_addresses(RpcCall *call, const void *args, void *result, GError **error)
 {
 	const DomainInterfaceAddresses_args *request = args;
@@ -146,9 +207,7 @@ static gboolean interface_addresses(RpcCall *call, const void *args, void *resul
 	case VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP:
 		return find_by_arp(domain, result, error);
 	case VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT:
-		list = list_interfaces(domain, error);
-		return list && driver_error(error, VIR_ERR_ARGUMENT_UNSUPPORTED,
-					    _("domain '%s' has no guest agent"), domain->name);
+		return find_by_agent(call, result, error);
 	default:
 		return driver_error(error, VIR_ERR_ARGUMENT_UNSUPPORTED,
 				    _("unknown source %u of addresses"), request->source);

@@ -2,6 +2,7 @@
 /* lifecycle.c - procedures that start, stop and steer domains */
 #include "driver/calls/calls.h"
 
+#include "driver/domain/agent.h"
 #include "driver/domain/end.h"
 #include "driver/domain/start.h"
 #include "driver/domain/steer.h"
@@ -103,34 +104,41 @@ static gboolean create_xml(RpcCall *call, const void *args, void *result, GError
 	return started;
 }
 
-/*
- * The guest has a power button and nothing else that hears of a wish: no agent can be configured.
- * Where a client would be content with either, it gets the button.
- */
-static gboolean press_power_button(Domain *domain, gboolean only_by_agent, gboolean is_reboot,
-				   GError **error)
+/* Where nothing is said the agent is asked, if it is there: a guest may not hear its button. */
+static gboolean wants_agent(Domain *domain, guint flags, guint agent_flag)
 {
-	gboolean is_active;
+	gboolean is_connected;
 
-	if (!only_by_agent)
-		return steer_shutdown(domain, is_reboot, error);
+	if (flags)
+		return flags & agent_flag;
 	g_mutex_lock(&domain->lock);
-	is_active = domain_is_active(domain);
+	is_connected = agent_is_connected(domain);
 	g_mutex_unlock(&domain->lock);
-	if (!is_active)
-		return driver_error(error, VIR_ERR_OPERATION_INVALID,
-				    _("domain '%s' is not running"), domain->name);
-	return driver_error(
-		error, VIR_ERR_ARGUMENT_UNSUPPORTED,
-		_("domain '%s' has no guest agent: its guest can be asked by the power button"),
-		domain->name);
+	return is_connected;
+}
+
+/* @agent_flag: of @flags, which has this, the power button, both or nothing */
+static gboolean ask_guest_to_end(Domain *domain, guint flags, guint agent_flag, gboolean is_reboot,
+				 GError **error)
+{
+	g_autoptr(GError) cause = NULL;
+
+	if (!wants_agent(domain, flags, agent_flag))
+		return steer_shutdown(domain, is_reboot, error);
+	if (agent_shutdown(domain, is_reboot, &cause))
+		return TRUE;
+	/* Who would be content with either gets the button. */
+	if (flags != agent_flag)
+		return steer_shutdown(domain, is_reboot, error);
+	g_propagate_error(error, g_steal_pointer(&cause));
+	return FALSE;
 }
 
 static gboolean shut_down(RpcCall *call, const void *args, void *result, GError **error)
 {
 	(void)args;
 	(void)result;
-	return steer_shutdown(call->object, FALSE, error);
+	return ask_guest_to_end(call->object, 0, VIR_DOMAIN_SHUTDOWN_GUEST_AGENT, FALSE, error);
 }
 
 #define SHUTDOWN_FLAGS (VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN | VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
@@ -140,8 +148,8 @@ static gboolean shut_down_flags(RpcCall *call, const void *args, void *result, G
 	const DomainShutdownFlags_args *request = args;
 
 	(void)result;
-	return press_power_button(call->object, request->flags == VIR_DOMAIN_SHUTDOWN_GUEST_AGENT,
-				  FALSE, error);
+	return ask_guest_to_end(call->object, request->flags, VIR_DOMAIN_SHUTDOWN_GUEST_AGENT,
+				FALSE, error);
 }
 
 #define REBOOT_FLAGS (VIR_DOMAIN_REBOOT_ACPI_POWER_BTN | VIR_DOMAIN_REBOOT_GUEST_AGENT)
@@ -151,8 +159,8 @@ static gboolean reboot(RpcCall *call, const void *args, void *result, GError **e
 	const DomainReboot_args *request = args;
 
 	(void)result;
-	return press_power_button(call->object, request->flags == VIR_DOMAIN_REBOOT_GUEST_AGENT,
-				  TRUE, error);
+	return ask_guest_to_end(call->object, request->flags, VIR_DOMAIN_REBOOT_GUEST_AGENT, TRUE,
+				error);
 }
 
 static gboolean reset(RpcCall *call, const void *args, void *result, GError **error)

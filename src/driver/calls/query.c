@@ -301,17 +301,21 @@ static gboolean has_managed_save_image(RpcCall *call, const void *args, void *re
 }
 
 /* What somebody who looks after the domain should know. */
-static GPtrArray *messages_of(Domain *domain)
+static GPtrArray *messages_of(Domain *domain, guint flags)
 {
 	GPtrArray *messages = g_ptr_array_new();
 
 	g_mutex_lock(&domain->lock);
-	if (domain->crash)
+	if (domain->crash && !flags)
 		g_ptr_array_add(messages, g_strdup(domain->crash));
-	if (domain->vmm && domain->vmm->pause)
+	if (domain->vmm && domain->vmm->pause && !flags)
 		g_ptr_array_add(messages, g_strdup(domain->vmm->pause));
-	if (domain->vmm && domain->vmm->trouble)
+	if (domain->vmm && domain->vmm->trouble && !flags)
 		g_ptr_array_add(messages, g_strdup(domain->vmm->trouble));
+	if (domain->vmm && domain->vmm->is_tainted &&
+	    (!flags || flags & VIR_DOMAIN_MESSAGE_TAINTING))
+		g_ptr_array_add(messages,
+				g_strdup(_("tainted: a client has used the VMM's monitor")));
 	g_mutex_unlock(&domain->lock);
 	return messages;
 }
@@ -323,10 +327,7 @@ static gboolean get_messages(RpcCall *call, const void *args, void *result, GErr
 	GPtrArray *messages;
 
 	(void)error;
-	/* Of the two kinds that can be asked for by name, there are none. */
-	if (request->flags)
-		return TRUE;
-	messages = messages_of(call->object);
+	messages = messages_of(call->object, request->flags);
 	ret->messages.messages_len = messages->len;
 	ret->messages.messages_val = (RpcString *)g_ptr_array_free(messages, FALSE);
 	return TRUE;

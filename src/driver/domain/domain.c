@@ -15,6 +15,7 @@ Domain *domain_new(Driver *driver, const DomainDef *def)
 	g_atomic_ref_count_init(&domain->references);
 	g_mutex_init(&domain->lock);
 	g_cond_init(&domain->job_ended);
+	g_cond_init(&domain->agent_turn_ended);
 	domain->driver = driver;
 	domain->name = g_strdup(def->name);
 	memcpy(domain->uuid, def->uuid, sizeof(domain->uuid));
@@ -40,6 +41,7 @@ void domain_unref(Domain *domain)
 	g_hash_table_unref(domain->sessions);
 	domain_def_free(domain->live);
 	domain_def_free(domain->config);
+	g_cond_clear(&domain->agent_turn_ended);
 	g_cond_clear(&domain->job_ended);
 	g_mutex_clear(&domain->lock);
 	g_free(domain->crash);
@@ -230,4 +232,11 @@ void domain_send_device_removed(const Domain *domain, const char *alias)
 	const RpcEventDomain subject = event_domain(domain);
 
 	rpc_events_send_device_removed(domain->driver->server, &subject, alias);
+}
+
+void domain_send_agent(const Domain *domain, gboolean is_connected)
+{
+	const RpcEventDomain subject = event_domain(domain);
+
+	rpc_events_send_agent(domain->driver->server, &subject, is_connected);
 }

@@ -44,8 +44,8 @@ typedef struct {
 	Domain *domain; /* a reference */
 	VmmProcess *process;
 	QmpClient *monitor;
-	VmmProcess *logger; /* NULL where it is not known */
-	GPtrArray *passts;  /* of VmmPasstProcess; with the job; NULL: none were started here */
+	VmmProcess *logger;  /* NULL where it is not known */
+	GPtrArray *passts;   /* of VmmPasstProcess; with the job; NULL: none were started here */
 	VmmStorage *storage; /* NULL: no disk is served; changed with the lock, too */
 	VmmLogMark log_mark;
 	/* Written once, before their number. */
@@ -63,6 +63,8 @@ typedef struct {
 	char *trouble;		 /* what this daemon could not do with it, or NULL */
 	GPtrArray *gone;	 /* of aliases: devices that it says are gone; or NULL */
 	char *attaching;	 /* the alias of one that it may have or not, or NULL; hot-plug.h */
+	int agent_seconds;	 /* that answers of the guest's agent may take; 0: not said */
+	gboolean is_tainted;	 /* a client has given its monitor commands */
 
 	/* Of the worker that looks after it, also with the lock; see follow.h. */
 	guint tasks;	     /* FollowTask bits: what there is to do */
@@ -95,6 +97,8 @@ struct Domain {
 	const char *job; /* what is under way, or NULL */
 	gint64 job_since;
 	gboolean is_removed; /* no longer in the list */
+	GCond agent_turn_ended;
+	gboolean has_agent_turn; /* somebody speaks with the guest's agent; see agent.h */
 
 	DomainDef *config;	  /* what the next start uses; NULL for a transient domain */
 	DomainDef *live;	  /* what runs, or NULL */
@@ -157,3 +161,4 @@ void domain_send_reboot(const Domain *domain);
 void domain_send_device_added(const Domain *domain, const char *alias);
 void domain_send_device_removed(const Domain *domain, const char *alias);
 void domain_send_disk_error(const Domain *domain, const RpcDiskError *disk_error);
+void domain_send_agent(const Domain *domain, gboolean is_connected);

@@ -5,6 +5,7 @@
 #include <glib/gi18n.h>
 #include <string.h>
 
+#include "driver/domain/agent.h"
 #include "driver/domain/end.h"
 #include "driver/domain/hot-plug.h"
 #include "driver/error.h"
@@ -216,6 +217,44 @@ gboolean follow_read_threads(DomainVmm *vmm, GError **error)
 	return TRUE;
 }
 
+/* The first answer about a port; or NULL. */
+static JsonObject *find_chardev(JsonArray *list, const char *alias)
+{
+	for (guint i = 0; i < json_array_get_length(list); i++) {
+		JsonNode *element = json_array_get_element(list, i);
+		JsonObject *object = JSON_NODE_HOLDS_OBJECT(element) ?
+					     json_node_get_object(element) :
+					     NULL;
+
+		if (strcmp(follow_string(object, "label"), alias) == 0)
+			return object;
+	}
+	return NULL;
+}
+
+/* Whether programs in the guest have the channels open. */
+static void read_channels(DomainVmm *vmm)
+{
+	Domain *domain = vmm->domain;
+	g_autoptr(JsonNode) reply = NULL;
+
+	if (domain->live->channels->len == 0)
+		return;
+	reply = qmp_client_ask(vmm->monitor, "query-chardev", NULL);
+	if (!reply || !JSON_NODE_HOLDS_ARRAY(reply))
+		return;
+	g_mutex_lock(&domain->lock);
+	for (guint i = 0; domain->vmm == vmm && i < domain->live->channels->len; i++) {
+		const DomainPort *port = domain->live->channels->pdata[i];
+		JsonObject *object = find_chardev(json_node_get_array(reply), port->alias);
+
+		if (object)
+			(void)agent_set_channel_state(domain, port->alias,
+						      follow_boolean(object, "frontend-open"));
+	}
+	g_mutex_unlock(&domain->lock);
+}
+
 /* It answers: what has happened while nobody listened? */
 static void handle_reached(DomainVmm *vmm)
 {
@@ -224,6 +263,7 @@ static void handle_reached(DomainVmm *vmm)
 
 	if (query_status(vmm, &error) && follow_read_threads(vmm, &error) &&
 	    hot_plug_catch_up(vmm, &error)) {
+		read_channels(vmm);
 		g_mutex_lock(&domain->lock);
 		g_clear_pointer(&vmm->trouble, g_free);
 		g_mutex_unlock(&domain->lock);

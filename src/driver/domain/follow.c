@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "driver/conf/domain-device.h"
+#include "driver/domain/agent.h"
 #include "driver/domain/driver.h"
 #include "driver/domain/follow-tasks.h"
 #include "driver/domain/store.h"
@@ -81,7 +82,7 @@ gint64 follow_number(JsonObject *data, const char *name)
 		       -1;
 }
 
-static gboolean boolean_of(JsonObject *data, const char *name)
+gboolean follow_boolean(JsonObject *data, const char *name)
 {
 	JsonNode *node = data ? json_object_get_member(data, name) : NULL;
 
@@ -157,7 +158,7 @@ static gboolean on_reset(DomainVmm *vmm, JsonObject *data)
 
 static gboolean on_shutdown(DomainVmm *vmm, JsonObject *data)
 {
-	const gboolean is_guest = boolean_of(data, "guest");
+	const gboolean is_guest = follow_boolean(data, "guest");
 	Domain *domain = vmm->domain;
 
 	/* What a VMM says that is being ended here has its reason already. */
@@ -198,7 +199,7 @@ static gboolean on_host_touch(DomainVmm *vmm, JsonObject *data)
 	return pause_itself(
 		vmm, VIR_DOMAIN_PAUSED_UNKNOWN, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED,
 		g_strdup_printf(
-			boolean_of(data, "write") ?
+			follow_boolean(data, "write") ?
 				_("paused: %s wrote to guest address %#" PRIx64
 				  ", which policy guest-only keeps private (vCPU %d, thread %d)") :
 				_("paused: %s read guest address %#" PRIx64
@@ -233,6 +234,16 @@ static gboolean on_device_deleted(DomainVmm *vmm, JsonObject *data)
 	return TRUE;
 }
 
+/* A program in the guest has opened or closed a channel. */
+static gboolean on_channel_change(DomainVmm *vmm, JsonObject *data)
+{
+	if (!agent_set_channel_state(vmm->domain, follow_string(data, "id"),
+				     follow_boolean(data, "open")))
+		return FALSE;
+	(void)follow_save_status(vmm->domain, NULL);
+	return TRUE;
+}
+
 static int disk_error_action(const char *action)
 {
 	if (strcmp(action, "stop") == 0)
@@ -253,7 +264,7 @@ static void tell_disk_error(const DomainVmm *vmm, JsonObject *data, int action)
 			.source = disk->path ? disk->path : "",
 			.alias = alias,
 			.action = action,
-			.reason = boolean_of(data, "nospace") ? "enospc" : "",
+			.reason = follow_boolean(data, "nospace") ? "enospc" : "",
 		};
 
 		if (g_strcmp0(disk->info.alias, alias) == 0)
@@ -347,6 +358,7 @@ static void on_monitor_event(const char *name, JsonObject *data, gpointer opaque
 		{ "GMEM_NO_MEMORY", on_no_memory },
 		{ "BLOCK_IO_ERROR", on_disk_error },
 		{ "DEVICE_DELETED", on_device_deleted },
+		{ "VSERPORT_CHANGE", on_channel_change },
 		{ "GUEST_PANICKED", on_panicked },
 		{ "GUEST_CRASHLOADED", on_crash_loaded },
 		{ "GMEM_INTERNAL_ERROR", on_internal_error },

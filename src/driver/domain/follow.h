@@ -48,6 +48,7 @@ void follow_change_state(Domain *domain, int state, int reason, int event, int d
  * daemon. */
 gboolean follow_save_status(const Domain *domain, GError **error);
 
-/* Members of what the VMM says: "" and -1 where they are missing or something else. */
+/* Members of what the VMM says: "", -1 and FALSE where they are missing or something else. */
 const char *follow_string(JsonObject *data, const char *name);
 gint64 follow_number(JsonObject *data, const char *name);
+gboolean follow_boolean(JsonObject *data, const char *name);

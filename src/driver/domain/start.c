@@ -220,6 +220,7 @@ gboolean start_domain(Domain *domain, DomainDef *def, guint flags, RpcClient *cl
 	/* Whatever it is to begin with: without a balloon it has all. */
 	def->current_memory_kib = def->memory_kib;
 	domain_assign_aliases(def);
+	domain_close_channels(def);
 	if (!prepare_and_launch(domain, def, flags & VIR_DOMAIN_START_RESET_NVRAM, &launched,
 				error)) {
 		domain_def_free(def);

@@ -61,9 +61,9 @@ char *store_channel_folder(const Driver *driver, const DomainDef *def)
 {
 	g_autofree char *name = g_utf8_substring(
 		def->name, 0, MIN(SHORT_NAME_CHARACTERS, g_utf8_strlen(def->name, -1)));
-	g_autofree char *run = g_strdup_printf("%d-%s", def->id, name);
+	g_autofree char *run = g_strdup_printf(DOMAIN_CHANNEL_FOLDER "%d-%s", def->id, name);
 
-	return g_build_filename(driver->paths.state, DOMAIN_CHANNEL_FOLDER, run, NULL);
+	return g_build_filename(driver->paths.state, run, NULL);
 }
 
 static gboolean remove_file(const char *path, GError **error)

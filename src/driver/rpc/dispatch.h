@@ -58,6 +58,9 @@ typedef struct {
 	void (*release)(gpointer object);
 } RpcObjectType;
 
+/* In a procedure's number: it is one of the program that is named for QEMU. */
+#define RPC_QEMU_PROGRAM 0x40000000u
+
 typedef struct {
 	guint32 number;
 	const char *name; /* for logs and errors; NULL ends a table */

@@ -258,6 +258,20 @@ void rpc_events_send_device_removed(RpcServer *server, const RpcEventDomain *dom
 		   RPC_DOMAIN_EVENT_CALLBACK_DEVICE_REMOVED, domain, device_payload(domain, alias));
 }
 
+void rpc_events_send_agent(RpcServer *server, const RpcEventDomain *domain, gboolean is_connected)
+{
+	const DomainEventAgentLifecycle_msg message = {
+		.dom = wire_domain(domain),
+		.state = is_connected ? VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED :
+					VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED,
+		.reason = VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_CHANNEL,
+	};
+
+	send_event(server, VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, 0,
+		   RPC_DOMAIN_EVENT_CALLBACK_AGENT_LIFECYCLE, domain,
+		   wire_encode_payload((xdrproc_t)xdr_DomainEventAgentLifecycle_msg, &message));
+}
+
 void rpc_events_send_disk_error(RpcServer *server, const RpcEventDomain *domain,
 				const RpcDiskError *disk_error)
 {

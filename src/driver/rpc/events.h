@@ -39,6 +39,9 @@ void rpc_events_send_device_added(RpcServer *server, const RpcEventDomain *domai
 void rpc_events_send_device_removed(RpcServer *server, const RpcEventDomain *domain,
 				    const char *alias);
 
+/* The guest's agent has come or gone. */
+void rpc_events_send_agent(RpcServer *server, const RpcEventDomain *domain, gboolean is_connected);
+
 /* A disk that could not be read or written. */
 typedef struct {
 	const char *source; /* where it stores its data, or "" */

@@ -514,11 +514,27 @@ static void send_to_worker(Work *work)
 	finish_work(work);
 }
 
+static gboolean is_served(const WireHeader *header)
+{
+	return header->version == WIRE_PROGRAM_VERSION &&
+	       (header->program == WIRE_PROGRAM_REMOTE || header->program == WIRE_PROGRAM_QEMU);
+}
+
+/* The two programs share a table. Return: NULL where there is no such procedure. */
+static const RpcProcedure *find_procedure(RpcServer *server, const WireHeader *call)
+{
+	const guint32 program = call->program == WIRE_PROGRAM_QEMU ? RPC_QEMU_PROGRAM : 0;
+	const guint32 number = (guint32)call->procedure;
+
+	if (number >= RPC_QEMU_PROGRAM)
+		return NULL;
+	return g_hash_table_lookup(server->procedures, GUINT_TO_POINTER(number | program));
+}
+
 static void handle_call(RpcServer *server, RpcClient *client, const WireHeader *call,
 			GBytes *message)
 {
-	const RpcProcedure *procedure =
-		g_hash_table_lookup(server->procedures, GUINT_TO_POINTER((guint)call->procedure));
+	const RpcProcedure *procedure = find_procedure(server, call);
 	WireHeader reply = *call;
 	g_autoptr(GError) error = NULL;
 	Work *work;
@@ -566,7 +582,7 @@ static void refuse_message(RpcClient *client, const WireHeader *header)
 	g_autoptr(GError) error = NULL;
 
 	reply.type = WIRE_REPLY;
-	if (header->program != WIRE_PROGRAM_REMOTE || header->version != WIRE_PROGRAM_VERSION)
+	if (!is_served(header))
 		driver_error(&error, VIR_ERR_NO_SUPPORT, _("program %#x, version %u"),
 			     header->program, header->version);
 	else
@@ -586,11 +602,11 @@ void rpc_server_handle_message(RpcServer *server, RpcClient *client, GBytes *mes
 	wire_parse_header(data, size, &header);
 	if (header.program == WIRE_PROGRAM_KEEPALIVE && header.version == WIRE_PROGRAM_VERSION)
 		handle_keepalive(client, &header);
-	else if (header.program != WIRE_PROGRAM_REMOTE || header.version != WIRE_PROGRAM_VERSION)
+	else if (!is_served(&header))
 		refuse_message(client, &header);
 	else if (header.type == WIRE_CALL)
 		handle_call(server, client, &header, message);
-	else if (header.type == WIRE_STREAM)
+	else if (header.type == WIRE_STREAM && header.program == WIRE_PROGRAM_REMOTE)
 		rpc_stream_handle_message(client, &header, data + start, size - start);
 	else
 		refuse_message(client, &header);

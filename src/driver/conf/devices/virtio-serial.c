@@ -126,7 +126,7 @@ static void parse_place(XmlWalk *walk, xmlNode *node, DomainPort *port)
 	port->has_place = TRUE;
 }
 
-/* Whether a path is one of those that a daemon of ours chooses: ".../channel/ID-NAME/CHANNEL". */
+/* Whether a path is one of those that a daemon of ours chooses: ".../channel-ID-NAME/CHANNEL". */
 static gboolean is_made_path(const char *path)
 {
 	g_auto(GStrv) names = g_strsplit(path, "/", -1);
@@ -135,8 +135,8 @@ static gboolean is_made_path(const char *path)
 
 	for (guint i = 0; i + 1 < count; i++)
 		is_ours |= strcmp(names[i], "libvirt") == 0 && strcmp(names[i + 1], "gmem") == 0;
-	return is_ours && count >= 3 && strcmp(names[count - 3], DOMAIN_CHANNEL_FOLDER) == 0 &&
-	       g_ascii_isdigit(names[count - 2][0]);
+	return is_ours && g_str_has_prefix(names[count - 2], DOMAIN_CHANNEL_FOLDER) &&
+	       g_ascii_isdigit(names[count - 2][strlen(DOMAIN_CHANNEL_FOLDER)]);
 }
 
 static void parse_made_path(DomainParseFlags flags, DomainPort *port)
@@ -593,6 +593,15 @@ void domain_assign_port_aliases(DomainDef *def)
 			if (!domain_find_port(def, alias))
 				port->alias = g_steal_pointer(&alias);
 		}
+	}
+}
+
+void domain_close_channels(DomainDef *def)
+{
+	for (guint i = 0; i < def->channels->len; i++) {
+		DomainPort *port = def->channels->pdata[i];
+
+		port->state = DOMAIN_CHANNEL_DISCONNECTED;
 	}
 }
 

@@ -27,8 +27,8 @@
 /* Of a channel's name, which is a file's and the guest's. */
 #define DOMAIN_CHANNEL_NAME_MAX 63
 
-/* In live XML, such a path is behind this; then come "ID-NAME" and the channel's name. */
-#define DOMAIN_CHANNEL_FOLDER "channel"
+/* The folder of a run's channels is this and "ID-NAME". */
+#define DOMAIN_CHANNEL_FOLDER "channel-"
 
 typedef struct {
 	guint index; /* unassigned before it is complete: DOMAIN_PCI_UNASSIGNED */
@@ -87,6 +87,9 @@ gboolean domain_virtio_serial_complete(DomainDef *def, GError **error);
 
 /* Gives an alias to each port that has none, for a domain that starts. */
 void domain_assign_port_aliases(DomainDef *def);
+
+/* No program of a guest that starts has a channel open. */
+void domain_close_channels(DomainDef *def);
 
 /* The channel of that alias or else that name, the first where it is NULL. Return: or NULL. */
 DomainPort *domain_find_channel(const DomainDef *def, const char *name);
