@@ -30,6 +30,7 @@ typedef struct {
 	Change change;
 	const DomainDevice *device; /* or NULL */
 	const char *alias;	    /* or NULL */
+	gboolean is_forced;	    /* a drive's tray may be locked */
 } Request;
 
 static gboolean change_def(DomainDef *def, const Request *request, GError **error)
@@ -80,7 +81,7 @@ static gboolean change_live(DomainVmm *vmm, const Request *request, GError **err
 	if (request->change == ATTACH)
 		return hot_plug_attach(vmm, request->device, error);
 	if (request->change == UPDATE)
-		return hot_plug_update(vmm, request->device, error);
+		return hot_plug_update(vmm, request->device, request->is_forced, error);
 	alias = find_alias(vmm->domain, request, error);
 	return alias && hot_plug_detach(vmm, alias, error);
 }
@@ -128,7 +129,11 @@ static gboolean change_device(Domain *domain, const char *xml, guint flags, Chan
 			      GError **error)
 {
 	g_autoptr(DomainDevice) device = domain_device_parse(xml, DOMAIN_PARSE_INACTIVE, error);
-	const Request request = { .change = change, .device = device };
+	const Request request = {
+		.change = change,
+		.device = device,
+		.is_forced = flags & VIR_DOMAIN_DEVICE_MODIFY_FORCE,
+	};
 
 	return device && carry_out(domain, &request, flags, error);
 }
@@ -184,7 +189,7 @@ static gboolean update_device_flags(RpcCall *call, const void *args, void *resul
 
 #define IMPACT_FLAGS (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)
 
-/* FORCE is about the tray of a drive, and no drive has one here. */
+/* FORCE is about the tray of a drive. */
 #define UPDATE_FLAGS (IMPACT_FLAGS | VIR_DOMAIN_DEVICE_MODIFY_FORCE)
 
 const RpcProcedure calls_devices[] = {

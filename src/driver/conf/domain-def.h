@@ -226,6 +226,7 @@ struct DomainDef {
 	gboolean sw_protected; /* <launchSecurity type='sw-protected'> */
 	DomainPolicy policy;
 
+	gboolean has_sata;	    /* the SATA controller */
 	GPtrArray *pci_controllers; /* of DomainPciController, by index; the root is always there */
 
 	char *emulator;		  /* NULL: the installed gmem-vmm */

@@ -315,6 +315,14 @@ const char *domain_def_find_alias(const DomainDef *def, const DomainDevice *devi
 			   info_of(device->kind, array_of(def, device->kind)->pdata[index])->alias;
 }
 
+static void keep_unit(DomainDisk *updated, const DomainDisk *previous)
+{
+	if (updated->bus != previous->bus || updated->has_unit)
+		return;
+	updated->has_unit = previous->has_unit;
+	updated->unit = previous->unit;
+}
+
 gboolean domain_def_update(DomainDef *def, const DomainDevice *device, GError **error)
 {
 	GPtrArray *devices = array_of(def, device->kind);
@@ -332,6 +340,8 @@ gboolean domain_def_update(DomainDef *def, const DomainDevice *device, GError **
 		info->alias = g_strdup(previous->alias);
 	if (!info->address.is_set)
 		info->address = previous->address;
+	if (device->kind == DOMAIN_DEVICE_DISK)
+		keep_unit(updated, devices->pdata[index]);
 	g_ptr_array_insert(devices, index, updated);
 	g_ptr_array_remove_index(devices, (guint)index + 1);
 	return TRUE;
@@ -378,6 +388,20 @@ DomainDef *domain_def_update_live(const DomainDef *live, const DomainDevice *dev
 	    !domain_interface_update_live(def->interfaces->pdata[found], device->interface, error))
 		return NULL;
 	*index = (guint)found;
+	return g_steal_pointer(&def);
+}
+
+DomainDef *domain_def_change_medium(const DomainDef *live, const DomainDisk *wanted, guint *index,
+				    GError **error)
+{
+	g_autoptr(DomainDef) def = domain_def_copy(live);
+	const int found = find_disk(def, wanted, error);
+
+	if (found < 0)
+		return NULL;
+	*index = (guint)found;
+	if (!domain_disk_change_medium(def->disks->pdata[found], wanted, error))
+		return NULL;
 	return g_steal_pointer(&def);
 }
 

@@ -71,6 +71,17 @@ gboolean domain_def_has_alias(const DomainDef *def, const char *alias);
 /* Return: the alias of the device that a document means, or NULL with VIR_ERR_DEVICE_MISSING. */
 const char *domain_def_find_alias(const DomainDef *def, const DomainDevice *device, GError **error);
 
+/*
+ * domain_def_change_medium - a copy of what runs, with another medium in a CD-ROM drive, or none
+ * @wanted: the drive by its target, and its medium; what it says besides is left as it is
+ * @index: of the drive, in both
+ *
+ * Return: for domain_def_free(), or NULL with VIR_ERR_DEVICE_MISSING, or with
+ * VIR_ERR_OPERATION_UNSUPPORTED for a disk that is none.
+ */
+DomainDef *domain_def_change_medium(const DomainDef *live, const DomainDisk *wanted, guint *index,
+				    GError **error);
+
 /* What the document does not say of its alias and its place stays. */
 gboolean domain_def_update(DomainDef *def, const DomainDevice *device, GError **error);
 

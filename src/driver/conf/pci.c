@@ -257,7 +257,7 @@ static gboolean seat_rest(DomainDef *def, const DomainDeviceList *devices,
 	for (guint i = 0; i < devices->count; i++) {
 		const DomainDeviceEntry *device = &devices->entries[i];
 
-		if (device->info->address.is_set)
+		if (device->info->address.is_set || device->info->is_off_pci)
 			continue;
 		while (bus < def->pci_controllers->len &&
 		       (at[bus] || nth(def, bus)->hotplug == DOMAIN_SWITCH_NO))
@@ -295,6 +295,8 @@ gboolean domain_pci_complete(DomainDef *def, GError **error)
 {
 	g_auto(DomainDeviceList) devices = { 0 };
 
+	if (!domain_disks_complete(def, error))
+		return FALSE;
 	if (!def->pci_controllers)
 		def->pci_controllers = domain_pci_controllers_new();
 	domain_device_list_init(&devices, def);

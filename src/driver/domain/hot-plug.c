@@ -339,11 +339,85 @@ static gboolean set_link(DomainVmm *vmm, const DomainInterface *interface, GErro
 	return qmp_client_tell_with(vmm->monitor, "set_link", arguments, -1, error);
 }
 
-gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, GError **error)
+/* @fd_name: the new medium's; NULL: there is none */
+static gboolean tell_medium(const DomainVmm *vmm, const DomainDisk *disk, const char *fd_name,
+			    gboolean is_forced, GError **error)
+{
+	JsonObject *arguments = name_argument("id", disk->info.alias);
+
+	if (fd_name)
+		json_object_set_object_member(arguments, "blockdev",
+					      vmm_device_describe_medium(disk, fd_name));
+	json_object_set_boolean_member(arguments, "force", is_forced);
+	return qmp_client_tell_with(vmm->monitor, "blockdev-change-medium", arguments, -1, error);
+}
+
+/* The storage daemon has one export a drive: the old medium goes before the next one comes. */
+static gboolean eject(DomainVmm *vmm, guint index, gboolean is_forced, GError **error)
+{
+	const DomainDisk *disk = vmm->domain->live->disks->pdata[index];
+	DomainDef *def;
+
+	if (!tell_medium(vmm, disk, NULL, is_forced, error))
+		return FALSE;
+	served_disk_detach(vmm, disk);
+	def = domain_def_copy(vmm->domain->live);
+	domain_disk_empty(def->disks->pdata[index]);
+	set_live(vmm, def);
+	return TRUE;
+}
+
+static gboolean insert(DomainVmm *vmm, DomainDisk *disk, gboolean is_forced, GError **error)
+{
+	g_autofree char *name = g_strconcat("fd-", disk->info.alias, NULL);
+	const int fd = domain_disk_is_served(disk) ?
+			       served_disk_attach(vmm, disk, error) :
+			       vmm_device_open_disk(disk, vmm->domain->identity->uid, error);
+	gboolean is_in;
+
+	if (fd < 0)
+		return FALSE;
+	is_in = qmp_client_tell_with(vmm->monitor, "getfd", name_argument("fdname", name), fd,
+				     error) &&
+		tell_medium(vmm, disk, name, is_forced, error);
+	close(fd);
+	if (is_in)
+		return TRUE;
+	(void)qmp_client_tell_with(vmm->monitor, "closefd", name_argument("fdname", name), -1,
+				   NULL);
+	served_disk_detach(vmm, disk);
+	return FALSE;
+}
+
+static gboolean change_medium(DomainVmm *vmm, const DomainDisk *wanted, gboolean is_forced,
+			      GError **error)
 {
 	g_autoptr(DomainDef) def = NULL;
 	guint index = 0;
 
+	def = domain_def_change_medium(vmm->domain->live, wanted, &index, error);
+	if (!def || !domain_check_disk(def->disks->pdata[index], error))
+		return FALSE;
+	if ((domain_disk_is_empty(wanted) ||
+	     domain_disk_is_served(vmm->domain->live->disks->pdata[index])) &&
+	    !eject(vmm, index, is_forced, error))
+		return FALSE;
+	if (domain_disk_is_empty(wanted))
+		return TRUE;
+	if (!insert(vmm, def->disks->pdata[index], is_forced, error))
+		return FALSE;
+	set_live(vmm, g_steal_pointer(&def));
+	return TRUE;
+}
+
+gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, gboolean is_forced,
+			 GError **error)
+{
+	g_autoptr(DomainDef) def = NULL;
+	guint index = 0;
+
+	if (device->kind == DOMAIN_DEVICE_DISK)
+		return change_medium(vmm, device->disk, is_forced, error);
 	if (device->kind != DOMAIN_DEVICE_INTERFACE)
 		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
 				    _("device '%s' cannot be updated while the domain runs"),

@@ -29,11 +29,14 @@ gboolean hot_plug_attach(DomainVmm *vmm, const DomainDevice *device, GError **er
 /*
  * hot_plug_update - change what of a device can change while it is in use
  *
- * That is the link state of a network card.
+ * That is the link state of a network card, and the medium of a CD-ROM drive.
+ * @is_forced: also where the guest keeps the drive's tray locked
  *
- * Return: FALSE with an error as of domain_def_update_live().
+ * Return: FALSE with an error as of domain_def_update_live() and domain_def_change_medium(). A
+ * medium that was the storage daemon's may be out then, and none in.
  */
-gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, GError **error);
+gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, gboolean is_forced,
+			 GError **error);
 
 /* Asks the guest to let go of a device. @alias: of one that the domain has */
 gboolean hot_plug_detach(DomainVmm *vmm, const char *alias, GError **error);

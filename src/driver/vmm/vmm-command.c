@@ -541,6 +541,21 @@ static int open_served(VmmCommand *command, DomainDisk *disk, GError **error)
 	return vmm_storage_connect(command->storage_path, error);
 }
 
+/* A medium that may be missing and is leaves its drive empty. */
+static void forget_missing(DomainDisk *disk)
+{
+	if (disk->startup != DOMAIN_DISK_STARTUP_OPTIONAL || !disk->path ||
+	    access(disk->path, F_OK) == 0)
+		return;
+	domain_disk_empty(disk);
+}
+
+static void add_empty_drive(VmmCommand *command, const DomainDef *def, const DomainDisk *disk)
+{
+	add_description(command,
+			vmm_device_describe_disk(disk, NULL, domain_boot_index(def, &disk->info)));
+}
+
 static gboolean add_disk(VmmCommand *command, const DomainDef *def, DomainDisk *disk,
 			 GError **error)
 {
@@ -660,9 +675,17 @@ gboolean vmm_command_add_devices(VmmCommand *command, DomainDef *def, GError **e
 	for (guint i = 0; i < def->interfaces->len; i++)
 		if (!add_interface(command, def, def->interfaces->pdata[i], error))
 			return FALSE;
-	for (guint i = 0; i < def->disks->len; i++)
-		if (!add_disk(command, def, def->disks->pdata[i], error))
+	if (def->has_sata)
+		add_description(command, vmm_device_describe_sata());
+	for (guint i = 0; i < def->disks->len; i++) {
+		DomainDisk *disk = def->disks->pdata[i];
+
+		forget_missing(disk);
+		if (domain_disk_is_empty(disk))
+			add_empty_drive(command, def, disk);
+		else if (!add_disk(command, def, disk, error))
 			return FALSE;
+	}
 	for (guint i = 0; i < def->rngs->len; i++)
 		if (!add_rng(command, def->rngs->pdata[i], error))
 			return FALSE;

@@ -46,18 +46,38 @@ int vmm_device_open_rng(const DomainRng *rng, GError **error)
 	return safe_file_open_character_device(_("random number generator"), rng->path, error);
 }
 
-/* A PCI device, behind the root port whose bus it names. */
-static JsonObject *describe(const char *driver, const DomainDeviceInfo *info, guint boot_index)
+static JsonObject *describe_at(const char *driver, const DomainDeviceInfo *info, const char *bus,
+			       guint boot_index)
 {
-	g_autofree char *bus = g_strdup_printf("pci.%u", info->address.bus);
 	JsonObject *object = json_object_new();
 
 	json_object_set_string_member(object, "driver", driver);
 	json_object_set_string_member(object, "id", info->alias);
 	json_object_set_string_member(object, "bus", bus);
-	json_object_set_string_member(object, "addr", "0x0");
 	if (boot_index > 0)
 		json_object_set_int_member(object, "bootindex", boot_index);
+	return object;
+}
+
+/* A PCI device, behind the root port whose bus it names. */
+static JsonObject *describe(const char *driver, const DomainDeviceInfo *info, guint boot_index)
+{
+	g_autofree char *bus = g_strdup_printf("pci.%u", info->address.bus);
+	JsonObject *object = describe_at(driver, info, bus, boot_index);
+
+	json_object_set_string_member(object, "addr", "0x0");
+	return object;
+}
+
+/* A drive at its port of the SATA controller. */
+static JsonObject *describe_drive(const DomainDisk *disk, guint boot_index)
+{
+	g_autofree char *bus = g_strdup_printf("sata0.%u", disk->unit);
+	JsonObject *object = describe_at(disk->is_cdrom ? "ide-cd" : "ide-hd", &disk->info, bus,
+					 boot_index);
+
+	if (disk->wwn > 0)
+		json_object_set_int_member(object, "wwn", (gint64)disk->wwn);
 	return object;
 }
 
@@ -79,7 +99,7 @@ static void set_virtio_options(JsonObject *object, const DomainVirtioOptions *op
 	set_switch(object, "packed", options->packed);
 }
 
-static JsonObject *describe_blockdev(const DomainDisk *disk, const char *fd)
+JsonObject *vmm_device_describe_medium(const DomainDisk *disk, const char *fd)
 {
 	static const char *const detect_zeroes[] = {
 		[DOMAIN_DISK_DETECT_ZEROES_DEFAULT] = "off",
@@ -133,7 +153,9 @@ static void set_policy(JsonObject *object, const char *name, DomainDiskErrorPoli
 
 JsonObject *vmm_device_describe_disk(const DomainDisk *disk, const char *fd, guint boot_index)
 {
-	JsonObject *object = describe("virtio-blk-pci", &disk->info, boot_index);
+	const gboolean is_virtio = disk->bus == DOMAIN_DISK_VIRTIO;
+	JsonObject *object = is_virtio ? describe("virtio-blk-pci", &disk->info, boot_index) :
+					 describe_drive(disk, boot_index);
 
 	if (disk->serial) {
 		g_autofree char *serial = g_strndup(disk->serial, MAX_SERIAL);
@@ -147,17 +169,32 @@ JsonObject *vmm_device_describe_disk(const DomainDisk *disk, const char *fd, gui
 	}
 	set_number(object, "num-queues", disk->queues);
 	set_number(object, "queue-size", disk->queue_size);
-	set_number(object, "logical_block_size", disk->logical_block_size);
+	if (is_virtio)
+		set_number(object, "logical_block_size", disk->logical_block_size);
 	set_number(object, "physical_block_size", disk->physical_block_size);
-	json_object_set_boolean_member(object, "write-cache",
-				       disk->cache != DOMAIN_DISK_CACHE_WRITETHROUGH &&
-					       disk->cache != DOMAIN_DISK_CACHE_DIRECTSYNC);
+	if (!disk->is_cdrom)
+		json_object_set_boolean_member(object, "write-cache",
+					       disk->cache != DOMAIN_DISK_CACHE_WRITETHROUGH &&
+						       disk->cache != DOMAIN_DISK_CACHE_DIRECTSYNC);
 	set_policy(object, "rerror", disk->read_error);
 	set_policy(object, "werror", disk->write_error);
 	if (disk->is_shareable)
 		json_object_set_boolean_member(object, "share-rw", TRUE);
 	set_virtio_options(object, &disk->virtio);
-	json_object_set_object_member(object, "blockdev", describe_blockdev(disk, fd));
+	if (fd)
+		json_object_set_object_member(object, "blockdev",
+					      vmm_device_describe_medium(disk, fd));
+	return object;
+}
+
+JsonObject *vmm_device_describe_sata(void)
+{
+	JsonObject *object = json_object_new();
+
+	json_object_set_string_member(object, "driver", "ich9-ahci");
+	json_object_set_string_member(object, "id", "sata0");
+	json_object_set_string_member(object, "bus", "pcie.0");
+	json_object_set_string_member(object, "addr", "0x1f.0x2");
 	return object;
 }
 

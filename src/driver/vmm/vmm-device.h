@@ -36,12 +36,14 @@ int vmm_device_open_rng(const DomainRng *rng, GError **error);
 
 /*
  * Descriptions, for json_object_unref(). The devices have their aliases.
- * @fd: the descriptor's name in the VMM; NULL where an rng has none
+ * @fd: the descriptor's name in the VMM; NULL where an rng has none, and of an empty drive
  * @boot_index: 0 where firmware is not to start from it; see domain_boot_index()
  */
 JsonObject *vmm_device_describe_disk(const DomainDisk *disk, const char *fd, guint boot_index);
 JsonObject *vmm_device_describe_rng(const DomainRng *rng, const char *fd);
 JsonObject *vmm_device_describe_panic(const DomainPanic *panic);
+JsonObject *vmm_device_describe_medium(const DomainDisk *disk, const char *fd);
+JsonObject *vmm_device_describe_sata(void);
 JsonObject *vmm_device_describe_iothread(guint id);
 JsonObject *vmm_device_describe_root_port(const DomainPciController *port);
 

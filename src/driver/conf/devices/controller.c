@@ -39,6 +39,9 @@ GPtrArray *domain_pci_controllers_new(void)
 /* There are 256 PCI buses, and a controller makes one. */
 #define MAX_CONTROLLERS 256
 
+#define SATA_SLOT	0x1f
+#define SATA_FUNCTION	2
+
 static void parse_address(XmlWalk *walk, xmlNode *node, DomainPciAddress *address)
 {
 	const guint domain = domain_parse_pci_address(walk, node, address);
@@ -160,6 +163,29 @@ static void parse_virtio_serial_controller(XmlWalk *walk, xmlNode *node, DomainP
 		g_ptr_array_add(def->virtio_serials, domain_parse_virtio_serial(walk, node, flags));
 }
 
+/* The ICH9's, which has one place. */
+static void parse_sata_controller(XmlWalk *walk, xmlNode *controller, DomainDef *def)
+{
+	xmlNode *address_node = xml_walk_child(walk, controller, "address");
+	xmlNode *alias = xml_walk_child(walk, controller, "alias");
+	DomainPciAddress address = { 0 };
+	const guint domain = domain_parse_pci_address(walk, address_node, &address);
+
+	/* It is made from the index again. */
+	xml_walk_attribute_required(walk, alias, "name");
+	domain_parse_only(walk, controller, "index", "0");
+	domain_parse_only(walk, controller, "model", "ich9-ahci");
+	if (address.is_set && (domain || address.bus || address.slot != SATA_SLOT ||
+			       address.function != SATA_FUNCTION))
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("element '%s': the SATA controller is at 0000:00:1f.2"),
+			       xml_walk_path(walk, address_node));
+	if (def->has_sata)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("more than one element 'devices/controller' with type 'sata'"));
+	def->has_sata = TRUE;
+}
+
 void domain_parse_controllers(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags,
 			      DomainDef *def)
 {
@@ -174,12 +200,15 @@ void domain_parse_controllers(XmlWalk *walk, xmlNode *devices, DomainParseFlags 
 			parse_pci_controller(walk, controller, def);
 		else if (strcmp(type, "usb") == 0)
 			parse_usb_controller(walk, controller, def);
+		else if (strcmp(type, "sata") == 0)
+			parse_sata_controller(walk, controller, def);
 		else if (strcmp(type, "virtio-serial") == 0)
 			parse_virtio_serial_controller(walk, controller, flags, def);
 		else
 			xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
 				       _("attribute 'type' of element 'devices/controller' is "
-					 "'%s': supported are 'pci', 'usb' and 'virtio-serial'"),
+					 "'%s': supported are 'pci', 'sata', 'usb' and "
+					 "'virtio-serial'"),
 				       xml_walk_quote(walk, type));
 	}
 }
@@ -210,6 +239,23 @@ static void format_pci_controller(XmlWriter *writer, const DomainPciController *
 	xml_writer_end(writer);
 }
 
+static void format_sata_controller(XmlWriter *writer, gboolean live)
+{
+	const DomainPciAddress address = {
+		.is_set = TRUE,
+		.slot = SATA_SLOT,
+		.function = SATA_FUNCTION,
+	};
+
+	xml_writer_start(writer, "controller");
+	xml_writer_attribute(writer, "type", "sata");
+	xml_writer_attribute(writer, "index", "0");
+	if (live)
+		xml_writer_element_with(writer, "alias", "name", "sata0");
+	domain_format_pci_address(writer, &address);
+	xml_writer_end(writer);
+}
+
 void domain_format_controllers(XmlWriter *writer, const DomainDef *def, gboolean live)
 {
 	if (def->says & DOMAIN_SAYS_NO_USB) {
@@ -219,6 +265,8 @@ void domain_format_controllers(XmlWriter *writer, const DomainDef *def, gboolean
 		xml_writer_attribute(writer, "model", "none");
 		xml_writer_end(writer);
 	}
+	if (def->has_sata)
+		format_sata_controller(writer, live);
 	for (guint i = 0; i < def->pci_controllers->len; i++)
 		format_pci_controller(writer, def->pci_controllers->pdata[i], live);
 }

@@ -116,12 +116,18 @@ static void parse_address(XmlWalk *walk, xmlNode *node, DomainPciAddress *addres
 			       xml_walk_path(walk, node));
 }
 
-void domain_parse_device_info(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
+void domain_parse_device_name(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
 			      gboolean can_boot, DomainDeviceInfo *info)
 {
 	info->alias = domain_parse_alias(walk, node, flags);
 	if (can_boot)
 		parse_boot(walk, node, info);
+}
+
+void domain_parse_device_info(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
+			      gboolean can_boot, DomainDeviceInfo *info)
+{
+	domain_parse_device_name(walk, node, flags, can_boot, info);
 	parse_address(walk, xml_walk_child(walk, node, "address"), &info->address);
 }
 
@@ -257,6 +263,12 @@ void domain_assign_aliases(DomainDef *def)
 {
 	g_auto(DomainDeviceList) list = { 0 };
 
+	for (guint i = 0; i < def->disks->len; i++) {
+		DomainDisk *disk = def->disks->pdata[i];
+
+		if (disk->bus == DOMAIN_DISK_SATA && !disk->info.alias)
+			disk->info.alias = g_strdup_printf("sata0-0-%u", disk->unit);
+	}
 	domain_device_list_init(&list, def);
 	for (guint i = 0; i < list.count; i++)
 		if (!list.entries[i].info->alias)
@@ -264,14 +276,25 @@ void domain_assign_aliases(DomainDef *def)
 	domain_assign_port_aliases(def);
 }
 
+static const DomainDisk *first_disk(const DomainDef *def, gboolean is_cdrom)
+{
+	for (guint i = 0; i < def->disks->len; i++) {
+		const DomainDisk *disk = def->disks->pdata[i];
+
+		if (disk->is_cdrom == is_cdrom)
+			return disk;
+	}
+	return NULL;
+}
+
 /* What stands for a kind of boot device: libvirt takes the first, too. */
 static const DomainDeviceInfo *first_of(const DomainDef *def, DomainBootDevice kind)
 {
-	const DomainDisk *disk = def->disks->len > 0 ? def->disks->pdata[0] : NULL;
+	const DomainDisk *disk = first_disk(def, kind == DOMAIN_BOOT_CDROM);
 	const DomainInterface *interface = def->interfaces->len > 0 ? def->interfaces->pdata[0] :
 								      NULL;
 
-	if (kind == DOMAIN_BOOT_DISK && disk)
+	if ((kind == DOMAIN_BOOT_DISK || kind == DOMAIN_BOOT_CDROM) && disk)
 		return &disk->info;
 	return kind == DOMAIN_BOOT_NETWORK && interface ? &interface->info : NULL;
 }

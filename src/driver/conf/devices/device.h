@@ -22,6 +22,7 @@ typedef struct {
 	char *alias;		  /* "virtio-disk0"; NULL where there is none yet */
 	guint boot_order;	  /* <boot order='1'/>, or 0 */
 	DomainPciAddress address; /* given, or chosen when the domain is defined */
+	gboolean is_off_pci;	  /* at a controller, and no PCI device */
 } DomainDeviceInfo;
 
 /* <driver iommu= packed=> of any virtio device. */
@@ -48,7 +49,11 @@ void domain_format_pci_address(XmlWriter *writer, const DomainPciAddress *addres
 char *domain_parse_alias(XmlWalk *walk, xmlNode *node, DomainParseFlags flags);
 void domain_format_alias(XmlWriter *writer, const char *alias, gboolean live);
 
-/* <alias>, <boot order=> where @can_boot, and <address type='pci'>. */
+/* <alias>, and <boot order=> where @can_boot. */
+void domain_parse_device_name(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
+			      gboolean can_boot, DomainDeviceInfo *info);
+
+/* The same, and <address type='pci'>. */
 void domain_parse_device_info(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
 			      gboolean can_boot, DomainDeviceInfo *info);
 

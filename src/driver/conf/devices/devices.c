@@ -24,18 +24,6 @@ static gboolean has_room(XmlWalk *walk, const DomainDef *def)
 	return FALSE;
 }
 
-/* As in libvirt, disks are in the order of their targets. */
-static int compare_disks(gconstpointer a, gconstpointer b)
-{
-	const DomainDisk *first = *(DomainDisk *const *)a;
-	const DomainDisk *second = *(DomainDisk *const *)b;
-	guint first_index = 0, second_index = 0;
-
-	(void)domain_disk_target_index(first->target, &first_index);
-	(void)domain_disk_target_index(second->target, &second_index);
-	return (int)first_index - (int)second_index;
-}
-
 static void parse_pci_devices(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags,
 			      DomainDef *def)
 {
@@ -44,7 +32,7 @@ static void parse_pci_devices(XmlWalk *walk, xmlNode *devices, DomainParseFlags 
 	while ((node = xml_walk_next(walk, devices, node, "disk")) && has_room(walk, def))
 		g_ptr_array_add(def->disks, domain_parse_disk(walk, node, flags));
 	if (!walk->error)
-		g_ptr_array_sort(def->disks, compare_disks);
+		g_ptr_array_sort(def->disks, domain_disk_compare);
 	while ((node = xml_walk_next(walk, devices, node, "interface")) && has_room(walk, def))
 		g_ptr_array_add(def->interfaces, domain_parse_interface(walk, node, flags));
 	while ((node = xml_walk_next(walk, devices, node, "rng")) && has_room(walk, def))

@@ -2,11 +2,12 @@
 /*
  * disk.c - <disk>: what stores data
  *
- * The only bus is virtio. What needs another one is refused by its name: CD-ROM drives are SATA's.
+ * Buses are virtio and SATA. A CD-ROM drive is SATA's, and may be empty.
  */
 #include "driver/conf/devices/disk.h"
 
 #include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "driver/conf/domain-def.h"
@@ -14,8 +15,14 @@
 #include "driver/error.h"
 #include "driver/storage/image-header.h"
 
-/* The names that virtio disks have: "vd" and letters. */
-#define TARGET_PREFIX "vd"
+/* The names that disks have are one of these and letters. */
+#define PREFIX_SIZE 2
+
+static const char *const virtio_prefixes[] = { "vd", NULL };
+static const char *const sata_prefixes[] = { "sd", "hd", NULL };
+
+/* The SATA controller's ports. */
+#define SATA_PORTS 6
 
 /* "zzz"; a guest has fewer. */
 #define MAX_TARGET_INDEX (26 * 26 * 26 + 26 * 26 + 26)
@@ -27,6 +34,20 @@
 #define MAX_BLOCK_SIZE	  32768
 #define MAX_QUEUE_SIZE	  1024
 #define NBD_PORT	  10809
+#define WWN_DIGITS	  16
+
+static const char *const bus_names[] = {
+	[DOMAIN_DISK_VIRTIO] = "virtio",
+	[DOMAIN_DISK_SATA] = "sata",
+	NULL,
+};
+
+static const char *const startup_names[] = {
+	[DOMAIN_DISK_STARTUP_MANDATORY - 1] = "mandatory",
+	[DOMAIN_DISK_STARTUP_REQUISITE - 1] = "requisite",
+	[DOMAIN_DISK_STARTUP_OPTIONAL - 1] = "optional",
+	NULL,
+};
 
 static const char *const type_names[] = {
 	[DOMAIN_DISK_FILE] = "file",
@@ -97,7 +118,12 @@ void domain_disk_add_backing(DomainDisk *disk, DomainDiskType type, const char *
 
 gboolean domain_disk_is_served(const DomainDisk *disk)
 {
-	return disk->type != DOMAIN_DISK_NETWORK && strcmp(disk->format, "raw") != 0;
+	return disk->path && strcmp(disk->format, "raw") != 0;
+}
+
+gboolean domain_disk_is_empty(const DomainDisk *disk)
+{
+	return disk->type != DOMAIN_DISK_NETWORK && !disk->path;
 }
 
 static void copy_backings(DomainDisk *copy, const GPtrArray *backings)
@@ -127,6 +153,39 @@ DomainDisk *domain_disk_copy(const DomainDisk *disk)
 	return copy;
 }
 
+void domain_disk_empty(DomainDisk *disk)
+{
+	disk->type = DOMAIN_DISK_FILE;
+	g_clear_pointer(&disk->path, g_free);
+	g_clear_pointer(&disk->nbd_export, g_free);
+	g_clear_pointer(&disk->nbd_host, g_free);
+	g_clear_pointer(&disk->nbd_socket, g_free);
+	g_clear_pointer(&disk->backings, g_ptr_array_unref);
+	disk->is_chain_complete = FALSE;
+	disk->startup = DOMAIN_DISK_STARTUP_DEFAULT;
+}
+
+gboolean domain_disk_change_medium(DomainDisk *disk, const DomainDisk *wanted, GError **error)
+{
+	if (!disk->is_cdrom || !wanted->is_cdrom)
+		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+				    _("disk '%s' is no CD-ROM drive, whose medium can be changed"),
+				    disk->target);
+	domain_disk_empty(disk);
+	disk->type = wanted->type;
+	disk->path = g_strdup(wanted->path);
+	disk->nbd_export = g_strdup(wanted->nbd_export);
+	disk->nbd_host = g_strdup(wanted->nbd_host);
+	disk->nbd_socket = g_strdup(wanted->nbd_socket);
+	disk->nbd_port = wanted->nbd_port;
+	g_free(disk->format);
+	disk->format = g_strdup(wanted->format);
+	copy_backings(disk, wanted->backings);
+	disk->is_chain_complete = wanted->is_chain_complete;
+	disk->startup = wanted->startup;
+	return TRUE;
+}
+
 void domain_disk_free(DomainDisk *disk)
 {
 	if (!disk)
@@ -143,14 +202,23 @@ void domain_disk_free(DomainDisk *disk)
 	g_free(disk);
 }
 
+static gboolean has_prefix(const char *target, const char *const *prefixes)
+{
+	for (; *prefixes; prefixes++)
+		if (g_str_has_prefix(target, *prefixes))
+			return TRUE;
+	return FALSE;
+}
+
 /* Letters count as in spreadsheets: a to z, then aa. */
 gboolean domain_disk_target_index(const char *target, guint *index)
 {
 	guint number = 0;
 
-	if (!g_str_has_prefix(target, TARGET_PREFIX) || !target[strlen(TARGET_PREFIX)])
+	if ((!has_prefix(target, virtio_prefixes) && !has_prefix(target, sata_prefixes)) ||
+	    !target[PREFIX_SIZE])
 		return FALSE;
-	for (const char *at = target + strlen(TARGET_PREFIX); *at; at++) {
+	for (const char *at = target + PREFIX_SIZE; *at; at++) {
 		if (*at < 'a' || *at > 'z' || number > MAX_TARGET_INDEX)
 			return FALSE;
 		number = number * 26 + (guint)(*at - 'a') + 1;
@@ -177,20 +245,18 @@ static int choice_or_default(XmlWalk *walk, xmlNode *node, const char *name,
 	return domain_parse_choice(walk, node, name, names) + 1;
 }
 
-static void parse_device(XmlWalk *walk, xmlNode *node)
+static void parse_device(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
 {
 	static const char *const known[] = { "disk", "cdrom", "floppy", "lun", NULL };
 	const int device = domain_parse_choice(walk, node, "device", known);
 
-	if (device == 1)
+	if (device > 1)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("element '%s' with device 'cdrom': a CD-ROM drive is on the bus "
-				 "'sata', which is not supported yet"),
-			       xml_walk_path(walk, node));
-	else if (device > 1)
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("attribute '%s' of element '%s' is '%s': only '%s' is supported"),
-			       "device", xml_walk_path(walk, node), known[device], known[0]);
+			       _("attribute '%s' of element '%s' is '%s': supported are '%s' and "
+				 "'%s'"),
+			       "device", xml_walk_path(walk, node), known[device], known[0],
+			       known[1]);
+	disk->is_cdrom = device == 1;
 }
 
 static void parse_type(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
@@ -353,11 +419,22 @@ static void parse_backings(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
 			       xml_walk_path(walk, node), DOMAIN_DISK_MAX_BACKINGS);
 }
 
+/* A drive without a medium may have a source that says nothing. */
+static void parse_path(XmlWalk *walk, xmlNode *source, const char *name, DomainDisk *disk)
+{
+	const char *path = disk->is_cdrom ? xml_walk_attribute(walk, source, name) :
+					    xml_walk_attribute_required(walk, source, name);
+
+	disk->path = path && *path ? g_strdup(path) : NULL;
+}
+
 static void parse_source(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
 {
 	xmlNode *source = xml_walk_child(walk, node, "source");
 
 	parse_backings(walk, node, disk);
+	if (!source && disk->is_cdrom && disk->type != DOMAIN_DISK_NETWORK)
+		return;
 	if (!source) {
 		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element '%s/source' is missing"),
 			       xml_walk_path(walk, node));
@@ -365,12 +442,15 @@ static void parse_source(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
 	}
 	/* libvirt's own number of it, while a domain runs. */
 	xml_walk_attribute(walk, source, "index");
+	if (disk->is_cdrom)
+		disk->startup = (DomainDiskStartup)choice_or_default(walk, source, "startupPolicy",
+								     startup_names);
 	switch (disk->type) {
 	case DOMAIN_DISK_FILE:
-		disk->path = g_strdup(xml_walk_attribute_required(walk, source, "file"));
+		parse_path(walk, source, "file", disk);
 		break;
 	case DOMAIN_DISK_BLOCK:
-		disk->path = g_strdup(xml_walk_attribute_required(walk, source, "dev"));
+		parse_path(walk, source, "dev", disk);
 		break;
 	case DOMAIN_DISK_NETWORK:
 		parse_network(walk, source, disk);
@@ -378,16 +458,29 @@ static void parse_source(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
 	}
 }
 
-static void parse_bus(XmlWalk *walk, xmlNode *target)
+/* SATA is what a CD-ROM drive is at, and what has a name as of it. */
+static gboolean is_sata_by_default(const DomainDisk *disk, const char *name)
+{
+	return disk->is_cdrom || (name && has_prefix(name, sata_prefixes));
+}
+
+static void parse_bus(XmlWalk *walk, xmlNode *target, const char *name, DomainDisk *disk)
 {
 	static const char *const known[] = { "virtio", "sata", "ide", "scsi", "usb",
 					     "fdc",    "xen",  "uml", "sd",   NULL };
 	const int bus = domain_parse_choice(walk, target, "bus", known);
 
-	if (bus > 0)
+	if (bus > 1)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("attribute '%s' of element '%s' is '%s': only '%s' is supported"),
-			       "bus", xml_walk_path(walk, target), known[bus], known[0]);
+			       _("attribute '%s' of element '%s' is '%s': supported are '%s' and "
+				 "'%s'"),
+			       "bus", xml_walk_path(walk, target), known[bus], known[0], known[1]);
+	if (bus == 0 && disk->is_cdrom)
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("element '%s': a CD-ROM drive is on the bus 'sata'"),
+			       xml_walk_path(walk, target));
+	if (bus == 1 || (bus < 0 && is_sata_by_default(disk, name)))
+		disk->bus = DOMAIN_DISK_SATA;
 }
 
 static void parse_target(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
@@ -399,11 +492,15 @@ static void parse_target(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
 	if (!target)
 		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element '%s/target' is missing"),
 			       xml_walk_path(walk, node));
-	parse_bus(walk, target);
-	if (name && !domain_disk_target_index(name, &index))
+	parse_bus(walk, target, name, disk);
+	if (name && (!domain_disk_target_index(name, &index) ||
+		     has_prefix(name, virtio_prefixes) != (disk->bus == DOMAIN_DISK_VIRTIO)))
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("attribute 'dev' of element '%s' is '%s': disks of the bus "
-				 "'virtio' are 'vda', 'vdb' and so on"),
+			       disk->bus == DOMAIN_DISK_VIRTIO ?
+				       _("attribute 'dev' of element '%s' is '%s': disks of the "
+					 "bus 'virtio' are 'vda', 'vdb' and so on") :
+				       _("attribute 'dev' of element '%s' is '%s': drives of the "
+					 "bus 'sata' are 'sda', 'sdb' and so on"),
 			       xml_walk_path(walk, target), xml_walk_quote(walk, name));
 	disk->target = g_strdup(name);
 }
@@ -422,11 +519,43 @@ static void parse_serial(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
 			return;
 		}
 	disk->serial = text && *text ? g_strdup(text) : NULL;
-	if (xml_walk_child(walk, node, "wwn"))
+}
+
+/* 16 digits; the first says what kind of number it is, and none of those is above 7. */
+static void parse_wwn(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
+{
+	xmlNode *wwn = xml_walk_child(walk, node, "wwn");
+	const char *text = xml_walk_text(walk, wwn);
+
+	if (!wwn)
+		return;
+	if (disk->bus != DOMAIN_DISK_SATA || disk->is_cdrom)
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("element '%s/wwn': a disk of the bus 'virtio' has none, give it a "
-				 "'serial'"),
-			       xml_walk_path(walk, node));
+			       _("element '%s': only a disk of the bus 'sata' has one, give this "
+				 "one a 'serial'"),
+			       xml_walk_path(walk, wwn));
+	else if (strlen(text) != WWN_DIGITS ||
+		 !g_ascii_string_to_unsigned(text, 16, 1, G_MAXINT64, &disk->wwn, NULL))
+		xml_walk_error(walk, VIR_ERR_XML_ERROR,
+			       _("element '%s' is '%s', not 16 hexadecimal digits of which the "
+				 "first is below 8"),
+			       xml_walk_path(walk, wwn), xml_walk_quote(walk, text));
+}
+
+/* As libvirt has it of SATA: one controller, and units of it. */
+static void parse_drive_address(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
+{
+	xmlNode *address = xml_walk_child(walk, node, "address");
+
+	if (!address)
+		return;
+	if (!domain_parse_only(walk, address, "type", "drive"))
+		xml_walk_attribute_required(walk, address, "type");
+	domain_parse_only(walk, address, "controller", "0");
+	domain_parse_only(walk, address, "bus", "0");
+	domain_parse_only(walk, address, "target", "0");
+	domain_parse_number(walk, address, "unit", SATA_PORTS - 1, &disk->unit);
+	disk->has_unit = TRUE;
 }
 
 static void parse_block_size(XmlWalk *walk, xmlNode *blockio, const char *name, guint *size)
@@ -456,16 +585,23 @@ DomainDisk *domain_parse_disk(XmlWalk *walk, xmlNode *node, DomainParseFlags fla
 {
 	DomainDisk *disk = g_new0(DomainDisk, 1);
 
-	parse_device(walk, node);
+	parse_device(walk, node, disk);
 	parse_type(walk, node, disk);
 	parse_target(walk, node, disk);
 	parse_driver(walk, node, disk);
 	parse_source(walk, node, disk);
 	parse_block_sizes(walk, node, disk);
-	disk->is_readonly = domain_parse_flag(walk, node, "readonly");
+	disk->is_readonly = domain_parse_flag(walk, node, "readonly") || disk->is_cdrom;
 	disk->is_shareable = domain_parse_flag(walk, node, "shareable");
 	parse_serial(walk, node, disk);
-	domain_parse_device_info(walk, node, flags, TRUE, &disk->info);
+	parse_wwn(walk, node, disk);
+	if (disk->bus == DOMAIN_DISK_SATA) {
+		domain_parse_device_name(walk, node, flags, TRUE, &disk->info);
+		parse_drive_address(walk, node, disk);
+		disk->info.is_off_pci = TRUE;
+	} else {
+		domain_parse_device_info(walk, node, flags, TRUE, &disk->info);
+	}
 	return disk;
 }
 
@@ -538,21 +674,35 @@ static void format_backings(XmlWriter *writer, const DomainDisk *disk)
 
 static void format_source(XmlWriter *writer, const DomainDisk *disk)
 {
+	if (domain_disk_is_empty(disk))
+		return;
 	xml_writer_start(writer, "source");
 	if (disk->type == DOMAIN_DISK_NETWORK)
 		format_network(writer, disk);
 	else
 		xml_writer_attribute(writer, disk->type == DOMAIN_DISK_FILE ? "file" : "dev",
 				     disk->path);
+	attribute_choice(writer, "startupPolicy", startup_names, (int)disk->startup);
 	xml_writer_end(writer);
 	format_backings(writer, disk);
+}
+
+static void format_drive_address(XmlWriter *writer, guint unit)
+{
+	xml_writer_start(writer, "address");
+	xml_writer_attribute(writer, "type", "drive");
+	xml_writer_attribute(writer, "controller", "0");
+	xml_writer_attribute(writer, "bus", "0");
+	xml_writer_attribute(writer, "target", "0");
+	xml_writer_attribute_number(writer, "unit", unit);
+	xml_writer_end(writer);
 }
 
 void domain_format_disk(XmlWriter *writer, const DomainDisk *disk, gboolean live)
 {
 	xml_writer_start(writer, "disk");
 	xml_writer_attribute(writer, "type", type_names[disk->type]);
-	xml_writer_attribute(writer, "device", "disk");
+	xml_writer_attribute(writer, "device", disk->is_cdrom ? "cdrom" : "disk");
 	format_driver(writer, disk);
 	format_source(writer, disk);
 	if (disk->logical_block_size || disk->physical_block_size) {
@@ -563,15 +713,90 @@ void domain_format_disk(XmlWriter *writer, const DomainDisk *disk, gboolean live
 	}
 	xml_writer_start(writer, "target");
 	xml_writer_attribute(writer, "dev", disk->target);
-	xml_writer_attribute(writer, "bus", "virtio");
+	xml_writer_attribute(writer, "bus", bus_names[disk->bus]);
 	xml_writer_end(writer);
 	if (disk->is_readonly)
 		xml_writer_element_empty(writer, "readonly");
 	if (disk->is_shareable)
 		xml_writer_element_empty(writer, "shareable");
 	xml_writer_element_text(writer, "serial", disk->serial);
+	if (disk->wwn > 0) {
+		g_autofree char *wwn = g_strdup_printf("%016" PRIx64, disk->wwn);
+
+		xml_writer_element_text(writer, "wwn", wwn);
+	}
 	domain_format_device_info(writer, &disk->info, live);
+	if (disk->has_unit)
+		format_drive_address(writer, disk->unit);
 	xml_writer_end(writer);
+}
+
+int domain_disk_compare(gconstpointer a, gconstpointer b)
+{
+	const DomainDisk *first = *(DomainDisk *const *)a;
+	const DomainDisk *second = *(DomainDisk *const *)b;
+	guint first_index = 0, second_index = 0;
+
+	if (first->bus != second->bus)
+		return (int)first->bus - (int)second->bus;
+	(void)domain_disk_target_index(first->target, &first_index);
+	(void)domain_disk_target_index(second->target, &second_index);
+	if (first_index != second_index)
+		return (int)first_index - (int)second_index;
+	return strcmp(first->target, second->target);
+}
+
+static gboolean take_units(const DomainDef *def, const DomainDisk **at, GError **error)
+{
+	for (guint i = 0; i < def->disks->len; i++) {
+		const DomainDisk *disk = def->disks->pdata[i];
+
+		if (!disk->has_unit)
+			continue;
+		if (at[disk->unit])
+			return driver_error(error, VIR_ERR_XML_ERROR,
+					    _("disks %s and %s both have the unit %u"),
+					    at[disk->unit]->target, disk->target, disk->unit);
+		at[disk->unit] = disk;
+	}
+	return TRUE;
+}
+
+/* Return: SATA_PORTS where there is none. */
+static guint choose_unit(const DomainDisk *disk, const DomainDisk *const *at)
+{
+	guint unit;
+
+	if (domain_disk_target_index(disk->target, &unit) && unit < SATA_PORTS && !at[unit])
+		return unit;
+	for (unit = 0; unit < SATA_PORTS && at[unit]; unit++)
+		;
+	return unit;
+}
+
+gboolean domain_disks_complete(DomainDef *def, GError **error)
+{
+	const DomainDisk *at[SATA_PORTS] = { NULL };
+
+	if (!take_units(def, at, error))
+		return FALSE;
+	for (guint i = 0; i < def->disks->len; i++) {
+		DomainDisk *disk = def->disks->pdata[i];
+
+		if (disk->bus != DOMAIN_DISK_SATA)
+			continue;
+		def->has_sata = TRUE;
+		if (disk->has_unit)
+			continue;
+		disk->unit = choose_unit(disk, at);
+		if (disk->unit == SATA_PORTS)
+			return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+					    _("disk %s: the SATA controller has %d ports"),
+					    disk->target, SATA_PORTS);
+		disk->has_unit = TRUE;
+		at[disk->unit] = disk;
+	}
+	return TRUE;
 }
 
 /* What only some formats can be. */
@@ -615,23 +840,45 @@ static gboolean check_backings(const DomainDisk *disk, GError **error)
 	return TRUE;
 }
 
+/* What virtio disks have and SATA's have not. */
+static gboolean check_sata(const DomainDisk *disk, GError **error)
+{
+	const char *what = NULL;
+
+	if (disk->bus != DOMAIN_DISK_SATA)
+		return TRUE;
+	if (disk->queues || disk->queue_size)
+		what = "queues";
+	else if (domain_virtio_options_are_set(&disk->virtio))
+		what = "iommu";
+	else if (disk->logical_block_size > MIN_BLOCK_SIZE)
+		what = "logical_block_size";
+	else if (disk->is_readonly && !disk->is_cdrom)
+		what = "readonly";
+	if (!what)
+		return TRUE;
+	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			    _("disk %s is on the bus 'sata', where '%s' is not supported"),
+			    disk->target, what);
+}
+
 gboolean domain_check_disk(const DomainDisk *disk, GError **error)
 {
-	return domain_check_path("devices/disk/source", disk->path, error) &&
+	return check_sata(disk, error) &&
+	       domain_check_path("devices/disk/source", disk->path, error) &&
 	       domain_check_path("devices/disk/source/host", disk->nbd_socket, error) &&
 	       check_use(disk, error) && check_backings(disk, error);
 }
 
 void domain_write_disk_capabilities(XmlWriter *writer)
 {
-	static const char *const devices[] = { "disk", NULL };
-	static const char *const buses[] = { "virtio", NULL };
+	static const char *const devices[] = { "disk", "cdrom", NULL };
 	static const char *const models[] = { "virtio", NULL };
 
 	xml_writer_start(writer, "disk");
 	xml_writer_attribute(writer, "supported", "yes");
 	xml_writer_enum(writer, "diskDevice", devices);
-	xml_writer_enum(writer, "bus", buses);
+	xml_writer_enum(writer, "bus", bus_names);
 	xml_writer_enum(writer, "model", models);
 	xml_writer_end(writer);
 }

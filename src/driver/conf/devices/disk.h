@@ -13,6 +13,20 @@ typedef enum {
 	DOMAIN_DISK_NETWORK, /* NBD */
 } DomainDiskType;
 
+/* <target bus=> */
+typedef enum {
+	DOMAIN_DISK_VIRTIO,
+	DOMAIN_DISK_SATA,
+} DomainDiskBus;
+
+/* What becomes of a domain whose medium is not there: <source startupPolicy=> */
+typedef enum {
+	DOMAIN_DISK_STARTUP_DEFAULT, /* as mandatory */
+	DOMAIN_DISK_STARTUP_MANDATORY,
+	DOMAIN_DISK_STARTUP_REQUISITE, /* the same where it starts */
+	DOMAIN_DISK_STARTUP_OPTIONAL,  /* the drive is empty */
+} DomainDiskStartup;
+
 typedef enum {
 	DOMAIN_DISK_CACHE_DEFAULT, /* as writeback */
 	DOMAIN_DISK_CACHE_NONE,
@@ -59,7 +73,10 @@ typedef struct {
 
 typedef struct {
 	DomainDiskType type;
-	char *path;	     /* of a file or a block device */
+	DomainDiskBus bus;
+	gboolean is_cdrom;
+	DomainDiskStartup startup; /* of a CD-ROM drive's */
+	char *path;	     /* of a file or a block device; NULL also where a drive is empty */
 	char *nbd_export;    /* <source protocol='nbd' name=>, or NULL */
 	char *nbd_host;	     /* <host name=>, or NULL */
 	guint nbd_port;	     /* <host port=>, 10809 where none was given */
@@ -78,8 +95,11 @@ typedef struct {
 	guint iothread;	  /* the id of one, or 0: its own */
 	DomainVirtioOptions virtio;
 
-	char *target; /* "vda": unique, and gives the alias its number */
-	char *serial; /* what the guest reads, 20 bytes at most */
+	char *target;	   /* "vda": unique, and gives the alias its number */
+	char *serial;	   /* what the guest reads, 20 bytes at most */
+	guint64 wwn;	   /* of SATA's; 0: none */
+	gboolean has_unit; /* <address type='drive' unit=>: which of the SATA controller's ports */
+	guint unit;
 	gboolean is_readonly;
 	gboolean is_shareable;
 	guint logical_block_size, physical_block_size; /* <blockio>: 0 where absent */
@@ -108,7 +128,29 @@ void domain_format_disk(XmlWriter *writer, const DomainDisk *disk, gboolean live
  */
 gboolean domain_check_disk(const DomainDisk *disk, GError **error);
 
-/* The place of "vda", "vdab" among all with its letters: 0, 27. Return: FALSE for other names. */
+/* Takes the medium out of a CD-ROM drive. */
+void domain_disk_empty(DomainDisk *disk);
+
+/* Return: FALSE with VIR_ERR_OPERATION_UNSUPPORTED where one of both is no CD-ROM drive. */
+gboolean domain_disk_change_medium(DomainDisk *disk, const DomainDisk *wanted, GError **error);
+
+/* Whether nothing is in a CD-ROM drive. */
+gboolean domain_disk_is_empty(const DomainDisk *disk);
+
+/*
+ * domain_disks_complete - give each SATA drive a port of the controller
+ *
+ * That of its target's letter, or the lowest that is free.
+ *
+ * Return: FALSE with VIR_ERR_XML_ERROR where two have the same one, VIR_ERR_CONFIG_UNSUPPORTED
+ * where there are too many.
+ */
+gboolean domain_disks_complete(DomainDef *def, GError **error);
+
+/* Drives are in the order of their buses, and then of their targets. For g_ptr_array_sort(). */
+int domain_disk_compare(gconstpointer a, gconstpointer b);
+
+/* The place of "vda", "sdab" among all with its letters: 0, 27. Return: FALSE for other names. */
 gboolean domain_disk_target_index(const char *target, guint *index);
 
 /* The disk whose target, or source, is @name, as virsh's calls take it; NULL where there is none.
