@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+SATA disks and CD-ROM drives of domains, through stock virsh: what their XML says, what the VMM has, and media that are
+changed while it runs.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+from xml.etree import ElementTree
+
+from support.daemon import DaemonTest, STDIN, storage_pids, virsh, vmm_pid
+from support.where import NATIVE, everywhere
+
+MIB = 1 << 20
+
+
+def drive_xml(path=None, target="sda", device="cdrom", kind="raw", policy="", more=""):
+    source = f"<source file='{path}' {policy}/>" if path else ""
+    return (f"<disk type='file' device='{device}'><driver name='qemu' type='{kind}'/>{source}"
+            f"<target dev='{target}' bus='sata'/>{more}</disk>")
+
+
+class SataTest(DaemonTest):
+    """Images for drives."""
+
+    where = NATIVE
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.enterContext(tempfile.TemporaryDirectory(prefix="gmem-test."))
+        self.first = self.make_image("first.iso")
+        self.second = self.make_image("second.iso")
+
+    def make_image(self, name):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as file:
+            file.truncate(MIB)
+        return path
+
+    def has_open(self, path, process=None):
+        wanted = os.stat(path)
+        folder = f"/proc/{process or vmm_pid('test')}/fd"
+        found = [os.stat(os.path.join(folder, name)) for name in os.listdir(folder)]
+        return any((each.st_dev, each.st_ino) == (wanted.st_dev, wanted.st_ino) for each in found)
+
+    def start(self, *drives):
+        self.define(devices="".join(drives))
+        self.run_tiny()
+
+    def medium(self, *options):
+        source = ElementTree.fromstring(virsh("dumpxml", "test", *options)).find("devices/disk/source")
+        return source.get("file") if source is not None else None
+
+
+class Disks(SataTest):
+    @everywhere
+    def test_disk(self):
+        self.start(drive_xml(self.first, device="disk", more="<wwn>5000c50015ea71ac</wwn>"))
+        running = ElementTree.fromstring(virsh("dumpxml", "test"))
+        self.assertEqual(running.find("devices/disk/alias").get("name"), "sata0-0-0")
+        self.assertEqual(running.find("devices/disk/wwn").text, "5000c50015ea71ac")
+        self.assertTrue(self.has_open(self.first))
+        virsh("destroy", "test")
+
+
+class Drives(SataTest):
+    @everywhere
+    def test_drive_and_medium(self):
+        self.start(drive_xml(self.first))
+        self.assertTrue(self.has_open(self.first))
+        virsh("destroy", "test")
+
+    def test_medium_is_changed(self):
+        self.start(drive_xml(self.first))
+        virsh("change-media", "test", "sda", self.second, "--update", "--live", "--config")
+        self.assertTrue(self.has_open(self.second))
+        self.assertFalse(self.has_open(self.first))
+        self.assertEqual((self.medium(), self.medium("--inactive")), (self.second, self.second))
+        virsh("destroy", "test")
+
+    def test_medium_goes_and_comes(self):
+        self.start(drive_xml(self.first))
+        virsh("change-media", "test", "sda", "--eject", "--live")
+        self.assertFalse(self.has_open(self.first))
+        self.assertEqual((self.medium(), self.medium("--inactive")), (None, self.first))
+        virsh("change-media", "test", "sda", self.second, "--insert", "--live")
+        self.assertTrue(self.has_open(self.second))
+        virsh("destroy", "test")
+
+    def test_medium_that_is_not_there(self):
+        """The one that was there stays."""
+        self.start(drive_xml(self.first))
+        self.assert_refused("No such file", "change-media", "test", "sda", os.path.join(self.folder, "none"),
+                            "--update", "--live")
+        self.assertTrue(self.has_open(self.first))
+        self.assertEqual(self.medium(), self.first)
+        virsh("destroy", "test")
+
+    def test_startup_policy(self):
+        path = os.path.join(self.folder, "none.iso")
+        self.define(devices=drive_xml(path))
+        self.assert_refused("No such file", "start", "test")
+        virsh("undefine", "test")
+        self.start(drive_xml(path, policy="startupPolicy='optional'"))
+        self.assertEqual((self.medium(), self.medium("--inactive")), (None, path))
+        virsh("destroy", "test")
+
+    def test_disk_has_no_medium_that_could_be_changed(self):
+        self.start(drive_xml(self.first, device="disk"))
+        self.assert_refused("is no CD-ROM drive", "update-device", "test", STDIN, "--live",
+                            text=drive_xml(self.second, device="disk"))
+        virsh("destroy", "test")
+
+    @unittest.skipUnless(shutil.which("qemu-storage-daemon") and shutil.which("qemu-img"), "QEMU's tools are not there")
+    def test_medium_of_another_format(self):
+        image = os.path.join(self.folder, "third.qcow2")
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "1M"], check=True)
+        self.start(drive_xml(self.first))
+        for _ in range(2):
+            virsh("update-device", "test", STDIN, "--live", text=drive_xml(image, kind="qcow2"))
+            process, = storage_pids()
+            self.assertTrue(self.has_open(image, process))
+            self.assertEqual(self.medium(), image)
+        virsh("update-device", "test", STDIN, "--live", text=drive_xml(self.first))
+        self.assertFalse(self.has_open(image, process))
+        self.assertTrue(self.has_open(self.first))
+        virsh("destroy", "test")
