@@ -530,6 +530,29 @@ static void test_tcp(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_no_error(error);
 }
 
+/* The controller comes before its drives, of which one may be empty. */
+static void test_sata(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *disk = disk_xml(fixture, "sda", "", "<wwn>5000c50015ea71ac</wwn>");
+	g_autofree char *devices = g_strconcat(
+		disk, "<disk type='file' device='cdrom'><target dev='sdb'/></disk>", NULL);
+	g_autoptr(DomainDef) def = domain_with("", "<boot dev='cdrom'/>", devices);
+
+	add_devices(fixture, def);
+	assert_argument(fixture, 0,
+			"--device={\"driver\":\"ich9-ahci\",\"id\":\"sata0\","
+			"\"bus\":\"pcie.0\",\"addr\":\"0x1f.0x2\"}");
+	assert_argument(fixture, 1,
+			"--device={\"driver\":\"ide-hd\",\"id\":\"sata0-0-0\","
+			"\"bus\":\"sata0.0\",\"wwn\":5764824127192592812,\"write-cache\":true,"
+			"\"blockdev\":{\"driver\":\"raw\",\"fd\":\"3\",\"filename\":\"IMAGE\","
+			"\"read-only\":false,\"direct\":false,\"no-flush\":false,"
+			"\"discard\":\"ignore\",\"detect-zeroes\":\"off\"}}");
+	assert_argument(fixture, 2,
+			"--device={\"driver\":\"ide-cd\",\"id\":\"sata0-0-1\","
+			"\"bus\":\"sata0.1\",\"bootindex\":1}");
+}
+
 int main(int argc, char **argv)
 {
 	int fd;
@@ -559,5 +582,6 @@ int main(int argc, char **argv)
 	add("/vmm-device/channel/socket-without-server", test_socket_without_server);
 	add("/vmm-device/serial/tcp", test_tcp);
 
+	g_test_add("/vmm-device/sata", Fixture, NULL, start, test_sata, end);
 	return g_test_run();
 }

@@ -46,14 +46,17 @@ int vmm_device_open_rng(const DomainRng *rng, GError **error)
 	return safe_file_open_character_device(_("random number generator"), rng->path, error);
 }
 
+/* @addr: NULL where the bus says it all */
 static JsonObject *describe_at(const char *driver, const DomainDeviceInfo *info, const char *bus,
-			       guint boot_index)
+			       const char *addr, guint boot_index)
 {
 	JsonObject *object = json_object_new();
 
 	json_object_set_string_member(object, "driver", driver);
 	json_object_set_string_member(object, "id", info->alias);
 	json_object_set_string_member(object, "bus", bus);
+	if (addr)
+		json_object_set_string_member(object, "addr", addr);
 	if (boot_index > 0)
 		json_object_set_int_member(object, "bootindex", boot_index);
 	return object;
@@ -63,10 +66,8 @@ static JsonObject *describe_at(const char *driver, const DomainDeviceInfo *info,
 static JsonObject *describe(const char *driver, const DomainDeviceInfo *info, guint boot_index)
 {
 	g_autofree char *bus = g_strdup_printf("pci.%u", info->address.bus);
-	JsonObject *object = describe_at(driver, info, bus, boot_index);
 
-	json_object_set_string_member(object, "addr", "0x0");
-	return object;
+	return describe_at(driver, info, bus, "0x0", boot_index);
 }
 
 /* A drive at its port of the SATA controller. */
@@ -74,7 +75,7 @@ static JsonObject *describe_drive(const DomainDisk *disk, guint boot_index)
 {
 	g_autofree char *bus = g_strdup_printf("sata0.%u", disk->unit);
 	JsonObject *object = describe_at(disk->is_cdrom ? "ide-cd" : "ide-hd", &disk->info, bus,
-					 boot_index);
+					 NULL, boot_index);
 
 	if (disk->wwn > 0)
 		json_object_set_int_member(object, "wwn", (gint64)disk->wwn);
