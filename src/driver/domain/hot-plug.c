@@ -363,7 +363,7 @@ static gboolean eject(DomainVmm *vmm, guint index, gboolean is_forced, GError **
 	served_disk_detach(vmm, disk);
 	def = domain_def_copy(vmm->domain->live);
 	domain_disk_empty(def->disks->pdata[index]);
-	set_live(vmm, def);
+	set_live_anyway(vmm, def);
 	return TRUE;
 }
 
@@ -406,7 +406,7 @@ static gboolean change_medium(DomainVmm *vmm, const DomainDisk *wanted, gboolean
 		return TRUE;
 	if (!insert(vmm, def->disks->pdata[index], is_forced, error))
 		return FALSE;
-	set_live(vmm, g_steal_pointer(&def));
+	set_live_anyway(vmm, g_steal_pointer(&def));
 	return TRUE;
 }
 
