@@ -22,6 +22,7 @@ typedef struct {
 	Fixture fixture;
 	struct io_uring ring;
 	gint is_refusing; /* the kernel */
+	gint is_keeping;  /* the same, and forgets nothing */
 	gint sets;
 	DirectMemory *direct;
 	int file;
@@ -35,6 +36,8 @@ static gboolean set_buffer(void *opaque, guint buffer, void *address, gsize size
 	g_assert_cmpuint(buffer, >=, FIRST_BUFFER);
 	g_assert_cmpuint(buffer, <, FIRST_BUFFER + BUFFERS);
 	if (address && g_atomic_int_get(&disk->is_refusing))
+		return FALSE;
+	if (!address && g_atomic_int_get(&disk->is_keeping))
 		return FALSE;
 	if (address)
 		g_atomic_int_inc(&disk->sets);
@@ -271,6 +274,31 @@ static void test_registered_bad(void)
 	tear_down_disk(&disk);
 }
 
+/* A kernel that forgets nothing: no other piece takes the slot, and no page goes away. */
+static void test_registered_kept(void)
+{
+	Disk disk;
+
+	if (set_up_disk(&disk)) {
+		DirectUse a, b, c;
+
+		g_assert_true(begin(&disk, PIECE_A, PAGE, &a));
+		g_assert_true(begin(&disk, PIECE_B, PAGE, &b));
+		direct_memory_end(disk.direct, &a);
+		direct_memory_end(disk.direct, &b);
+		g_atomic_int_set(&disk.is_keeping, TRUE);
+		g_assert_false(begin(&disk, PIECE_C, PAGE, &c));
+		g_assert_cmpuint(registered_bytes(&disk), ==, 2 * DIRECT_PIECE_SIZE);
+		g_assert_cmpint(g_atomic_int_get(&disk.fixture.failures), ==, 0);
+		disk.fixture.guest[0] = 0x77;
+		g_assert_cmpint(hypercall(&disk.fixture, PIECE_A, 1, FALSE), !=, 0);
+		g_assert_cmpint(g_atomic_int_get(&disk.fixture.failures), ==, 1);
+		g_assert_cmpint(disk.fixture.guest[0], ==, 0x77);
+		g_atomic_int_set(&disk.is_keeping, FALSE);
+	}
+	tear_down_disk(&disk);
+}
+
 typedef struct {
 	Disk *disk;
 	gint is_over;
@@ -329,5 +357,6 @@ static void add_registered_tests(void)
 	g_test_add_func("/windows/registered/released", test_registered_released);
 	g_test_add_func("/windows/registered/bound", test_registered_bound);
 	g_test_add_func("/windows/registered/bad", test_registered_bad);
+	g_test_add_func("/windows/registered/kept", test_registered_kept);
 	g_test_add_func("/windows/registered/under-fire", test_registered_under_fire);
 }

@@ -128,15 +128,20 @@ DirectMemory *direct_memory_new(Memory *memory, guint first, guint count, Direct
 	return g_steal_pointer(&direct);
 }
 
-/* With the lock held. Uses that are under way go on, and find nothing that is the guest's. */
-static void clear_slot(DirectMemory *direct, guint index)
+/*
+ * With the lock held. Uses that are under way go on, and find nothing that is the guest's. Return:
+ * FALSE where the kernel keeps the piece, so that all is as it was.
+ */
+static gboolean clear_slot(DirectMemory *direct, guint index)
 {
 	Slot *slot = &direct->slots[index];
 
+	if (!direct->set(direct->opaque, direct->first + index, NULL, 0))
+		return FALSE;
 	slot->is_set = FALSE;
 	g_hash_table_remove(direct->by_piece, key_of(ram_run_gpa(&slot->run)));
 	direct->bytes -= DIRECT_PIECE_SIZE;
-	direct->set(direct->opaque, direct->first + index, NULL, 0);
+	return TRUE;
 }
 
 void direct_memory_free(DirectMemory *direct)
@@ -146,9 +151,10 @@ void direct_memory_free(DirectMemory *direct)
 	fair_lock_lock(&direct->memory->lock);
 	g_ptr_array_remove_fast(direct->memory->directs, direct);
 	fair_lock_unlock(&direct->memory->lock);
+	/* The ring goes next, and what it knows with it. */
 	for (guint i = 0; i < direct->n_slots; i++) {
 		if (direct->slots[i].is_set)
-			clear_slot(direct, i);
+			(void)clear_slot(direct, i);
 	}
 	if (direct->places)
 		munmap(direct->places, direct->n_slots * DIRECT_PIECE_SIZE);
@@ -160,35 +166,43 @@ void direct_memory_free(DirectMemory *direct)
 }
 
 /* With the lock held. A large run by slots, a small one by pieces. */
-static void drop(DirectMemory *direct, const RamRun *run)
+static gboolean drop(DirectMemory *direct, const RamRun *run)
 {
 	guint64 gpa = ram_run_gpa(run), end = gpa + ram_run_size(run);
+	gboolean is_dropped = TRUE;
 
 	if ((end - gpa) / DIRECT_PIECE_SIZE > direct->n_slots) {
 		for (guint i = 0; i < direct->n_slots; i++) {
 			if (direct->slots[i].is_set && ram_runs_overlap(&direct->slots[i].run, run))
-				clear_slot(direct, i);
+				is_dropped &= clear_slot(direct, i);
 		}
-		return;
+		return is_dropped;
 	}
 	for (; gpa < end; gpa += in_piece(gpa, end - gpa)) {
 		guint found = GPOINTER_TO_UINT(g_hash_table_lookup(direct->by_piece, key_of(gpa)));
 
 		if (found > 0)
-			clear_slot(direct, found - 1);
+			is_dropped &= clear_slot(direct, found - 1);
 	}
+	return is_dropped;
 }
 
-void engine_drop_direct(Memory *memory, const RamRun *run)
+gboolean engine_drop_direct(Memory *memory, const RamRun *run, GError **error)
 {
+	gboolean is_dropped = TRUE;
+
 	for (guint i = 0; i < memory->directs->len; i++) {
 		DirectMemory *direct = g_ptr_array_index(memory->directs, i);
 
 		g_mutex_lock(&direct->lock);
 		if (direct->bytes > 0)
-			drop(direct, run);
+			is_dropped &= drop(direct, run);
 		g_mutex_unlock(&direct->lock);
 	}
+	if (!is_dropped)
+		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
+			    _("the kernel keeps guest memory that disks are read into"));
+	return is_dropped;
 }
 
 guint64 engine_registered_bytes(Memory *memory)
@@ -226,7 +240,7 @@ static gboolean is_worth_it(DirectMemory *direct, guint64 gpa, guint64 size)
 
 /*
  * A slot that is not in use: an empty one, or the one that was not used for longest, which is
- * emptied. Return: its index, or n_slots where all are in use.
+ * emptied. Return: its index, or n_slots where all are in use, or it cannot be emptied.
  */
 static guint take_slot(DirectMemory *direct)
 {
@@ -245,8 +259,8 @@ static guint take_slot(DirectMemory *direct)
 		if (best == direct->n_slots || slot->last_used < direct->slots[best].last_used)
 			best = i;
 	}
-	if (best < direct->n_slots && direct->slots[best].is_set)
-		clear_slot(direct, best);
+	if (best < direct->n_slots && direct->slots[best].is_set && !clear_slot(direct, best))
+		best = direct->n_slots;
 	g_mutex_unlock(&direct->lock);
 	return best;
 }

@@ -240,7 +240,7 @@ gboolean engine_show_rom(Memory *memory, guint rom, gboolean is_shown, GError **
 void engine_tell_lost_pins(Memory *memory);
 
 /* io_uring forgets what has a page of a run; before that goes. */
-void engine_drop_direct(Memory *memory, const RamRun *run);
+gboolean engine_drop_direct(Memory *memory, const RamRun *run, GError **error);
 
 /* What io_uring knows now. */
 guint64 engine_registered_bytes(Memory *memory);

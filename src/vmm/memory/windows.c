@@ -211,8 +211,7 @@ static gboolean forget(Memory *memory, const RamRun *run, gboolean is_private, G
 {
 	if (is_private && !close_windows(memory, run, error))
 		return FALSE;
-	engine_drop_direct(memory, run);
-	return ram_free_private(run, error);
+	return engine_drop_direct(memory, run, error) && ram_free_private(run, error);
 }
 
 static gboolean discard(Memory *memory, const RamRun *run, GError **error)
