@@ -453,6 +453,24 @@ static void test_broken(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmphex(get(fixture, STATUS, 1), ==, 0);
 }
 
+/* A ring that the guest has taken away is not used any more, whatever it kicks; the next one is. */
+static void test_lost(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	VirtioQueue *queue;
+
+	enable_msix(fixture);
+	go(fixture, 0);
+	queue = virtio_device_queue(fixture->device, 0);
+	g_assert_true(virtio_queue_is_enabled(queue));
+	made_up_pins[1]->lost(made_up_pins[1]->opaque);
+	g_assert_false(virtio_queue_is_enabled(queue));
+	g_assert_null(virtio_queue_pop(queue, NULL));
+	g_assert_true(virtio_queue_enable_kicks(queue));
+	put(fixture, STATUS, 1, 0);
+	go(fixture, 0);
+	g_assert_true(virtio_queue_is_enabled(queue));
+}
+
 static void test_configuration(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	for (guint size = 1; size <= 8; size *= 2)
@@ -479,6 +497,7 @@ int main(int argc, char **argv)
 		{ "/virtio-pci/messages", test_messages },
 		{ "/virtio-pci/intx", test_intx },
 		{ "/virtio-pci/broken", test_broken },
+		{ "/virtio-pci/lost", test_lost },
 		{ "/virtio-pci/configuration", test_configuration },
 	};
 

@@ -395,10 +395,15 @@ static void update_doorbells(VirtioDevice *device)
 
 /* Queues */
 
+/*
+ * On the thread of the vCPU that took it away. The I/O thread may be using the ring at this moment;
+ * when it has seen this it does not any more, which would show the page to the host again.
+ */
 static void lose_ring(void *opaque)
 {
 	Queue *queue = opaque;
 
+	virtio_queue_lose(queue->queue);
 	break_device(queue->device, _("queue %u: the guest has made its ring private"),
 		     queue->index);
 }
@@ -445,6 +450,7 @@ static gboolean pin_queue(Queue *queue, gboolean is_packed, GError **error)
 		[AREA_DEVICE] = virtio_queue_device_bytes(queue->size, is_packed),
 	};
 
+	virtio_queue_find(queue->queue);
 	for (guint i = 0; i < N_AREAS; i++) {
 		queue->pins[i] = memory_pin(queue->device->memory, queue->areas[i], sizes[i],
 					    lose_ring, queue, error);

@@ -38,6 +38,7 @@ struct VirtioQueue {
 
 	gboolean is_enabled;
 	gboolean is_broken;
+	gint is_lost; /* atomic: the rings are not where the setup says any more */
 	VirtioQueueSetup setup;
 	guint n_in_flight; /* descriptors of the ring that the device has; chains in a split one */
 	gboolean is_held;
@@ -464,9 +465,15 @@ static gboolean packed_enable_kicks(VirtioQueue *queue)
 
 /* Either */
 
+/* The rings may be read and written. */
+static gboolean is_usable(const VirtioQueue *queue)
+{
+	return queue->is_enabled && !g_atomic_int_get(&queue->is_lost);
+}
+
 VirtioChain *virtio_queue_pop(VirtioQueue *queue, GError **error)
 {
-	if (!queue->is_enabled || queue->is_broken)
+	if (!is_usable(queue) || queue->is_broken)
 		return NULL;
 	begin_chain(queue);
 	return queue->setup.is_packed ? packed_pop(queue, error) : split_pop(queue, error);
@@ -484,7 +491,7 @@ void virtio_queue_unpop(VirtioQueue *queue, VirtioChain *chain)
 
 void virtio_queue_push(VirtioQueue *queue, VirtioChain *chain, guint32 written)
 {
-	if (queue->is_enabled) {
+	if (is_usable(queue)) {
 		queue->n_in_flight -= chain->n_descriptors;
 		if (queue->setup.is_packed)
 			packed_push(queue, chain, written);
@@ -508,7 +515,7 @@ void virtio_queue_hold(VirtioQueue *queue)
 void virtio_queue_release(VirtioQueue *queue)
 {
 	queue->is_held = FALSE;
-	if (!queue->is_enabled)
+	if (!is_usable(queue))
 		return;
 	if (!queue->setup.is_packed)
 		STORE_RELEASE(split_used(queue)->idx, queue->used);
@@ -522,7 +529,7 @@ void virtio_queue_notify(VirtioQueue *queue)
 {
 	gboolean wanted;
 
-	if (!queue->is_enabled || queue->used == queue->signalled)
+	if (!is_usable(queue) || queue->used == queue->signalled)
 		return;
 	full_barrier();
 	wanted = queue->setup.is_packed ? packed_wants_interrupt(queue) :
@@ -534,14 +541,14 @@ void virtio_queue_notify(VirtioQueue *queue)
 
 gboolean virtio_queue_enable_kicks(VirtioQueue *queue)
 {
-	if (!queue->is_enabled || queue->is_broken)
+	if (!is_usable(queue) || queue->is_broken)
 		return TRUE;
 	return queue->setup.is_packed ? packed_enable_kicks(queue) : split_enable_kicks(queue);
 }
 
 void virtio_queue_disable_kicks(VirtioQueue *queue)
 {
-	if (!queue->is_enabled)
+	if (!is_usable(queue))
 		return;
 	if (queue->setup.is_packed)
 		STORE(((struct vring_packed_desc_event *)queue->setup.device)->flags,
@@ -552,12 +559,12 @@ void virtio_queue_disable_kicks(VirtioQueue *queue)
 
 gboolean virtio_queue_is_enabled(const VirtioQueue *queue)
 {
-	return queue->is_enabled;
+	return is_usable(queue);
 }
 
 guint virtio_queue_size(const VirtioQueue *queue)
 {
-	return queue->is_enabled ? queue->setup.size : 0;
+	return is_usable(queue) ? queue->setup.size : 0;
 }
 
 /* Content */
@@ -644,4 +651,14 @@ void virtio_queue_enable(VirtioQueue *queue, const VirtioQueueSetup *setup)
 void virtio_queue_disable(VirtioQueue *queue)
 {
 	queue->is_enabled = FALSE;
+}
+
+void virtio_queue_lose(VirtioQueue *queue)
+{
+	g_atomic_int_set(&queue->is_lost, TRUE);
+}
+
+void virtio_queue_find(VirtioQueue *queue)
+{
+	g_atomic_int_set(&queue->is_lost, FALSE);
 }

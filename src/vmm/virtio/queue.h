@@ -165,3 +165,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtioQueue, virtio_queue_free)
 /* While nobody uses the queue: everything begins, or nothing more comes from it. */
 void virtio_queue_enable(VirtioQueue *queue, const VirtioQueueSetup *setup);
 void virtio_queue_disable(VirtioQueue *queue);
+
+/*
+ * virtio_queue_lose - the rings are not to be read or written any more
+ *
+ * Any thread, at any time: the guest has taken their memory away. The queue is as if it was not
+ * enabled, until virtio_queue_find(), which comes before there are rings again.
+ */
+void virtio_queue_lose(VirtioQueue *queue);
+void virtio_queue_find(VirtioQueue *queue);
