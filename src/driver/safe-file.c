@@ -400,10 +400,42 @@ int safe_file_open_image_update(const char *what, const char *path, uid_t other_
 	return without_nonblock(safe_file_open_update(what, path, other_owner, error));
 }
 
-/* @type: S_IFBLK or S_IFCHR */
-static int open_device(const Subject *subject, mode_t type, int flags, GError **error)
+/* Return: what to say of a device that will not do, with places as for refuse(), or NULL. */
+typedef const char *(*DeviceCheck)(const struct stat *status);
+
+static const char *check_block_device(const struct stat *status)
+{
+	return S_ISBLK(status->st_mode) ? NULL : _("%s '%s' is not a block device");
+}
+
+/* By the numbers that the kernel gives them. */
+static gboolean is_random_source(dev_t device)
+{
+	const dev_t sources[] = {
+		makedev(1, 8),	  /* random */
+		makedev(1, 9),	  /* urandom */
+		makedev(10, 183), /* hwrng */
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(sources); i++)
+		if (sources[i] == device)
+			return TRUE;
+	return FALSE;
+}
+
+static const char *check_random_source(const struct stat *status)
+{
+	if (!S_ISCHR(status->st_mode))
+		return _("%s '%s' is not a character device");
+	if (geteuid() != 0 || is_random_source(status->st_rdev))
+		return NULL;
+	return _("%s '%s' is none of the kernel's, which are random, urandom and hwrng");
+}
+
+static int open_device(const Subject *subject, DeviceCheck check, int flags, GError **error)
 {
 	g_auto(SafePlace) place = SAFE_PLACE_INIT;
+	const char *reason = NULL;
 	struct stat status;
 	int node, fd = -1;
 
@@ -412,12 +444,10 @@ static int open_device(const Subject *subject, mode_t type, int flags, GError **
 	node = look_at(&place, &status);
 	if (node < 0)
 		system_error(subject, error);
-	else if ((status.st_mode & S_IFMT) == type)
-		fd = open_node(subject, node, flags, error);
+	else if ((reason = check(&status)))
+		refuse(subject, error, reason);
 	else
-		refuse(subject, error,
-		       type == S_IFBLK ? _("%s '%s' is not a block device") :
-					 _("%s '%s' is not a character device"));
+		fd = open_node(subject, node, flags, error);
 	close_fd(&node);
 	return without_nonblock(fd);
 }
@@ -427,14 +457,14 @@ int safe_file_open_block_device(const char *what, const char *path, gboolean is_
 {
 	const Subject subject = { what, path };
 
-	return open_device(&subject, S_IFBLK, is_writable ? O_RDWR : O_RDONLY, error);
+	return open_device(&subject, check_block_device, is_writable ? O_RDWR : O_RDONLY, error);
 }
 
-int safe_file_open_character_device(const char *what, const char *path, GError **error)
+int safe_file_open_random_source(const char *what, const char *path, GError **error)
 {
 	const Subject subject = { what, path };
 
-	return open_device(&subject, S_IFCHR, O_RDONLY, error);
+	return open_device(&subject, check_random_source, O_RDONLY, error);
 }
 
 int safe_file_find_socket(const char *what, const char *path, GError **error)

@@ -109,7 +109,14 @@ int safe_file_open_image_update(const char *what, const char *path, uid_t other_
 				GError **error);
 int safe_file_open_block_device(const char *what, const char *path, gboolean is_writable,
 				GError **error);
-int safe_file_open_character_device(const char *what, const char *path, GError **error);
+
+/*
+ * safe_file_open_random_source - a character device that gives random numbers, for reading
+ *
+ * Others have something done to them by who opens or reads them, and some let root alone do that:
+ * so for root it is one of the kernel's sources by its number, whatever its name is.
+ */
+int safe_file_open_random_source(const char *what, const char *path, GError **error);
 
 /*
  * safe_file_find_socket - find a UNIX socket, to be connected to as /proc/self/fd/N

@@ -362,15 +362,20 @@ static void assert_device_refused(const char *path, const char *word)
 static void test_wanted_devices(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	g_autoptr(GError) error = NULL;
-	int fd = safe_file_open_character_device("rng", "/dev/urandom", &error);
+	int fd = safe_file_open_random_source("rng", "/dev/urandom", &error);
 
 	g_assert_no_error(error);
 	g_assert_cmpint(fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK), ==, O_RDONLY);
 	close(fd);
 	assert_device_refused("/dev/urandom", "is not a block device");
 	assert_device_refused(fixture->secret, "is not a block device");
-	g_assert_cmpint(safe_file_open_character_device("rng", fixture->secret, &error), ==, -1);
+	g_assert_cmpint(safe_file_open_random_source("rng", fixture->secret, &error), ==, -1);
 	assert_word(error, fixture->secret, "is not a character device");
+	if (geteuid() != 0)
+		return;
+	g_clear_error(&error);
+	g_assert_cmpint(safe_file_open_random_source("rng", "/dev/zero", &error), ==, -1);
+	assert_word(error, "/dev/zero", "is none of the kernel's");
 }
 
 /* io_uring would say EAGAIN. */

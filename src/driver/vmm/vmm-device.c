@@ -43,7 +43,7 @@ int vmm_device_open_disk(const DomainDisk *disk, uid_t vmm_uid, GError **error)
 
 int vmm_device_open_rng(const DomainRng *rng, GError **error)
 {
-	return safe_file_open_character_device(_("random number generator"), rng->path, error);
+	return safe_file_open_random_source(_("random number generator"), rng->path, error);
 }
 
 /* @addr: NULL where the bus says it all */
