@@ -5,10 +5,13 @@ Disks and sources of random numbers of domains, through stock virsh: what their 
 That data goes through them is tested where guests use them.
 """
 
+import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 from xml.etree import ElementTree
 
 from support.daemon import DaemonTest, STDIN, VirshError, virsh, vmm_pid
@@ -125,19 +128,57 @@ class DomainDevices(DaemonTest):
         self.run_tiny()
         virsh("destroy", "test")
 
-    def serve(self):
-        """An NBD server of the image, by QEMU's storage daemon; its socket's path."""
+    def serve_at(self, address, is_there):
+        """An NBD server of the image, by QEMU's storage daemon."""
         program = shutil.which("qemu-storage-daemon")
         if not program:
             self.skipTest("there is no qemu-storage-daemon")
-        path = os.path.join(self.folder, "nbd")
         server = subprocess.Popen([program, "--blockdev", f"driver=file,node-name=disk,filename={self.image}",
-                                   "--nbd-server", f"addr.type=unix,addr.path={path}",
+                                   "--nbd-server", address,
                                    "--export", "type=nbd,id=one,node-name=disk,name=one,writable=on"])
         self.addCleanup(server.wait)
         self.addCleanup(server.terminate)
-        wait_until(lambda: os.path.exists(path), 30, "no socket of the NBD server")
+        wait_until(is_there, 30, "no socket of the NBD server")
+
+    def serve(self):
+        """The same; its socket's path."""
+        path = os.path.join(self.folder, "nbd")
+        self.serve_at(f"addr.type=unix,addr.path={path}", lambda: os.path.exists(path))
         return path
+
+    def serve_by_tcp(self):
+        """The same; its port on this host."""
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+
+        def is_there():
+            with contextlib.suppress(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port)).close()
+                return True
+            return False
+
+        self.serve_at(f"addr.type=inet,addr.host=127.0.0.1,addr.port={port}", is_there)
+        return port
+
+    def check_tcp(self, host):
+        source = f"<source protocol='nbd' name='one'><host name='{host}' port='{self.serve_by_tcp()}'/></source>"
+        self.define(devices=f"<disk type='network'>{source}<target dev='vda'/></disk>")
+        self.run_tiny()
+        virsh("destroy", "test")
+
+    @everywhere
+    def test_server_by_tcp(self):
+        self.check_tcp("127.0.0.1")
+
+    def test_server_by_its_name(self):
+        self.check_tcp("localhost")
+
+    def test_server_whose_name_is_unknown(self):
+        source = "<source protocol='nbd' name='one'><host name='nobody.invalid' port='10809'/></source>"
+        self.define(devices=f"<disk type='network'>{source}<target dev='vda'/></disk>")
+        began = time.monotonic()
+        self.assert_refused("disk vda: cannot connect to 'nobody.invalid'", "start", "test")
+        self.assertLess(time.monotonic() - began, 20)
 
     def test_server_on_the_network(self):
         source = f"<source protocol='nbd' name='one'><host transport='unix' socket='{self.serve()}'/></source>"

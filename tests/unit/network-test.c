@@ -11,8 +11,10 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "driver/error.h"
@@ -114,16 +116,40 @@ static void test_passt_jail(void)
 static void test_libvirt_network(void)
 {
 	g_autoptr(GError) error = NULL;
-	g_autofree char *bridge = libvirt_network_bridge("test:///default", "default", &error);
+	g_autofree char *bridge = libvirt_network_bridge("test:///default", "default",
+							 LIBVIRT_NETWORK_SECONDS, &error);
 
 	g_assert_no_error(error);
 	g_assert_cmpstr(bridge, ==, "virbr0");
-	g_assert_null(libvirt_network_bridge("test:///default", "none", &error));
+	g_assert_null(
+		libvirt_network_bridge("test:///default", "none", LIBVIRT_NETWORK_SECONDS, &error));
 	g_assert_error(error, DRIVER_ERROR, VIR_ERR_NO_NETWORK);
 	g_assert_nonnull(strstr(error->message, "'none'"));
 	g_clear_error(&error);
-	g_assert_null(libvirt_network_bridge("nowhere:///", "default", &error));
+	g_assert_null(
+		libvirt_network_bridge("nowhere:///", "default", LIBVIRT_NETWORK_SECONDS, &error));
 	g_assert_nonnull(error);
+}
+
+/* A daemon that takes a connection and says nothing. */
+static void test_libvirt_network_hangs(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	g_autofree char *folder = g_dir_make_tmp("libvirt-gmem-network-XXXXXX", NULL);
+	const int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	g_autoptr(GError) error = NULL;
+	g_autofree char *uri = NULL;
+
+	g_snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", folder);
+	g_assert_cmpint(bind(server, (struct sockaddr *)&address, sizeof(address)), ==, 0);
+	g_assert_cmpint(listen(server, 1), ==, 0);
+	uri = g_strdup_printf("network+unix:///system?socket=%s", address.sun_path);
+	g_assert_null(libvirt_network_bridge(uri, "default", 1, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_TIMEOUT);
+	g_assert_nonnull(strstr(error->message, "'default'"));
+	close(server);
+	unlink(address.sun_path);
+	rmdir(folder);
 }
 
 /* Devices */
@@ -355,6 +381,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/network/passt/missing", test_passt_missing);
 	g_test_add_func("/network/passt/jail", test_passt_jail);
 	g_test_add_func("/network/libvirt", test_libvirt_network);
+	g_test_add_func("/network/libvirt/hangs", test_libvirt_network_hangs);
 	g_test_add_func("/network/names", test_names);
 	g_test_add_func("/network/tap/made", test_tap);
 	g_test_add_func("/network/tap/refused", test_tap_refused);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "driver/bounded-call.h"
 #include "driver/error.h"
 
 /* What it says by itself goes to standard error otherwise. */
@@ -46,24 +47,61 @@ static char *find_bridge(virNetworkPtr network, const char *name, GError **error
 	return result;
 }
 
-char *libvirt_network_bridge(const char *uri, const char *name, GError **error)
+typedef struct {
+	char *uri;
+	char *name;
+} Question;
+
+static void question_free(gpointer data)
 {
-	virConnectPtr connection;
-	virNetworkPtr network;
+	Question *question = data;
+
+	g_free(question->uri);
+	g_free(question->name);
+	g_free(question);
+}
+
+static gpointer ask(gpointer data, GError **error)
+{
+	const Question *question = data;
+	virConnectPtr connection = virConnectOpen(question->uri);
+	virNetworkPtr network = connection ? virNetworkLookupByName(connection, question->name) :
+					     NULL;
 	char *bridge = NULL;
 
-	if (!uri)
-		uri = geteuid() == 0 ? "network:///system" : "network:///session";
-	virSetErrorFunc(NULL, say_nothing);
-	connection = virConnectOpen(uri);
-	network = connection ? virNetworkLookupByName(connection, name) : NULL;
 	if (network)
-		bridge = find_bridge(network, name, error);
+		bridge = find_bridge(network, question->name, error);
 	else
-		set_error(error, name);
+		set_error(error, question->name);
 	if (network)
 		virNetworkFree(network);
 	if (connection)
 		virConnectClose(connection);
+	return bridge;
+}
+
+char *libvirt_network_bridge(const char *uri, const char *name, guint seconds, GError **error)
+{
+	static BoundedCall asking = {
+		.function = ask,
+		.free_input = question_free,
+		.free_result = g_free,
+	};
+	Question *question = g_new0(Question, 1);
+	g_autoptr(GError) cause = NULL;
+	char *bridge;
+
+	if (!uri)
+		uri = geteuid() == 0 ? "network:///system" : "network:///session";
+	question->uri = g_strdup(uri);
+	question->name = g_strdup(name);
+	virSetErrorFunc(NULL, say_nothing);
+	bridge = bounded_call(&asking, question, seconds * 1000, &cause);
+	if (g_error_matches(cause, DRIVER_ERROR, VIR_ERR_OPERATION_TIMEOUT))
+		driver_error(error, VIR_ERR_OPERATION_TIMEOUT,
+			     _("network '%s': libvirt's daemon for networks: %s"), name,
+			     cause->message);
+	else if (cause)
+		g_propagate_error(error, g_steal_pointer(&cause));
 	return bridge;
 }

@@ -9,13 +9,15 @@
 
 #include <glib.h>
 
+/* Less than what calls wait for the job of a domain. */
+#define LIBVIRT_NETWORK_SECONDS 20
+
 /*
  * libvirt_network_bridge - the bridge of a network
  * @uri: of libvirt's network driver; NULL: "network:///system", or session where we are not root
- *
- * May block for as long as libvirt's daemon takes to start.
+ * @seconds: that libvirt's daemon may take, which may have to be started
  *
  * Return: its name, for g_free(); NULL with DRIVER_ERROR, of libvirt's own code where it is libvirt
- * that refuses, that names the network.
+ * that refuses, VIR_ERR_OPERATION_TIMEOUT where it does not answer, that names the network.
  */
-char *libvirt_network_bridge(const char *uri, const char *name, GError **error);
+char *libvirt_network_bridge(const char *uri, const char *name, guint seconds, GError **error);

@@ -61,7 +61,8 @@ static char *open_tap(const DomainInterface *interface, const char *bridge, Netw
 
 static char *open_network(const DomainInterface *interface, NetworkLink *link, GError **error)
 {
-	g_autofree char *bridge = libvirt_network_bridge(NULL, interface->source, error);
+	g_autofree char *bridge = libvirt_network_bridge(NULL, interface->source,
+							 LIBVIRT_NETWORK_SECONDS, error);
 
 	return bridge ? open_tap(interface, bridge, link, error) : NULL;
 }

@@ -7,16 +7,50 @@
 #include <gio/gio.h>
 #include <gio/gunixsocketaddress.h>
 #include <glib/gi18n.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "driver/bounded-call.h"
 #include "driver/error.h"
 #include "driver/safe-file.h"
 
-/* How long a server may take to be connected to. */
+/*
+ * How long a server may take to be found by its name and connected to, at all of its addresses
+ * together; and at one of them, so that the next has a chance.
+ */
 #define CONNECT_SECONDS 10
+#define ADDRESS_SECONDS 4
+
+/* Where to. */
+typedef struct {
+	GSocketConnectable *address;
+	int node; /* that the address names, or -1 */
+} Destination;
+
+static void destination_free(gpointer data)
+{
+	Destination *destination = data;
+
+	g_object_unref(destination->address);
+	if (destination->node >= 0)
+		close(destination->node);
+	g_free(destination);
+}
+
+static gpointer connect_to(gpointer data, GError **error)
+{
+	const Destination *destination = data;
+	g_autoptr(GSocketClient) client = g_socket_client_new();
+
+	/* A daemon has nobody's proxy. */
+	g_socket_client_set_enable_proxy(client, FALSE);
+	g_socket_client_set_timeout(client, ADDRESS_SECONDS);
+	return g_socket_client_connect(client, destination->address, NULL, error);
+}
 
 /* A descriptor of one's own of a connection, which is closed. */
 static int take_connection(GSocketConnection *connection)
@@ -26,15 +60,19 @@ static int take_connection(GSocketConnection *connection)
 	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
-static int connect_to_address(GSocketConnectable *address, GError **error)
+/* Takes both over. */
+static int connect_to_address(GSocketConnectable *address, int node, GError **error)
 {
-	g_autoptr(GSocketClient) client = g_socket_client_new();
+	static BoundedCall connecting = {
+		.function = connect_to,
+		.free_input = destination_free,
+		.free_result = g_object_unref,
+	};
+	Destination *destination = g_new(Destination, 1);
 	g_autoptr(GSocketConnection) connection = NULL;
 
-	/* A daemon has nobody's proxy. */
-	g_socket_client_set_enable_proxy(client, FALSE);
-	g_socket_client_set_timeout(client, CONNECT_SECONDS);
-	connection = g_socket_client_connect(client, address, NULL, error);
+	*destination = (Destination){ address, node };
+	connection = bounded_call(&connecting, destination, CONNECT_SECONDS * 1000, error);
 	return connection ? take_connection(connection) : -1;
 }
 
@@ -42,22 +80,22 @@ int vmm_connect_to_socket(const char *what, const char *path, GError **error)
 {
 	const int node = safe_file_find_socket(what, path, error);
 	g_autofree char *node_path = g_strdup_printf("/proc/self/fd/%d", node);
-	g_autoptr(GSocketAddress) address = NULL;
-	int fd;
 
 	if (node < 0)
 		return -1;
-	address = g_unix_socket_address_new(node_path);
-	fd = connect_to_address(G_SOCKET_CONNECTABLE(address), error);
-	close(node);
-	return fd;
+	return connect_to_address(G_SOCKET_CONNECTABLE(g_unix_socket_address_new(node_path)), node,
+				  error);
 }
 
 int vmm_connect_to_host(const char *host, guint16 port, GError **error)
 {
-	g_autoptr(GSocketConnectable) address = g_network_address_new(host, port);
+	const int fd = connect_to_address(g_network_address_new(host, port), -1, error);
+	const int one = 1;
 
-	return connect_to_address(address, error);
+	/* Requests are answered one by one: none waits until there is more to send. */
+	if (fd >= 0)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return fd;
 }
 
 int vmm_connect_at_once(const char *what, const char *path, GError **error)
