@@ -87,7 +87,10 @@ class Profiles(unittest.TestCase):
 
     def test_the_daemon_starts_nothing_else_and_changes_no_program(self):
         self.assert_refused("virtgmemd", ["a program", "a shell", "the system's programs",
-                                          "the kernel's settings", "a network", "packets", "the clock"])
+                                          "the kernel's settings", "packets", "the clock"])
+
+    def test_the_daemon_connects_to_servers_of_disks(self):
+        self.assertEqual(self.went_through("virtgmemd", ["a network"]), ["a network"])
 
     def test_without_a_profile_all_of_it_works(self):
         """What is tried can be done: nothing else refuses it."""
