@@ -6,12 +6,14 @@ changed while it runs.
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
 from xml.etree import ElementTree
 
 from support.daemon import DaemonTest, STDIN, storage_pids, virsh, vmm_pid
+from support.waiting import wait_until
 from support.where import NATIVE, everywhere
 
 MIB = 1 << 20
@@ -88,6 +90,17 @@ class Drives(SataTest):
         self.assertEqual((self.medium(), self.medium("--inactive")), (None, self.first))
         virsh("change-media", "test", "sda", self.second, "--insert", "--live")
         self.assertTrue(self.has_open(self.second))
+        virsh("destroy", "test")
+
+    def test_daemon_comes_again(self):
+        """Its drives are still the domain's, and their media can be changed."""
+        self.start(drive_xml(self.first), drive_xml(self.second, "sdb", device="disk"))
+        self.daemon.restart(signal.SIGKILL)
+        wait_until(lambda: "running" in self.state(), 30, "the domain")
+        running = ElementTree.fromstring(virsh("dumpxml", "test"))
+        self.assertEqual([target.get("dev") for target in running.iterfind("devices/disk/target")], ["sda", "sdb"])
+        virsh("change-media", "test", "sda", "--eject", "--live")
+        self.assertFalse(self.has_open(self.first))
         virsh("destroy", "test")
 
     def test_medium_that_is_not_there(self):
