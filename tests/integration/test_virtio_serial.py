@@ -597,8 +597,10 @@ class Mistakes(SerialTest):
             # A chain that never ends.
             ring.add(BUFFERS, 8, NEXT, ring.next % 8)
             self.device.kick(queue)
-            if queue == CONTROL_RECEIVE:
-                # It looks there when it has something to say.
+            # It looks for room when something has come, and when it has something to say.
+            if queue == 4:
+                self.peer.sendall(b"x")
+            elif queue == CONTROL_RECEIVE:
                 self.begin_send(CONTROL_TRANSMIT, struct.pack("<IHH", 0, READY, 1))
             self.assertBroken()
             self.set_up(4, 5)

@@ -156,7 +156,7 @@ prepare_guest() {
 is_initramfs_old() {
 	local initrd=$1/initrd parts=$GMEM_SOURCE/tools/guest.d
 	[ ! -e "$initrd" ] || [ "$parts/init" -nt "$initrd" ] || [ "$parts/power-button" -nt "$initrd" ] ||
-		[ "$GMEM_SOURCE/tools/lib/guest.sh" -nt "$initrd" ]
+		[ "$GMEM_SOURCE/tools/lib/guest.sh" -nt "$initrd" ] || [ "$1/modules/order" -nt "$initrd" ]
 }
 
 # The same; the initramfs anew when what it is made of has changed.
