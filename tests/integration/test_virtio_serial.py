@@ -666,13 +666,13 @@ class Linux(unittest.TestCase):
                         device("virtserialport", "channel0", bus="serial0.0", nr=3, name="org.test",
                                chardev={"type": "socket", "fd": str(fds[1])}), pass_fds=fds)
         # A shell on the console, whose terminal echoes.
-        self.run_in(vmm, "setsid sh -c 'exec sh </dev/hvc0 >/dev/hvc0 2>&1' &")
+        self.run_in(vmm, "(setsid sh -c 'exec sh </dev/hvc0 >/dev/hvc0 2>&1' &)")
         console.sendall(b"echo $((6 * 7))\n")
         self.read_until(console, b"\r\n42\r\n")
 
         port = self.find_port(vmm, "org.test")
         self.assertEqual(port, "vport0p3")
-        self.run_in(vmm, f"(exec cat </dev/{port} >/dev/{port}) &")
+        self.run_in(vmm, f"(cat </dev/{port} >/dev/{port} &)")
         self.assertEqual(vmm.qmp.wait_event("VSERPORT_CHANGE", 60)["data"], {"id": "channel0", "open": True})
         content = bytes(range(256)) * 512
         sender = threading.Thread(target=channel.sendall, args=(content,))
