@@ -438,6 +438,22 @@ static void test_resets(void)
 	world_clear(&world);
 }
 
+/* A server that does not answer does not hold a reset. */
+static void test_reset_of_hung(void)
+{
+	World world;
+
+	world_init_disk(&world, &plain, DISK_POLICY_REPORT);
+	made_up_image_hang(world.image);
+	put_queued(0, ATA_READ_FPDMA_QUEUED, 0, 0);
+	world_set(&world, AHCI_PX_SACT, 1);
+	world_issue(&world, 1);
+	g_assert_cmpuint(g_queue_get_length(&world.image->held), ==, 1);
+	ahci_reset(world.ahci);
+	g_assert_cmpuint(world.image->n_given_up, ==, 1);
+	world_clear(&world);
+}
+
 /* A guest that stops the port, or takes the bus away, waits for what is in flight. */
 static void test_stop_in_the_middle(void)
 {
@@ -579,6 +595,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/ahci/flushes", test_flushes);
 	g_test_add_func("/ahci/smart", test_smart);
 	g_test_add_func("/ahci/resets", test_resets);
+	g_test_add_func("/ahci/reset-of-hung", test_reset_of_hung);
 	g_test_add_func("/ahci/stop-in-the-middle", test_stop_in_the_middle);
 	g_test_add_func("/ahci/cdrom", test_cdrom);
 	g_test_add_func("/ahci/media", test_media);

@@ -808,6 +808,8 @@ static void drain(AhciPort *port)
 {
 	port->n_drains++;
 	finish_all(port);
+	disk_queue_finish(port->drive->queue, io_thread_context(port->thread));
+	finish_all(port);
 	while (disk_queue_is_busy(port->drive->queue)) {
 		g_main_context_iteration(io_thread_context(port->thread), TRUE);
 		finish_all(port);

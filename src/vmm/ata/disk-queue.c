@@ -226,6 +226,12 @@ gboolean disk_queue_is_busy(const DiskQueue *queue)
 	return queue->n_busy > 0;
 }
 
+void disk_queue_finish(DiskQueue *queue, GMainContext *context)
+{
+	if (queue->backend)
+		block_backend_finish_for_good(queue->backend, context);
+}
+
 void disk_queue_forget(DiskQueue *queue)
 {
 	g_assert(queue->n_busy == 0);

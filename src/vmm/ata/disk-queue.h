@@ -93,6 +93,9 @@ void disk_queue_hold(DiskQueue *queue);
 void disk_queue_release(DiskQueue *queue);
 gboolean disk_queue_is_busy(const DiskQueue *queue);
 
+/* Waits for those that are under way, and gives a server up that does not answer (block.h). */
+void disk_queue_finish(DiskQueue *queue, GMainContext *context);
+
 /* Forgets what waits, with nothing in flight. Their owners are not told. */
 void disk_queue_forget(DiskQueue *queue);
 
