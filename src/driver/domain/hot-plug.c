@@ -31,11 +31,16 @@ static gboolean raise_file_limit(const DomainVmm *vmm, const DomainDisk *disk, i
 	    (rlim_t)status.st_size <= limit.rlim_cur)
 		return TRUE;
 	limit = (struct rlimit){ (rlim_t)status.st_size, (rlim_t)status.st_size };
-	if (prlimit(pid, RLIMIT_FSIZE, &limit, NULL) == 0)
-		return TRUE;
-	return driver_error(error, VIR_ERR_SYSTEM_ERROR,
-			    _("disk '%s' is larger than files that the VMM may write: %s"),
-			    disk->target, g_strerror(errno));
+	if (prlimit(pid, RLIMIT_FSIZE, &limit, NULL) < 0)
+		return driver_error(error, VIR_ERR_SYSTEM_ERROR,
+				    _("disk '%s' is larger than the largest file that the VMM may "
+				      "write since it was started (RLIMIT_FSIZE), which takes root "
+				      "to be raised; start the domain with the disk: %s"),
+				    disk->target, g_strerror(errno));
+	/* As long as it has not ended, its number is no other's. */
+	if (vmm_process_wait(vmm->process, 0))
+		return driver_error(error, VIR_ERR_OPERATION_INVALID, _("the VMM has ended"));
+	return TRUE;
 }
 
 /* What is behind a device, and what the VMM is told of it. */
