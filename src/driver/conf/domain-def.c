@@ -41,6 +41,11 @@ static gpointer copy_port(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
 	return domain_port_copy(data);
 }
 
+static gpointer copy_watchdog(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+	return domain_watchdog_copy(data);
+}
+
 DomainDef *domain_def_new(void)
 {
 	DomainDef *def = g_new0(DomainDef, 1);
@@ -52,6 +57,7 @@ DomainDef *domain_def_new(void)
 		g_ptr_array_new_with_free_func((GDestroyNotify)domain_virtio_serial_free);
 	def->consoles = g_ptr_array_new_with_free_func((GDestroyNotify)domain_port_free);
 	def->channels = g_ptr_array_new_with_free_func((GDestroyNotify)domain_port_free);
+	def->watchdogs = g_ptr_array_new_with_free_func((GDestroyNotify)domain_watchdog_free);
 	def->iothreads = g_array_new(FALSE, FALSE, sizeof(guint));
 	return def;
 }
@@ -84,6 +90,7 @@ DomainDef *domain_def_copy(const DomainDef *def)
 	copy->disks = g_ptr_array_copy(def->disks, copy_disk, NULL);
 	copy->interfaces = g_ptr_array_copy(def->interfaces, copy_interface, NULL);
 	copy->rngs = g_ptr_array_copy(def->rngs, copy_rng, NULL);
+	copy->watchdogs = g_ptr_array_copy(def->watchdogs, copy_watchdog, NULL);
 	copy->panic = domain_panic_copy(def->panic);
 	copy->virtio_serials = g_ptr_array_copy(def->virtio_serials, copy_virtio_serial, NULL);
 	copy->consoles = g_ptr_array_copy(def->consoles, copy_port, NULL);
@@ -106,6 +113,7 @@ void domain_def_free(DomainDef *def)
 	free_array(def->channels);
 	free_array(def->consoles);
 	free_array(def->virtio_serials);
+	free_array(def->watchdogs);
 	free_array(def->rngs);
 	free_array(def->interfaces);
 	free_array(def->disks);

@@ -24,6 +24,7 @@
 #include "driver/conf/devices/rng.h"
 #include "driver/conf/devices/serial.h"
 #include "driver/conf/devices/virtio-serial.h"
+#include "driver/conf/devices/watchdog.h"
 #include "driver/conf/domain-types.h"
 #include "driver/conf/tune.h"
 #include "driver/conf/uuid.h"
@@ -148,6 +149,8 @@ typedef enum {
 struct DomainDef {
 	int id; /* -1 while the domain is off */
 	guint8 uuid[DOMAIN_UUID_SIZE];
+	gboolean has_genid; /* <genid>: of the generation, which a copy has another of */
+	guint8 genid[DOMAIN_UUID_SIZE];
 	char *name;
 	char *title;
 	char *description;
@@ -194,6 +197,7 @@ struct DomainDef {
 	GPtrArray *cpu_features;       /* of DomainCpuFeature, or NULL */
 	GPtrArray *numa_cells;	       /* of DomainNumaCell, or NULL */
 	DomainSwitch pmu;	       /* <features><pmu state=> */
+	DomainSwitch vmcoreinfo;       /* <features><vmcoreinfo state=> */
 	DomainSwitch cpu_migratable;   /* <cpu migratable='on|off'>; there is no migration yet */
 	guint cpu_sockets;	       /* <topology>: 0 where absent */
 	guint cpu_dies;
@@ -242,6 +246,7 @@ struct DomainDef {
 	GPtrArray *disks;      /* of DomainDisk, by bus and target */
 	GPtrArray *interfaces; /* of DomainInterface */
 	GPtrArray *rngs;       /* of DomainRng */
+	GPtrArray *watchdogs;  /* of DomainWatchdog */
 
 	DomainPanic *panic; /* or NULL */
 

@@ -16,6 +16,10 @@ static void format_identity(XmlWriter *writer, const DomainDef *def)
 	uuid_format(def->uuid, uuid);
 	xml_writer_element_text(writer, "name", def->name);
 	xml_writer_element_text(writer, "uuid", uuid);
+	if (def->has_genid) {
+		uuid_format(def->genid, uuid);
+		xml_writer_element_text(writer, "genid", uuid);
+	}
 	xml_writer_element_text(writer, "title", def->title);
 	xml_writer_element_text(writer, "description", def->description);
 }

@@ -15,6 +15,30 @@
 #include "driver/conf/xml-writer.h"
 #include "driver/error.h"
 
+static void parse_uuid(XmlWalk *walk, xmlNode *node, guint8 *uuid)
+{
+	const char *text = xml_walk_text(walk, node);
+
+	if (text && !uuid_parse(text, uuid))
+		xml_walk_error(walk, VIR_ERR_XML_ERROR, _("element '%s' is '%s', not a UUID"),
+			       xml_walk_path(walk, node), xml_walk_quote(walk, text));
+}
+
+/* An empty one is made here, and stays, as with libvirt. */
+static void parse_genid(XmlWalk *walk, xmlNode *root, DomainDef *def)
+{
+	xmlNode *genid = xml_walk_child(walk, root, "genid");
+	const char *text = xml_walk_text(walk, genid);
+
+	if (!genid)
+		return;
+	def->has_genid = TRUE;
+	if (text && *text)
+		parse_uuid(walk, genid, def->genid);
+	else
+		uuid_generate(def->genid);
+}
+
 static void parse_identity(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, DomainDef *def)
 {
 	const char *type = xml_walk_attribute_required(walk, root, "type");
@@ -41,16 +65,11 @@ static void parse_identity(XmlWalk *walk, xmlNode *root, DomainParseFlags flags,
 	}
 
 	def->name = g_strdup(xml_walk_child_text(walk, root, "name"));
-	if (uuid) {
-		const char *text = xml_walk_text(walk, uuid);
-
-		if (text && !uuid_parse(text, def->uuid))
-			xml_walk_error(walk, VIR_ERR_XML_ERROR,
-				       _("element '%s' is '%s', not a UUID"),
-				       xml_walk_path(walk, uuid), xml_walk_quote(walk, text));
-	} else {
+	if (uuid)
+		parse_uuid(walk, uuid, def->uuid);
+	else
 		uuid_generate(def->uuid);
-	}
+	parse_genid(walk, root, def);
 
 	def->title = g_strdup(xml_walk_child_text(walk, root, "title"));
 	def->description = g_strdup(xml_walk_child_text(walk, root, "description"));
@@ -230,8 +249,10 @@ DomainDef *domain_def_parse_in_turn(const char *xml, DomainParseFlags flags, GEr
 	def = domain_def_new();
 	xml_walk_init(&walk, xmlDocGetRootElement(document));
 	parse_root(&walk, flags, def);
-	if (!xml_walk_finish(&walk, error) || !domain_virtio_serial_complete(def, error) ||
-	    !domain_pci_complete(def, error) || !domain_def_validate(def, error))
+	if (!xml_walk_finish(&walk, error) || !domain_virtio_serial_complete(def, error))
+		return NULL;
+	domain_complete_devices(def);
+	if (!domain_pci_complete(def, error) || !domain_def_validate(def, error))
 		return NULL;
 
 	return g_steal_pointer(&def);

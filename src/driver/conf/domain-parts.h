@@ -51,6 +51,7 @@ gboolean domain_check_os(const DomainDef *def, GError **error);
 /* features.c */
 void domain_parse_features(XmlWalk *walk, xmlNode *root, DomainDef *def);
 void domain_format_features(XmlWriter *writer, const DomainDef *def);
+gboolean domain_check_features(const DomainDef *def, GError **error);
 
 /* cpu.c */
 void domain_parse_cpu(XmlWalk *walk, xmlNode *root, DomainDef *def);
@@ -70,6 +71,8 @@ void domain_format_clock(XmlWriter *writer, const DomainDef *def);
 
 /* devices/devices.c */
 void domain_parse_devices(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, DomainDef *def);
+/* Adds what the machine has anyway, as libvirt shows it. */
+void domain_complete_devices(DomainDef *def);
 void domain_format_devices(XmlWriter *writer, const DomainDef *def, gboolean live);
 gboolean domain_check_devices(const DomainDef *def, GError **error);
 

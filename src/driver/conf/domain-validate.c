@@ -59,6 +59,7 @@ gboolean domain_def_validate(const DomainDef *def, GError **error)
 				    DOMAIN_MAX_VCPUS);
 
 	return domain_check_cpu(def, error) && domain_check_numa(def, error) &&
-	       domain_check_os(def, error) && domain_check_sysinfo(def, error) &&
-	       domain_check_devices(def, error) && domain_check_iothreads(def, error);
+	       domain_check_os(def, error) && domain_check_features(def, error) &&
+	       domain_check_sysinfo(def, error) && domain_check_devices(def, error) &&
+	       domain_check_iothreads(def, error);
 }

@@ -4,13 +4,22 @@
 
 #include "driver/conf/domain-parts.h"
 #include "driver/conf/values.h"
+#include "driver/error.h"
+
+/* Without a state it is on, as in libvirt. */
+static DomainSwitch parse_state(XmlWalk *walk, xmlNode *features, const char *name)
+{
+	xmlNode *node = xml_walk_child(walk, features, name);
+	const DomainSwitch state = domain_parse_switch(walk, node, "state", "off", "on");
+
+	return node && state == DOMAIN_SWITCH_ABSENT ? DOMAIN_SWITCH_YES : state;
+}
 
 void domain_parse_features(XmlWalk *walk, xmlNode *root, DomainDef *def)
 {
 	xmlNode *features = xml_walk_child(walk, root, "features");
 	xmlNode *smm = xml_walk_child(walk, features, "smm");
 	xmlNode *vmport = xml_walk_child(walk, features, "vmport");
-	xmlNode *pmu = xml_walk_child(walk, features, "pmu");
 
 	/* The machine has both whether they were asked for or not; the model tells the truth. */
 	domain_parse_flag(walk, features, "acpi");
@@ -21,12 +30,8 @@ void domain_parse_features(XmlWalk *walk, xmlNode *root, DomainDef *def)
 	if (domain_parse_flag(walk, features, "pae"))
 		def->says |= DOMAIN_SAYS_PAE;
 
-	if (pmu) {
-		/* Without a state it is on, as in libvirt. */
-		def->pmu = domain_parse_switch(walk, pmu, "state", "off", "on");
-		if (def->pmu == DOMAIN_SWITCH_ABSENT)
-			def->pmu = DOMAIN_SWITCH_YES;
-	}
+	def->pmu = parse_state(walk, features, "pmu");
+	def->vmcoreinfo = parse_state(walk, features, "vmcoreinfo");
 
 	if (xml_walk_child(walk, features, "hyperv"))
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -70,5 +75,17 @@ void domain_format_features(XmlWriter *writer, const DomainDef *def)
 		xml_writer_element_with(writer, "vmport", "state", "off");
 	if (def->says & DOMAIN_SAYS_NO_SMM)
 		xml_writer_element_with(writer, "smm", "state", "off");
+	format_state(writer, "vmcoreinfo", def->vmcoreinfo);
 	xml_writer_end(writer);
+}
+
+gboolean domain_check_features(const DomainDef *def, GError **error)
+{
+	const gboolean is_direct = def->kernel && !def->loader &&
+				   def->firmware == DOMAIN_FIRMWARE_MANUAL;
+
+	return def->vmcoreinfo != DOMAIN_SWITCH_YES || !is_direct ||
+	       driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			    _("element 'features/vmcoreinfo' takes firmware: a kernel that is "
+			      "entered directly finds no fw_cfg"));
 }

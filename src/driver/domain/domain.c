@@ -213,6 +213,13 @@ void domain_send_reboot(const Domain *domain)
 	rpc_events_send_reboot(domain->driver->server, &subject);
 }
 
+void domain_send_watchdog(const Domain *domain, int action)
+{
+	const RpcEventDomain subject = event_domain(domain);
+
+	rpc_events_send_watchdog(domain->driver->server, &subject, action);
+}
+
 void domain_send_disk_error(const Domain *domain, const RpcDiskError *disk_error)
 {
 	const RpcEventDomain subject = event_domain(domain);

@@ -310,6 +310,22 @@ static gboolean crash(DomainVmm *vmm, char *why)
 	return TRUE;
 }
 
+/* What is done about it, the VMM does and tells besides, but for a pause, whose reason this is. */
+static gboolean on_watchdog(DomainVmm *vmm, JsonObject *data)
+{
+	const int action = domain_watchdog_action(follow_string(data, "action"));
+	Domain *domain = vmm->domain;
+
+	if (action < 0)
+		return FALSE;
+	domain_send_watchdog(domain, action);
+	if (action == VIR_DOMAIN_EVENT_WATCHDOG_PAUSE && domain->state == VIR_DOMAIN_RUNNING)
+		follow_change_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_WATCHDOG,
+				    VIR_DOMAIN_EVENT_SUSPENDED,
+				    VIR_DOMAIN_EVENT_SUSPENDED_WATCHDOG);
+	return TRUE;
+}
+
 static gboolean on_internal_error(DomainVmm *vmm, JsonObject *data)
 {
 	g_autofree char *message = text_of(data, "message", MESSAGE_MAX);
@@ -359,6 +375,7 @@ static void on_monitor_event(const char *name, JsonObject *data, gpointer opaque
 		{ "BLOCK_IO_ERROR", on_disk_error },
 		{ "DEVICE_DELETED", on_device_deleted },
 		{ "VSERPORT_CHANGE", on_channel_change },
+		{ "WATCHDOG", on_watchdog },
 		{ "GUEST_PANICKED", on_panicked },
 		{ "GUEST_CRASHLOADED", on_crash_loaded },
 		{ "GMEM_INTERNAL_ERROR", on_internal_error },

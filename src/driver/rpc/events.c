@@ -234,6 +234,15 @@ void rpc_events_send_reboot(RpcServer *server, const RpcEventDomain *domain)
 		   wire_encode_payload((xdrproc_t)xdr_DomainEventReboot_msg, &message));
 }
 
+void rpc_events_send_watchdog(RpcServer *server, const RpcEventDomain *domain, int action)
+{
+	const DomainEventWatchdog_msg message = { .dom = wire_domain(domain), .action = action };
+
+	send_event(server, VIR_DOMAIN_EVENT_ID_WATCHDOG, RPC_DOMAIN_EVENT_WATCHDOG,
+		   RPC_DOMAIN_EVENT_CALLBACK_WATCHDOG, domain,
+		   wire_encode_payload((xdrproc_t)xdr_DomainEventWatchdog_msg, &message));
+}
+
 static GBytes *device_payload(const RpcEventDomain *domain, const char *alias)
 {
 	const DomainEventDevice_msg message = {

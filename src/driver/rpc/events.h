@@ -42,6 +42,9 @@ void rpc_events_send_device_removed(RpcServer *server, const RpcEventDomain *dom
 /* The guest's agent has come or gone. */
 void rpc_events_send_agent(RpcServer *server, const RpcEventDomain *domain, gboolean is_connected);
 
+/* @action: VIR_DOMAIN_EVENT_WATCHDOG_*: what is done to a guest that is not alive */
+void rpc_events_send_watchdog(RpcServer *server, const RpcEventDomain *domain, int action);
+
 /* A disk that could not be read or written. */
 typedef struct {
 	const char *source; /* where it stores its data, or "" */

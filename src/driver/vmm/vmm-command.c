@@ -667,6 +667,19 @@ static gboolean add_virtio_serials(VmmCommand *command, const DomainDef *def, GE
 	return add_ports(command, def->consoles, error) && add_ports(command, def->channels, error);
 }
 
+/* What needs nothing of the host. */
+static void add_board(VmmCommand *command, const DomainDef *def)
+{
+	for (guint i = 0; i < def->watchdogs->len; i++)
+		add_description(command, vmm_device_describe_watchdog(def->watchdogs->pdata[i]));
+	if (def->has_genid)
+		add_description(command, vmm_device_describe_genid(def->genid));
+	if (def->vmcoreinfo == DOMAIN_SWITCH_YES)
+		add_description(command, vmm_device_describe_vmcoreinfo());
+	if (def->panic)
+		add_description(command, vmm_device_describe_panic(def->panic));
+}
+
 gboolean vmm_command_add_devices(VmmCommand *command, DomainDef *def, GError **error)
 {
 	for (guint i = 0; i < def->iothreads->len; i++)
@@ -689,7 +702,8 @@ gboolean vmm_command_add_devices(VmmCommand *command, DomainDef *def, GError **e
 	for (guint i = 0; i < def->rngs->len; i++)
 		if (!add_rng(command, def->rngs->pdata[i], error))
 			return FALSE;
-	if (def->panic)
-		add_description(command, vmm_device_describe_panic(def->panic));
-	return add_virtio_serials(command, def, error);
+	if (!add_virtio_serials(command, def, error))
+		return FALSE;
+	add_board(command, def);
+	return TRUE;
 }

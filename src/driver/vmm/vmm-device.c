@@ -257,12 +257,46 @@ JsonObject *vmm_device_describe_interface(const DomainInterface *interface, cons
 	return object;
 }
 
-JsonObject *vmm_device_describe_panic(const DomainPanic *panic)
+/* A device of the board. */
+static JsonObject *describe_on_board(const char *driver, const char *id)
 {
 	JsonObject *object = json_object_new();
 
-	json_object_set_string_member(object, "driver", "pvpanic");
-	json_object_set_string_member(object, "id", panic->alias ? panic->alias : "panic0");
+	json_object_set_string_member(object, "driver", driver);
+	json_object_set_string_member(object, "id", id);
+	return object;
+}
+
+JsonObject *vmm_device_describe_watchdog(const DomainWatchdog *watchdog)
+{
+	JsonObject *object = watchdog->model == DOMAIN_WATCHDOG_ITCO ?
+				     describe_on_board("itco", watchdog->info.alias) :
+				     describe("i6300esb", &watchdog->info, 0);
+
+	json_object_set_string_member(object, "action",
+				      domain_watchdog_action_name(watchdog->action));
+	return object;
+}
+
+JsonObject *vmm_device_describe_genid(const guint8 *genid)
+{
+	JsonObject *object = describe_on_board("vmgenid", "vmgenid0");
+	char text[VIR_UUID_STRING_BUFLEN];
+
+	uuid_format(genid, text);
+	json_object_set_string_member(object, "guid", text);
+	return object;
+}
+
+JsonObject *vmm_device_describe_vmcoreinfo(void)
+{
+	return describe_on_board("vmcoreinfo", "vmcoreinfo0");
+}
+
+JsonObject *vmm_device_describe_panic(const DomainPanic *panic)
+{
+	JsonObject *object = describe_on_board("pvpanic", panic->alias ? panic->alias : "panic0");
+
 	set_number(object, "ioport", panic->port);
 	return object;
 }

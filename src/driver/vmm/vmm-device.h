@@ -41,6 +41,9 @@ int vmm_device_open_rng(const DomainRng *rng, GError **error);
  */
 JsonObject *vmm_device_describe_disk(const DomainDisk *disk, const char *fd, guint boot_index);
 JsonObject *vmm_device_describe_rng(const DomainRng *rng, const char *fd);
+JsonObject *vmm_device_describe_watchdog(const DomainWatchdog *watchdog);
+JsonObject *vmm_device_describe_genid(const guint8 *genid);
+JsonObject *vmm_device_describe_vmcoreinfo(void);
 JsonObject *vmm_device_describe_panic(const DomainPanic *panic);
 JsonObject *vmm_device_describe_medium(const DomainDisk *disk, const char *fd);
 JsonObject *vmm_device_describe_sata(void);

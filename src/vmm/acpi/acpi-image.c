@@ -4,15 +4,19 @@
 
 #include <string.h>
 
-#define N_PIECES 2
+#define N_PIECES 3
 
 /* Where firmware looks for the RSDP, and what it wants there. */
 #define RSDP_ALIGNMENT 16
+
+/* Nothing else is to be in its page. */
+#define GENERATION_ID_ALIGNMENT 4096
 
 typedef struct {
 	AcpiPiece piece;
 	guint32 offset;
 	guint8 size;
+	AcpiPiece target;
 } Pointer;
 
 typedef struct {
@@ -31,6 +35,7 @@ struct AcpiImage {
 static const char *const piece_files[N_PIECES] = {
 	[ACPI_PIECE_RSDP] = ACPI_RSDP_FILE,
 	[ACPI_PIECE_TABLES] = ACPI_TABLES_FILE,
+	[ACPI_PIECE_GENERATION_ID] = ACPI_GENERATION_ID_FILE,
 };
 
 #define LOADER_FILE_NAME_SIZE 56
@@ -134,15 +139,34 @@ static void put_number(guint8 *data, guint size, guint64 value)
 	memcpy(data, &value, size);
 }
 
+static void add_pointer(AcpiImage *image, const Pointer *pointer, guint64 offset)
+{
+	GByteArray *bytes = image->pieces[pointer->piece];
+
+	g_assert(pointer->size == 4 || pointer->size == 8);
+	g_assert(pointer->offset + pointer->size <= bytes->len &&
+		 offset < image->pieces[pointer->target]->len);
+	put_number(bytes->data + pointer->offset, pointer->size, offset);
+	g_array_append_vals(image->pointers, pointer, 1);
+}
+
+void acpi_image_point_to_piece(AcpiImage *image, AcpiPiece piece, guint offset, guint size,
+			       AcpiPiece target)
+{
+	const Pointer pointer = {
+		.piece = piece, .offset = offset, .size = size, .target = target
+	};
+
+	add_pointer(image, &pointer, 0);
+}
+
 void acpi_image_point(AcpiImage *image, AcpiPiece piece, guint offset, guint size, guint target)
 {
-	const Pointer pointer = { .piece = piece, .offset = offset, .size = size };
-	GByteArray *bytes = image->pieces[piece];
+	const Pointer pointer = {
+		.piece = piece, .offset = offset, .size = size, .target = ACPI_PIECE_TABLES
+	};
 
-	g_assert(size == 4 || size == 8);
-	g_assert(offset + size <= bytes->len && target < image->pieces[ACPI_PIECE_TABLES]->len);
-	put_number(bytes->data + offset, size, target);
-	g_array_append_val(image->pointers, pointer);
+	add_pointer(image, &pointer, target);
 }
 
 void acpi_image_sum(AcpiImage *image, AcpiPiece piece, guint offset, guint start, guint length)
@@ -166,16 +190,17 @@ static guint8 sum_of(const guint8 *bytes, gsize size)
 
 GByteArray *acpi_image_link(const AcpiImage *image, guint32 gpa)
 {
-	const GByteArray *rsdp = image->pieces[ACPI_PIECE_RSDP];
-	const GByteArray *tables = image->pieces[ACPI_PIECE_TABLES];
 	GByteArray *linked = g_byte_array_new();
 	guint starts[N_PIECES] = { 0 };
 
 	g_assert(gpa % ACPI_IMAGE_ALIGNMENT == 0);
-	g_byte_array_append(linked, rsdp->data, rsdp->len);
-	align(linked);
-	starts[ACPI_PIECE_TABLES] = linked->len;
-	g_byte_array_append(linked, tables->data, tables->len);
+	for (guint i = 0; i < N_PIECES; i++) {
+		if (image->pieces[i]->len == 0)
+			continue;
+		align(linked);
+		starts[i] = linked->len;
+		g_byte_array_append(linked, image->pieces[i]->data, image->pieces[i]->len);
+	}
 	g_assert(linked->len <= G_MAXUINT32 - gpa);
 
 	for (guint i = 0; i < image->pointers->len; i++) {
@@ -183,7 +208,7 @@ GByteArray *acpi_image_link(const AcpiImage *image, guint32 gpa)
 		guint8 *data = linked->data + starts[pointer->piece] + pointer->offset;
 
 		put_number(data, pointer->size,
-			   get_number(data, pointer->size) + gpa + starts[ACPI_PIECE_TABLES]);
+			   get_number(data, pointer->size) + gpa + starts[pointer->target]);
 	}
 	for (guint i = 0; i < image->sums->len; i++) {
 		const Sum *sum = &g_array_index(image->sums, Sum, i);
@@ -219,7 +244,7 @@ static void append_add_pointer(GByteArray *commands, const Pointer *pointer)
 	LoaderCommand command = { .command = GUINT32_TO_LE(LOADER_ADD_POINTER) };
 
 	g_strlcpy(command.add_pointer.file, piece_files[pointer->piece], LOADER_FILE_NAME_SIZE);
-	g_strlcpy(command.add_pointer.target, ACPI_TABLES_FILE, LOADER_FILE_NAME_SIZE);
+	g_strlcpy(command.add_pointer.target, piece_files[pointer->target], LOADER_FILE_NAME_SIZE);
 	command.add_pointer.offset = GUINT32_TO_LE(pointer->offset);
 	command.add_pointer.size = pointer->size;
 	append_command(commands, &command);
@@ -242,6 +267,9 @@ GBytes *acpi_image_loader(const AcpiImage *image)
 
 	append_allocate(commands, ACPI_PIECE_RSDP, RSDP_ALIGNMENT, LOADER_ZONE_FSEG);
 	append_allocate(commands, ACPI_PIECE_TABLES, ACPI_IMAGE_ALIGNMENT, LOADER_ZONE_HIGH);
+	if (image->pieces[ACPI_PIECE_GENERATION_ID]->len > 0)
+		append_allocate(commands, ACPI_PIECE_GENERATION_ID, GENERATION_ID_ALIGNMENT,
+				LOADER_ZONE_HIGH);
 	for (guint i = 0; i < image->pointers->len; i++)
 		append_add_pointer(commands, &g_array_index(image->pointers, Pointer, i));
 	for (guint i = 0; i < image->sums->len; i++)

@@ -4,12 +4,12 @@
  *
  * Theory of operation
  *
- * An image is two pieces of bytes, the RSDP and all other tables, with a list of what
- * depends on the place: pointers, whose value so far is the offset of their target in the
- * tables, and checksums. Either somebody knows the place and acpi_image_link() fills them
- * in, or the guest's firmware chooses it and acpi_image_loader() gives it the same list as
- * commands of QEMU's table loader (QEMU's include/hw/acpi/bios-linker-loader.h has no
- * specification beside the code; OVMF's QemuLoader.h describes the same layout).
+ * An image is pieces of bytes, the RSDP, all other tables, and a page that belongs to them, with a
+ * list of what depends on the place: pointers, whose value so far is the offset of their target in
+ * the tables, and checksums. Either somebody knows the place and acpi_image_link() fills them in,
+ * or the guest's firmware chooses it and acpi_image_loader() gives it the same list as commands of
+ * QEMU's table loader (QEMU's include/hw/acpi/bios-linker-loader.h has no specification beside the
+ * code; OVMF's QemuLoader.h describes the same layout).
  */
 #pragma once
 
@@ -23,11 +23,15 @@
 #define ACPI_TABLES_FILE "etc/acpi/tables"
 #define ACPI_LOADER_FILE "etc/table-loader"
 
+/* A page that the guest looks at where the tables say it is. */
+#define ACPI_GENERATION_ID_FILE "etc/vmgenid_guid"
+
 typedef struct AcpiImage AcpiImage;
 
 typedef enum {
 	ACPI_PIECE_RSDP,
 	ACPI_PIECE_TABLES,
+	ACPI_PIECE_GENERATION_ID, /* may be empty */
 } AcpiPiece;
 
 AcpiImage *acpi_image_new(void);
@@ -47,6 +51,10 @@ guint acpi_image_append(AcpiImage *image, const void *data, gsize size);
  * @target:         offset in the tables
  */
 void acpi_image_point(AcpiImage *image, AcpiPiece piece, guint offset, guint size, guint target);
+
+/* The same, to the start of another piece. */
+void acpi_image_point_to_piece(AcpiImage *image, AcpiPiece piece, guint offset, guint size,
+			       AcpiPiece target);
 
 /*
  * acpi_image_sum - let the byte at @offset make the sum of [start, start + length) zero

@@ -39,6 +39,11 @@
 
 #define ALL_PROCESSORS 0xff
 
+/* Where the identifier is in its page: as on QEMU. */
+#define GENERATION_ID_PAGE   4096
+#define GENERATION_ID_OFFSET 40
+#define GENERATION_ID_SIZE   16
+
 /* Bits of _STA. */
 enum {
 	STATUS_PRESENT = 1 << 0,
@@ -377,6 +382,39 @@ static void append_pvpanic(GByteArray *aml, const AcpiConfig *config)
 	aml_close(aml, scope);
 }
 
+/*
+ * The identifier's page, and the device that says where it is. It is not in the DSDT, since the
+ * compiler takes no _HID of this form; what is to be computed is there, and not here. The place is
+ * that of the page: at its start are zeroes, which firmware does not take for a table.
+ */
+static void append_generation_id(TableWriter *writer, const AcpiConfig *config)
+{
+	GByteArray *page = acpi_image_piece(writer->image, ACPI_PIECE_GENERATION_ID);
+	GByteArray *aml = writer->bytes;
+	AmlMark scope, device, method;
+
+	scope = aml_open_scope(aml, "\\_SB");
+	aml_append_number(aml, "VGIA", 0);
+	if (!config->generation_id) {
+		aml_close(aml, scope);
+		return;
+	}
+	g_byte_array_set_size(page, GENERATION_ID_PAGE);
+	memset(page->data, 0, page->len);
+	memcpy(page->data + GENERATION_ID_OFFSET, config->generation_id, GENERATION_ID_SIZE);
+	acpi_image_point_to_piece(writer->image, ACPI_PIECE_TABLES, aml->len - 8, 8,
+				  ACPI_PIECE_GENERATION_ID);
+	device = aml_open_device(aml, "VGEN");
+	aml_append_string(aml, "_HID", "QEMUVGID");
+	aml_append_string(aml, "_CID", "VM_Gen_Counter");
+	aml_append_string(aml, "_DDN", "VM_Gen_Counter");
+	method = aml_open_method(aml, "ADDR");
+	aml_append_return(aml, "\\_SB.VGAD");
+	aml_close(aml, method);
+	aml_close(aml, device);
+	aml_close(aml, scope);
+}
+
 static void append_processor(GByteArray *aml, const AcpiConfig *config, guint vcpu)
 {
 	g_autofree char *name = g_strdup_printf("C%03X", vcpu);
@@ -403,6 +441,7 @@ static void append_ssdt(TableWriter *writer, const AcpiConfig *config)
 	append_device_status(aml, "\\_SB.PCI0.FWCF", config->has_fw_cfg ? STATUS_HIDDEN_DEVICE : 0);
 	append_device_status(aml, "\\_SB.HPET", config->has_hpet ? STATUS_DEVICE : 0);
 	append_pvpanic(aml, config);
+	append_generation_id(writer, config);
 	scope = aml_open_scope(aml, "\\_SB");
 	for (guint i = 0; i < config->vcpus; i++)
 		append_processor(aml, config, i);

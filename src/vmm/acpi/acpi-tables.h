@@ -28,8 +28,9 @@ typedef struct {
 	gboolean has_com2;
 	gboolean has_fw_cfg;
 	gboolean has_hpet;
-	guint16 pvpanic_port; /* or 0: there is none */
-	NumaTopology numa;    /* its memory adds up to all RAM */
+	guint16 pvpanic_port;	     /* or 0: there is none */
+	const guint8 *generation_id; /* 16 bytes, as the guest finds them; or NULL */
+	NumaTopology numa;	     /* its memory adds up to all RAM */
 } AcpiConfig;
 
 /* Return: an image that acpi_image_free() ends; nothing of @config is kept. */

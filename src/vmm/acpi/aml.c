@@ -18,9 +18,11 @@ enum {
 	STRING_PREFIX = 0x0d,
 	QWORD_PREFIX = 0x0e,
 	SCOPE_OP = 0x10,
+	METHOD_OP = 0x14,
 	DUAL_NAME_PREFIX = 0x2e,
 	MULTI_NAME_PREFIX = 0x2f,
 	EXTENDED_OP_PREFIX = 0x5b,
+	RETURN_OP = 0xa4,
 	EXTENDED_DEVICE_OP = 0x82,
 };
 
@@ -88,6 +90,23 @@ AmlMark aml_open_device(GByteArray *aml, const char *name)
 	mark = open_package(aml);
 	append_path(aml, name);
 	return mark;
+}
+
+AmlMark aml_open_method(GByteArray *aml, const char *name)
+{
+	AmlMark mark;
+
+	append_byte(aml, METHOD_OP);
+	mark = open_package(aml);
+	append_path(aml, name);
+	append_byte(aml, 0); /* no arguments, not serialized */
+	return mark;
+}
+
+void aml_append_return(GByteArray *aml, const char *path)
+{
+	append_byte(aml, RETURN_OP);
+	append_path(aml, path);
 }
 
 void aml_close(GByteArray *aml, AmlMark mark)

@@ -18,6 +18,12 @@ AmlMark aml_open_scope(GByteArray *aml, const char *path);
 /* @name: one name segment. */
 AmlMark aml_open_device(GByteArray *aml, const char *name);
 
+/* A method without arguments. @name: one name segment. */
+AmlMark aml_open_method(GByteArray *aml, const char *name);
+
+/* Return (path ()), or what is at @path where that is no method. */
+void aml_append_return(GByteArray *aml, const char *path);
+
 void aml_close(GByteArray *aml, AmlMark mark);
 
 /* Name (name, number); always of the same length, whatever the number. */

@@ -19,6 +19,7 @@ DefinitionBlock ("", "DSDT", 2, "LVGMEM", "GMEMVMM ", 0x00000001)
 	External (\_SB.PCI0.M64B, IntObj) /* window from 4 GiB on */
 	External (\_SB.PCI0.M64L, IntObj)
 	External (\_SB.PCI0.LPC.PEVT.PORT, IntObj)
+	External (\_SB.VGIA, IntObj) /* the page of the generation id */
 
 	/* Soft off: the sleep type that the PM1 control register takes for S5. */
 	Name (\_S5, Package (4) { 0x00, 0x00, 0x00, 0x00 })
@@ -283,6 +284,16 @@ DefinitionBlock ("", "DSDT", 2, "LVGMEM", "GMEMVMM ", 0x00000001)
 					IO (Decode16, 0x0510, 0x0510, 0x01, 0x0C)
 				})
 			}
+		}
+
+		/* Where the generation id is, in two halves. */
+		Method (VGAD, 0, Serialized)
+		{
+			Local0 = Package (2) { 0x00, 0x00 }
+			Local1 = \_SB.VGIA + 0x28
+			Local0 [0] = Local1 & 0xFFFFFFFF
+			Local0 [1] = Local1 >> 32
+			Return (Local0)
 		}
 
 		/* Addresses that belong to no device that a guest could find. */

@@ -24,6 +24,7 @@
 #include "vmm/boot/boot-file.h"
 #include "vmm/boot/bzimage.h"
 #include "vmm/boot/zero-page.h"
+#include "vmm/chipset/vmcoreinfo.h"
 
 #define KIB	       G_GUINT64_CONSTANT(0x400)
 #define MIB	       G_GUINT64_CONSTANT(0x100000)
@@ -365,7 +366,7 @@ static void add_acpi(FwCfg *fw, FwCfgContent *content)
 {
 	AcpiConfig largest = content->acpi;
 	g_autoptr(AcpiImage) image = NULL;
-	g_autoptr(GBytes) rsdp = NULL, tables = NULL, loader = NULL;
+	g_autoptr(GBytes) rsdp = NULL, tables = NULL, loader = NULL, generation_id = NULL;
 
 	content->describe_acpi(content->opaque, &largest);
 	largest.ecam_buses = 256;
@@ -378,6 +379,21 @@ static void add_acpi(FwCfg *fw, FwCfgContent *content)
 			     generate_tables, content);
 	fw_cfg_add_generated(fw, ACPI_LOADER_FILE, round_up(g_bytes_get_size(loader)),
 			     generate_loader, content);
+	generation_id = acpi_image_content(image, ACPI_PIECE_GENERATION_ID);
+	if (g_bytes_get_size(generation_id) > 0)
+		fw_cfg_add_file(fw, ACPI_GENERATION_ID_FILE, generation_id);
+}
+
+/* What the host can make of it, QEMU's vmcoreinfo.rst says first: notes of ELF. */
+static void add_vmcoreinfo(FwCfg *fw, const FwCfgContentConfig *config)
+{
+	const struct fw_cfg_vmcoreinfo vmcoreinfo = {
+		.host_format = GUINT16_TO_LE(FW_CFG_VMCOREINFO_FORMAT_ELF),
+	};
+	g_autoptr(GBytes) content = g_bytes_new(&vmcoreinfo, sizeof(vmcoreinfo));
+
+	if (config->has_vmcoreinfo)
+		fw_cfg_add_writable(fw, VMCOREINFO_FILE, content);
 }
 
 static gboolean add_smbios(FwCfg *fw, const SmbiosConfig *config, GError **error)
@@ -419,6 +435,7 @@ FwCfgContent *fw_cfg_content_new(FwCfg *fw, const FwCfgContentConfig *config, GE
 	add_identity(fw, config);
 	add_boot_choices(fw, config);
 	add_acpi(fw, content);
+	add_vmcoreinfo(fw, config);
 	if (!add_smbios(fw, config->smbios, error) || !add_kernel(fw, config, error))
 		return NULL;
 	return g_steal_pointer(&content);

@@ -32,6 +32,7 @@ typedef struct {
 	gboolean has_display;	     /* without, SeaBIOS talks to the first serial port */
 	guint16 serial_console_port; /* etc/sercon-port of SeaBIOS; 0 for none */
 	gboolean has_boot_menu;
+	gboolean has_vmcoreinfo;       /* the guest may say where its kernel describes itself */
 	gint32 boot_fail_wait;	       /* milliseconds until a reboot; -1: wait for ever */
 	const char *const *boot_order; /* firmware's device paths up to a NULL; or NULL */
 

@@ -19,12 +19,13 @@
  * whose effect nobody could miss. APMC_EN reads as one: SeaBIOS takes it for the sign that
  * system management mode has been set up and lets it be, as on QEMU without it.
  *
- * The TCO watchdog is halted and cannot be started; a driver that tries finds that out by
- * reading TCO_TMR_HLT back.
+ * The TCO watchdog is a device of its own (itco.c). Where a machine has none it is halted and
+ * cannot be started; a driver that tries finds that out by reading TCO_TMR_HLT back.
  */
 #include "vmm/chipset/acpi-pm.h"
 
 #define NS_PER_SECOND 1000000000
+#define DEVICE_ID     "chipset/pm"
 
 /* Registers by their offset in the block. */
 enum {
@@ -34,6 +35,7 @@ enum {
 	REG_PM_TIMER = 0x08,
 	REG_GPE0_ENABLE = 0x28,
 	REG_SMI_ENABLE = 0x30,
+	REG_TCO = 0x60,
 	REG_TCO1_CONTROL = 0x68,
 	REG_TCO_TIMER = 0x72,
 };
@@ -73,6 +75,8 @@ enum {
 
 struct AcpiPm {
 	BusWindow *window; /* of a machine's */
+	Ich9Lpc *lpc;	   /* the same */
+	Tco *tco;	   /* or NULL */
 	InterruptLine sci;
 	DeviceTimer timer;
 	void (*power_off)(void *opaque);
@@ -187,6 +191,9 @@ static guint64 pm_read(void *device, guint64 offset, guint size)
 	guint32 timer = timer_ticks(pm);
 	guint64 value = 0;
 
+	if (pm->tco && offset >= REG_TCO)
+		return tco_read(pm->tco, offset - REG_TCO, size);
+
 	for (guint i = 0; i < size; i++) {
 		guint64 at = offset + i;
 		guint8 byte = at >= REG_PM_TIMER && at < REG_PM_TIMER + ACPI_PM_TIMER_SIZE ?
@@ -200,6 +207,10 @@ static guint64 pm_read(void *device, guint64 offset, guint size)
 
 static void write_byte(AcpiPm *pm, guint64 offset, guint8 value)
 {
+	if (pm->tco && offset >= REG_TCO) {
+		tco_write_byte(pm->tco, offset - REG_TCO, value);
+		return;
+	}
 	switch (offset) {
 	case REG_PM1_STATUS ... REG_PM1_STATUS + 1:
 		write_status(pm, (offset - REG_PM1_STATUS) * 8, value);
@@ -319,6 +330,26 @@ static const DeviceOperations device_operations = {
 	.free = free_device,
 };
 
+AcpiPm *acpi_pm_find(const DeviceRegistry *registry)
+{
+	return device_registry_find(registry, DEVICE_ID, &device_operations);
+}
+
+Ich9Lpc *acpi_pm_lpc(const AcpiPm *pm)
+{
+	return pm->lpc;
+}
+
+void acpi_pm_connect_watchdog(AcpiPm *pm, Tco *tco)
+{
+	pm->tco = tco;
+}
+
+gboolean acpi_pm_has_watchdog(const AcpiPm *pm)
+{
+	return pm->tco != NULL;
+}
+
 AcpiPm *acpi_pm_create(const DeviceSurroundings *surroundings, Ich9Lpc *lpc, GError **error)
 {
 	g_autoptr(AcpiPm) pm = g_new0(AcpiPm, 1);
@@ -330,6 +361,7 @@ AcpiPm *acpi_pm_create(const DeviceSurroundings *surroundings, Ich9Lpc *lpc, GEr
 	start_block(pm, &surroundings->sci, surroundings->host->power_off, surroundings->opaque);
 	pm->window = bus_add_window(surroundings->ports, "PM block", &acpi_pm_operations, pm);
 	ich9_lpc_connect_pm(lpc, &block);
-	device_registry_add(surroundings->registry, "chipset/pm", &device_operations, pm);
+	pm->lpc = lpc;
+	device_registry_add(surroundings->registry, DEVICE_ID, &device_operations, pm);
 	return g_steal_pointer(&pm);
 }

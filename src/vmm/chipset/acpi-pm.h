@@ -11,6 +11,7 @@
 
 #include "vmm/chipset/ich9-lpc.h"
 #include "vmm/device/surroundings.h"
+#include "vmm/watchdog/tco.h"
 
 #define ACPI_PM_BASE	     0x600
 #define ACPI_PM_SIZE	     0x80
@@ -60,6 +61,16 @@ void acpi_pm_lock_smi(AcpiPm *pm);
 
 /* Sets PWRBTN_STS, as a short press does. */
 void acpi_pm_press_power_button(AcpiPm *pm);
+
+/* The machine's, or NULL. */
+AcpiPm *acpi_pm_find(const DeviceRegistry *registry);
+
+/* The bridge that moves it. */
+Ich9Lpc *acpi_pm_lpc(const AcpiPm *pm);
+
+/* A watchdog in place of the one that cannot be started; it outlives the last access. */
+void acpi_pm_connect_watchdog(AcpiPm *pm, Tco *tco);
+gboolean acpi_pm_has_watchdog(const AcpiPm *pm);
 
 /*
  * acpi_pm_create - add the fixed hardware to a machine

@@ -46,6 +46,8 @@ typedef struct {
 	char *name; /* of a file; else NULL */
 	guint32 size;
 	GBytes *bytes;
+	guint8 *writable; /* what @bytes has, where the guest may write; else NULL */
+	GBytes *initial;  /* what that is after a reset */
 	int fd;
 	guint64 fd_offset;
 	FwCfgGenerate generate;
@@ -74,6 +76,7 @@ static void item_free(gpointer data)
 
 	g_free(item->name);
 	g_clear_pointer(&item->bytes, g_bytes_unref);
+	g_clear_pointer(&item->initial, g_bytes_unref);
 	g_free(item);
 }
 
@@ -228,6 +231,20 @@ static gboolean dma_read(FwCfg *fw, guint64 gpa, guint32 length)
 	return TRUE;
 }
 
+/* All of it, or nothing: what is written ends within the file. */
+static gboolean dma_write(FwCfg *fw, guint64 gpa, guint32 length)
+{
+	const FwCfgItem *item = fw->selected;
+
+	if (length == 0)
+		return TRUE;
+	if (!item || !item->writable || length > item->size - fw->offset ||
+	    !fw->memory.read(fw->memory.opaque, gpa, item->writable + fw->offset, length))
+		return FALSE;
+	skip(fw, length);
+	return TRUE;
+}
+
 /* Return: FALSE where what is asked for cannot be done. */
 static gboolean dma_access(FwCfg *fw, const struct fw_cfg_dma_access *access)
 {
@@ -239,7 +256,7 @@ static gboolean dma_access(FwCfg *fw, const struct fw_cfg_dma_access *access)
 	if (control & FW_CFG_DMA_CTL_READ)
 		return dma_read(fw, GUINT64_FROM_BE(access->address), length);
 	if (control & FW_CFG_DMA_CTL_WRITE)
-		return length == 0;
+		return dma_write(fw, GUINT64_FROM_BE(access->address), length);
 	if (control & FW_CFG_DMA_CTL_SKIP)
 		skip(fw, length);
 	return TRUE;
@@ -405,6 +422,25 @@ void fw_cfg_add_file(FwCfg *fw, const char *name, GBytes *content)
 	add_file_item(fw, item);
 }
 
+static void write_initial(FwCfgItem *item)
+{
+	memcpy(item->writable, g_bytes_get_data(item->initial, NULL), item->size);
+}
+
+void fw_cfg_add_writable(FwCfg *fw, const char *name, GBytes *initial)
+{
+	const gsize size = g_bytes_get_size(initial);
+	FwCfgItem *item = item_new(name, 0);
+	g_autoptr(GBytes) content = NULL;
+
+	item->writable = g_malloc(size);
+	item->initial = g_bytes_ref(initial);
+	content = g_bytes_new_take(item->writable, size);
+	item_set_bytes(item, content);
+	write_initial(item);
+	add_file_item(fw, item);
+}
+
 void fw_cfg_add_generated(FwCfg *fw, const char *name, guint32 size, FwCfgGenerate generate,
 			  void *opaque)
 {
@@ -446,6 +482,12 @@ void fw_cfg_free(FwCfg *fw)
 
 void fw_cfg_reset(FwCfg *fw)
 {
+	for (guint i = 0; i < fw->files->len; i++) {
+		FwCfgItem *item = g_ptr_array_index(fw->files, i);
+
+		if (item->writable)
+			write_initial(item);
+	}
 	select_item(fw, FW_CFG_SIGNATURE);
 	fw->dma_high = 0;
 }

@@ -61,6 +61,12 @@ void fw_cfg_add_fd(FwCfg *fw, guint16 key, int fd, guint64 offset, guint32 size)
 /* @content: a reference is taken. */
 void fw_cfg_add_file(FwCfg *fw, const char *name, GBytes *content);
 
+/*
+ * fw_cfg_add_writable - a file that the guest may write to, by DMA alone, and read back
+ * @initial: what it has after a reset
+ */
+void fw_cfg_add_writable(FwCfg *fw, const char *name, GBytes *initial);
+
 /* Return: the content, owned by the device, of @size bytes at most; zeroes fill the rest. */
 typedef GBytes *(*FwCfgGenerate)(void *opaque);
 

@@ -77,6 +77,7 @@ struct Ich9Lpc {
 	guint8 pmcon1_lock;
 	guint16 pm_base;
 	gboolean is_pm_enabled;
+	gboolean can_reboot; /* there is a watchdog that can */
 
 	guint8 pins[PCI_SLOTS]; /* those that are high, one bit each */
 	guint16 isa;
@@ -184,15 +185,15 @@ void ich9_lpc_set_sci(void *opaque, guint line, gboolean level)
 /* Chipset configuration registers: section 10.1 */
 
 /*
- * The watchdog cannot reboot, and HPTC neither turns an HPET on nor moves it: where the machine
- * has one it is always at HPET_ADDRESS. So the bits that would say otherwise are fixed. D30IR is
- * read-only in the chip.
+ * HPTC neither turns an HPET on nor moves it: where the machine has one it is always at
+ * HPET_ADDRESS. Nor can the watchdog do anything where the machine has none. So the bits that would
+ * say otherwise are fixed. D30IR is read-only in the chip.
  */
-static guint8 writable_bits(guint offset)
+static guint8 writable_bits(const Ich9Lpc *lpc, guint offset)
 {
 	if (pci_overlaps(offset, 1, D30IR, 2) || pci_overlaps(offset, 1, HPTC, 4))
 		return 0;
-	return offset == GCS ? (guint8)~GCS_NO_REBOOT : 0xff;
+	return offset == GCS && !lpc->can_reboot ? (guint8)~GCS_NO_REBOOT : 0xff;
 }
 
 static guint64 rcba_read(void *device, guint64 offset, guint size)
@@ -210,7 +211,7 @@ static void rcba_write(void *device, guint64 offset, guint size, guint64 value)
 	Ich9Lpc *lpc = device;
 
 	for (guint i = 0; i < size; i++) {
-		guint8 writable = writable_bits(offset + i);
+		guint8 writable = writable_bits(lpc, offset + i);
 		guint8 *byte = &lpc->registers[offset + i];
 
 		*byte = (*byte & ~writable) | (value >> (i * 8) & writable);
@@ -236,7 +237,7 @@ static void reset_registers(Ich9Lpc *lpc)
 
 	memset(lpc->registers, 0, sizeof(lpc->registers));
 	set_register(lpc, D28IP, 4, D28IP_RESET);
-	set_register(lpc, GCS, 4, GCS_NO_REBOOT);
+	set_register(lpc, GCS, 4, lpc->can_reboot ? 0 : GCS_NO_REBOOT);
 	for (guint i = 0; i < G_N_ELEMENTS(routes); i++)
 		set_register(lpc, routes[i], 2, DIR_RESET);
 }
@@ -391,6 +392,17 @@ Ich9Lpc *ich9_lpc_new(PciBus *root, Bus *mmio, Ich9LpcSetInterrupt set_interrupt
 	pci_bus_add(root, ICH9_LPC_SLOT, ICH9_LPC_FUNCTION, lpc->function);
 	pci_bus_route_interrupts(root, set_pin, lpc);
 	return lpc;
+}
+
+void ich9_lpc_allow_reboot(Ich9Lpc *lpc)
+{
+	lpc->can_reboot = TRUE;
+	reset_registers(lpc);
+}
+
+gboolean ich9_lpc_may_reboot(const Ich9Lpc *lpc)
+{
+	return !(lpc->registers[GCS] & GCS_NO_REBOOT);
 }
 
 void ich9_lpc_connect_pm(Ich9Lpc *lpc, const Ich9LpcPm *pm)

@@ -63,6 +63,14 @@ Ich9Lpc *ich9_lpc_new(PciBus *root, Bus *mmio, Ich9LpcSetInterrupt set_interrupt
 /* Before the first access of the guest. */
 void ich9_lpc_connect_pm(Ich9Lpc *lpc, const Ich9LpcPm *pm);
 
+/*
+ * ich9_lpc_allow_reboot - let the watchdog do something, unless NO_REBOOT is set
+ *
+ * Before the first access of the guest. Otherwise that bit is always set.
+ */
+void ich9_lpc_allow_reboot(Ich9Lpc *lpc);
+gboolean ich9_lpc_may_reboot(const Ich9Lpc *lpc);
+
 /* Puts the bridge into a machine, whose ISA devices and SCI it serves from then on. */
 Ich9Lpc *ich9_lpc_create(DeviceSurroundings *surroundings, PciBus *root);
 

@@ -9,6 +9,12 @@
 
 #include <glib.h>
 
+#define DEVICE_GUID_SIZE 16
+
 typedef struct {
+	gboolean has_fw_cfg;  /* the machine has firmware: known before */
 	guint16 pvpanic_port; /* or 0: there is none */
+	gboolean has_generation_id;
+	guint8 generation_id[DEVICE_GUID_SIZE];
+	gboolean has_vmcoreinfo;
 } DeviceBoard;

@@ -10,6 +10,6 @@ DeviceBoard *device_context_board(const DeviceContext *context, GError **error)
 
 	if (!board)
 		json_fields_refuse(error, context->owner, "driver",
-				   _("it cannot be added later: tables and firmware name it"));
+				   _("it is part of the board, and cannot be added later"));
 	return board;
 }

@@ -56,6 +56,8 @@ typedef struct {
 	void (*debug_exit)(void *opaque, guint32 value);
 	/* The guest's kernel has failed; @is_crash_loaded: and another one goes on. */
 	void (*panicked)(void *opaque, gboolean is_crash_loaded);
+	/* A guest has not reset its watchdog in time; @action: a WatchdogAction. */
+	void (*watchdog_expired)(void *opaque, guint action);
 	/* On any thread, with any lock held; @error is only lent. */
 	void (*disk_failed)(void *opaque, const DiskError *error);
 	/* The guest has so many bytes of RAM now; on the main thread, once a second at most. Or

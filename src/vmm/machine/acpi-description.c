@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "vmm/machine/firmware.h"
-
 static guint32 *list_apic_ids(const MachineConfig *machine)
 {
 	guint32 *ids = g_new(guint32, machine->vcpus);
@@ -52,9 +50,10 @@ gboolean acpi_description_init(AcpiDescription *description, const MachineConfig
 		.ram_high_end = memory_high_end(memory),
 		.physical_address_bits = cpuid_physical_bits(cpuid),
 		.has_com2 = machine->serials[1].is_present,
-		.has_fw_cfg = firmware_is_configured(machine),
+		.has_fw_cfg = board->has_fw_cfg,
 		.has_hpet = machine->hpet,
 		.pvpanic_port = board->pvpanic_port,
+		.generation_id = board->has_generation_id ? board->generation_id : NULL,
 	};
 	describe_numa(description, machine);
 	return TRUE;

@@ -21,7 +21,7 @@ typedef struct {
  * acpi_description_init - collect it
  * @description:     all zero; nothing of @machine is kept in it
  * @memory, @kvm_vm: the machine's, for sizes and for the processors' address width
- * @board:           what its devices want to be said of them
+ * @board:           what its devices want to be said of them; outlives @description
  *
  * Return: FALSE with @error set where KVM does not say what its processors can do. Either
  * way acpi_description_clear() ends it.

@@ -8,7 +8,10 @@
 
 #include "vmm/ata/ahci-pci.h"
 #include "vmm/ata/drive-type.h"
+#include "vmm/chipset/itco.h"
 #include "vmm/chipset/pvpanic.h"
+#include "vmm/chipset/vmcoreinfo.h"
+#include "vmm/chipset/vmgenid.h"
 #include "vmm/device/io-thread-type.h"
 #include "vmm/pci/pci-place.h"
 #include "vmm/pci/pcie-root-port.h"
@@ -18,14 +21,16 @@
 #include "vmm/virtio/virtio-port.h"
 #include "vmm/virtio/virtio-rng.h"
 #include "vmm/virtio/virtio-serial-pci.h"
+#include "vmm/watchdog/i6300esb.h"
 
 #define ID_MAX 128
 
 static const DeviceType *const types[] = {
-	&ahci_pci_type,	      &ata_cdrom_type,	&ata_disk_type,	      &io_thread_type,
-	&pcie_root_port_type, &pvpanic_type,	&virtio_balloon_type, &virtio_blk_type,
-	&virtio_console_type, &virtio_net_type, &virtio_port_type,    &virtio_rng_type,
-	&virtio_serial_type,
+	&ahci_pci_type,	      &ata_cdrom_type,	&ata_disk_type,	      &i6300esb_type,
+	&io_thread_type,      &itco_type,	&pcie_root_port_type, &pvpanic_type,
+	&virtio_balloon_type, &virtio_blk_type, &virtio_console_type, &virtio_net_type,
+	&virtio_port_type,    &virtio_rng_type, &virtio_serial_type,  &vmcoreinfo_type,
+	&vmgenid_type,
 };
 
 /* What every description has. */

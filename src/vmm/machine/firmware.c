@@ -106,6 +106,7 @@ static gboolean add_fw_cfg(const FirmwareConfig *config, GError **error)
 		.smbios = &smbios,
 		.serial_console_port = machine->sercon ? SERCON_PORT : 0,
 		.boot_fail_wait = -1,
+		.has_vmcoreinfo = config->board->has_vmcoreinfo,
 		.kernel_fd = machine->kernel_fd,
 		.initrd_fd = machine->initrd_fd,
 		.option_rom_fd = machine->linuxboot_rom_fd,

@@ -26,6 +26,7 @@ typedef struct {
 	const DeviceSurroundings *surroundings;
 	Memory *memory;
 	const BootOrder *boot_order; /* lent for the call */
+	const DeviceBoard *board;    /* the same */
 	guint64 processor_id;	     /* cpuid_processor_id() of the first vCPU */
 	/* Fills in what the ACPI tables say; called with the device lock held. */
 	void (*describe_acpi)(void *opaque, AcpiConfig *acpi);

@@ -29,6 +29,11 @@
 #include "vmm/virtio/pci.h"
 #include "vmm/virtio/virtio-blk.h"
 #include "vmm/virtio/virtio-net.h"
+#include "vmm/watchdog/watchdog.h"
+
+/* A message to the processor whose APIC id is in bits 12 to 19, and one that is an NMI. */
+#define MSI_ADDRESS  0xfee00000u
+#define MSI_DATA_NMI 0x400u
 
 struct Machine {
 	MachineListener listener;
@@ -71,13 +76,10 @@ struct Machine {
 const char *run_state_name(RunState state)
 {
 	static const char *const names[] = {
-		[RUN_STATE_PRELAUNCH] = "prelaunch",
-		[RUN_STATE_RUNNING] = "running",
-		[RUN_STATE_PAUSED] = "paused",
-		[RUN_STATE_IO_ERROR] = "io-error",
-		[RUN_STATE_GUEST_PANICKED] = "guest-panicked",
-		[RUN_STATE_SHUTDOWN] = "shutdown",
-		[RUN_STATE_INTERNAL_ERROR] = "internal-error",
+		[RUN_STATE_PRELAUNCH] = "prelaunch", [RUN_STATE_RUNNING] = "running",
+		[RUN_STATE_PAUSED] = "paused",	     [RUN_STATE_IO_ERROR] = "io-error",
+		[RUN_STATE_WATCHDOG] = "watchdog",   [RUN_STATE_GUEST_PANICKED] = "guest-panicked",
+		[RUN_STATE_SHUTDOWN] = "shutdown",   [RUN_STATE_INTERNAL_ERROR] = "internal-error",
 	};
 
 	return names[state];
@@ -136,6 +138,13 @@ static void on_panicked(void *opaque, gboolean is_crash_loaded)
 
 	request_queue_post(machine->requests,
 			   is_crash_loaded ? REQUEST_CRASH_LOADED : REQUEST_PANIC);
+}
+
+static void on_watchdog_expired(void *opaque, guint action)
+{
+	Machine *machine = opaque;
+
+	request_queue_post_watchdog(machine->requests, action);
 }
 
 static void on_disk_failed(void *opaque, const DiskError *error)
@@ -261,6 +270,7 @@ static const DeviceHost device_host = {
 	.power_off = on_guest_power_off,
 	.debug_exit = on_debug_exit,
 	.panicked = on_panicked,
+	.watchdog_expired = on_watchdog_expired,
 	.disk_failed = on_disk_failed,
 	.balloon_changed = on_balloon_changed,
 	.port_changed = on_port_changed,
@@ -492,6 +502,54 @@ static void guest_reset(Machine *machine)
 		machine_reset(machine, TRUE, NULL);
 }
 
+/* To the first processor, as the chipset does where Linux has it listen to it. */
+static void inject_nmi(Machine *machine)
+{
+	kvm_vm_send_msi(machine->vm,
+			MSI_ADDRESS | cpu_topology_apic_id(&machine->cpu_topology, 0) << 12,
+			MSI_DATA_NMI);
+}
+
+/* Return: what the guest would have had to ask for, as RequestType bits. */
+static guint do_watchdog_action(Machine *machine, WatchdogAction action)
+{
+	const MachineEvent event = {
+		.type = MACHINE_EVENT_WATCHDOG,
+		.action = watchdog_action_names[action],
+	};
+
+	emit(machine, &event);
+	switch (action) {
+	case WATCHDOG_RESET:
+		return REQUEST_RESET;
+	case WATCHDOG_POWEROFF:
+		return REQUEST_POWER_OFF;
+	case WATCHDOG_SHUTDOWN:
+		(void)machine_power_down(machine, NULL);
+		break;
+	case WATCHDOG_PAUSE:
+		if (machine->state == RUN_STATE_RUNNING)
+			stop_in_state(machine, RUN_STATE_WATCHDOG);
+		break;
+	case WATCHDOG_INJECT_NMI:
+		inject_nmi(machine);
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+static guint do_watchdog_actions(Machine *machine, guint actions)
+{
+	guint requests = 0;
+
+	for (guint action = 0; action < WATCHDOG_N_ACTIONS; action++)
+		if (actions & 1u << action)
+			requests |= do_watchdog_action(machine, (WatchdogAction)action);
+	return requests;
+}
+
 /* As with QEMU, a machine that is kept is not off, so that it can be looked at. */
 static void guest_panicked(Machine *machine)
 {
@@ -581,6 +639,8 @@ static void serve_requests(void *opaque)
 		report_disk_errors(machine, requests.disk_errors);
 	if (requests.types & REQUEST_NO_MEMORY)
 		report_shortage(machine, requests.shortage);
+	if (requests.types & REQUEST_WATCHDOG)
+		requests.types |= do_watchdog_actions(machine, requests.watchdogs);
 	if (requests.types & REQUEST_CRASH_LOADED)
 		emit_type(machine, MACHINE_EVENT_CRASH_LOADED);
 	if (requests.types & REQUEST_PANIC)
@@ -706,6 +766,7 @@ static gboolean make_firmware(Machine *machine, const MachineConfig *config, con
 		.surroundings = &machine->devices,
 		.memory = machine->memory,
 		.boot_order = order,
+		.board = &machine->board,
 		.describe_acpi = describe_acpi,
 		.opaque = machine,
 	};
@@ -749,6 +810,7 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 	if (!make_consoles(machine, config, &chipset, error))
 		return FALSE;
 	machine->chipset = chipset_new(&machine->devices, &chipset, error);
+	machine->board.has_fw_cfg = firmware_is_configured(config);
 	machine->devices.board = &machine->board;
 	is_made = machine->chipset && devices_create_all(&shop, config->devices, error);
 	machine->devices.board = NULL;
@@ -1053,6 +1115,7 @@ gboolean machine_resume(Machine *machine, GError **error)
 	case RUN_STATE_PRELAUNCH:
 	case RUN_STATE_PAUSED:
 	case RUN_STATE_IO_ERROR:
+	case RUN_STATE_WATCHDOG:
 	case RUN_STATE_GUEST_PANICKED:
 		break;
 	case RUN_STATE_SHUTDOWN:

@@ -30,6 +30,7 @@ typedef enum {
 	RUN_STATE_RUNNING,
 	RUN_STATE_PAUSED,	  /* by "stop", a host touch under guest-only, or no memory */
 	RUN_STATE_IO_ERROR,	  /* by an error of a disk; what failed is tried again at "cont" */
+	RUN_STATE_WATCHDOG,	  /* by a watchdog whose action is to pause */
 	RUN_STATE_GUEST_PANICKED, /* the guest says that it has failed */
 	RUN_STATE_SHUTDOWN,	  /* the guest is off and --no-shutdown keeps the process */
 	RUN_STATE_INTERNAL_ERROR, /* a vCPU or the memory engine cannot go on */
@@ -46,6 +47,7 @@ typedef enum {
 	MACHINE_EVENT_SHUTDOWN,	      /* reason: "guest-shutdown", "guest-reset", "guest-panic",
 					 "host-qmp-quit", "host-signal" */
 	MACHINE_EVENT_HOST_TOUCH,     /* touch is set; the machine is paused */
+	MACHINE_EVENT_WATCHDOG,	      /* action is set: the name of a WatchdogAction */
 	MACHINE_EVENT_PANICKED,	      /* the guest has failed; action: "pause" or "poweroff" */
 	MACHINE_EVENT_CRASH_LOADED,   /* it has, and goes on with another kernel */
 	MACHINE_EVENT_NO_MEMORY,      /* message is set; the machine is paused, and can go on */
@@ -60,10 +62,10 @@ typedef enum {
 
 typedef struct {
 	MachineEventType type;
-	gboolean guest;		     /* RESET and SHUTDOWN: the guest asked for it */
-	const char *action;	     /* PANICKED: what happens because of it, as QEMU says it */
-	const char *reason;	     /* RESET and SHUTDOWN, QMP's ShutdownCause */
-	const char *message;	     /* NO_MEMORY, INTERNAL_ERROR */
+	gboolean guest;	     /* RESET and SHUTDOWN: the guest asked for it */
+	const char *action;  /* WATCHDOG, PANICKED: what happens because of it, as QEMU says it */
+	const char *reason;  /* RESET and SHUTDOWN, QMP's ShutdownCause */
+	const char *message; /* NO_MEMORY, INTERNAL_ERROR */
 	const HostTouch *touch;	     /* HOST_TOUCH */
 	const DiskError *disk_error; /* DISK_ERROR */
 	guint64 actual;		     /* BALLOON_CHANGE: bytes of RAM that the guest has */

@@ -71,6 +71,14 @@ void request_queue_post_debug_exit(RequestQueue *queue, guint32 value)
 	g_mutex_unlock(&queue->lock);
 }
 
+void request_queue_post_watchdog(RequestQueue *queue, guint action)
+{
+	g_mutex_lock(&queue->lock);
+	queue->posted.watchdogs |= 1u << action;
+	post_locked(queue, REQUEST_WATCHDOG);
+	g_mutex_unlock(&queue->lock);
+}
+
 /* Keeps the first message of a type in @kept, a part of what is posted. */
 static void post_message(RequestQueue *queue, RequestType type, char **kept, const GError *error)
 {

@@ -31,11 +31,13 @@ typedef enum {
 	REQUEST_DISK_ERROR = 1 << 6,
 	REQUEST_PANIC = 1 << 7,
 	REQUEST_CRASH_LOADED = 1 << 8,
+	REQUEST_WATCHDOG = 1 << 9,
 } RequestType;
 
 typedef struct {
 	guint types;	    /* RequestType bits */
 	guint32 exit_value; /* what the guest wrote to the debug-exit port */
+	guint watchdogs;    /* WatchdogAction bits: 1 << action */
 	char *failure;
 	char *shortage;	     /* what there was no memory for */
 	GArray *touches;     /* HostTouch */
@@ -58,6 +60,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RequestQueue, request_queue_free)
 /* From any thread. What is pointed to is only lent. */
 void request_queue_post(RequestQueue *queue, RequestType type);
 void request_queue_post_debug_exit(RequestQueue *queue, guint32 value);
+void request_queue_post_watchdog(RequestQueue *queue, guint action);
 void request_queue_post_failure(RequestQueue *queue, const GError *error);
 void request_queue_post_no_memory(RequestQueue *queue, const GError *error);
 void request_queue_post_host_touch(RequestQueue *queue, const HostTouch *touch);

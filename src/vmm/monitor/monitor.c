@@ -153,6 +153,10 @@ void monitor_send_event(Monitor *monitor, const MachineEvent *event)
 		name = "SHUTDOWN";
 		data = cause_object(event);
 		break;
+	case MACHINE_EVENT_WATCHDOG:
+		name = "WATCHDOG";
+		data = action_object(event->action);
+		break;
 	case MACHINE_EVENT_PANICKED:
 		name = "GUEST_PANICKED";
 		data = action_object(event->action);

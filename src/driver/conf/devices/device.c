@@ -199,11 +199,21 @@ static void add_entry(DomainDeviceList *list, const char *kind, char *name, Doma
 	entry->info = info;
 }
 
+static void add_watchdogs(DomainDeviceList *list, const DomainDef *def)
+{
+	for (guint i = 0; i < def->watchdogs->len; i++) {
+		DomainWatchdog *watchdog = def->watchdogs->pdata[i];
+
+		add_entry(list, "watchdog", g_strdup_printf("%u", i), &watchdog->info);
+	}
+}
+
 void domain_device_list_init(DomainDeviceList *list, const DomainDef *def)
 {
 	list->count = 0;
 	list->entries = g_new0(DomainDeviceEntry, def->interfaces->len + def->virtio_serials->len +
-							  def->disks->len + def->rngs->len);
+							  def->disks->len + def->rngs->len +
+							  def->watchdogs->len);
 	for (guint i = 0; i < def->interfaces->len; i++) {
 		DomainInterface *interface = def->interfaces->pdata[i];
 		char mac[DOMAIN_MAC_STRING_SIZE];
@@ -227,6 +237,7 @@ void domain_device_list_init(DomainDeviceList *list, const DomainDef *def)
 
 		add_entry(list, "rng", g_strdup_printf("%u", i), &rng->info);
 	}
+	add_watchdogs(list, def);
 }
 
 static gboolean is_alias_used(const DomainDeviceList *list, const char *alias)

@@ -17,7 +17,7 @@
 #include "driver/conf/xml-walk.h"
 #include "driver/conf/xml-writer.h"
 
-/* Of each device behind a root port. */
+/* Of each device. */
 typedef struct {
 	char *alias;		  /* "virtio-disk0"; NULL where there is none yet */
 	guint boot_order;	  /* <boot order='1'/>, or 0 */
@@ -78,7 +78,7 @@ typedef struct {
 	guint count;
 } DomainDeviceList;
 
-/* All that are behind root ports, in the order in which libvirt gives them PCI addresses. */
+/* All that have an alias, in the order in which libvirt gives them PCI addresses. */
 void domain_device_list_init(DomainDeviceList *list, const DomainDef *def);
 void domain_device_list_clear(DomainDeviceList *list);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DomainDeviceList, domain_device_list_clear)

@@ -17,7 +17,8 @@
 /* Return: FALSE, with an error, where one more would be too many. */
 static gboolean has_room(XmlWalk *walk, const DomainDef *def)
 {
-	if (def->disks->len + def->interfaces->len + def->rngs->len < DOMAIN_MAX_DEVICES)
+	if (def->disks->len + def->interfaces->len + def->rngs->len + def->watchdogs->len <
+	    DOMAIN_MAX_DEVICES)
 		return TRUE;
 	xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
 		       _("element 'devices' has more devices than there are PCI buses"));
@@ -37,6 +38,8 @@ static void parse_pci_devices(XmlWalk *walk, xmlNode *devices, DomainParseFlags 
 		g_ptr_array_add(def->interfaces, domain_parse_interface(walk, node, flags));
 	while ((node = xml_walk_next(walk, devices, node, "rng")) && has_room(walk, def))
 		g_ptr_array_add(def->rngs, domain_parse_rng(walk, node, flags));
+	while ((node = xml_walk_next(walk, devices, node, "watchdog")) && has_room(walk, def))
+		g_ptr_array_add(def->watchdogs, domain_parse_watchdog(walk, node, flags));
 }
 
 void domain_parse_devices(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, DomainDef *def)
@@ -57,6 +60,11 @@ void domain_parse_devices(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, 
 	domain_parse_virtio_ports(walk, devices, flags, def);
 }
 
+void domain_complete_devices(DomainDef *def)
+{
+	domain_complete_watchdogs(def);
+}
+
 void domain_format_devices(XmlWriter *writer, const DomainDef *def, gboolean live)
 {
 	xml_writer_start(writer, "devices");
@@ -71,6 +79,8 @@ void domain_format_devices(XmlWriter *writer, const DomainDef *def, gboolean liv
 	domain_format_virtio_ports(writer, def, live);
 	domain_format_audio(writer, def);
 	domain_format_video(writer, def);
+	for (guint i = 0; i < def->watchdogs->len; i++)
+		domain_format_watchdog(writer, def->watchdogs->pdata[i], live);
 	domain_format_memballoon(writer, def);
 	for (guint i = 0; i < def->rngs->len; i++)
 		domain_format_rng(writer, def->rngs->pdata[i], live);
@@ -106,5 +116,5 @@ gboolean domain_check_devices(const DomainDef *def, GError **error)
 	for (guint i = 0; i < def->rngs->len; i++)
 		if (!domain_check_rng(def->rngs->pdata[i], error))
 			return FALSE;
-	return domain_check_device_infos(def, error);
+	return domain_check_watchdogs(def, error) && domain_check_device_infos(def, error);
 }
