@@ -99,7 +99,12 @@ static guint16 choose_port(World *world, const Step *step)
 static guint choose_devfn(const Step *step)
 {
 	static const guint8 devfns[] = {
-		0, LPC_DEVFN, PCI_DEVFN(2, 0), PCI_DEVFN(2, 1), PCI_DEVFN(28, 0),
+		0,
+		LPC_DEVFN,
+		PCI_DEVFN(2, 0),
+		PCI_DEVFN(2, 1),
+		PCI_DEVFN(28, 0),
+		PCI_DEVFN(ESB_SLOT, 0),
 	};
 
 	return step->where & 0x80 ? (guint8)(step->where << 1 | step->offset >> 15) :
@@ -130,6 +135,9 @@ static guint choose_register(const Step *step)
 		ICH9_LPC_PIRQE_ROUT,
 		ICH9_LPC_PMCON_LOCK,
 		ICH9_LPC_RCBA,
+		/* The i6300esb's configuration and lock. */
+		0x60,
+		0x68,
 		/* A root port's slot control, root control, MSI and power management. */
 		0x40 + PCI_EXP_SLTCTL,
 		0x40 + PCI_EXP_SLTSTA,
@@ -151,6 +159,16 @@ static guint64 choose_ecam_address(World *world, const Step *step)
 	chipset_find_ecam(world->chipset, &base, &size);
 	return base + (choose_devfn(step) << 12) + choose_register(step) +
 	       (step->offset & 0x2000 ? MIB : 0);
+}
+
+/* Where the i6300esb's registers are, or 0. */
+static guint32 esb_base(World *world)
+{
+	const guint devfn = PCI_DEVFN(ESB_SLOT, 0);
+
+	return world_read_config(world, 0, devfn, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY ?
+		       world_read_config(world, 0, devfn, PCI_BASE_ADDRESS_0, 4) & ~0xfu :
+		       0;
 }
 
 static guint64 choose_edge(const Step *step)
@@ -187,7 +205,8 @@ static guint64 choose_address(World *world, const Step *step)
 	case 5:
 		return (world_rcba(world) & ~ECAM_MASK) + step->offset % ICH9_LPC_RCBA_SIZE;
 	case 6:
-		return choose_edge(step);
+		return step->offset & 0x80 ? esb_base(world) + step->offset % 16 :
+					     choose_edge(step);
 	default:
 		return step->value;
 	}
@@ -224,6 +243,8 @@ static gboolean is_memory_absent(World *world, guint64 address)
 	guint64 ecam, ecam_size;
 
 	chipset_find_ecam(world->chipset, &ecam, &ecam_size);
+	if (esb_base(world) && is_within(address, esb_base(world), 16))
+		return FALSE;
 	return !is_fixed_memory(world, address) && !is_within(address, ecam, ecam_size) &&
 	       !(registers & ICH9_LPC_RCBA_ENABLE &&
 		 is_within(address, registers & ~ECAM_MASK, ICH9_LPC_RCBA_SIZE));
@@ -346,6 +367,8 @@ static void pass_time(World *world, const Step *step)
 	if (world->pm_clock.now < far_future) {
 		world->pm_clock.now += ns;
 		world->hpet_clock.now += ns;
+		world->itco_clock.now += ns;
+		world->esb_clock.now += ns;
 	}
 	if (step->offset & 1 && world->rtc_clock.now > ns)
 		world->rtc_clock.now -= ns;
@@ -368,6 +391,8 @@ static void expire_all(World *world, const Step *step)
 	expire(&world->pm_clock, step->where & 2);
 	if (world->hpet_clock.expired)
 		expire(&world->hpet_clock, step->where & 4);
+	expire(&world->itco_clock, step->where & 8);
+	expire(&world->esb_clock, step->where & 16);
 }
 
 /* Who finds no room waits until he is told of some. */

@@ -19,10 +19,13 @@
 #include "vmm/chipset/acpi-pm.h"
 #include "vmm/chipset/chipset.h"
 #include "vmm/chipset/ich9-lpc.h"
+#include "vmm/chipset/itco.h"
 #include "vmm/chipset/pflash.h"
 #include "vmm/chipset/pvpanic.h"
 #include "vmm/pci/pci-host.h"
 #include "vmm/pci/pcie-root-port.h"
+#include "vmm/watchdog/i6300esb.h"
+#include "vmm/watchdog/watchdog.h"
 
 #define MIB		(1ull << 20)
 #define RAM_SIZE	(2 * MIB) /* where DMA finds any */
@@ -37,11 +40,14 @@
 #define VARIABLES_SIZE	(3 * PFLASH_BLOCK_SIZE)
 #define VARIABLES_START (CODE_START - VARIABLES_SIZE)
 
-#define CONFIG_ENABLE	(1u << 31)
-#define LPC_DEVFN	PCI_DEVFN(ICH9_LPC_SLOT, ICH9_LPC_FUNCTION)
+/* Of the i6300esb. */
+#define ESB_SLOT       4
 
-#define KERNEL_SECTORS	2
-#define KERNEL_SIZE	((KERNEL_SECTORS + 1) * 512 + 4096)
+#define CONFIG_ENABLE  (1u << 31)
+#define LPC_DEVFN      PCI_DEVFN(ICH9_LPC_SLOT, ICH9_LPC_FUNCTION)
+
+#define KERNEL_SECTORS 2
+#define KERNEL_SIZE    ((KERNEL_SECTORS + 1) * 512 + 4096)
 
 /* What a machine can lack; and one that firmware has been through. */
 enum {
@@ -85,6 +91,7 @@ typedef struct {
 	PcieRootPort *slot;   /* the first root port, or NULL */
 	gboolean is_occupied; /* what is in its slot */
 	Clock rtc_clock, pm_clock, hpet_clock;
+	Clock itco_clock, esb_clock; /* of the watchdogs */
 	Unit code, variables;
 	FwCfgModel fw_cfg;
 	FwCfgContent *content;
@@ -149,16 +156,22 @@ static inline void clock_arm(void *opaque, gint64 deadline)
 	((Clock *)opaque)->deadline = deadline;
 }
 
-/* The PM block's timer is made before the HPET's. */
+/* In the order of making: that of the PM block, the HPET's, if there is one, and the watchdogs'. */
 static inline gboolean make_timer(void *opaque, DeviceClock kind, void (*expired)(void *device),
 				  void *device, DeviceTimer *timer, GError **error)
 {
 	World *world = opaque;
-	Clock *clock = world->pm_clock.expired ? &world->hpet_clock : &world->pm_clock;
+	Clock *clocks[] = { &world->pm_clock, &world->hpet_clock, &world->itco_clock,
+			    &world->esb_clock };
+	Clock *clock = &world->rtc_clock;
 
 	(void)error;
-	if (kind == DEVICE_CLOCK_REALTIME)
-		clock = &world->rtc_clock;
+	for (guint i = 0; kind == DEVICE_CLOCK_MONOTONIC && i < G_N_ELEMENTS(clocks); i++) {
+		clock = clocks[i];
+		if (!clock->expired &&
+		    !(clock == &world->hpet_clock && (world->flags & WITHOUT_HPET)))
+			break;
+	}
 	g_assert_null(clock->expired);
 	clock->expired = expired;
 	clock->device = device;
@@ -172,6 +185,12 @@ static inline void panicked(void *opaque, gboolean is_crash_loaded)
 	(void)is_crash_loaded;
 }
 
+static inline void watchdog_expired(void *opaque, guint action)
+{
+	(void)opaque;
+	g_assert_cmpuint(action, ==, WATCHDOG_NONE);
+}
+
 static const DeviceHost host = {
 	.make_timer = make_timer,
 	.set_interrupt = set_interrupt,
@@ -181,6 +200,7 @@ static const DeviceHost host = {
 	.power_off = ignore,
 	.debug_exit = debug_exit,
 	.panicked = panicked,
+	.watchdog_expired = watchdog_expired,
 };
 
 static inline void transmit(void *opaque, guint8 byte)
@@ -394,8 +414,10 @@ static inline FwCfg *make_fw_cfg(World *world, const DeviceMemory *memory, FwCfg
 
 static const FwCfgItems *learn_items(World *world)
 {
-	static FwCfgItems *learnt[2];
-	FwCfgItems **items = &learnt[world->flags & WITHOUT_KERNEL ? 0 : 1];
+	/* With an HPET there is one table more. */
+	static FwCfgItems *learnt[2][2];
+	FwCfgItems **items =
+		&learnt[world->flags & WITHOUT_KERNEL ? 0 : 1][world->flags & WITHOUT_HPET ? 0 : 1];
 
 	if (!*items) {
 		FwCfgContent *content = NULL;
@@ -463,7 +485,7 @@ static inline gboolean world_is_function(const World *world, guint bus, guint de
 		if (devfn == PCI_DEVFN(root_ports[i].slot, root_ports[i].number))
 			return !(world->flags & WITHOUT_ROOT_PORTS);
 	}
-	return devfn == 0 || devfn == LPC_DEVFN;
+	return devfn == 0 || devfn == LPC_DEVFN || devfn == PCI_DEVFN(ESB_SLOT, 0);
 }
 
 static inline guint32 world_rcba(World *world)
@@ -504,6 +526,8 @@ static inline void make_chipset(World *world)
 	world->rtc_clock.deadline = DEVICE_TIMER_NEVER;
 	world->pm_clock.deadline = DEVICE_TIMER_NEVER;
 	world->hpet_clock.deadline = DEVICE_TIMER_NEVER;
+	world->itco_clock.deadline = DEVICE_TIMER_NEVER;
+	world->esb_clock.deadline = DEVICE_TIMER_NEVER;
 	world->chipset = chipset_new(&world->devices, &config, NULL);
 	g_assert_nonnull(world->chipset);
 	for (guint i = 0; !(world->flags & WITHOUT_ROOT_PORTS) && i < G_N_ELEMENTS(root_ports);
@@ -527,6 +551,8 @@ static inline void add_described(World *world, const DeviceType *type, const cha
 		.surroundings = &world->devices,
 		.id = id,
 		.owner = id,
+		.bus = chipset_root_bus(world->chipset),
+		.slot = ESB_SLOT,
 	};
 
 	g_assert_true(json_fields_read(json_node_get_object(node), id, &set, 1, NULL));
@@ -600,6 +626,8 @@ static inline void world_reset(World *world)
 	g_assert_cmpint(world->rtc_clock.deadline, ==, DEVICE_TIMER_NEVER);
 	g_assert_cmpint(world->pm_clock.deadline, ==, DEVICE_TIMER_NEVER);
 	g_assert_cmpint(world->hpet_clock.deadline, ==, DEVICE_TIMER_NEVER);
+	g_assert_cmpint(world->itco_clock.deadline, ==, DEVICE_TIMER_NEVER);
+	g_assert_cmpint(world->esb_clock.deadline, ==, DEVICE_TIMER_NEVER);
 	g_assert_cmphex(world->ram_segments, ==, 0);
 	g_assert_cmpuint(world_pm_base(world), ==, 0);
 }
@@ -611,6 +639,8 @@ static inline void world_start(World *world, guint flags)
 	world->devices.board = &world->board;
 	make_chipset(world);
 	add_described(world, &pvpanic_type, "panic0", "{}");
+	add_described(world, &itco_type, "watchdog0", "{\"action\":\"none\"}");
+	add_described(world, &i6300esb_type, "watchdog1", "{\"action\":\"none\"}");
 	unit_create(&world->devices, "flash-code", &world->code, CODE_START, CODE_SIZE, TRUE);
 	unit_create(&world->devices, "flash-variables", &world->variables, VARIABLES_START,
 		    VARIABLES_SIZE, FALSE);

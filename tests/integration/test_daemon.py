@@ -577,6 +577,38 @@ class Actions(DaemonTest):
         self.console.send("p")
         events.wait("Stopped Shutdown")
 
+    def watchdog(self, action):
+        """A guest that lets its watchdog bite, in 2.4 seconds; what is told."""
+        return self.start("b", f"<watchdog model='itco' action='{action}'/>")
+
+    @everywhere
+    def test_a_watchdog_resets_the_guest(self):
+        events = self.watchdog("reset")
+        events.wait_watchdog("reset")
+        events.wait_reboot()
+        self.console.wait_for("ready", 30)
+        self.assertEqual(virsh("domstate", "test"), "running")
+
+    def test_a_watchdog_pauses_the_guest(self):
+        events = self.watchdog("pause")
+        events.wait_watchdog("pause")
+        events.wait("Suspended Watchdog")
+        self.assertEqual(self.state(), "paused (watchdog)")
+        self.daemon.restart()
+        wait_until(lambda: self.state() == "paused (watchdog)", 30, "the state")
+        virsh("resume", "test")
+        self.assertEqual(virsh("domstate", "test"), "running")
+
+    def test_a_watchdog_powers_the_guest_off(self):
+        events = self.watchdog("poweroff")
+        events.wait_watchdog("poweroff")
+        events.wait("Stopped Shutdown")
+
+    def test_a_watchdog_has_the_guest_shut_down(self):
+        events = self.watchdog("shutdown")
+        events.wait_watchdog("shutdown")
+        events.wait("Stopped Shutdown")
+
 
 class AsOtherDrivers(DaemonTest):
     """What stock clients ask of every driver is answered as libvirt's QEMU driver does."""

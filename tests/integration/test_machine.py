@@ -16,7 +16,7 @@ import unittest
 
 from support import kinds
 from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED, STAYS_SHARED
-from support.devices import root_port
+from support.devices import device, root_port
 from support.vmm import CMDLINE, INITRD, KERNEL, Vmm, payload
 from support.where import EVERYWHERE
 from test_firmware import BIOS, LINUXBOOT_ROM, RELEASES, FirmwareTest, ovmf
@@ -406,6 +406,9 @@ for device in *; do
     [ ! -e $device/driver ] || echo "driver $(basename $(readlink $device/driver))"
     echo "size $(wc -c <$device/config)"
 done
+echo "== acpi"; for device in /sys/bus/acpi/devices/*; do
+    echo "$(basename $device) $(cat $device/status 2>/dev/null)"
+done
 echo "== pciehp"; ls /sys/bus/pci_express/drivers/pciehp | grep :
 echo "== iomem"; cat /proc/iomem
 echo "== cpus"; cat /sys/devices/system/cpu/online
@@ -457,12 +460,16 @@ class Facts:
         return [(int(level) & 7, text) for level, text in found]
 
 
+GUID = "12345678-9abc-def0-0123-456789abcdef"
+
+
 class Linux(FirmwareTest):
     """Debian's kernel, booted in each way, on a machine that has what can be had."""
 
     kernel = (f"--kernel={KERNEL}", f"--initrd={INITRD}", "--vcpus=2", "--memory=512M",
               root_port("pci.1", "1.0", chassis=1, port=8, multifunction=True),
-              root_port("pci.2", "1.1", chassis=2, port=9))
+              root_port("pci.2", "1.1", chassis=2, port=9),
+              device("pvpanic", "panic0"), device("itco", "watchdog0"), device("vmgenid", "vmgenid0", guid=GUID))
     append = f"--append={CMDLINE}"
     limit = 240
 
@@ -535,10 +542,17 @@ class Linux(FirmwareTest):
         self.assertRegex(facts["iomem"], r"PCI (ECAM|MMCONFIG) 0000 \[bus 00-ff\]")
         self.assertEqual(facts["pciehp"].split(), ["0000:00:01.0:pcie004", "0000:00:01.1:pcie004"])
 
+    def assertBoard(self, facts):
+        """What ACPI alone says of devices, and the id that firmware has put where it likes."""
+        found = dict(line.partition(" ")[::2] for line in facts["acpi"].splitlines())
+        self.assertEqual(found.get("QEMU0001:00"), "15")
+        self.assertIn("QEMUVGID:00", found)
+
     def assertFacts(self, facts, *tables):
         self.assertTablesDisassemble(facts, *tables)
         self.assertNoComplaints(facts)
         self.assertPci(facts)
+        self.assertBoard(facts)
         self.assertEqual(facts["cpus"], "0-1")
         self.assertIn("rtc_cmos", facts["rtc"])
 

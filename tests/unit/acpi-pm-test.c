@@ -6,19 +6,19 @@
 #include "device-bench.h"
 #include "vmm/chipset/acpi-pm.h"
 
-#define SECOND	     1000000000ll
+#define SECOND	       1000000000ll
 
-#define STATUS	     ACPI_PM_EVENT
-#define ENABLE	     (ACPI_PM_EVENT + 2)
-#define CONTROL	     ACPI_PM_CONTROL
-#define TIMER	     ACPI_PM_TIMER
+#define STATUS	       ACPI_PM_EVENT
+#define ENABLE	       (ACPI_PM_EVENT + 2)
+#define CONTROL	       ACPI_PM_CONTROL
+#define TIMER	       ACPI_PM_TIMER
 
-#define GPE0_STATUS  ACPI_PM_GPE0
-#define GPE0_ENABLE  (ACPI_PM_GPE0 + 8)
-#define SMI_ENABLE   (ACPI_PM_BASE + 0x30)
-#define SMI_STATUS   (ACPI_PM_BASE + 0x34)
-#define TCO1_CONTROL (ACPI_PM_BASE + 0x68)
-#define TCO_TIMER    (ACPI_PM_BASE + 0x72)
+#define GPE0_STATUS    ACPI_PM_GPE0
+#define GPE0_ENABLE    (ACPI_PM_GPE0 + 8)
+#define SMI_ENABLE     (ACPI_PM_BASE + 0x30)
+#define SMI_STATUS     (ACPI_PM_BASE + 0x34)
+#define CONTROL_OF_TCO (ACPI_PM_BASE + 0x68)
+#define TIMER_OF_TCO   (ACPI_PM_BASE + 0x72)
 
 /* Status and enable */
 enum { TMR = 0x0001, GBL = 0x0020, PWRBTN = 0x0100, SLPBTN = 0x0200, RTC = 0x0400 };
@@ -286,10 +286,10 @@ static void test_smi_enables(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 static void test_watchdog_is_halted(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-	g_assert_cmphex(get(fixture, TCO1_CONTROL), ==, 0x0800);
-	put(fixture, TCO1_CONTROL, 0);
-	g_assert_cmphex(get(fixture, TCO1_CONTROL), ==, 0x0800);
-	g_assert_cmpuint(get(fixture, TCO_TIMER), ==, 4);
+	g_assert_cmphex(get(fixture, CONTROL_OF_TCO), ==, 0x0800);
+	put(fixture, CONTROL_OF_TCO, 0);
+	g_assert_cmphex(get(fixture, CONTROL_OF_TCO), ==, 0x0800);
+	g_assert_cmpuint(get(fixture, TIMER_OF_TCO), ==, 4);
 	fixture->bench.now = 1000 * SECOND;
 	g_assert_cmphex(get(fixture, ACPI_PM_BASE + 0x64), ==, 0);
 	g_assert_cmphex(get(fixture, ACPI_PM_BASE + 0x66), ==, 0);

@@ -408,6 +408,28 @@ static void test_scopes_end_where_the_next_begins(void)
 	g_byte_array_unref(linked.bytes);
 }
 
+/* What the guest finds is where the tables say, 40 bytes into its page, whoever links them. */
+static void test_generation_id(void)
+{
+	static const guint8 id[16] = "0123456789abcdef";
+	AcpiConfig config = full_config();
+	Linked linked = link_at(&config, GPA);
+	const guint plain_size = linked.bytes->len;
+	guint64 page;
+
+	g_assert_cmphex(ssdt_number(&linked, "VGIA"), ==, 0);
+	g_byte_array_unref(linked.bytes);
+	config.generation_id = id;
+	linked = link_at(&config, GPA);
+	page = ssdt_number(&linked, "VGIA");
+	g_assert_cmphex(page, >=, GPA + plain_size);
+	g_assert_cmphex(page + 4096, ==, GPA + linked.bytes->len);
+	g_assert_cmpmem(linked.bytes->data + (page - GPA) + 40, 16, id, 16);
+	for (guint i = 0; i < 40; i++)
+		g_assert_cmphex(linked.bytes->data[page - GPA + i], ==, 0);
+	g_byte_array_unref(linked.bytes);
+}
+
 static void assert_window(const AcpiConfig *config, const char *base, const char *length,
 			  guint64 start, guint64 end)
 {
@@ -491,7 +513,7 @@ typedef struct {
 } LoadedFile;
 
 typedef struct {
-	LoadedFile files[2];
+	LoadedFile files[3];
 	guint pointers;
 	guint checksums;
 } Loader;
@@ -587,7 +609,8 @@ static void test_firmware_links_the_same(void)
 	g_autoptr(GByteArray) linked = acpi_image_link(image, GPA);
 	Loader loader = {
 		.files = { load_file(image, ACPI_PIECE_RSDP, "etc/acpi/rsdp"),
-			   load_file(image, ACPI_PIECE_TABLES, "etc/acpi/tables") },
+			   load_file(image, ACPI_PIECE_TABLES, "etc/acpi/tables"),
+			   load_file(image, ACPI_PIECE_GENERATION_ID, "etc/vmgenid_guid") },
 	};
 
 	loader_run(&loader, script, GPA);
@@ -603,6 +626,32 @@ static void test_firmware_links_the_same(void)
 			linked->len - 64);
 	/* RSDP 1, FADT 3, XSDT 8; RSDP 2, and nine tables, without DSDT and FACS. */
 	g_assert_cmpuint(loader.pointers, ==, 12);
+	g_assert_cmpuint(loader.checksums, ==, 11);
+	for (guint i = 0; i < G_N_ELEMENTS(loader.files); i++)
+		g_byte_array_unref(loader.files[i].bytes);
+}
+
+static void test_firmware_places_the_generation_id(void)
+{
+	static const guint8 id[16] = "0123456789abcdef";
+	AcpiConfig config = full_config();
+	g_autoptr(AcpiImage) image = NULL;
+	g_autoptr(GBytes) script = NULL;
+	Loader loader = { .pointers = 0 };
+
+	config.generation_id = id;
+	image = acpi_tables_new(&config);
+	script = acpi_image_loader(image);
+	loader.files[0] = load_file(image, ACPI_PIECE_RSDP, "etc/acpi/rsdp");
+	loader.files[1] = load_file(image, ACPI_PIECE_TABLES, "etc/acpi/tables");
+	loader.files[2] = load_file(image, ACPI_PIECE_GENERATION_ID, "etc/vmgenid_guid");
+	loader_run(&loader, script, GPA);
+	/* A page of its own, and one pointer to it. */
+	g_assert_cmpuint(loader.files[2].bytes->len, ==, 4096);
+	g_assert_cmpuint(loader.files[2].alignment, ==, 4096);
+	g_assert_cmpuint(loader.files[2].zone, ==, 1);
+	g_assert_cmpmem(loader.files[2].bytes->data + 40, 16, id, 16);
+	g_assert_cmpuint(loader.pointers, ==, 13);
 	g_assert_cmpuint(loader.checksums, ==, 11);
 	for (guint i = 0; i < G_N_ELEMENTS(loader.files); i++)
 		g_byte_array_unref(loader.files[i].bytes);
@@ -808,6 +857,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/acpi/size-does-not-depend-on-addresses",
 			test_size_does_not_depend_on_addresses);
 	g_test_add_func("/acpi/firmware-links-the-same", test_firmware_links_the_same);
+	g_test_add_func("/acpi/generation-id", test_generation_id);
+	g_test_add_func("/acpi/firmware-places-the-generation-id",
+			test_firmware_places_the_generation_id);
 	g_test_add_data_func("/acpi/iasl/plain", &plain, test_iasl);
 	g_test_add_data_func("/acpi/iasl/full", &full, test_iasl);
 	g_test_add_data_func("/acpi/iasl/bare", &bare, test_iasl);

@@ -209,6 +209,32 @@ static void test_dma_write_is_refused(Fixture *bench, gconstpointer data G_GNUC_
 	g_assert_cmpint(bench->ram[BUFFER], ==, '0');
 }
 
+static void test_dma_write(Fixture *bench, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(GBytes) initial = g_bytes_new_static("0123", 4);
+	const guint32 key = KEY(0x20);
+
+	fw_cfg_add_writable(bench->fw, "etc/a", initial);
+	memcpy(bench->ram + BUFFER, "abcdef", 6);
+	g_assert_cmphex(fw_cfg_bench_dma(bench, key | SELECT | SKIP, 1, 0), ==, 0);
+	g_assert_cmphex(fw_cfg_bench_dma(bench, WRITE, 2, BUFFER), ==, 0);
+	assert_port_gives(bench, "3");
+	g_assert_cmphex(fw_cfg_bench_dma(bench, key | SELECT, 0, 0), ==, 0);
+	assert_port_gives(bench, "0ab3");
+	/* Nothing is written of what does not fit, or comes from nowhere. */
+	g_assert_cmphex(fw_cfg_bench_dma(bench, key | SELECT | WRITE, 5, BUFFER), ==, ERROR);
+	g_assert_cmphex(fw_cfg_bench_dma(bench, key | SELECT | WRITE, G_MAXUINT32, BUFFER), ==,
+			ERROR);
+	g_assert_cmphex(fw_cfg_bench_dma(bench, key | SELECT | WRITE, 4, G_MAXUINT64), ==, ERROR);
+	g_assert_cmphex(fw_cfg_bench_dma(bench, key | SELECT, 0, 0), ==, 0);
+	assert_port_gives(bench, "0ab3");
+	/* Past its end, too. */
+	g_assert_cmphex(fw_cfg_bench_dma(bench, WRITE, 1, BUFFER), ==, ERROR);
+	fw_cfg_reset(bench->fw);
+	g_assert_cmphex(fw_cfg_bench_dma(bench, key | SELECT, 0, 0), ==, 0);
+	assert_port_gives(bench, "0123");
+}
+
 static void test_dma_outside_ram(Fixture *bench, gconstpointer data G_GNUC_UNUSED)
 {
 	add_text(bench, SOME_KEY, "0123456789");
@@ -352,6 +378,7 @@ int main(int argc, char **argv)
 	add("/fw-cfg/dma/past-the-end", test_dma_past_the_end);
 	add("/fw-cfg/dma/zeroes-are-limited", test_dma_zeroes_are_limited);
 	add("/fw-cfg/dma/write-is-refused", test_dma_write_is_refused);
+	add("/fw-cfg/dma/write", test_dma_write);
 	add("/fw-cfg/dma/outside-ram", test_dma_outside_ram);
 	add("/fw-cfg/dma/address-has-two-halves", test_dma_address_has_two_halves);
 	add("/fw-cfg/content/file", test_content_of_a_file);

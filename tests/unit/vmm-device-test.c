@@ -110,7 +110,36 @@ static void test_none(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_autoptr(DomainDef) def = domain_with("", "", "");
 
 	add_devices(fixture, def);
-	g_assert_cmpuint(fixture->command.argv->len, ==, 0);
+	/* The one that the chipset has, and no other. */
+	g_assert_cmpuint(fixture->command.argv->len, ==, 1);
+	assert_argument(fixture, 0,
+			"--device={\"driver\":\"itco\",\"id\":\"watchdog0\","
+			"\"action\":\"reset\"}");
+}
+
+static void test_board(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(DomainDef) def =
+		domain_with("<genid>43DC0CF8-809B-4ADB-9BEA-A9ABB5F3D90E</genid>"
+			    "<features><vmcoreinfo/></features>",
+			    "",
+			    "<watchdog model='i6300esb' action='pause'/>"
+			    "<panic model='isa'><address type='isa' iobase='0x606'/></panic>");
+
+	add_devices(fixture, def);
+	g_assert_cmpuint(fixture->command.argv->len, ==, 5);
+	assert_argument(fixture, 0,
+			"--device={\"driver\":\"i6300esb\",\"id\":\"watchdog0\","
+			"\"bus\":\"pci.1\",\"addr\":\"0x0\",\"action\":\"pause\"}");
+	assert_argument(fixture, 1,
+			"--device={\"driver\":\"itco\",\"id\":\"watchdog1\","
+			"\"action\":\"pause\"}");
+	assert_argument(fixture, 2,
+			"--device={\"driver\":\"vmgenid\",\"id\":\"vmgenid0\","
+			"\"guid\":\"43dc0cf8-809b-4adb-9bea-a9abb5f3d90e\"}");
+	assert_argument(fixture, 3, "--device={\"driver\":\"vmcoreinfo\",\"id\":\"vmcoreinfo0\"}");
+	assert_argument(fixture, 4,
+			"--device={\"driver\":\"pvpanic\",\"id\":\"panic0\",\"ioport\":1542}");
 }
 
 static void test_plain_disk(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -119,7 +148,7 @@ static void test_plain_disk(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_autoptr(DomainDef) def = domain_with("", "", disk);
 
 	add_devices(fixture, def);
-	g_assert_cmpuint(fixture->command.argv->len, ==, 1);
+	g_assert_cmpuint(fixture->command.argv->len, ==, 2);
 	assert_argument(fixture, 0,
 			"--device={\"driver\":\"virtio-blk-pci\",\"id\":\"virtio-disk0\","
 			"\"bus\":\"pci.1\",\"addr\":\"0x0\",\"write-cache\":true,"
@@ -387,7 +416,7 @@ static void test_channels(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	const DomainPort *console = def->consoles->pdata[0];
 
 	add_devices(fixture, def);
-	g_assert_cmpuint(fixture->command.argv->len, ==, 4);
+	g_assert_cmpuint(fixture->command.argv->len, ==, 5);
 	assert_argument(fixture, 0,
 			"--device={\"driver\":\"virtio-serial-pci\",\"id\":\"virtio-serial0\","
 			"\"bus\":\"pci.1\",\"addr\":\"0x0\",\"max_ports\":31}");
@@ -564,6 +593,7 @@ int main(int argc, char **argv)
 		close(fd);
 
 	add("/vmm-device/none", test_none);
+	add("/vmm-device/board", test_board);
 	add("/vmm-device/disk/plain", test_plain_disk);
 	add("/vmm-device/disk/with-all", test_disk_with_all);
 	add("/vmm-device/disk/cache-modes", test_cache_modes);

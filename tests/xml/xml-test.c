@@ -205,15 +205,14 @@ static void assert_refused(const char *xml, virErrorNumber code, const char *mes
 
 /* Elements and attributes below <domain> that libvirt 9.0 to 11.3 have and we do not. */
 static const char *const refused_elements[] = {
-	"genid",	  "maxMemory", "vcpus", "defaultiothread", "blkiotune",	 "numatune",
-	"resource",	  "idmap",     "perf",	"keywrap",	   "bootloader", "bootloader_args",
-	"throttlegroups",
+	"maxMemory", "vcpus", "defaultiothread", "blkiotune",  "numatune",	  "resource",
+	"idmap",     "perf",  "keywrap",	 "bootloader", "bootloader_args", "throttlegroups",
 };
 
 static const char *const refused_devices[] = {
-	"filesystem", "lease", "input",	   "sound",	  "hostdev",  "graphics", "parallel",
-	"smartcard",  "hub",   "redirdev", "redirfilter", "tpm",      "nvram",	  "shmem",
-	"memory",     "iommu", "vsock",	   "crypto",	  "watchdog", "pstore",
+	"filesystem", "lease", "input",	   "sound",	  "hostdev", "graphics", "parallel",
+	"smartcard",  "hub",   "redirdev", "redirfilter", "tpm",     "nvram",	 "shmem",
+	"memory",     "iommu", "vsock",	   "crypto",	  "pstore",
 };
 
 static void test_elements_refused_by_name(void)
@@ -250,7 +249,7 @@ static void test_every_attribute_is_looked_at(void)
 {
 	static const char xml[] =
 		"<domain type='kvm'><name>guest</name><uuid>"
-		"6a0f3c52-3c6d-4c1b-9a54-1d1d3b1f0c01</uuid><title>t</title>"
+		"6a0f3c52-3c6d-4c1b-9a54-1d1d3b1f0c01</uuid><genid/><title>t</title>"
 		"<description>d</description><memory unit='MiB'>512</memory>"
 		"<currentMemory unit='MiB'>512</currentMemory>"
 		"<memoryBacking><access mode='private'/><private/></memoryBacking>"
@@ -266,7 +265,8 @@ static void test_every_attribute_is_looked_at(void)
 		"<boot dev='hd'/><bootmenu enable='no'/><smbios mode='sysinfo'/>"
 		"<bios useserial='yes'/></os>"
 		"<features><acpi/><apic/><pae/><pmu state='on'/><smm state='off'/>"
-		"<vmport state='off'/></features><cpu mode='host-passthrough'>"
+		"<vmport state='off'/><vmcoreinfo state='on'/></features><cpu "
+		"mode='host-passthrough'>"
 		"<topology sockets='1' cores='2' threads='1'/>"
 		"<feature policy='require' name='avx'/>"
 		"<numa><cell id='0' cpus='0-1' memory='524288'>"
@@ -305,6 +305,7 @@ static void test_every_attribute_is_looked_at(void)
 		"<rng model='virtio'><rate bytes='1'/><backend model='builtin'/>"
 		"<driver iommu='on'/></rng>"
 		"<audio id='1' type='none'/><video><model type='none'/></video>"
+		"<watchdog model='i6300esb'/><watchdog model='itco'/>"
 		"<memballoon model='none'/><panic model='isa'><alias name='p'/>"
 		"<address type='isa' iobase='0x505'/></panic></devices><seclabel type='none'/>"
 		"<launchSecurity type='sw-protected'><conversion policy='on-demand'/>"
@@ -333,7 +334,7 @@ static void test_every_attribute_is_looked_at(void)
 			assert_refused(changed->str, VIR_ERR_CONFIG_UNSUPPORTED, message);
 		}
 	}
-	g_assert_cmpuint(elements, ==, 135);
+	g_assert_cmpuint(elements, ==, 139);
 }
 
 static char *domain_with_rngs(guint count)

@@ -285,6 +285,9 @@ class Events:
     def wait_reboot(self, name="test", seconds=60):
         self._console.wait_for(rf"'reboot' for domain '{re.escape(name)}'", seconds)
 
+    def wait_watchdog(self, action, name="test", seconds=60):
+        self._console.wait_for(rf"'watchdog' for domain '{re.escape(name)}': {action}\r?\n", seconds)
+
     def close(self):
         if self.process.poll() is None:
             self.process.kill()

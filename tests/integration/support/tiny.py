@@ -12,6 +12,7 @@ It writes "ready" to the serial port and does what the first letter of its comma
   t  triple fault
   f  fail: run code where no memory is, which KVM cannot do
   c  crash: say at pvpanic's port that it has failed, then obey
+  b  bite: let the chipset's watchdog run, for 2.4 seconds, then obey
   l  load: say there that a kernel for its crash is being loaded, then obey
 
 While it obeys or echoes, a press of the power button powers it off.
@@ -86,6 +87,8 @@ dispatch:
     je crash
     cmp al, 'l'
     je load
+    cmp al, 'b'
+    je bite
     call read
     jmp dispatch
 
@@ -126,6 +129,15 @@ triple_fault:
 fail:
     mov eax, 0xe0000000
     jmp rax
+
+bite:
+    mov ax, 2
+    mov dx, 0x672                   # TCO_TMR
+    out dx, ax
+    mov dx, 0x660                   # TCO_RLD
+    out dx, ax
+    call read
+    jmp dispatch
 
 crash:
     mov al, 1

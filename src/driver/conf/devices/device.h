@@ -22,7 +22,7 @@ typedef struct {
 	char *alias;		  /* "virtio-disk0"; NULL where there is none yet */
 	guint boot_order;	  /* <boot order='1'/>, or 0 */
 	DomainPciAddress address; /* given, or chosen when the domain is defined */
-	gboolean is_off_pci;	  /* at a controller, and no PCI device */
+	gboolean is_off_pci;	  /* at a controller or in the chipset, and no PCI device */
 } DomainDeviceInfo;
 
 /* <driver iommu= packed=> of any virtio device. */
