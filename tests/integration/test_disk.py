@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 import test_boot
@@ -259,6 +260,81 @@ class Direct(DiskTest):
 
     def test_registered_without_page_cache(self):
         self.check({"direct": True})
+
+
+class Tuned(DiskTest):
+    """How much goes in a second, and how large the disk is, change while the guest runs."""
+
+    # With this the first read is done at once, and the next one tomorrow.
+    least = {"bps-read": 1}
+
+    @everywhere
+    def test_limits(self):
+        self.start(self.make_image(4 * MIB), throttling=self.least)
+        self.assertEqual(self.run_request(IN, 0, DATA, 65536), OK)
+        self.add(1, IN, 128, DATA, 65536)
+        # Writes and flushes do not wait for it.
+        self.assertEqual(self.run_request(OUT, 0, DATA, 65536), OK)
+        self.assertEqual(self.run_request(FLUSH), OK)
+        self.assertEqual(self.status(1), PENDING)
+        self.guest.qmp.execute_with("block_set_io_throttle", {"id": "disk0", "iops_wr": 10})
+        self.ring.await_used()
+        self.assertEqual(self.status(1), OK)
+        # Two at once, and each of the others waits for the one before.
+        began = time.monotonic()
+        for index in range(12):
+            self.assertEqual(self.run_request(OUT, index * 8, DATA, 4096), OK)
+        self.assertGreater(time.monotonic() - began, 0.8)
+
+    @everywhere
+    def test_pause_and_reset_do_not_wait_for_limits(self):
+        self.start(self.make_image(4 * MIB), throttling=self.least)
+        for slot in range(8):
+            self.add(slot, IN, slot * 128, DATA + slot * 65536, 65536)
+        self.device.kick()
+        self.ring.await_used()
+        self.guest.qmp.execute("stop")
+        self.guest.qmp.execute("cont")
+        self.device.reset()
+        self.set_up()
+        self.assertEqual([self.status(slot) for slot in range(1, 8)], [PENDING] * 7)
+        # A reset is no way past a limit, and what was held back is gone.
+        self.add(8, IN, 0, DATA, 512)
+        self.device.kick()
+        self.assertEqual(self.run_request(OUT, 0, DATA, 512), OK)
+        self.assertEqual(self.status(8), PENDING)
+        self.guest.qmp.execute("block_set_io_throttle", id="disk0")
+        self.ring.await_used()
+        self.assertEqual(self.status(8), OK)
+        statistics, = self.guest.qmp.execute("query-blockstats")
+        self.assertEqual(statistics["stats"]["rd_operations"], 2)
+
+    def test_limits_that_cannot_be(self):
+        self.start(self.make_image(MIB))
+        for pattern, arguments in (("there is no disk 'disk1'", {"id": "disk1"}),
+                                   ("'id'", {}), ("'never'", {"id": "disk0", "never": 1}),
+                                   ("'bps'", {"id": "disk0", "bps": -1}),
+                                   ("without an average", {"id": "disk0", "bps_max": 1}),
+                                   ("reading or writing alone", {"id": "disk0", "iops": 1, "iops_rd": 1})):
+            with self.subTest(pattern=pattern), self.assertRaisesRegex(QmpError, pattern):
+                self.guest.qmp.execute_with("block_set_io_throttle", arguments)
+        self.assertEqual(self.run_request(IN, 0, DATA, 512), OK)
+
+    @everywhere
+    def test_size(self):
+        image = self.make_image(MIB)
+        self.start(image)
+        self.assertEqual(self.run_request(IN, MIB // SECTOR, DATA, 512), IOERR)
+        with self.assertRaisesRegex(QmpError, f"an image of {MIB} bytes"):
+            self.guest.qmp.execute("block_resize", device="disk0", size=2 * MIB)
+        image.truncate(2 * MIB)
+        self.guest.qmp.execute("block_resize", device="disk0", size=2 * MIB)
+        self.assertEqual(self.run_request(IN, MIB // SECTOR, DATA, 512), OK)
+        self.assertEqual(self.run_request(IN, 2 * MIB // SECTOR, DATA, 512), IOERR)
+        with self.assertRaisesRegex(QmpError, "there is no disk"):
+            self.guest.qmp.execute("block_resize", device="disk1", size=2 * MIB)
+        with self.assertRaisesRegex(QmpError, "negative"):
+            self.guest.qmp.execute("block_resize", device="disk0", size=-1)
 
 
 class Fails(DiskTest):

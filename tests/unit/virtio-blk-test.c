@@ -859,6 +859,66 @@ static void test_statistics(void)
 	world_clear(&world);
 }
 
+/* So little that of any number of requests the first alone is done while a test looks. */
+static const ThrottleConfig one_a_day = {
+	.limits[THROTTLE_OPERATIONS_READ] = { .average = 1 },
+	.operation_size = 1,
+};
+
+static void begin_limited(World *world)
+{
+	world_init(world, &plain, DISK_POLICY_REPORT);
+	throttle_set(block_backend_throttle(virtio_blk_backend(world->blk)), &one_a_day);
+	for (guint i = 0; i < 4; i++)
+		add(world, i, VIRTIO_BLK_T_IN, i, WORLD_DATA, 128 * 512);
+	add(world, 4, VIRTIO_BLK_T_OUT, 0, WORLD_DATA, 512);
+	add(world, 5, VIRTIO_BLK_T_FLUSH, 0, 0, 0);
+	world_kick(world, 0);
+	world_settle(world);
+	g_assert_cmpuint(world->image->counts[BLOCK_READ], ==, 1);
+	g_assert_cmpuint(status(0), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(status(1), ==, PENDING);
+	g_assert_cmpuint(status(4), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(status(5), ==, VIRTIO_BLK_S_OK);
+}
+
+/* Limits that go let everybody go; a pause in between does not wait for them. */
+static void test_limits(void)
+{
+	const ThrottleConfig none = { 0 };
+	World world;
+
+	begin_limited(&world);
+	world.device.config.operations->drain(world.blk);
+	throttle_set(block_backend_throttle(virtio_blk_backend(world.blk)), &none);
+	world_settle(&world);
+	g_assert_cmpuint(status(1), ==, PENDING);
+	world.device.config.operations->resume(world.blk);
+	world_settle(&world);
+	for (guint i = 1; i < 4; i++)
+		g_assert_cmpuint(status(i), ==, VIRTIO_BLK_S_OK);
+	g_assert_cmpuint(world.image->counts[BLOCK_READ], ==, 4);
+	world_clear(&world);
+}
+
+/* A reset does not do what was held back, so that it is no way past a limit. */
+static void test_limits_and_reset(void)
+{
+	World world;
+
+	begin_limited(&world);
+	world_stop(&world);
+	world_start(&world, 0);
+	g_assert_cmpuint(world.image->counts[BLOCK_READ], ==, 1);
+	add(&world, 0, VIRTIO_BLK_T_IN, 0, WORLD_DATA, 512);
+	world_kick(&world, 0);
+	world_settle(&world);
+	g_assert_cmpuint(status(0), ==, PENDING);
+	world.device.config.operations->stop_queue(world.blk, 0);
+	g_assert_cmpuint(world.image->counts[BLOCK_READ], ==, 1);
+	world_clear(&world);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -889,5 +949,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/virtio-blk/queue-reset-and-kick", test_queue_reset_and_kick);
 	g_test_add_func("/virtio-blk/write-through", test_write_through);
 	g_test_add_func("/virtio-blk/statistics", test_statistics);
+	g_test_add_func("/virtio-blk/limits", test_limits);
+	g_test_add_func("/virtio-blk/limits-and-reset", test_limits_and_reset);
 	return g_test_run();
 }

@@ -43,6 +43,7 @@ void block_backend_init(BlockBackend *backend, const BlockOperations *operations
 	backend->detect_zeroes = config->detect_zeroes;
 	backend->patience = BLOCK_PATIENCE;
 	backend->last = &backend->first;
+	backend->throttle = throttle_new(NULL);
 	backend->later = g_source_new(&later_functions, sizeof(LaterSource));
 	((LaterSource *)backend->later)->backend = backend;
 }
@@ -50,6 +51,7 @@ void block_backend_init(BlockBackend *backend, const BlockOperations *operations
 void block_backend_attach(BlockBackend *backend, GMainContext *context, IoRing *ring)
 {
 	g_source_attach(backend->later, context);
+	throttle_attach(backend->throttle, context);
 	if (backend->operations->attach)
 		backend->operations->attach(backend, context, ring);
 }
@@ -61,6 +63,7 @@ void block_backend_free(BlockBackend *backend)
 	g_assert(!backend->first);
 	g_source_destroy(backend->later);
 	g_source_unref(backend->later);
+	throttle_free(backend->throttle);
 	g_free(backend->name);
 	backend->operations->free(backend);
 }
@@ -68,6 +71,11 @@ void block_backend_free(BlockBackend *backend)
 const char *block_backend_name(const BlockBackend *backend)
 {
 	return backend->name;
+}
+
+Throttle *block_backend_throttle(const BlockBackend *backend)
+{
+	return backend->throttle;
 }
 
 const BlockLimits *block_backend_limits(const BlockBackend *backend)

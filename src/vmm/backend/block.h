@@ -27,6 +27,7 @@
 #include <sys/uio.h>
 
 #include "vmm/backend/io-ring.h"
+#include "vmm/backend/throttle.h"
 
 /* Disks count in these, whatever their blocks are. */
 #define BLOCK_SECTOR_SIZE 512u
@@ -151,6 +152,13 @@ void block_backend_set_write_cache(BlockBackend *backend, gboolean has_write_cac
 /* Whether such requests can have memory that only the kernel may touch. */
 gboolean block_backend_can_be_direct(const BlockBackend *backend, BlockOperation operation);
 
+/*
+ * Its limits. A device has its reads and writes enter there before it takes anything for them, and
+ * submits them when they are admitted: what waits holds nothing. On the I/O thread, or before the
+ * backend is attached.
+ */
+Throttle *block_backend_throttle(const BlockBackend *backend);
+
 /* Begins a request, on the I/O thread. */
 void block_submit(BlockBackend *backend, BlockRequest *request);
 
@@ -205,6 +213,7 @@ struct BlockBackend {
 	GSource *later;	    /* tells the ends of those in the list */
 	BlockRequest *first;
 	BlockRequest **last;
+	Throttle *throttle;
 };
 
 void block_backend_init(BlockBackend *backend, const BlockOperations *operations,

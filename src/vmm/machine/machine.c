@@ -968,6 +968,49 @@ gboolean machine_change_medium(Machine *machine, const char *id, JsonObject *blo
 	return is_changed;
 }
 
+/* With the device lock. */
+static VirtioBlk *find_disk(const Machine *machine, const char *id, GError **error)
+{
+	VirtioBlk *blk = virtio_pci_find(machine->devices.registry, id, &virtio_blk_operations);
+
+	if (!blk)
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("there is no disk '%s'"),
+			    id);
+	return blk;
+}
+
+gboolean machine_set_disk_limits(Machine *machine, const char *id, const ThrottleConfig *config,
+				 GError **error)
+{
+	VirtioBlk *blk;
+
+	g_mutex_lock(&machine->device_lock);
+	blk = find_disk(machine, id, error);
+	if (blk)
+		virtio_blk_set_limits(blk, config);
+	g_mutex_unlock(&machine->device_lock);
+	return blk != NULL;
+}
+
+gboolean machine_resize_disk(Machine *machine, const char *id, guint64 size, GError **error)
+{
+	guint64 is = size;
+	VirtioBlk *blk;
+
+	g_mutex_lock(&machine->device_lock);
+	blk = find_disk(machine, id, error);
+	if (blk) {
+		virtio_blk_poll_size(blk);
+		is = block_backend_limits(virtio_blk_backend(blk))->size;
+	}
+	g_mutex_unlock(&machine->device_lock);
+	if (is != size)
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED,
+			    _("disk '%s' has an image of %" PRIu64 " bytes, not %" PRIu64), id, is,
+			    size);
+	return blk && is == size;
+}
+
 gboolean machine_set_link(Machine *machine, const char *id, gboolean is_up, GError **error)
 {
 	VirtioNet *net;

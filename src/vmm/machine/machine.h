@@ -219,6 +219,19 @@ void machine_foreach_disk(Machine *machine,
 gboolean machine_change_medium(Machine *machine, const char *id, JsonObject *blockdev,
 			       gboolean may_force, GError **error);
 
+/* Changes a disk's limits. Return: FALSE with @error set where there is no such disk. */
+gboolean machine_set_disk_limits(Machine *machine, const char *id, const ThrottleConfig *config,
+				 GError **error);
+
+/*
+ * machine_resize_disk - have a disk, and its guest, see the size that its image has got
+ * @size: bytes
+ *
+ * Return: FALSE with @error set where there is no such disk, or where the image is not of that
+ * size.
+ */
+gboolean machine_resize_disk(Machine *machine, const char *id, guint64 size, GError **error);
+
 /* Plugs the cable of a network card in, or out. */
 gboolean machine_set_link(Machine *machine, const char *id, gboolean is_up, GError **error);
 

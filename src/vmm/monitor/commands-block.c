@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* commands-block.c - disks */
+#include <gio/gio.h>
+#include <glib/gi18n.h>
+
+#include "vmm/device/throttling.h"
 #include "vmm/monitor/commands.h"
 
 static void set_count(JsonObject *object, const char *prefix, const char *what, guint64 value)
@@ -71,8 +75,45 @@ static const QmpArgument change_medium_arguments[] = {
 	{ NULL },
 };
 
+/* What is read is checked by the table of limits. */
+static gboolean set_io_throttle(JsonObject *arguments, gpointer opaque, JsonNode **result,
+				GError **error)
+{
+	const CommandContext *context = opaque;
+	g_autofree char *id = NULL;
+	ThrottleConfig config;
+
+	(void)result;
+	return throttling_read_command(arguments, &id, &config, error) &&
+	       machine_set_disk_limits(context->machine, id, &config, error);
+}
+
+static gboolean resize(JsonObject *arguments, gpointer opaque, JsonNode **result, GError **error)
+{
+	const CommandContext *context = opaque;
+	const gint64 size = json_object_get_int_member(arguments, "size");
+
+	(void)result;
+	if (size < 0) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+			    _("argument '%s' must not be negative"), "size");
+		return FALSE;
+	}
+	return machine_resize_disk(context->machine,
+				   json_object_get_string_member(arguments, "device"),
+				   (guint64)size, error);
+}
+
+static const QmpArgument resize_arguments[] = {
+	{ "device", QMP_TYPE_STRING, FALSE },
+	{ "size", QMP_TYPE_INT, FALSE },
+	{ NULL },
+};
+
 const QmpCommand block_commands[] = {
 	{ "blockdev-change-medium", change_medium_arguments, change_medium },
 	{ "query-blockstats", .handler = query_blockstats },
+	{ "block_set_io_throttle", .handler = set_io_throttle, .takes_anything = TRUE },
+	{ "block_resize", resize_arguments, resize },
 	{ NULL },
 };

@@ -12,6 +12,7 @@
 #include <glib/gi18n.h>
 
 #include "vmm/device/blockdev.h"
+#include "vmm/device/throttling.h"
 #include "vmm/virtio/pci.h"
 #include "vmm/virtio/virtio-blk.h"
 
@@ -32,6 +33,7 @@ typedef struct {
 	guint read_policy;
 	guint write_policy;
 	JsonObject *blockdev;
+	JsonObject *throttling;
 } DiskDescription;
 
 static const JsonField fields[] = {
@@ -81,6 +83,9 @@ static const JsonField fields[] = {
 	  .type = JSON_FIELD_OBJECT,
 	  .offset = G_STRUCT_OFFSET(DiskDescription, blockdev),
 	  .is_required = TRUE },
+	{ .name = "throttling",
+	  .type = JSON_FIELD_OBJECT,
+	  .offset = G_STRUCT_OFFSET(DiskDescription, throttling) },
 	{ .name = NULL },
 };
 
@@ -139,11 +144,13 @@ static gboolean create(const DeviceContext *context, const void *opaque, GError 
 	const DiskDescription *description = opaque;
 	BlockBackend *backend;
 	VirtioDeviceConfig config;
+	ThrottleConfig limits;
 	VirtioDevice *virtio;
 	VirtioBlk *blk;
 	IoRing *ring;
 
-	if (!check(context, description, error))
+	if (!check(context, description, error) ||
+	    !throttling_read(description->throttling, context->owner, &limits, error))
 		return FALSE;
 	backend = blockdev_open(context, description->blockdev, description->is_shared, error);
 	if (!backend)
@@ -152,6 +159,7 @@ static gboolean create(const DeviceContext *context, const void *opaque, GError 
 		block_backend_free(backend);
 		return FALSE;
 	}
+	throttle_set(block_backend_throttle(backend), &limits);
 	blk = make_disk(context, description, backend, &config);
 	virtio = virtio_pci_new(context, &description->options, &config, error);
 	if (!virtio) {

@@ -31,6 +31,7 @@ typedef enum {
 	REQUEST_DONE,	 /* in the list of those that the guest is to get back */
 	REQUEST_STOPPED, /* in the list of those that wait for the machine to go on */
 	REQUEST_LATE,	 /* the same; the backend has come to an end with it in the pause */
+	REQUEST_LIMITED, /* in the list of those that the disk's limits hold back */
 } RequestState;
 
 typedef struct {
@@ -51,6 +52,7 @@ typedef struct {
 	DirectPart direct;  /* the part's, instead of staging memory */
 	gboolean is_copied; /* it has failed the direct way */
 	int late_error;	    /* of REQUEST_LATE: what it ended with, or 0 */
+	ThrottleEntry entry;
 } Request;
 
 typedef struct {
@@ -83,7 +85,7 @@ struct VirtioBlk {
 	guint n_drains;	  /* under way: one may come while another one waits */
 	gboolean is_broken;
 	guint n_busy; /* requests that are REQUEST_BUSY or REQUEST_DONE */
-	GQueue waiting, done, stopped, late;
+	GQueue waiting, done, stopped, late, limited;
 	GSource *finisher;
 	GArray *pieces;	  /* of a transfer, while it is put together */
 	guint8 *gathered; /* its content: GATHER_SIZE bytes */
@@ -151,6 +153,7 @@ static void free_request(Request *self)
 
 static void drop(Request *self)
 {
+	throttle_leave(block_backend_throttle(self->blk->backend), &self->entry);
 	virtio_queue_drop(self->chain);
 	free_request(self);
 }
@@ -604,11 +607,47 @@ static void on_staging(void *opaque)
  * What the guest asks for.
  */
 
+static void add_to_waiting(Request *self)
+{
+	self->state = REQUEST_WAITING;
+	g_queue_push_tail_link(&self->blk->waiting, &self->link);
+}
+
+static void on_admitted(void *opaque)
+{
+	Request *self = opaque;
+	VirtioBlk *blk = self->blk;
+
+	g_queue_unlink(&blk->limited, &self->link);
+	add_to_waiting(self);
+	go_on(blk);
+}
+
+/* What the disk's limits have to let go first, and how much it counts for. */
+static void enter_throttle(Request *self)
+{
+	VirtioBlk *blk = self->blk;
+	const BlockOperation operation = self->block.operation;
+
+	self->state = REQUEST_LIMITED;
+	g_queue_push_tail_link(&blk->limited, &self->link);
+	self->entry = (ThrottleEntry){
+		.is_write = operation != BLOCK_READ,
+		.size = operation == BLOCK_DISCARD ? 0 : self->size,
+		.admitted = on_admitted,
+		.opaque = self,
+	};
+	throttle_enter(block_backend_throttle(blk->backend), &self->entry);
+}
+
 static void await(Request *self, BlockOperation operation)
 {
 	self->block.operation = operation;
-	self->state = REQUEST_WAITING;
-	g_queue_push_tail_link(&self->blk->waiting, &self->link);
+	if (operation != BLOCK_FLUSH &&
+	    throttle_is_limited(block_backend_throttle(self->blk->backend)))
+		enter_throttle(self);
+	else
+		add_to_waiting(self);
 }
 
 /* Whether a disk has these bytes, in whole blocks. */
@@ -959,6 +998,7 @@ static void on_stop(void *device)
 	drop_all(&blk->waiting, NULL);
 	drop_all(&blk->stopped, NULL);
 	drop_all(&blk->late, NULL);
+	drop_all(&blk->limited, NULL);
 	g_atomic_int_set(&blk->write_cache, blk->has_write_cache);
 }
 
@@ -971,6 +1011,7 @@ static void on_stop_queue(void *device, guint queue)
 	drop_all(&blk->waiting, &queue);
 	drop_all(&blk->stopped, &queue);
 	drop_all(&blk->late, &queue);
+	drop_all(&blk->limited, &queue);
 	go_on(blk);
 	for (guint i = 0; i < blk->n_queues; i++)
 		if (i != queue)
@@ -1119,6 +1160,25 @@ static void poll_size(void *opaque)
 		return;
 	__atomic_store_n(&blk->sectors, count_sectors(blk), __ATOMIC_RELAXED);
 	virtio_device_config_changed(blk->virtio);
+}
+
+typedef struct {
+	VirtioBlk *blk;
+	const ThrottleConfig *config;
+} Limits;
+
+static void set_limits(void *opaque)
+{
+	const Limits *limits = opaque;
+
+	throttle_set(block_backend_throttle(limits->blk->backend), limits->config);
+}
+
+void virtio_blk_set_limits(VirtioBlk *blk, const ThrottleConfig *config)
+{
+	Limits limits = { blk, config };
+
+	io_thread_call(virtio_device_io_thread(blk->virtio), set_limits, &limits);
 }
 
 void virtio_blk_poll_size(VirtioBlk *blk)

@@ -65,5 +65,8 @@ void virtio_blk_free(VirtioBlk *blk);
 /* The backend, for its statistics. */
 BlockBackend *virtio_blk_backend(const VirtioBlk *blk);
 
+/* Changes its limits. Any thread; the device lock may be held. @config: that is good */
+void virtio_blk_set_limits(VirtioBlk *blk, const ThrottleConfig *config);
+
 /* Its image has another size now. Any thread; the device lock may be held. */
 void virtio_blk_poll_size(VirtioBlk *blk);

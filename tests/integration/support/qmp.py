@@ -42,10 +42,14 @@ class Qmp:
 
     def execute(self, command, seconds=60, descriptors=(), **arguments):
         """Runs a command, which is sent with descriptors; its result, or QmpError. '_' in names stands for '-'."""
+        return self.execute_with(command, {name.replace("_", "-"): value for name, value in arguments.items()},
+                                 seconds, descriptors)
+
+    def execute_with(self, command, arguments, seconds=60, descriptors=()):
+        """The same for arguments of any names."""
         message = {"execute": command}
         if arguments:
-            message["arguments"] = {name.replace("_", "-"): value
-                                    for name, value in arguments.items()}
+            message["arguments"] = arguments
         text = json.dumps(message).encode() + b"\n"
         if descriptors:
             text = text[socket.send_fds(self._socket, [text], descriptors):]
