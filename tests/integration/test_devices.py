@@ -2,9 +2,10 @@
 """Devices of domains through stock virsh: what is said of them, and what is attached, detached and updated."""
 
 import os
+import subprocess
 import tempfile
 
-from support.daemon import DaemonTest, STDIN, virsh
+from support.daemon import DaemonTest, STDIN, virsh, vmm_pid
 from support.where import NATIVE
 
 RNG = "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
@@ -13,6 +14,13 @@ RNG = "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
 def disk(path, target="vda", more=""):
     return (f"<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{path}'/>"
             f"<target dev='{target}' bus='virtio'/>{more}</disk>")
+
+
+def may_raise_limits():
+    """Whether this process, and so the daemon, has CAP_SYS_RESOURCE."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        capabilities, = [int(line.split()[1], 16) for line in file if line.startswith("CapEff:")]
+    return bool(capabilities & 1 << 24)
 
 
 class Devices(DaemonTest):
@@ -167,6 +175,107 @@ class Live(Devices):
         virsh("attach-device", "test", STDIN, "--live", text=RNG)
         self.assert_refused("no root port is free", "attach-device", "test", STDIN, "--live", text=RNG)
         self.assertIn(live.split("<disk")[1].split("</disk>")[0], virsh("dumpxml", "test"))
+
+
+class Tuned(Devices):
+    """How much may go through a disk, and how large it is, of a domain that runs and of its definition."""
+
+    def start(self, more="", **arguments):
+        self.define(serial=disk(self.image, "vda", more), **arguments)
+        virsh("start", "--paused", "test")
+
+    def limits(self, *options):
+        lines = virsh("blkdeviotune", "test", "vda", *options).splitlines()
+        numbers = {line.split(":")[0].strip(): int(line.split(":")[1]) for line in lines if line.strip()}
+        return {name: number for name, number in numbers.items() if number}
+
+    def test_limits(self):
+        self.start("<iotune><read_bytes_sec>1048576</read_bytes_sec></iotune>")
+        self.assertEqual(self.limits(), {"read_bytes_sec": 1048576})
+        virsh("blkdeviotune", "test", "vda", "--total-iops-sec", "100", "--total-iops-sec-max", "1000",
+              "--total-iops-sec-max-length", "10", "--size-iops-sec", "65536", "--live")
+        changed = {"read_bytes_sec": 1048576, "total_iops_sec": 100, "total_iops_sec_max": 1000,
+                   "total_iops_sec_max_length": 10, "size_iops_sec": 65536}
+        self.assertEqual(self.limits("--live"), changed)
+        self.assertEqual(self.limits("--config"), {"read_bytes_sec": 1048576})
+        # Another daemon knows of it.
+        self.daemon.close_clients()
+        self.daemon.restart()
+        self.assertEqual(self.limits(), changed)
+        virsh("blkdeviotune", "test", self.image, "--write-bytes-sec", "4096", "--live", "--config")
+        changed.pop("read_bytes_sec")
+        self.assertEqual(self.limits("--live"), {**changed, "write_bytes_sec": 4096})
+        self.assertEqual(self.limits("--config"), {"write_bytes_sec": 4096})
+        virsh("blkdeviotune", "test", "vda", "--write-bytes-sec", "0", "--total-iops-sec", "0", "--size-iops-sec", "0")
+        self.assertNotIn("<iotune>", virsh("dumpxml", "test"))
+        self.assertIn("<write_bytes_sec>4096</write_bytes_sec>", virsh("dumpxml", "--inactive", "test"))
+
+    def test_limits_that_cannot_be(self):
+        self.start()
+        before = virsh("dumpxml", "test")
+        for pattern, options in (("'total_bytes_sec'.*alone", ["--total-bytes-sec", "1", "--read-bytes-sec", "1"]),
+                                 ("'read_iops_sec_max' without 'read_iops_sec'", ["--read-iops-sec-max", "1"]),
+                                 ("'total_bytes_sec_max' is below",
+                                  ["--total-bytes-sec", "2", "--total-bytes-sec-max", "1"]),
+                                 ("'size_iops_sec' without", ["--size-iops-sec", "1"]),
+                                 ("'group_name'", ["--total-bytes-sec", "1", "--group-name", "all"])):
+            for where in ("--live", "--config"):
+                with self.subTest(pattern=pattern, where=where):
+                    self.assert_refused(pattern, "blkdeviotune", "test", "vda", *options, where)
+        self.assert_refused("has no disk 'vdb'", "blkdeviotune", "test", "vdb", "--total-bytes-sec", "1")
+        self.assert_refused("has no disk 'vdb'", "blkdeviotune", "test", "vdb")
+        self.assert_refused("group_name", "define", STDIN, text=virsh("dumpxml", "--inactive", "test").replace(
+            "<target dev='vda'", "<iotune><group_name>all</group_name></iotune><target dev='vda'"))
+        self.assertEqual(virsh("dumpxml", "test"), before)
+
+    def test_size(self):
+        self.start()
+        virsh("blockresize", "test", "vda", "3MiB")
+        self.assertEqual(os.stat(self.image).st_size, 3 << 20)
+        self.assertIn(str(3 << 20), virsh("domblkinfo", "test", "vda"))
+        virsh("blockresize", "test", self.image, str(4 << 10))
+        self.assertEqual(os.stat(self.image).st_size, 4 << 20)
+        with open(self.image, "rb") as file:
+            self.assertEqual(file.read(4096), bytes(range(256)) * 16)
+
+    def test_size_beyond_what_files_may_be(self):
+        """A VMM may write files of 64 MiB, or as large as its largest disk."""
+        if not may_raise_limits():
+            self.skipTest("there is no right to raise a limit of somebody else's")
+        self.start()
+        virsh("blockresize", "test", "vda", "200MiB")
+        with open(f"/proc/{vmm_pid('test')}/limits", encoding="ascii") as file:
+            limit, = [line.split()[3] for line in file if line.startswith("Max file size")]
+        self.assertEqual(int(limit), 200 << 20)
+
+    def test_sizes_that_cannot_be(self):
+        self.start()
+        for pattern, name, size in (("cannot become smaller", "vda", "512"), ("multiple of 512", "vda", "1048577B"),
+                                    ("has no disk 'vdb'", "vdb", "4096")):
+            with self.subTest(pattern=pattern):
+                self.assert_refused(pattern, "blockresize", "test", name, size)
+        self.assertEqual(os.stat(self.image).st_size, 1 << 20)
+        virsh("destroy", "test")
+        self.assert_refused("not running", "blockresize", "test", "vda", "4096")
+        virsh("undefine", "test")
+        self.define(serial=disk(self.image, "vda", "<readonly/>"))
+        virsh("start", "--paused", "test")
+        self.assert_refused("read-only", "blockresize", "test", "vda", "4096")
+
+    def test_block_device(self):
+        loop = subprocess.run(["losetup", "--find", "--show", self.image], capture_output=True, text=True, check=False)
+        if loop.returncode:
+            self.skipTest("there are no loop devices")
+        device = loop.stdout.strip()
+        self.addCleanup(subprocess.run, ["losetup", "--detach", device], check=True)
+        self.define(serial=f"<disk type='block' device='disk'><source dev='{device}'/>"
+                           "<target dev='vda' bus='virtio'/></disk>")
+        virsh("start", "--paused", "test")
+        self.addCleanup(virsh, "destroy", "test")
+        self.assert_refused("a block device of 1048576 bytes", "blockresize", "test", "vda", "2MiB")
+        os.truncate(self.image, 2 << 20)
+        subprocess.run(["losetup", "--set-capacity", device], check=True)
+        virsh("blockresize", "test", "vda", "2MiB")
 
 
 class Questions(Devices):

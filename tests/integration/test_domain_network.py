@@ -175,6 +175,90 @@ class Devices(DomainNetwork):
         self.destroy()
 
 
+def traffic_of(device):
+    """What the kernel's traffic control says of a device."""
+    return subprocess.run(f"tc qdisc show dev {device}; tc class show dev {device}; "
+                          f"tc filter show dev {device} parent ffff:",
+                          shell=True, check=True, capture_output=True, text=True).stdout
+
+
+def can_police():
+    """Whether this kernel can drop what is too much, tried on a device that is there for it alone."""
+    return subprocess.run("ip tuntap add trial mode tap && tc qdisc add dev trial ingress && "
+                          "tc filter add dev trial parent ffff: protocol all u32 match u32 0 0 "
+                          "police rate 1000kbps burst 1000kb mtu 64kb drop flowid :1; "
+                          "result=$?; ip link delete trial; exit $result",
+                          shell=True, check=False, capture_output=True).returncode == 0
+
+
+@unittest.skipUnless(shutil.which("tc"), "there is no tc")
+class Bandwidth(DomainNetwork):
+    """How much may come to a guest, and go from it."""
+
+    inbound = "<bandwidth><inbound average='1000' burst='512'/></bandwidth>"
+
+    def limits(self, *options):
+        lines = virsh("domiftune", "test", MAC, *options).splitlines()
+        numbers = {line.split(":")[0].strip(): int(line.split(":")[1]) for line in lines if line.strip()}
+        return {name: number for name, number in numbers.items() if number}
+
+    def test_inbound(self):
+        self.start(interface_xml("ethernet", "<target dev='wire'/>" + self.inbound))
+        traffic = traffic_of("wire")
+        self.assertIn("qdisc htb 1: root", traffic)
+        self.assertRegex(traffic, "class htb 1:1 root.* rate 8Mbit ceil 8Mbit burst 512Kb")
+        self.assertEqual(self.limits(), {"inbound.average": 1000, "inbound.burst": 512})
+        virsh("domiftune", "test", "wire", "--inbound", "2000,4000", "--live")
+        self.assertRegex(traffic_of("wire"), "class htb 1:1 root.* rate 16Mbit ceil 32Mbit")
+        self.assertEqual(self.limits("--live"), {"inbound.average": 2000, "inbound.peak": 4000})
+        self.assertEqual(self.limits("--config"), {"inbound.average": 1000, "inbound.burst": 512})
+        virsh("domiftune", "test", MAC, "--inbound", "0", "--live", "--config")
+        self.assertNotIn("htb", traffic_of("wire"))
+        for options in ([], ["--inactive"]):
+            self.assertNotIn("<bandwidth>", virsh("dumpxml", *options, "test"))
+        xml = virsh("dumpxml", "test").split("<interface")[1].split("</interface>")[0]
+        virsh("update-device", "test", STDIN, "--live",
+              text=f"<interface{xml.replace('<target', self.inbound + '<target')}</interface>")
+        self.assertRegex(traffic_of("wire"), "class htb 1:1 root.* rate 8Mbit")
+        self.destroy()
+
+    def test_outbound(self):
+        xml = interface_xml("ethernet", "<target dev='wire'/><bandwidth><outbound average='1000' burst='512'/>"
+                                        "</bandwidth>")
+        if can_police():
+            self.start(xml)
+            self.assertRegex(traffic_of("wire"), "rate 8Mbit burst 512Kb")
+            virsh("domiftune", "test", MAC, "--outbound", "0", "--live")
+            self.assertNotIn("ingress", traffic_of("wire"))
+            self.destroy()
+        else:
+            self.define(devices=xml)
+            self.assert_refused("'wire' cannot be limited: .*act_police", "start", "test")
+            self.assertFalse(has_interface("wire"))
+
+    def test_macvtap_has_it_the_other_way_round(self):
+        name = self.start(interface_xml("direct", "<source dev='up0' mode='bridge'/><bandwidth>"
+                                                  "<outbound average='500'/></bandwidth>")).find("target").get("dev")
+        self.assertRegex(traffic_of(name), "class htb 1:1 root.* rate 4Mbit")
+        self.destroy()
+
+    def test_device_that_stays(self):
+        run("ip tuntap add mine mode tap vnet_hdr")
+        self.start(interface_xml("ethernet", "<target dev='mine' managed='no'/>" + self.inbound))
+        self.assertIn("htb", traffic_of("mine"))
+        self.destroy()
+        self.assertNotIn("htb", traffic_of("mine"))
+
+    def test_what_cannot_be(self):
+        self.define(devices=interface_xml("user"))
+        virsh("start", "--paused", "test")
+        for where in ("--live", "--config"):
+            self.assert_refused("bandwidth.*passt", "domiftune", "test", MAC, "--inbound", "1000", where)
+        self.assert_refused("has no interface", "domiftune", "test", "52:54:00:00:00:01", "--inbound", "1000")
+        self.assert_refused("'inbound.floor'", "domiftune", "test", MAC, "--inbound", "1000,,,100")
+        self.destroy()
+
+
 class Plug(DomainNetwork):
     """Network cards come and go. The guest has not run yet, so that nobody has to be asked."""
 

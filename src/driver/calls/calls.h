@@ -28,6 +28,7 @@ extern const RpcProcedure calls_iothreads[];
 extern const RpcProcedure calls_agent[];
 extern const RpcProcedure calls_guest_info[];
 extern const RpcProcedure calls_qemu[];
+extern const RpcProcedure calls_tuning[];
 
 /* All of the above, for rpc_server_new(). */
 extern const RpcProcedure *const calls_tables[];

@@ -6,6 +6,7 @@
 
 #include "driver/conf/domain-device.h"
 #include "driver/domain/driver.h"
+#include "driver/domain/follow.h"
 #include "driver/domain/store.h"
 #include "driver/error.h"
 
@@ -26,6 +27,15 @@ gboolean definition_set(Domain *domain, DomainDef *def, GError **error)
 				   VIR_DOMAIN_EVENT_DEFINED_UPDATED);
 	g_mutex_unlock(&domain->lock);
 	return TRUE;
+}
+
+void definition_set_live(Domain *domain, DomainDef *def)
+{
+	g_mutex_lock(&domain->lock);
+	domain_def_free(domain->live);
+	domain->live = def;
+	(void)follow_save_status(domain, NULL);
+	g_mutex_unlock(&domain->lock);
 }
 
 static gboolean refuse_transient(const Domain *domain, GError **error)

@@ -15,6 +15,14 @@
 gboolean definition_set(Domain *domain, DomainDef *def, GError **error);
 
 /*
+ * definition_set_live - what runs is another from now on
+ * @def: taken over
+ *
+ * With the job, without the lock.
+ */
+void definition_set_live(Domain *domain, DomainDef *def);
+
+/*
  * definition_resolve_impact - what a call affects: the domain that runs, its definition, or both
  * @flags: of virDomainModificationImpact: CURRENT becomes one of the others
  *

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "driver/domain/disk-size.h"
 #include "driver/domain/driver.h"
 #include "driver/domain/follow.h"
 #include "driver/domain/served-disk.h"
@@ -18,29 +19,13 @@
 #include "driver/security/cgroup.h"
 #include "driver/vmm/vmm-device.h"
 
-/* A VMM may write no larger files than it was started with: see vmm-launch.c. */
 static gboolean raise_file_limit(const DomainVmm *vmm, const DomainDisk *disk, int fd,
 				 GError **error)
 {
-	const pid_t pid = vmm_process_pid(vmm->process);
-	struct rlimit limit;
 	struct stat status;
 
-	if (disk->is_readonly || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) ||
-	    prlimit(pid, RLIMIT_FSIZE, NULL, &limit) < 0 ||
-	    (rlim_t)status.st_size <= limit.rlim_cur)
-		return TRUE;
-	limit = (struct rlimit){ (rlim_t)status.st_size, (rlim_t)status.st_size };
-	if (prlimit(pid, RLIMIT_FSIZE, &limit, NULL) < 0)
-		return driver_error(error, VIR_ERR_SYSTEM_ERROR,
-				    _("disk '%s' is larger than the largest file that the VMM may "
-				      "write since it was started (RLIMIT_FSIZE), which takes root "
-				      "to be raised; start the domain with the disk: %s"),
-				    disk->target, g_strerror(errno));
-	/* As long as it has not ended, its number is no other's. */
-	if (vmm_process_wait(vmm->process, 0))
-		return driver_error(error, VIR_ERR_OPERATION_INVALID, _("the VMM has ended"));
-	return TRUE;
+	return disk->is_readonly || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) ||
+	       disk_size_allow(vmm, disk->target, (guint64)status.st_size, error);
 }
 
 /* What is behind a device, and what the VMM is told of it. */
@@ -344,6 +329,13 @@ static gboolean set_link(DomainVmm *vmm, const DomainInterface *interface, GErro
 	return qmp_client_tell_with(vmm->monitor, "set_link", arguments, -1, error);
 }
 
+static gboolean set_bandwidth(const DomainInterface *was, const DomainInterface *interface,
+			      GError **error)
+{
+	return domain_bandwidth_is_same(&was->bandwidth, &interface->bandwidth) ||
+	       network_link_limit(interface, error);
+}
+
 /* @fd_name: the new medium's; NULL: there is none */
 static gboolean tell_medium(const DomainVmm *vmm, const DomainDisk *disk, const char *fd_name,
 			    gboolean is_forced, GError **error)
@@ -418,6 +410,7 @@ static gboolean change_medium(DomainVmm *vmm, const DomainDisk *wanted, gboolean
 gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, gboolean is_forced,
 			 GError **error)
 {
+	const Domain *domain = vmm->domain;
 	g_autoptr(DomainDef) def = NULL;
 	guint index = 0;
 
@@ -427,8 +420,11 @@ gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, gboolean is
 		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
 				    _("device '%s' cannot be updated while the domain runs"),
 				    domain_device_name(device));
-	def = domain_def_update_live(vmm->domain->live, device, &index, error);
-	if (!def || !set_link(vmm, def->interfaces->pdata[index], error))
+	def = domain_def_update_live(domain->live, device, &index, error);
+	if (!def ||
+	    !set_bandwidth(domain->live->interfaces->pdata[index], def->interfaces->pdata[index],
+			   error) ||
+	    !set_link(vmm, def->interfaces->pdata[index], error))
 		return FALSE;
 	set_live_anyway(vmm, g_steal_pointer(&def));
 	return TRUE;

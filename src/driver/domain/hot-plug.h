@@ -29,7 +29,7 @@ gboolean hot_plug_attach(DomainVmm *vmm, const DomainDevice *device, GError **er
 /*
  * hot_plug_update - change what of a device can change while it is in use
  *
- * That is the link state of a network card, and the medium of a CD-ROM drive.
+ * That is the link state and the bandwidth of a network card, and the medium of a CD-ROM drive.
  * @is_forced: also where the guest keeps the drive's tray locked
  *
  * Return: FALSE with an error as of domain_def_update_live() and domain_def_change_medium(). A

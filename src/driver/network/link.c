@@ -12,6 +12,7 @@
 #include "driver/network/macvtap.h"
 #include "driver/network/passt.h"
 #include "driver/network/tap.h"
+#include "driver/network/traffic.h"
 
 void network_link_clear(NetworkLink *link)
 {
@@ -111,11 +112,35 @@ gboolean network_link_open(DomainInterface *interface, NetworkLink *link, GError
 		return FALSE;
 	g_free(interface->target);
 	interface->target = name;
-	return TRUE;
+	if (domain_bandwidth_is_empty(&interface->bandwidth) ||
+	    network_link_limit(interface, error))
+		return TRUE;
+	network_link_forget(interface);
+	return FALSE;
+}
+
+/*
+ * What comes to the guest is what the host sends by a tap. A macvtap device is the guest's own:
+ * what it sends is the guest's.
+ */
+gboolean network_link_limit(const DomainInterface *interface, GError **error)
+{
+	const DomainBandwidth *bandwidth = &interface->bandwidth;
+
+	if (interface->type == DOMAIN_INTERFACE_DIRECT)
+		return traffic_limit(interface->target, &bandwidth->outbound, &bandwidth->inbound,
+				     error);
+	return traffic_limit(interface->target, &bandwidth->inbound, &bandwidth->outbound, error);
 }
 
 void network_link_forget(const DomainInterface *interface)
 {
+	static const DomainBandwidthLimit none;
+
+	/* A device that stays is as it was found. */
+	if (interface->is_managed == DOMAIN_SWITCH_NO &&
+	    !domain_bandwidth_is_empty(&interface->bandwidth) && interface->target)
+		(void)traffic_limit(interface->target, &none, &none, NULL);
 	if (interface->type == DOMAIN_INTERFACE_DIRECT && interface->target)
 		macvtap_delete(interface->target);
 }

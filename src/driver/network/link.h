@@ -38,6 +38,14 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(NetworkLink, network_link_clear)
  */
 gboolean network_link_open(DomainInterface *interface, NetworkLink *link, GError **error);
 
+/*
+ * network_link_limit - have the card's <bandwidth> kept, or none
+ * @interface: with a device
+ *
+ * Return: FALSE with DRIVER_ERROR that names the device.
+ */
+gboolean network_link_limit(const DomainInterface *interface, GError **error);
+
 /* The card is gone: so is what would stay of its link. */
 void network_link_forget(const DomainInterface *interface);
 

@@ -7,7 +7,6 @@
 #include <glib/gi18n.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
-#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,6 +17,7 @@
 
 #include "driver/error.h"
 #include "driver/network/interface-request.h"
+#include "driver/network/netlink.h"
 
 unsigned int if_nametoindex(const char *name);
 
@@ -28,108 +28,30 @@ unsigned int if_nametoindex(const char *name);
 /* How long its device may take to show up in /dev, in steps of 10 ms: udev makes its owner. */
 #define DEVICE_STEPS 300u
 
-#define REQUEST_SIZE 512u
-
-/* A request of rtnetlink's as it grows. */
-typedef union {
-	struct nlmsghdr header;
-	guint8 bytes[REQUEST_SIZE];
-} Request;
-
-static void *put(Request *request, gsize size)
-{
-	const gsize at = NLMSG_ALIGN(request->header.nlmsg_len);
-
-	g_assert(at + size <= REQUEST_SIZE);
-	request->header.nlmsg_len = (guint32)(at + size);
-	return request->bytes + at;
-}
-
-static struct rtattr *put_attribute(Request *request, guint16 type, const void *data, gsize size)
-{
-	struct rtattr *attribute = put(request, RTA_LENGTH(size));
-
-	attribute->rta_type = type;
-	attribute->rta_len = (guint16)RTA_LENGTH(size);
-	if (size > 0)
-		memcpy(RTA_DATA(attribute), data, size);
-	return attribute;
-}
-
-static void put_number(Request *request, guint16 type, guint32 value)
-{
-	put_attribute(request, type, &value, sizeof(value));
-}
-
-static void put_text(Request *request, guint16 type, const char *text)
-{
-	put_attribute(request, type, text, strlen(text) + 1);
-}
-
-/* What has been put since is within @attribute. */
-static void end_nested(Request *request, struct rtattr *attribute)
-{
-	attribute->rta_len =
-		(guint16)(request->bytes + request->header.nlmsg_len - (guint8 *)attribute);
-}
-
-static struct ifinfomsg *begin(Request *request, guint16 type, guint16 flags)
-{
-	*request = (Request){ 0 };
-	request->header.nlmsg_len = NLMSG_HDRLEN;
-	request->header.nlmsg_type = type;
-	request->header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-	return put(request, sizeof(struct ifinfomsg));
-}
-
-/* The kernel's answer is one message, an errno. Return: 0 or that. */
-static int send_request(const Request *request)
-{
-	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	union {
-		struct nlmsghdr header;
-		guint8 bytes[4096];
-	} answer;
-	const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	gssize size = -1;
-	int code;
-
-	if (fd < 0)
-		return errno;
-	if (sendto(fd, request, request->header.nlmsg_len, 0, (const struct sockaddr *)&kernel,
-		   sizeof(kernel)) >= 0)
-		size = recv(fd, &answer, sizeof(answer), 0);
-	code = size < 0 ? errno : EPROTO;
-	close(fd);
-	if (size >= (gssize)NLMSG_LENGTH(sizeof(struct nlmsgerr)) &&
-	    answer.header.nlmsg_type == NLMSG_ERROR)
-		code = -((const struct nlmsgerr *)NLMSG_DATA(&answer.header))->error;
-	return code;
-}
-
 /* Return: 0 or an errno. */
 static int make(const MacvtapConfig *config, const char *name)
 {
 	struct rtattr *info, *data;
-	Request request;
+	NetlinkRequest request;
 
-	(void)begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-	put_number(&request, IFLA_LINK, if_nametoindex(config->lower));
-	put_text(&request, IFLA_IFNAME, name);
-	put_attribute(&request, IFLA_ADDRESS, config->mac, 6);
+	(void)netlink_begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL,
+			    sizeof(struct ifinfomsg));
+	netlink_put_number(&request, IFLA_LINK, if_nametoindex(config->lower));
+	netlink_put_text(&request, IFLA_IFNAME, name);
+	netlink_put(&request, IFLA_ADDRESS, config->mac, 6);
 	if (config->mtu)
-		put_number(&request, IFLA_MTU, config->mtu);
+		netlink_put_number(&request, IFLA_MTU, config->mtu);
 	if (config->queues > 1) {
-		put_number(&request, IFLA_NUM_TX_QUEUES, config->queues);
-		put_number(&request, IFLA_NUM_RX_QUEUES, config->queues);
+		netlink_put_number(&request, IFLA_NUM_TX_QUEUES, config->queues);
+		netlink_put_number(&request, IFLA_NUM_RX_QUEUES, config->queues);
 	}
-	info = put_attribute(&request, IFLA_LINKINFO, NULL, 0);
-	put_text(&request, IFLA_INFO_KIND, "macvtap");
-	data = put_attribute(&request, IFLA_INFO_DATA, NULL, 0);
-	put_number(&request, IFLA_MACVLAN_MODE, config->mode);
-	end_nested(&request, data);
-	end_nested(&request, info);
-	return send_request(&request);
+	info = netlink_put(&request, IFLA_LINKINFO, NULL, 0);
+	netlink_put_text(&request, IFLA_INFO_KIND, "macvtap");
+	data = netlink_put(&request, IFLA_INFO_DATA, NULL, 0);
+	netlink_put_number(&request, IFLA_MACVLAN_MODE, config->mode);
+	netlink_end_nested(&request, data);
+	netlink_end_nested(&request, info);
+	return netlink_send(&request);
 }
 
 /* The kernel makes a number of "%d", and does not say which. */
@@ -255,11 +177,11 @@ static gboolean is_macvtap(const char *name)
 void macvtap_delete(const char *name)
 {
 	struct ifinfomsg *message;
-	Request request;
+	NetlinkRequest request;
 
 	if (!is_macvtap(name))
 		return;
-	message = begin(&request, RTM_DELLINK, 0);
+	message = netlink_begin(&request, RTM_DELLINK, 0, sizeof(*message));
 	message->ifi_index = (int)if_nametoindex(name);
-	(void)send_request(&request);
+	(void)netlink_send(&request);
 }

@@ -152,6 +152,17 @@ static void set_policy(JsonObject *object, const char *name, DomainDiskErrorPoli
 		json_object_set_string_member(object, name, names[policy]);
 }
 
+static JsonObject *describe_throttling(const DomainIotune *iotune)
+{
+	JsonObject *object = json_object_new();
+
+	for (guint i = 0; i < DOMAIN_IOTUNE_COUNT; i++)
+		if (iotune->values[i])
+			json_object_set_int_member(object, domain_iotune_names[i].description,
+						   (gint64)iotune->values[i]);
+	return object;
+}
+
 JsonObject *vmm_device_describe_disk(const DomainDisk *disk, const char *fd, guint boot_index)
 {
 	const gboolean is_virtio = disk->bus == DOMAIN_DISK_VIRTIO;
@@ -182,6 +193,9 @@ JsonObject *vmm_device_describe_disk(const DomainDisk *disk, const char *fd, gui
 	if (disk->is_shareable)
 		json_object_set_boolean_member(object, "share-rw", TRUE);
 	set_virtio_options(object, &disk->virtio);
+	if (!domain_iotune_is_empty(&disk->iotune))
+		json_object_set_object_member(object, "throttling",
+					      describe_throttling(&disk->iotune));
 	if (fd)
 		json_object_set_object_member(object, "blockdev",
 					      vmm_device_describe_medium(disk, fd));

@@ -591,6 +591,7 @@ DomainDisk *domain_parse_disk(XmlWalk *walk, xmlNode *node, DomainParseFlags fla
 	parse_driver(walk, node, disk);
 	parse_source(walk, node, disk);
 	parse_block_sizes(walk, node, disk);
+	domain_parse_iotune(walk, node, &disk->iotune);
 	disk->is_readonly = domain_parse_flag(walk, node, "readonly") || disk->is_cdrom;
 	disk->is_shareable = domain_parse_flag(walk, node, "shareable");
 	parse_serial(walk, node, disk);
@@ -715,6 +716,7 @@ void domain_format_disk(XmlWriter *writer, const DomainDisk *disk, gboolean live
 	xml_writer_attribute(writer, "dev", disk->target);
 	xml_writer_attribute(writer, "bus", bus_names[disk->bus]);
 	xml_writer_end(writer);
+	domain_format_iotune(writer, &disk->iotune);
 	if (disk->is_readonly)
 		xml_writer_element_empty(writer, "readonly");
 	if (disk->is_shareable)
@@ -855,6 +857,8 @@ static gboolean check_sata(const DomainDisk *disk, GError **error)
 		what = "logical_block_size";
 	else if (disk->is_readonly && !disk->is_cdrom)
 		what = "readonly";
+	else if (!domain_iotune_is_empty(&disk->iotune))
+		what = "iotune";
 	if (!what)
 		return TRUE;
 	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -867,7 +871,8 @@ gboolean domain_check_disk(const DomainDisk *disk, GError **error)
 	return check_sata(disk, error) &&
 	       domain_check_path("devices/disk/source", disk->path, error) &&
 	       domain_check_path("devices/disk/source/host", disk->nbd_socket, error) &&
-	       check_use(disk, error) && check_backings(disk, error);
+	       check_use(disk, error) && check_backings(disk, error) &&
+	       domain_check_iotune(&disk->iotune, disk->target, error);
 }
 
 void domain_write_disk_capabilities(XmlWriter *writer)

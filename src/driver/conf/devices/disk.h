@@ -5,6 +5,7 @@
 #pragma once
 
 #include "driver/conf/devices/device.h"
+#include "driver/conf/devices/iotune.h"
 
 /* <disk type=> */
 typedef enum {
@@ -103,6 +104,7 @@ typedef struct {
 	gboolean is_readonly;
 	gboolean is_shareable;
 	guint logical_block_size, physical_block_size; /* <blockio>: 0 where absent */
+	DomainIotune iotune;
 	DomainDeviceInfo info;
 } DomainDisk;
 

@@ -405,6 +405,7 @@ DomainInterface *domain_parse_interface(XmlWalk *walk, xmlNode *node, DomainPars
 	parse_target(walk, node, flags, interface);
 	parse_driver(walk, node, interface);
 	parse_link(walk, node, interface);
+	domain_parse_bandwidth(walk, node, &interface->bandwidth);
 	domain_parse_device_info(walk, node, flags, TRUE, &interface->info);
 	return interface;
 }
@@ -518,6 +519,7 @@ void domain_format_interface(XmlWriter *writer, const DomainInterface *interface
 	format_source(writer, interface);
 	format_ips(writer, interface);
 	format_port_forwards(writer, interface);
+	domain_format_bandwidth(writer, &interface->bandwidth);
 	format_target(writer, interface, live);
 	xml_writer_element_with(writer, "model", "type", "virtio");
 	format_driver(writer, interface);
@@ -582,19 +584,6 @@ static gboolean is_same(const DomainInterface *interface, const DomainInterface 
 				     name, interface->info.alias);
 }
 
-gboolean domain_interface_update_live(DomainInterface *interface, const DomainInterface *wanted,
-				      GError **error)
-{
-	g_autoptr(DomainInterface) complete = domain_interface_copy(wanted);
-
-	if (!complete->target)
-		complete->target = g_strdup(interface->target);
-	if (!is_same(interface, complete, error))
-		return FALSE;
-	interface->link = wanted->link;
-	return TRUE;
-}
-
 gboolean domain_check_interface(const DomainInterface *interface, GError **error)
 {
 	if (interface->portgroup)
@@ -607,7 +596,26 @@ gboolean domain_check_interface(const DomainInterface *interface, GError **error
 			_("element 'devices/interface/driver' with queues='%u': passt has "
 			  "one queue"),
 			interface->queues);
-	return TRUE;
+	if (interface->type == DOMAIN_INTERFACE_USER &&
+	    !domain_bandwidth_is_empty(&interface->bandwidth))
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    _("element 'devices/interface/bandwidth' of type 'user': passt "
+				      "has no device on the host that could be limited"));
+	return domain_check_bandwidth(&interface->bandwidth, error);
+}
+
+gboolean domain_interface_update_live(DomainInterface *interface, const DomainInterface *wanted,
+				      GError **error)
+{
+	g_autoptr(DomainInterface) complete = domain_interface_copy(wanted);
+
+	if (!complete->target)
+		complete->target = g_strdup(interface->target);
+	if (!is_same(interface, complete, error))
+		return FALSE;
+	interface->link = wanted->link;
+	interface->bandwidth = wanted->bandwidth;
+	return domain_check_interface(interface, error);
 }
 
 void domain_write_interface_capabilities(XmlWriter *writer)

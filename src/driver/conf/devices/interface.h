@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "driver/conf/devices/bandwidth.h"
 #include "driver/conf/devices/device.h"
 
 /* <interface type=> */
@@ -70,6 +71,7 @@ typedef struct {
 	DomainSwitch is_managed;  /* ethernet: <target managed='no'>: it is there already */
 	guint mtu;		  /* 0: not given */
 	DomainLinkState link;
+	DomainBandwidth bandwidth;
 	guint queues; /* of pairs; 0: not given, one */
 	DomainVirtioOptions virtio;
 	DomainDeviceInfo info;
@@ -84,7 +86,7 @@ DomainInterface *domain_parse_interface(XmlWalk *walk, xmlNode *node, DomainPars
 void domain_format_interface(XmlWriter *writer, const DomainInterface *interface, gboolean live);
 
 /*
- * domain_interface_update_live - change what can change while the card is in use: its link
+ * domain_interface_update_live - change what can while the card is in use: its link, its bandwidth
  * @wanted: all of it; its alias, place and device are those that are there where it does not say
  *
  * Return: FALSE with VIR_ERR_OPERATION_UNSUPPORTED that names what else differs.
