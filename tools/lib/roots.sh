@@ -87,6 +87,7 @@ make_root() {
 root_archive() {
 	local kind=$1 release=$2 suite archive recipe work
 	suite=$(release_suite "$release") || return
+	install_packages iproute2 || return
 	archive=$GMEM_CACHE/roots/$kind-$suite.tar
 	recipe=$(root_recipe "$kind")
 	mkdir -p "$GMEM_CACHE/roots"
@@ -137,12 +138,12 @@ fetch_for_root() {
 	rm -f "$config"
 }
 
-# Runs a command in the root at folder $1, which has no network, with little environment. In
-# namespaces.
+# Runs a command in the root at folder $1, which has no network but a loopback of its own, with
+# little environment. In namespaces.
 enter_root() {
 	local root=$1
 	shift
 	env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
 		LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
-		unshare --net -- chroot "$root" "$@"
+		unshare --net -- sh -c 'ip link set lo up && exec chroot "$@"' sh "$root" "$@"
 }
