@@ -7,14 +7,15 @@ the guest finds afterwards, and what one that means harm may do.
 import time
 import unittest
 
+import test_boot
 from support import kinds
-from support.agent import Agent, GROUND, PAGE, SHARED
+from support.agent import Agent, GROUND, PAGE, SHARED, STAYS_SHARED
 from support.devices import device, root_port
 from support.virtio import (DEVICE, EVENT_IDX, RING_PACKED, RING_RESET, INDIRECT_DESC, Ring, STRUCTURES, VERSION_1,
                             VirtioDevice, WRITE, bits)
 from support.vmm import MEMORY_KIND
 from support.waiting import wait_until
-from support.where import EVERYWHERE, NATIVE, everywhere
+from support.where import EVERYWHERE, HOSTS, NATIVE, everywhere
 
 MIB = 1 << 20
 
@@ -191,7 +192,7 @@ class Works(BalloonTest):
 
     def test_shared_pages(self):
         kinds.require_hypercall(MEMORY_KIND)
-        self.start()
+        self.start(STAYS_SHARED)
         self.set_up()
         self.assertEqual(self.guest.map(GIVEN, 2, SHARED), 0)
         self.fill(GIVEN, 4 * PAGE, 0x5a)
@@ -270,6 +271,17 @@ class Works(BalloonTest):
         self.device.reset()
         self.assertEqual(self.qmp.execute("query-balloon"), {"actual": 64 * MIB})
         self.assertEqual(self.config(NUM_PAGES), 1024)
+
+    def test_nobody_is_interrupted_without_a_driver(self):
+        """Firmware, and kernels at their beginning, have no use for a line that is raised."""
+        self.start()
+        self.qmp.execute("balloon", value=60 * MIB)
+        self.assertEqual(self.config(NUM_PAGES), 1024)
+        self.assertEqual(self.device.isr(), 0)
+        self.set_up()
+        self.assertEqual(self.device.isr(), 0)
+        self.qmp.execute("balloon", value=61 * MIB)
+        self.assertEqual(self.device.isr(), 2)
 
     def answer_statistics(self, **values):
         """Fills the buffer that the device has given back; a kind of statistic and its value each."""
@@ -404,6 +416,67 @@ class Mistakes(BalloonTest):
         self.device.begin_kick(REPORT)
         wait_until(lambda: self.given() > 32 * MIB // PAGE, 30, "memory that is given back")
         self.assertAnswers()
+
+
+class Linux(unittest.TestCase):
+    """Debian's driver."""
+
+    where = HOSTS
+    limit = 300
+
+    boot = test_boot.Linux.boot
+    run_in = test_boot.Linux.run_in
+
+    def in_use(self):
+        """MiB that the VMM and its guest hold."""
+        return Agent.memory_in_use(self.vmm) // MIB
+
+    def actual(self):
+        return self.vmm.qmp.execute("query-balloon")["actual"]
+
+    def set_target(self, size):
+        self.vmm.qmp.execute("balloon", value=size)
+        wait_until(lambda: self.actual() == size, 100, f"a guest of {size}: it has {self.actual()}")
+
+    def test_memory_comes_and_goes(self):
+        self.vmm = self.boot("--vcpus=2", "--memory=512M", root_port("pci.1", "0x1", chassis=1, port=8),
+                             balloon(**{"free-page-reporting": True}))
+        self.run_in(self.vmm, "mkdir -p /t && mount -t tmpfs -o size=400m tmpfs /t && "
+                    "dd if=/dev/urandom of=/t/kept bs=1M count=16 2>/dev/null && sha256sum /t/kept >/t/sum")
+
+        # What has been used and is free again goes back by itself.
+        before = self.in_use()
+        self.run_in(self.vmm, "dd if=/dev/zero of=/t/much bs=1M count=200 2>/dev/null; sync")
+        self.assertGreater(self.in_use(), before + 150)
+        self.run_in(self.vmm, "rm /t/much")
+        wait_until(lambda: self.in_use() < before + 50, 100, "free pages that are reported")
+
+        # What is asked for goes, while the guest works, and comes back.
+        self.run_in(self.vmm, "(while :; do dd if=/dev/urandom of=/t/some bs=64k count=64; done) >/dev/null 2>&1 &")
+        total = int(self.run_in(self.vmm, "awk '/MemTotal/ { print $2 }' /proc/meminfo")) // 1024
+        for _ in range(2):
+            self.set_target(256 * MIB)
+            self.assertLess(int(self.run_in(self.vmm, "awk '/MemTotal/ { print $2 }' /proc/meminfo")) // 1024,
+                            total - 200)
+            self.set_target(512 * MIB)
+        self.run_in(self.vmm, "kill %1")
+        self.assertIn("OK", self.run_in(self.vmm, "sha256sum -c /t/sum"))
+        self.assertEqual(self.run_in(self.vmm, "dmesg | grep -ci 'BUG\\|corrupt'"), "0")
+
+        # And what it says of itself.
+        self.vmm.qmp.execute("set-balloon-polling", period=1)
+        wait_until(lambda: "stat-free-memory" in self.vmm.qmp.execute("query-balloon-statistics")["stats"], 30,
+                   "statistics")
+        stats = self.vmm.qmp.execute("query-balloon-statistics")["stats"]
+        self.assertAlmostEqual(stats["stat-total-memory"] // MIB, total, delta=8)
+        self.assertLess(stats["stat-free-memory"], stats["stat-total-memory"])
+
+        # The driver goes with what it has, and comes again.
+        self.set_target(384 * MIB)
+        self.run_in(self.vmm, "rmmod virtio_balloon")
+        self.assertEqual(self.actual(), 512 * MIB)
+        self.run_in(self.vmm, "insmod /modules/virtio_balloon.ko")
+        wait_until(lambda: self.actual() == 384 * MIB, 100, "a balloon that is there again")
 
 
 if __name__ == "__main__":

@@ -118,7 +118,8 @@ class Attach(Devices):
 class Live(Devices):
     """A domain that runs gets a device, and gives one back. Nobody has to be asked before the guest has run."""
 
-    ports = "<controller type='pci' model='pcie-root-port'/>" * 2
+    # One is the balloon's.
+    ports = "<controller type='pci' model='pcie-root-port'/>" * 3
 
     def start(self):
         self.define(serial=f"<serial type='pty'/>{self.ports}")

@@ -68,9 +68,10 @@ class DomainDevices(DaemonTest):
         self.define(devices=disk_xml(self.image, more="<serial>s1</serial>") + RNG)
         defined = parsed()
         self.assertEqual(address(defined.find("devices/disk")), (1, 0, 0))
-        self.assertEqual(address(defined.find("devices/rng")), (2, 0, 0))
+        # Between them is the balloon that a domain has.
+        self.assertEqual(address(defined.find("devices/rng")), (3, 0, 0))
         self.assertIsNone(defined.find("devices/disk/alias"))
-        self.assertEqual([controller.get("index") for controller in defined.iter("controller")], ["0", "1", "2"])
+        self.assertEqual([controller.get("index") for controller in defined.iter("controller")], ["0", "1", "2", "3"])
 
         self.run_tiny()
         running = parsed()
@@ -86,7 +87,7 @@ class DomainDevices(DaemonTest):
         self.run_tiny()
         running = parsed()
         self.assertEqual([alias.get("name") for alias in running.iterfind("devices/rng/alias")], ["rng0", "rng1"])
-        self.assertEqual([address(rng) for rng in running.iter("rng")], [(1, 0, 0), (2, 0, 0)])
+        self.assertEqual([address(rng) for rng in running.iter("rng")], [(2, 0, 0), (3, 0, 0)])
         virsh("destroy", "test")
 
     def test_file_stays_its_owners(self):

@@ -184,7 +184,8 @@ class Images(StorageDaemonTest):
         """The storage daemon comes with the first of them."""
         second = self.path("second.qcow2")
         self.make("-F", "raw", "-b", "base.raw", second)
-        ports = "<controller type='pci' model='pcie-root-port'/>" * 3
+        # One of them is the balloon's.
+        ports = "<controller type='pci' model='pcie-root-port'/>" * 4
         self.daemon.define(self.xml(devices=ports).replace("<os>", "<iothreads>1</iothreads><os>", 1))
         self.run_tiny()
         self.assertEqual(storage_pids(), [])

@@ -198,7 +198,8 @@ static void test_interfaces_are_known_by_their_addresses(void)
 /* What is attached to a domain that runs has an alias, and a port that is there already. */
 static void test_attached_live(void)
 {
-	g_autoptr(DomainDef) live = definition(DISK("vda", "/a", "") ROOT_PORT ROOT_PORT);
+	g_autoptr(DomainDef) live = definition(DISK("vda", "/a", "") ROOT_PORT ROOT_PORT
+					       "<memballoon model='none'/>");
 	const guint n_controllers = live->pci_controllers->len;
 	g_autoptr(DomainDevice) disk = device_of(DISK("vdb", "/b", ""));
 	g_autoptr(DomainDevice) same = device_of(DISK("vda", "/b", ""));

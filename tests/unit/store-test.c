@@ -388,7 +388,8 @@ static DomainDef *longest_def(const char *name, char filler)
 	def->description = g_strdup("");
 	printed = domain_def_format(def, DOMAIN_FORMAT_STATUS);
 	g_free(def->description);
-	def->description = g_strnfill(DOMAIN_XML_MAX_PRINTED - strlen(printed), filler);
+	def->description = g_strnfill(
+		DOMAIN_XML_MAX_PRINTED - DOMAIN_XML_ALIAS_BYTES - strlen(printed), filler);
 	domain_def_check_readable(def, &error);
 	g_assert_no_error(error);
 	return def;

@@ -47,8 +47,9 @@ static DomainDef *domain_with(const char *before, const char *os, const char *de
 {
 	g_autofree char *xml = g_strdup_printf(
 		"<domain type='kvm'><name>guest</name><memory unit='MiB'>64</memory>%s"
-		"<os><type>hvm</type>%s</os><devices>%s</devices></domain>",
-		before, os, devices);
+		"<os><type>hvm</type>%s</os><devices>%s%s</devices></domain>",
+		before, os, devices,
+		strstr(devices, "<memballoon") ? "" : "<memballoon model='none'/>");
 	g_autoptr(GError) error = NULL;
 	DomainDef *def = domain_def_parse(xml, DOMAIN_PARSE_INACTIVE, &error);
 
@@ -140,6 +141,21 @@ static void test_board(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	assert_argument(fixture, 3, "--device={\"driver\":\"vmcoreinfo\",\"id\":\"vmcoreinfo0\"}");
 	assert_argument(fixture, 4,
 			"--device={\"driver\":\"pvpanic\",\"id\":\"panic0\",\"ioport\":1542}");
+}
+
+/* As in libvirt, nobody has to ask for it. */
+static void test_memballoon(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(DomainDef)
+		def = domain_with("", "",
+				  "<memballoon model='virtio' autodeflate='on' "
+				  "freePageReporting='on'><driver packed='off'/></memballoon>");
+
+	add_devices(fixture, def);
+	assert_argument(fixture, 0,
+			"--device={\"driver\":\"virtio-balloon-pci\",\"id\":\"balloon0\","
+			"\"bus\":\"pci.1\",\"addr\":\"0x0\",\"deflate-on-oom\":true,"
+			"\"free-page-reporting\":true,\"packed\":false}");
 }
 
 static void test_plain_disk(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -594,6 +610,7 @@ int main(int argc, char **argv)
 
 	add("/vmm-device/none", test_none);
 	add("/vmm-device/board", test_board);
+	add("/vmm-device/memballoon", test_memballoon);
 	add("/vmm-device/disk/plain", test_plain_disk);
 	add("/vmm-device/disk/with-all", test_disk_with_all);
 	add("/vmm-device/disk/cache-modes", test_cache_modes);

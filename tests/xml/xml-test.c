@@ -306,7 +306,9 @@ static void test_every_attribute_is_looked_at(void)
 		"<driver iommu='on'/></rng>"
 		"<audio id='1' type='none'/><video><model type='none'/></video>"
 		"<watchdog model='i6300esb'/><watchdog model='itco'/>"
-		"<memballoon model='none'/><panic model='isa'><alias name='p'/>"
+		"<memballoon model='virtio'><stats period='1'/><driver iommu='on'/>"
+		"<alias name='m'/><address type='pci'/></memballoon>"
+		"<panic model='isa'><alias name='p'/>"
 		"<address type='isa' iobase='0x505'/></panic></devices><seclabel type='none'/>"
 		"<launchSecurity type='sw-protected'><conversion policy='on-demand'/>"
 		"</launchSecurity></domain>";
@@ -334,12 +336,12 @@ static void test_every_attribute_is_looked_at(void)
 			assert_refused(changed->str, VIR_ERR_CONFIG_UNSUPPORTED, message);
 		}
 	}
-	g_assert_cmpuint(elements, ==, 139);
+	g_assert_cmpuint(elements, ==, 143);
 }
 
 static char *domain_with_rngs(guint count)
 {
-	g_autoptr(GString) devices = g_string_new(NULL);
+	g_autoptr(GString) devices = g_string_new("<memballoon model='none'/>");
 
 	for (guint i = 0; i < count; i++)
 		g_string_append(devices, "<rng model='virtio'><backend model='builtin'/></rng>");

@@ -13,7 +13,7 @@ export GMEM_GUEST
 
 # Loaded in this order: each needs some of those before it.
 GUEST_MODULES=(button evdev virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
-	virtio-rng virtio_blk failover net_failover virtio_net virtio_console)
+	virtio-rng virtio_blk failover net_failover virtio_net virtio_console virtio_balloon)
 
 # The cloud kernel has no AHCI driver: a second guest, in GMEM_GUEST/sata, is Debian's kernel for all
 # machines, with these modules and what they need.

@@ -25,6 +25,7 @@ extern const RpcProcedure calls_devices[];
 extern const RpcProcedure calls_disks[];
 extern const RpcProcedure calls_interfaces[];
 extern const RpcProcedure calls_iothreads[];
+extern const RpcProcedure calls_memory[];
 extern const RpcProcedure calls_agent[];
 extern const RpcProcedure calls_guest_info[];
 extern const RpcProcedure calls_qemu[];

@@ -134,34 +134,8 @@ static gboolean get_all_domain_stats(RpcCall *call, const void *args, void *resu
 	return TRUE;
 }
 
-/* What does not need a balloon in the guest. */
-static gboolean memory_stats(RpcCall *call, const void *args, void *result, GError **error)
-{
-	const DomainMemoryStats_args *request = args;
-	DomainMemoryStats_ret *ret = result;
-	Domain *domain = call->object;
-	g_autoptr(DomainVmm) vmm = NULL;
-	RpcMemoryStat stats[2] = { { .tag = VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON },
-				   { .tag = VIR_DOMAIN_MEMORY_STAT_RSS } };
-	const guint count = MIN(request->max, G_N_ELEMENTS(stats));
-
-	g_mutex_lock(&domain->lock);
-	vmm = domain_get_vmm(domain, error);
-	if (vmm)
-		stats[0].value = domain->live->memory_kib;
-	g_mutex_unlock(&domain->lock);
-	if (!vmm)
-		return FALSE;
-	stats[1].value = vmm_process_resident_kib(vmm->process);
-	ret->stats.stats_val = g_memdup2(stats, sizeof(stats));
-	ret->stats.stats_len = count;
-	return TRUE;
-}
-
 const RpcProcedure calls_statistics[] = {
 	RPC_PROCEDURE_FLAGS(RPC_CONNECT_GET_ALL_DOMAIN_STATS, RPC_ACCESS_READ, RPC_CONNECTION,
 			    ConnectGetAllDomainStats, get_all_domain_stats, STATS_FLAGS),
-	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_MEMORY_STATS, RPC_ACCESS_READ, CALLS_DOMAIN,
-			    DomainMemoryStats, memory_stats, 0),
 	{ .name = NULL },
 };

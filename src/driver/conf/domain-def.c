@@ -91,6 +91,7 @@ DomainDef *domain_def_copy(const DomainDef *def)
 	copy->interfaces = g_ptr_array_copy(def->interfaces, copy_interface, NULL);
 	copy->rngs = g_ptr_array_copy(def->rngs, copy_rng, NULL);
 	copy->watchdogs = g_ptr_array_copy(def->watchdogs, copy_watchdog, NULL);
+	copy->memballoon = domain_memballoon_copy(def->memballoon);
 	copy->panic = domain_panic_copy(def->panic);
 	copy->virtio_serials = g_ptr_array_copy(def->virtio_serials, copy_virtio_serial, NULL);
 	copy->consoles = g_ptr_array_copy(def->consoles, copy_port, NULL);
@@ -114,6 +115,7 @@ void domain_def_free(DomainDef *def)
 	free_array(def->consoles);
 	free_array(def->virtio_serials);
 	free_array(def->watchdogs);
+	domain_memballoon_free(def->memballoon);
 	free_array(def->rngs);
 	free_array(def->interfaces);
 	free_array(def->disks);

@@ -20,6 +20,7 @@
 #include "driver/conf/devices/controller.h"
 #include "driver/conf/devices/disk.h"
 #include "driver/conf/devices/interface.h"
+#include "driver/conf/devices/memballoon.h"
 #include "driver/conf/devices/panic.h"
 #include "driver/conf/devices/rng.h"
 #include "driver/conf/devices/serial.h"
@@ -157,8 +158,8 @@ struct DomainDef {
 	char *metadata; /* the <metadata> element as XML text, or NULL */
 
 	guint64 memory_kib;
-	guint64 current_memory_kib;
-	gboolean memory_private; /* <memoryBacking><private/> */
+	guint64 current_memory_kib; /* at the start; live what the guest has */
+	gboolean memory_private;    /* <memoryBacking><private/> */
 	guint vcpus;
 	DomainTune tune;
 
@@ -248,7 +249,8 @@ struct DomainDef {
 	GPtrArray *rngs;       /* of DomainRng */
 	GPtrArray *watchdogs;  /* of DomainWatchdog */
 
-	DomainPanic *panic; /* or NULL */
+	DomainMemballoon *memballoon; /* or NULL */
+	DomainPanic *panic;	      /* or NULL */
 
 	GPtrArray *virtio_serials; /* of DomainVirtioSerial, by index */
 	GPtrArray *consoles;	   /* of DomainPort: those that are no serial port */

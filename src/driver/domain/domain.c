@@ -220,6 +220,14 @@ void domain_send_watchdog(const Domain *domain, int action)
 	rpc_events_send_watchdog(domain->driver->server, &subject, action);
 }
 
+void domain_send_balloon_change(const Domain *domain)
+{
+	const RpcEventDomain subject = event_domain(domain);
+
+	rpc_events_send_balloon_change(domain->driver->server, &subject,
+				       domain->live->current_memory_kib);
+}
+
 void domain_send_disk_error(const Domain *domain, const RpcDiskError *disk_error)
 {
 	const RpcEventDomain subject = event_domain(domain);

@@ -161,5 +161,7 @@ void domain_send_reboot(const Domain *domain);
 void domain_send_device_added(const Domain *domain, const char *alias);
 void domain_send_device_removed(const Domain *domain, const char *alias);
 void domain_send_watchdog(const Domain *domain, int action);
+/* What of its memory the guest has now; with the lock. */
+void domain_send_balloon_change(const Domain *domain);
 void domain_send_disk_error(const Domain *domain, const RpcDiskError *disk_error);
 void domain_send_agent(const Domain *domain, gboolean is_connected);

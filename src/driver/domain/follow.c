@@ -219,6 +219,20 @@ static gboolean on_no_memory(DomainVmm *vmm, JsonObject *data)
 				message));
 }
 
+/* What the guest has of its memory. Each counts as a change, since clients hear of each. */
+static gboolean on_balloon_change(DomainVmm *vmm, JsonObject *data)
+{
+	const gint64 actual = follow_number(data, "actual");
+	DomainDef *live = vmm->domain->live;
+
+	if (!live->memballoon || actual < 0)
+		return FALSE;
+	live->current_memory_kib = MIN((guint64)actual / 1024, live->memory_kib);
+	(void)follow_save_status(vmm->domain, NULL);
+	domain_send_balloon_change(vmm->domain);
+	return TRUE;
+}
+
 /* Of devices that the domain has: they are no more than it can have. */
 static gboolean on_device_deleted(DomainVmm *vmm, JsonObject *data)
 {
@@ -373,6 +387,7 @@ static void on_monitor_event(const char *name, JsonObject *data, gpointer opaque
 		{ "GMEM_HOST_TOUCH", on_host_touch },
 		{ "GMEM_NO_MEMORY", on_no_memory },
 		{ "BLOCK_IO_ERROR", on_disk_error },
+		{ "BALLOON_CHANGE", on_balloon_change },
 		{ "DEVICE_DELETED", on_device_deleted },
 		{ "VSERPORT_CHANGE", on_channel_change },
 		{ "WATCHDOG", on_watchdog },

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "config.h"
+#include "driver/domain/balloon.h"
 #include "driver/domain/driver.h"
 #include "driver/domain/end.h"
 #include "driver/domain/follow-tasks.h"
@@ -178,12 +179,13 @@ static void announce_start(Domain *domain, gboolean is_paused)
 	g_mutex_unlock(&domain->lock);
 }
 
-static gboolean let_go(DomainVmm *vmm, gboolean is_paused, GError **error)
+static gboolean let_go(DomainVmm *vmm, guint64 memory_kib, gboolean is_paused, GError **error)
 {
 	Domain *domain = vmm->domain;
 	gboolean saved;
 
-	if (!follow_start(vmm, error) || !follow_read_threads(vmm, error))
+	if (!follow_start(vmm, error) || !follow_read_threads(vmm, error) ||
+	    !balloon_begin(vmm, memory_kib, error))
 		return FALSE;
 	g_mutex_lock(&domain->lock);
 	saved = follow_save_status(domain, error);
@@ -212,12 +214,13 @@ gboolean start_domain(Domain *domain, DomainDef *def, guint flags, RpcClient *cl
 		      GError **error)
 {
 	const gboolean is_paused = flags & VIR_DOMAIN_START_PAUSED;
+	const guint64 memory_kib = def->current_memory_kib;
 	Vmm launched = { 0 };
 	DomainVmm *vmm;
 	gboolean started;
 
 	def->id = g_atomic_int_add(&domain->driver->last_id, 1) + 1;
-	/* Whatever it is to begin with: without a balloon it has all. */
+	/* It has all, until its guest gives some back. */
 	def->current_memory_kib = def->memory_kib;
 	domain_assign_aliases(def);
 	domain_close_channels(def);
@@ -227,7 +230,7 @@ gboolean start_domain(Domain *domain, DomainDef *def, guint flags, RpcClient *cl
 		return FALSE;
 	}
 	vmm = adopt_vmm(domain, def, &launched);
-	started = let_go(vmm, is_paused, error);
+	started = let_go(vmm, memory_kib, is_paused, error);
 	if (started && (flags & VIR_DOMAIN_START_AUTODESTROY)) {
 		set_autodestroy(domain, client);
 	} else if (!started) {

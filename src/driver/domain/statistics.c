@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "driver/domain/balloon.h"
 #include "driver/domain/block-statistics.h"
 #include "driver/host/image-size.h"
 #include "driver/host/net-device.h"
@@ -12,8 +13,9 @@ struct StatisticsQuestion {
 	Domain *domain; /* a reference */
 	guint groups;
 	DomainVmm *vmm;		  /* a reference, or NULL */
-	QmpCommandTicket *memory; /* or NULL */
-	QmpCommandTicket *blocks; /* or NULL */
+	QmpCommandTicket *memory; /* each or NULL */
+	QmpCommandTicket *blocks;
+	QmpCommandTicket *balloon;
 };
 
 /* Parameters, as they are put together. */
@@ -75,7 +77,7 @@ static void add_string(Params *params, const char *value, const char *format, ..
 StatisticsQuestion *statistics_ask(Domain *domain, guint groups)
 {
 	StatisticsQuestion *question = g_new0(StatisticsQuestion, 1);
-	gboolean has_disks;
+	gboolean has_disks, has_balloon;
 
 	question->domain = domain_ref(domain);
 	question->groups = groups;
@@ -83,6 +85,7 @@ StatisticsQuestion *statistics_ask(Domain *domain, guint groups)
 	if (domain->vmm)
 		question->vmm = domain_vmm_ref(domain->vmm);
 	has_disks = domain->live && domain->live->disks->len > 0;
+	has_balloon = domain->live && domain->live->memballoon;
 	g_mutex_unlock(&domain->lock);
 	if (question->vmm && (groups & VIR_DOMAIN_STATS_VM))
 		question->memory = qmp_client_share(question->vmm->monitor,
@@ -90,6 +93,9 @@ StatisticsQuestion *statistics_ask(Domain *domain, guint groups)
 	if (question->vmm && has_disks && (groups & VIR_DOMAIN_STATS_BLOCK))
 		question->blocks = qmp_client_share(question->vmm->monitor,
 						    BLOCK_STATISTICS_COMMAND, NULL);
+	if (question->vmm && has_balloon && (groups & VIR_DOMAIN_STATS_BALLOON))
+		question->balloon = qmp_client_share(question->vmm->monitor,
+						     BALLOON_STATISTICS_COMMAND, NULL);
 	return question;
 }
 
@@ -110,29 +116,6 @@ static void add_cpu_total(Params *params, const DomainVmm *vmm)
 	add_number(params, time.user_ns + time.system_ns, "cpu.time");
 	add_number(params, time.user_ns, "cpu.user");
 	add_number(params, time.system_ns, "cpu.system");
-}
-
-static guint64 memory_of(Domain *domain)
-{
-	const DomainDef *def;
-	guint64 memory;
-
-	g_mutex_lock(&domain->lock);
-	def = domain_current_def(domain);
-	memory = def ? def->memory_kib : 0;
-	g_mutex_unlock(&domain->lock);
-	return memory;
-}
-
-static void add_balloon(Params *params, Domain *domain, const DomainVmm *vmm)
-{
-	const guint64 memory = memory_of(domain);
-
-	/* Without a balloon the guest always has all of it, as libvirt's other drivers say. */
-	add_number(params, memory, "balloon.current");
-	add_number(params, memory, "balloon.maximum");
-	if (vmm)
-		add_number(params, vmm_process_resident_kib(vmm->process), "balloon.rss");
 }
 
 static void add_vcpus(Params *params, Domain *domain, const DomainVmm *vmm)
@@ -234,6 +217,7 @@ static void add_conversion(Params *params, JsonObject *conversion)
 static void add_memory(Params *params, JsonObject *reply)
 {
 	JsonNode *courier = json_object_get_member(reply, "courier");
+	JsonNode *released = json_object_get_member(reply, "released");
 	JsonArray *conversions = get_array(reply, "conversions");
 	const char *kind = get_string(reply, "kind");
 	const char *policy = get_string(reply, "policy");
@@ -254,6 +238,15 @@ static void add_memory(Params *params, JsonObject *reply)
 		add_member(params, json_node_get_object(courier), "trips", "courier.trips.sum");
 		add_member(params, json_node_get_object(courier), "bytes", "courier.bytes.sum");
 		add_member(params, json_node_get_object(courier), "time-ns", "courier.time.sum");
+	}
+	if (released && JSON_NODE_HOLDS_OBJECT(released)) {
+		JsonObject *counts = json_node_get_object(released);
+
+		add_member(params, counts, "count", "released.count.sum");
+		add_member(params, counts, "private-bytes", "released.private.bytes.sum");
+		add_member(params, counts, "shared-bytes", "released.shared.bytes.sum");
+		add_member(params, counts, "pinned-bytes", "released.pinned.bytes.sum");
+		add_member(params, counts, "time-ns", "released.time.sum");
 	}
 	for (guint i = 0; conversions && i < json_array_get_length(conversions) && i < 64; i++) {
 		JsonNode *node = json_array_get_element(conversions, i);
@@ -371,6 +364,32 @@ static void add_interfaces(Params *params, const StatisticsQuestion *question)
 	}
 }
 
+static void add_balloon_statistic(const BalloonStatistic *statistic, guint64 value, gpointer data)
+{
+	add_number(data, value, "balloon.%s", statistic->field);
+}
+
+static void add_balloon(Params *params, StatisticsQuestion *question, gint64 deadline)
+{
+	g_autoptr(JsonNode) reply = await_answer(question, &question->balloon, deadline);
+	Domain *domain = question->domain;
+	guint64 current = 0, maximum = 0;
+	const DomainDef *def;
+
+	g_mutex_lock(&domain->lock);
+	def = domain_current_def(domain);
+	if (def) {
+		current = def->current_memory_kib;
+		maximum = def->memory_kib;
+	}
+	g_mutex_unlock(&domain->lock);
+	add_number(params, current, "balloon.current");
+	add_number(params, maximum, "balloon.maximum");
+	balloon_statistics_foreach(reply, add_balloon_statistic, params);
+	if (question->vmm)
+		add_number(params, vmm_process_resident_kib(question->vmm->process), "balloon.rss");
+}
+
 static void add_vm(Params *params, StatisticsQuestion *question, gint64 deadline)
 {
 	g_autoptr(JsonNode) reply = await_answer(question, &question->memory, deadline);
@@ -389,7 +408,7 @@ void statistics_answer(StatisticsQuestion *question, gint64 deadline, RpcDomainS
 	if (question->groups & VIR_DOMAIN_STATS_CPU_TOTAL)
 		add_cpu_total(&params, question->vmm);
 	if (question->groups & VIR_DOMAIN_STATS_BALLOON)
-		add_balloon(&params, domain, question->vmm);
+		add_balloon(&params, question, deadline);
 	if (question->groups & VIR_DOMAIN_STATS_VCPU)
 		add_vcpus(&params, domain, question->vmm);
 	if (question->groups & VIR_DOMAIN_STATS_INTERFACE)

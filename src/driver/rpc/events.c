@@ -243,6 +243,19 @@ void rpc_events_send_watchdog(RpcServer *server, const RpcEventDomain *domain, i
 		   wire_encode_payload((xdrproc_t)xdr_DomainEventWatchdog_msg, &message));
 }
 
+void rpc_events_send_balloon_change(RpcServer *server, const RpcEventDomain *domain,
+				    guint64 actual_kib)
+{
+	const DomainEventBalloonChange_msg message = {
+		.dom = wire_domain(domain),
+		.actual = actual_kib,
+	};
+
+	send_event(server, VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE, RPC_DOMAIN_EVENT_BALLOON_CHANGE,
+		   RPC_DOMAIN_EVENT_CALLBACK_BALLOON_CHANGE, domain,
+		   wire_encode_payload((xdrproc_t)xdr_DomainEventBalloonChange_msg, &message));
+}
+
 static GBytes *device_payload(const RpcEventDomain *domain, const char *alias)
 {
 	const DomainEventDevice_msg message = {

@@ -33,6 +33,10 @@ void rpc_events_send_lifecycle(RpcServer *server, const RpcEventDomain *domain, 
 			       int detail);
 void rpc_events_send_reboot(RpcServer *server, const RpcEventDomain *domain);
 
+/* @actual_kib: what of its memory the guest has now */
+void rpc_events_send_balloon_change(RpcServer *server, const RpcEventDomain *domain,
+				    guint64 actual_kib);
+
 /* @alias: of a device that has been attached to a domain that runs, or is gone */
 void rpc_events_send_device_added(RpcServer *server, const RpcEventDomain *domain,
 				  const char *alias);

@@ -699,6 +699,8 @@ gboolean vmm_command_add_devices(VmmCommand *command, DomainDef *def, GError **e
 		else if (!add_disk(command, def, disk, error))
 			return FALSE;
 	}
+	if (def->memballoon)
+		add_description(command, vmm_device_describe_memballoon(def->memballoon));
 	for (guint i = 0; i < def->rngs->len; i++)
 		if (!add_rng(command, def->rngs->pdata[i], error))
 			return FALSE;

@@ -228,6 +228,16 @@ JsonObject *vmm_device_describe_rng(const DomainRng *rng, const char *fd)
 	return object;
 }
 
+JsonObject *vmm_device_describe_memballoon(const DomainMemballoon *memballoon)
+{
+	JsonObject *object = describe("virtio-balloon-pci", &memballoon->info, 0);
+
+	set_switch(object, "deflate-on-oom", memballoon->autodeflate);
+	set_switch(object, "free-page-reporting", memballoon->free_page_reporting);
+	set_virtio_options(object, &memballoon->virtio);
+	return object;
+}
+
 static JsonObject *describe_tap(const char *const *fds)
 {
 	JsonObject *object = json_object_new();

@@ -44,6 +44,7 @@ JsonObject *vmm_device_describe_rng(const DomainRng *rng, const char *fd);
 JsonObject *vmm_device_describe_watchdog(const DomainWatchdog *watchdog);
 JsonObject *vmm_device_describe_genid(const guint8 *genid);
 JsonObject *vmm_device_describe_vmcoreinfo(void);
+JsonObject *vmm_device_describe_memballoon(const DomainMemballoon *memballoon);
 JsonObject *vmm_device_describe_panic(const DomainPanic *panic);
 JsonObject *vmm_device_describe_medium(const DomainDisk *disk, const char *fd);
 JsonObject *vmm_device_describe_sata(void);

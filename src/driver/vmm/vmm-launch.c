@@ -173,7 +173,7 @@ static void init_logger_jail(Jail *jail, const VmmLaunch *launch)
 static guint count_devices(const DomainDef *def)
 {
 	return def->iothreads->len + def->disks->len + def->interfaces->len + def->rngs->len +
-	       def->virtio_serials->len;
+	       def->virtio_serials->len + !!def->memballoon;
 }
 
 static guint count_passts(const DomainDef *def)

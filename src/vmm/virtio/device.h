@@ -81,5 +81,8 @@ IoThread *virtio_device_io_thread(VirtioDevice *device);
  */
 void virtio_device_broken(VirtioDevice *device, const GError *error);
 
-/* The device's configuration has changed: a new generation, and an interrupt. As above. */
+/*
+ * The device's configuration has changed: a new generation, and an interrupt where there is a
+ * driver. As above.
+ */
 void virtio_device_config_changed(VirtioDevice *device);

@@ -130,6 +130,7 @@ struct VirtioDevice {
 	gint config_vector;
 	guint isr;
 	gint generation;
+	gint is_driven; /* DRIVER_OK is set */
 
 	/* The I/O thread's. */
 	gboolean is_started;
@@ -186,7 +187,9 @@ void virtio_device_broken(VirtioDevice *device, const GError *error)
 void virtio_device_config_changed(VirtioDevice *device)
 {
 	g_atomic_int_inc(&device->generation);
-	interrupt_for_config(device);
+	/* Before that, firmware say has a line that nobody serves. */
+	if (g_atomic_int_get(&device->is_driven))
+		interrupt_for_config(device);
 }
 
 static void G_GNUC_PRINTF(2, 3) break_device(VirtioDevice *device, const char *format, ...)
@@ -539,6 +542,7 @@ static gboolean may_agree(VirtioDevice *device)
 static void reset_device(VirtioDevice *device)
 {
 	device->status = 0;
+	g_atomic_int_set(&device->is_driven, FALSE);
 	update_doorbells(device);
 	io_thread_call(device->io, stop_on_thread, device);
 	for (guint i = 0; i < device->config.n_queues; i++)
@@ -570,6 +574,7 @@ static void write_status(VirtioDevice *device, guint8 value)
 	gained = value & ~device->status & ~VIRTIO_CONFIG_S_NEEDS_RESET;
 	device->status |= gained;
 	if (gained & VIRTIO_CONFIG_S_DRIVER_OK) {
+		g_atomic_int_set(&device->is_driven, TRUE);
 		io_thread_call(device->io, start_on_thread, device);
 		update_doorbells(device);
 	}

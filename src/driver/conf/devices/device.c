@@ -213,7 +213,7 @@ void domain_device_list_init(DomainDeviceList *list, const DomainDef *def)
 	list->count = 0;
 	list->entries = g_new0(DomainDeviceEntry, def->interfaces->len + def->virtio_serials->len +
 							  def->disks->len + def->rngs->len +
-							  def->watchdogs->len);
+							  def->watchdogs->len + !!def->memballoon);
 	for (guint i = 0; i < def->interfaces->len; i++) {
 		DomainInterface *interface = def->interfaces->pdata[i];
 		char mac[DOMAIN_MAC_STRING_SIZE];
@@ -232,6 +232,8 @@ void domain_device_list_init(DomainDeviceList *list, const DomainDef *def)
 
 		add_entry(list, "disk", g_strdup(disk->target), &disk->info);
 	}
+	if (def->memballoon)
+		add_entry(list, "memballoon", g_strdup("virtio"), &def->memballoon->info);
 	for (guint i = 0; i < def->rngs->len; i++) {
 		DomainRng *rng = def->rngs->pdata[i];
 
@@ -248,6 +250,13 @@ static gboolean is_alias_used(const DomainDeviceList *list, const char *alias)
 	return FALSE;
 }
 
+static const char *alias_prefix(const char *kind)
+{
+	if (strcmp(kind, "interface") == 0)
+		return "net";
+	return strcmp(kind, "memballoon") == 0 ? "balloon" : kind;
+}
+
 /*
  * A disk's number is its target's, a controller's its index; of the others the lowest is taken that
  * is free.
@@ -261,9 +270,8 @@ static char *new_alias(const DomainDeviceList *list, const DomainDeviceEntry *en
 	if (strcmp(entry->kind, "virtio-serial") == 0)
 		return g_strconcat(entry->kind, entry->name, NULL);
 	while (TRUE) {
-		g_autofree char *alias = g_strdup_printf(
-			"%s%u", strcmp(entry->kind, "interface") == 0 ? "net" : entry->kind,
-			index++);
+		g_autofree char *alias = g_strdup_printf("%s%u", alias_prefix(entry->kind),
+							 index++);
 
 		if (!is_alias_used(list, alias))
 			return g_steal_pointer(&alias);

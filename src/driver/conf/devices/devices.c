@@ -5,7 +5,6 @@
 
 #include "driver/conf/devices/audio.h"
 #include "driver/conf/devices/controller.h"
-#include "driver/conf/devices/memballoon.h"
 #include "driver/conf/devices/panic.h"
 #include "driver/conf/devices/serial.h"
 #include "driver/conf/devices/video.h"
@@ -46,15 +45,17 @@ void domain_parse_devices(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, 
 {
 	xmlNode *devices = xml_walk_child(walk, root, "devices");
 
-	if (!devices)
+	if (!devices) {
+		domain_parse_memballoon(walk, NULL, flags, def);
 		return;
+	}
 
 	def->emulator = g_strdup(xml_walk_child_text(walk, devices, "emulator"));
 	parse_pci_devices(walk, devices, flags, def);
 	domain_parse_controllers(walk, devices, flags, def);
 	domain_parse_audio(walk, devices, def);
 	domain_parse_video(walk, devices, def);
-	domain_parse_memballoon(walk, devices, def);
+	domain_parse_memballoon(walk, devices, flags, def);
 	domain_parse_panic(walk, devices, flags, def);
 	domain_parse_serials(walk, devices, flags, def);
 	domain_parse_virtio_ports(walk, devices, flags, def);
@@ -81,7 +82,7 @@ void domain_format_devices(XmlWriter *writer, const DomainDef *def, gboolean liv
 	domain_format_video(writer, def);
 	for (guint i = 0; i < def->watchdogs->len; i++)
 		domain_format_watchdog(writer, def->watchdogs->pdata[i], live);
-	domain_format_memballoon(writer, def);
+	domain_format_memballoon(writer, def, live);
 	for (guint i = 0; i < def->rngs->len; i++)
 		domain_format_rng(writer, def->rngs->pdata[i], live);
 	domain_format_panic(writer, def, live);

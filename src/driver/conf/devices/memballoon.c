@@ -1,25 +1,89 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* memballoon.c - <memballoon>: what says that there is none */
-#include <glib/gi18n.h>
-
+/* memballoon.c - <memballoon>: a way for the guest to give memory back */
 #include "driver/conf/devices/memballoon.h"
+
+#include <glib/gi18n.h>
+#include <string.h>
+
 #include "driver/conf/domain-def.h"
 #include "driver/conf/values.h"
 
-void domain_parse_memballoon(XmlWalk *walk, xmlNode *devices, DomainDef *def)
+DomainMemballoon *domain_memballoon_copy(const DomainMemballoon *memballoon)
 {
-	xmlNode *memballoon = xml_walk_child(walk, devices, "memballoon");
+	DomainMemballoon *copy;
 
 	if (!memballoon)
-		return;
-	if (!domain_parse_only(walk, memballoon, "model", "none"))
-		xml_walk_error(walk, VIR_ERR_XML_ERROR,
-			       _("attribute 'model' of element 'devices/memballoon' is missing"));
-	def->says |= DOMAIN_SAYS_NO_MEMBALLOON;
+		return NULL;
+	copy = g_memdup2(memballoon, sizeof(*memballoon));
+	domain_device_info_copy(&copy->info, &memballoon->info);
+	return copy;
 }
 
-void domain_format_memballoon(XmlWriter *writer, const DomainDef *def)
+void domain_memballoon_free(DomainMemballoon *memballoon)
 {
+	if (!memballoon)
+		return;
+	domain_device_info_clear(&memballoon->info);
+	g_free(memballoon);
+}
+
+static void parse_virtio(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
+			 DomainMemballoon *memballoon)
+{
+	memballoon->autodeflate = domain_parse_switch(walk, node, "autodeflate", "off", "on");
+	memballoon->free_page_reporting = domain_parse_switch(walk, node, "freePageReporting",
+							      "off", "on");
+	domain_parse_number(walk, xml_walk_child(walk, node, "stats"), "period", G_MAXINT,
+			    &memballoon->period);
+	domain_parse_virtio_options(walk, xml_walk_child(walk, node, "driver"),
+				    &memballoon->virtio);
+	domain_parse_device_info(walk, node, flags, FALSE, &memballoon->info);
+}
+
+void domain_parse_memballoon(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags,
+			     DomainDef *def)
+{
+	xmlNode *node = xml_walk_child(walk, devices, "memballoon");
+	const char *model = xml_walk_attribute_required(walk, node, "model");
+
+	if (!node) {
+		def->memballoon = g_new0(DomainMemballoon, 1);
+	} else if (model && strcmp(model, "none") == 0) {
+		def->says |= DOMAIN_SAYS_NO_MEMBALLOON;
+	} else if (model && strcmp(model, "virtio") == 0) {
+		def->memballoon = g_new0(DomainMemballoon, 1);
+		parse_virtio(walk, node, flags, def->memballoon);
+	} else if (model) {
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("attribute 'model' of element '%s' is '%s': supported are "
+				 "'virtio' and 'none'"),
+			       xml_walk_path(walk, node), xml_walk_quote(walk, model));
+	}
+}
+
+void domain_format_memballoon(XmlWriter *writer, const DomainDef *def, gboolean live)
+{
+	const DomainMemballoon *memballoon = def->memballoon;
+
 	if (def->says & DOMAIN_SAYS_NO_MEMBALLOON)
 		xml_writer_element_with(writer, "memballoon", "model", "none");
+	if (!memballoon)
+		return;
+	xml_writer_start(writer, "memballoon");
+	xml_writer_attribute(writer, "model", "virtio");
+	domain_format_switch(writer, "autodeflate", memballoon->autodeflate, "off", "on");
+	domain_format_switch(writer, "freePageReporting", memballoon->free_page_reporting, "off",
+			     "on");
+	if (memballoon->period > 0) {
+		xml_writer_start(writer, "stats");
+		xml_writer_attribute_number(writer, "period", memballoon->period);
+		xml_writer_end(writer);
+	}
+	if (domain_virtio_options_are_set(&memballoon->virtio)) {
+		xml_writer_start(writer, "driver");
+		domain_format_virtio_options(writer, &memballoon->virtio);
+		xml_writer_end(writer);
+	}
+	domain_format_device_info(writer, &memballoon->info, live);
+	xml_writer_end(writer);
 }
