@@ -665,6 +665,9 @@ class Linux(unittest.TestCase):
                                chardev={"type": "socket", "fd": str(fds[0])}),
                         device("virtserialport", "channel0", bus="serial0.0", nr=3, name="org.test",
                                chardev={"type": "socket", "fd": str(fds[1])}), pass_fds=fds)
+        # What is left of them is the VMM's alone.
+        other_console.close()
+        other_channel.close()
         # A shell on the console, whose terminal echoes.
         self.run_in(vmm, "(setsid sh -c 'exec sh </dev/hvc0 >/dev/hvc0 2>&1' &)")
         console.sendall(b"echo $((6 * 7))\n")
