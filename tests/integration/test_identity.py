@@ -373,7 +373,7 @@ class Group(IdentityTest):
         virsh("start", "--paused", "test")
         group = group_of(vmm_pid("test"))
         for name, wanted in {"memory.max": "536870912", "cpu.weight": "50", "cpu.max": "30000 20000",
-                             "pids.max": "257"}.items():
+                             "pids.max": "513"}.items():
             with open(os.path.join(group, name), encoding="ascii") as file:
                 self.assertEqual(file.read().strip(), wanted, name)
 

@@ -259,7 +259,7 @@ static CgroupLimits limits_of(const DomainDef *def)
 {
 	const DomainTune *tune = &def->tune;
 	const guint devices = def->iothreads->len + def->disks->len + def->interfaces->len +
-			      def->rngs->len + !!def->memballoon;
+			      def->rngs->len + def->virtio_serials->len + !!def->memballoon;
 
 	return (CgroupLimits){
 		.tasks = def->vcpus + TASKS + (guint64)devices * DEVICE_TASKS,
