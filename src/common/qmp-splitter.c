@@ -4,11 +4,11 @@
 
 #include <string.h>
 
+#include "common/json-text.h"
+
 struct QmpSplitter {
-	GString *text; /* of the object under way */
-	guint depth;   /* 0 between objects */
-	gboolean in_string;
-	gboolean is_escaped;  /* the byte after a backslash */
+	GString *text;	      /* of the object under way */
+	JsonText json;	      /* its depth is 0 between objects */
 	gboolean is_skipping; /* to the next line end */
 };
 
@@ -31,48 +31,30 @@ void qmp_splitter_free(QmpSplitter *splitter)
 static void start_object(QmpSplitter *splitter)
 {
 	g_string_truncate(splitter->text, 0);
-	splitter->depth = 0;
-	splitter->in_string = FALSE;
-	splitter->is_escaped = FALSE;
-}
-
-/* A byte inside a string; brackets mean nothing here. */
-static void take_string_byte(QmpSplitter *splitter, char byte)
-{
-	if (splitter->is_escaped)
-		splitter->is_escaped = FALSE;
-	else if (byte == '\\')
-		splitter->is_escaped = TRUE;
-	else if (byte == '"')
-		splitter->in_string = FALSE;
+	splitter->json = (JsonText){ 0 };
 }
 
 /* Return: QMP_SPLITTER_OBJECT when @byte is the last of an object. */
 static QmpSplitterResult take_byte(QmpSplitter *splitter, char byte)
 {
-	if (splitter->depth == 0 && byte != '{')
+	if (splitter->json.depth == 0 && byte != '{')
 		return g_ascii_isspace(byte) ? QMP_SPLITTER_MORE : QMP_SPLITTER_STRAY;
 	if (splitter->text->len >= QMP_OBJECT_MAX)
 		return QMP_SPLITTER_TOO_LARGE;
 	g_string_append_c(splitter->text, byte);
-	if (splitter->in_string) {
-		take_string_byte(splitter, byte);
-	} else if (byte == '"') {
-		splitter->in_string = TRUE;
-	} else if (byte == '{' || byte == '[') {
-		if (++splitter->depth > QMP_DEPTH_MAX)
-			return QMP_SPLITTER_TOO_LARGE;
-	} else if (byte == '}' || byte == ']') {
-		if (--splitter->depth == 0)
-			return QMP_SPLITTER_OBJECT;
-	}
+	if (!json_text_take(&splitter->json, byte))
+		return QMP_SPLITTER_STRAY;
+	if (splitter->json.depth > QMP_DEPTH_MAX)
+		return QMP_SPLITTER_TOO_LARGE;
+	if (splitter->json.depth == 0)
+		return QMP_SPLITTER_OBJECT;
 	return QMP_SPLITTER_MORE;
 }
 
 QmpSplitterResult qmp_splitter_feed(QmpSplitter *splitter, const char *data, gsize size,
 				    gsize *used, const char **object)
 {
-	if (splitter->depth == 0)
+	if (splitter->json.depth == 0)
 		start_object(splitter);
 	for (*used = 0; *used < size;) {
 		char byte = data[(*used)++];

@@ -20,9 +20,10 @@
 typedef struct QmpSplitter QmpSplitter;
 
 typedef enum {
-	QMP_SPLITTER_MORE,	/* every byte is taken, no object is complete */
-	QMP_SPLITTER_OBJECT,	/* one object is complete */
-	QMP_SPLITTER_STRAY,	/* bytes between objects that are no white space */
+	QMP_SPLITTER_MORE,   /* every byte is taken, no object is complete */
+	QMP_SPLITTER_OBJECT, /* one object is complete */
+	QMP_SPLITTER_STRAY,  /* bytes that are no white space between objects, or none of JSON's in
+				one */
 	QMP_SPLITTER_TOO_LARGE, /* an object over one of the limits */
 } QmpSplitterResult;
 

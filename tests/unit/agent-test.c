@@ -190,6 +190,10 @@ static void test_answers_that_are_none(void)
 	assert_fails(deep, VIR_ERR_AGENT_UNRESPONSIVE, "too large");
 	assert_fails(long_one, VIR_ERR_AGENT_UNRESPONSIVE, "too large");
 	assert_fails(many, VIR_ERR_AGENT_UNRESPONSIVE, "too large");
+	/* What the parser would take for the begin of an array, and a count for a string's inside.
+	 */
+	assert_fails("{'\"':[]}\n", VIR_ERR_AGENT_UNRESPONSIVE, "too large");
+	assert_fails("{/*\"*/\"return\":[]}\n", VIR_ERR_AGENT_UNRESPONSIVE, "too large");
 }
 
 /* Whatever it says, it does not say it for ever. */

@@ -2,6 +2,7 @@
 /* qmp-splitter-test.c - where one JSON object of a stream ends and the next begins */
 #include <string.h>
 
+#include "common/json-text.h"
 #include "common/qmp-splitter.h"
 
 /*
@@ -160,6 +161,26 @@ static void test_depth(void)
 	assert_split(stream, "large|{}|");
 }
 
+/* The parser takes them, and JSON has them not: brackets would be counted otherwise than parsed. */
+static void test_quotes_and_comments(void)
+{
+	assert_split("{'\"':[]}\n{}", "stray|{}|");
+	assert_split("{/*\"*/\"a\":1}\n{}", "stray|{}|");
+	assert_split("{\"a'/*\":1}", "{\"a'/*\":1}|");
+}
+
+static void test_text_is_bounded(void)
+{
+	g_autofree char *deep = g_strnfill(5, '[');
+
+	g_assert_true(json_text_is_bounded("{\"[[[[[[\":[1]}", 100, 4, 10));
+	g_assert_true(json_text_is_bounded("[1,2,3]", 7, 1, 3));
+	g_assert_false(json_text_is_bounded("[1,2,3]", 6, 1, 3));
+	g_assert_false(json_text_is_bounded("[1,2,3]", 7, 1, 2));
+	g_assert_false(json_text_is_bounded(deep, 100, 4, 10));
+	g_assert_false(json_text_is_bounded("['']", 100, 4, 10));
+}
+
 static void test_limit_reached_at_a_line_end(void)
 {
 	g_autofree char *filling = g_strnfill(QMP_OBJECT_MAX - 1, ' ');
@@ -183,6 +204,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/qmp-splitter/largest-object", test_largest_object);
 	g_test_add_func("/qmp-splitter/object-too-large", test_object_too_large);
 	g_test_add_func("/qmp-splitter/depth", test_depth);
+	g_test_add_func("/qmp-splitter/quotes-and-comments", test_quotes_and_comments);
+	g_test_add_func("/qmp-splitter/text-is-bounded", test_text_is_bounded);
 	g_test_add_func("/qmp-splitter/limit-reached-at-a-line-end",
 			test_limit_reached_at_a_line_end);
 

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/json-text.h"
 #include "driver/agent/agent-reader.h"
 #include "driver/error.h"
 
@@ -268,7 +269,8 @@ static char *line_of(const char *text)
 	g_autofree char *line = NULL;
 	JsonNode *root;
 
-	if (!json_parser_load_from_data(parser, text, -1, NULL))
+	if (!json_text_is_bounded(text, AGENT_LINE_MAX, AGENT_DEPTH_MAX, AGENT_VALUES_MAX) ||
+	    !json_parser_load_from_data(parser, text, -1, NULL))
 		return NULL;
 	root = json_parser_get_root(parser);
 	if (!root || !JSON_NODE_HOLDS_OBJECT(root))

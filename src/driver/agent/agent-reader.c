@@ -4,14 +4,13 @@
 
 #include <string.h>
 
+#include "common/json-text.h"
+
 #define BEGIN_ANEW '\xff'
 
 struct AgentReader {
 	GString *line;
-	guint depth;
-	guint values; /* at least as many as the line has */
-	gboolean in_string;
-	gboolean is_escaped;  /* the byte after a backslash */
+	JsonText json;	      /* what of the line has come */
 	gboolean is_complete; /* the line was handed out */
 	gboolean is_skipping; /* to the next BEGIN_ANEW */
 };
@@ -36,33 +35,15 @@ void agent_reader_free(AgentReader *reader)
 static void begin_line(AgentReader *reader)
 {
 	g_string_truncate(reader->line, 0);
-	reader->depth = 0;
-	reader->values = 0;
-	reader->in_string = FALSE;
-	reader->is_escaped = FALSE;
+	reader->json = (JsonText){ 0 };
 	reader->is_complete = FALSE;
 }
 
-/* Return: FALSE where the line is over a limit. */
+/* Return: FALSE where the line is over a limit, or no JSON. */
 static gboolean count_byte(AgentReader *reader, char byte)
 {
-	if (reader->is_escaped) {
-		reader->is_escaped = FALSE;
-	} else if (reader->in_string) {
-		reader->is_escaped = byte == '\\';
-		reader->in_string = byte != '"';
-	} else if (byte == '"') {
-		reader->in_string = TRUE;
-	} else if (byte == '{' || byte == '[') {
-		reader->depth++;
-		reader->values++;
-	} else if (byte == '}' || byte == ']') {
-		reader->depth -= reader->depth > 0;
-	} else if (byte == ',' || byte == ':') {
-		reader->values++;
-	}
-	return reader->depth <= AGENT_DEPTH_MAX && reader->values <= AGENT_VALUES_MAX &&
-	       reader->line->len < AGENT_LINE_MAX;
+	return json_text_take(&reader->json, byte) && reader->json.depth <= AGENT_DEPTH_MAX &&
+	       reader->json.values <= AGENT_VALUES_MAX && reader->line->len < AGENT_LINE_MAX;
 }
 
 /* Return: what there is to say of it, or MORE. */

@@ -6,6 +6,8 @@
 #include <glib/gi18n.h>
 #include <libvirt/libvirt-qemu.h>
 
+#include "common/json-text.h"
+#include "common/qmp-splitter.h"
 #include "driver/calls/calls.h"
 #include "driver/domain/agent.h"
 #include "driver/error.h"
@@ -48,8 +50,10 @@ static gboolean parse_command(const char *text, MonitorCommand *command, GError 
 	JsonNode *root, *name, *arguments;
 	JsonObject *object;
 
-	root = json_parser_load_from_data(parser, text, -1, NULL) ? json_parser_get_root(parser) :
-								    NULL;
+	root = json_text_is_bounded(text, QMP_OBJECT_MAX, QMP_DEPTH_MAX, QMP_OBJECT_MAX) &&
+			       json_parser_load_from_data(parser, text, -1, NULL) ?
+		       json_parser_get_root(parser) :
+		       NULL;
 	object = root && JSON_NODE_HOLDS_OBJECT(root) ? json_node_get_object(root) : NULL;
 	name = object ? json_object_get_member(object, "execute") : NULL;
 	arguments = object ? json_object_get_member(object, "arguments") : NULL;
