@@ -129,7 +129,7 @@ class Growth(unittest.TestCase):
             with self.subTest(element):
                 reply = self.define(f"<{element}>{'>' * 3900000}</{element}>")
                 self.assertEqual(reply.status, rpc.ERROR)
-                self.assertRegex(reply.error[1], r"has 1560\d{4} bytes .* 4190208 are the most")
+                self.assertRegex(reply.error[1], r"has 1560\d{4} bytes .* 4190144 are the most")
                 self.assertEqual(domain_names("--all"), [])
                 self.assertEqual(os.listdir(CONFIG_FOLDER), ["autostart"])
 
