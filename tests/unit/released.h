@@ -58,8 +58,7 @@ static void test_released_private(void)
 		}
 		check_guest(&fixture, 0, 2);
 		check_guest(&fixture, 5, 3);
-		/* It is used again, by the host too, whose thread the engine's lock comes between.
-		 */
+		/* It is used again, by the host too; the engine's lock comes between. */
 		*guest_address(&fixture, GROUND + 2 * PAGE) = 0x42;
 		check_released(&fixture, 3, 0, 0);
 		g_assert_true(memory_touch(fixture.memory, GROUND + 2 * PAGE, 1, NULL));
