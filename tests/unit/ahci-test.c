@@ -481,6 +481,34 @@ static void test_stop_in_the_middle(void)
 	world_clear(&world);
 }
 
+/* What was issued and has not begun does not begin any more, however fast the I/O thread is. */
+static void test_reset_of_issued(void)
+{
+	const WorldCommand command = data_command(WRITE_DMA, 0, 1);
+	World world;
+
+	world_init_disk(&world, &plain, DISK_POLICY_REPORT);
+	for (guint i = 0; i < 2; i++) {
+		world.image->counts[BLOCK_WRITE] = 0;
+		world_put(0, &command);
+		world_put(1, &command);
+		world_set(&world, AHCI_PX_CI, 3);
+		g_main_context_iteration(world.thread.context, FALSE);
+		g_assert_cmpuint(world.image->counts[BLOCK_WRITE], ==, 1);
+		world.thread.is_eager = TRUE;
+		if (i == 0)
+			world_set(&world, AHCI_PX_SCTL, AHCI_SCTL_RESET);
+		else
+			ahci_write(world.ahci, AHCI_GHC, 4, AHCI_GHC_HR);
+		world.thread.is_eager = FALSE;
+		g_assert_cmpuint(world.image->counts[BLOCK_WRITE], ==, 1);
+		world_set(&world, AHCI_PX_SCTL, 0);
+		world_start(&world);
+	}
+	g_assert_cmphex(run_data(&world, READ_DMA, 0, 1), ==, READY);
+	world_clear(&world);
+}
+
 /* CD-ROM drives */
 
 static guint32 run_packet(World *world, const guint8 packet[ATA_PACKET_SIZE], guint32 size)
@@ -597,6 +625,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/ahci/resets", test_resets);
 	g_test_add_func("/ahci/reset-of-hung", test_reset_of_hung);
 	g_test_add_func("/ahci/stop-in-the-middle", test_stop_in_the_middle);
+	g_test_add_func("/ahci/reset-of-issued", test_reset_of_issued);
 	g_test_add_func("/ahci/cdrom", test_cdrom);
 	g_test_add_func("/ahci/media", test_media);
 	return g_test_run();

@@ -30,6 +30,7 @@
 struct IoThread {
 	GMainContext *context;
 	gboolean has_direct;
+	gboolean is_eager; /* it goes on before who has called it does */
 };
 
 GMainContext *io_thread_context(IoThread *thread)
@@ -47,9 +48,11 @@ DirectMemory *io_thread_direct(const IoThread *thread)
 	return thread->has_direct ? (DirectMemory *)thread : NULL;
 }
 
-void io_thread_call(IoThread *thread G_GNUC_UNUSED, void (*function)(void *opaque), void *opaque)
+void io_thread_call(IoThread *thread, void (*function)(void *opaque), void *opaque)
 {
 	function(opaque);
+	while (thread->is_eager && g_main_context_iteration(thread->context, FALSE))
+		;
 }
 
 IoThread *io_thread_ref(IoThread *thread)

@@ -124,11 +124,15 @@ static void stop(Socket *socket, gboolean is_reset)
 	AhciPortRegisters *registers = &socket->registers;
 	GMutex *lock = &socket->ahci->lock;
 
+	/* The I/O thread goes on as soon as it has stopped: it is to find nothing to begin. */
+	g_mutex_lock(lock);
+	registers->cmd &= ~AHCI_CMD_ST;
+	registers->ci = 0;
+	g_mutex_unlock(lock);
 	if (socket->port)
 		ahci_port_stop(socket->port, is_reset);
 	g_mutex_lock(lock);
-	registers->cmd &= ~(AHCI_CMD_ST | AHCI_CMD_CR | AHCI_CMD_CCS_MASK);
-	registers->ci = 0;
+	registers->cmd &= ~(AHCI_CMD_CR | AHCI_CMD_CCS_MASK);
 	registers->sact = 0;
 	/* The drive is not at it any more. */
 	if (socket->port && !registers->owes_signature)
