@@ -268,16 +268,16 @@ static int report(VirtioBalloon *balloon, Work *work)
 	guint64 start = piece->gpa + work->done;
 	guint64 size = MIN(piece->size - work->done, STEP_SIZE - start % STEP_SIZE);
 	guint64 end = (start + size) & ~(GUEST_PAGE_SIZE - 1);
+	guint64 skipped = -start & (GUEST_PAGE_SIZE - 1);
 
 	work->done += size;
 	if (work->done == piece->size) {
 		work->piece++;
 		work->done = 0;
 	}
-	/* No piece wraps; whole pages of it. */
-	start += -start & (GUEST_PAGE_SIZE - 1);
-	if (start < end)
-		release(balloon, start, end - start);
+	/* Whole pages of it. No piece wraps, but the page after a small one may. */
+	if (skipped < size && start + skipped < end)
+		release(balloon, start + skipped, end - start - skipped);
 	return cost_of(size);
 }
 
