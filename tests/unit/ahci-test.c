@@ -596,6 +596,9 @@ static void test_media(void)
 	g_assert_cmphex(world_get(&world, AHCI_PX_CI), ==, 1);
 	ahci_pause(world.ahci);
 	world_change(&world, NULL);
+	world_settle(&world);
+	g_assert_cmphex(world_get(&world, AHCI_PX_CI), ==, 1);
+	g_assert_cmphex(world_get(&world, AHCI_PX_TFD) & ATA_STATUS_ERR, ==, 0);
 	ahci_resume(world.ahci);
 	world_settle(&world);
 	g_assert_cmphex(world_get(&world, AHCI_PX_TFD), ==, FAILED | 0x3400);

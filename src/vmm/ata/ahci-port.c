@@ -765,11 +765,18 @@ static GSourceFuncs kick_functions = { .dispatch = on_kick };
 /*
  * Its work is done before the thread sleeps, not after: whatever ended since then goes back
  * together. It comes before the backend's source, which sends to the kernel what begins here.
+ *
+ * Nothing goes back while the machine is paused, or the controller may not reach memory: what a
+ * change of media has ended meanwhile is told after that. Who brings the port to rest finishes what
+ * was under way by itself.
  */
 static gboolean on_prepare(GSource *source, gint *timeout)
 {
+	AhciPort *port = ((PortSource *)source)->port;
+
 	*timeout = -1;
-	finish_all(((PortSource *)source)->port);
+	if (port->still == 0)
+		finish_all(port);
 	return FALSE;
 }
 
