@@ -136,6 +136,15 @@ static void free_command(AtaCommand *command)
 	g_free(command);
 }
 
+/* Without the lock: another drive may have waited for staging memory, and goes on at once. */
+static void free_commands(GQueue *commands)
+{
+	GList *link;
+
+	while ((link = g_queue_pop_head_link(commands)))
+		free_command(link->data);
+}
+
 void ata_command_end(AtaCommand *command, guint8 status, guint8 error)
 {
 	AhciPort *port = command->port;
@@ -433,22 +442,21 @@ static guint32 settle_registers(AhciPort *port, const AtaCommand *command)
 static void settle(AhciPort *port, Batch *batch)
 {
 	guint32 bits = 0;
-	GList *link;
 
 	g_mutex_lock(port->lock);
 	port->registers->sact &= ~batch->tags;
-	while ((link = g_queue_pop_head_link(&batch->commands))) {
-		AtaCommand *command = link->data;
+	for (const GList *link = batch->commands.head; link; link = link->next) {
+		const AtaCommand *command = link->data;
 
 		if (command->is_lost)
 			batch->is_lost = TRUE;
 		else if (!port->is_halted && !batch->is_lost)
 			bits |= settle_registers(port, command);
 		port->is_halted |= has_failed(command);
-		free_command(command);
 	}
 	port->registers->is |= bits;
 	g_mutex_unlock(port->lock);
+	free_commands(&batch->commands);
 	if (bits)
 		port->changed(port->opaque);
 	if (batch->is_lost)
@@ -472,22 +480,14 @@ static void finish_batch(AhciPort *port)
 	settle(port, &batch);
 }
 
-/* What ends after the port has halted is nobody's: a drive gives up all that it was doing. */
-static void drop_done(AhciPort *port)
-{
-	GList *link;
-
-	while ((link = g_queue_pop_head_link(&port->done)))
-		free_command(link->data);
-}
-
 static void finish_all(AhciPort *port)
 {
 	if (g_queue_is_empty(&port->done))
 		return;
 	while (!g_queue_is_empty(&port->done) && !port->is_halted)
 		finish_batch(port);
-	drop_done(port);
+	/* What ends after the port has halted is nobody's: a drive gives up what it was doing. */
+	free_commands(&port->done);
 	/* There may be more that has waited for these. */
 	ahci_port_kick(port);
 }
@@ -861,7 +861,7 @@ static void stop_on_thread(void *opaque)
 	disk_queue_hold(port->drive->queue);
 	drain(port);
 	disk_queue_forget(port->drive->queue);
-	drop_done(port);
+	free_commands(&port->done);
 	for (guint i = 0; i < AHCI_SLOTS; i++)
 		if (port->commands[i])
 			free_command(port->commands[i]);
