@@ -552,6 +552,7 @@ static void test_cdrom(void)
 	g_assert_cmphex(run_packet(&world, read, 3 * 2048), ==, READY);
 	g_assert_cmpuint(world_count(), ==, 3 * 2048);
 	g_assert_true(has(world_address(WORLD_DATA), 0x33, 3 * 2048));
+	g_assert_cmphex(get_sense(&world), ==, 0);
 	g_assert_cmphex(run_packet(&world, read_beyond, 2048), ==, FAILED | 0x5400);
 	g_assert_cmphex(get_sense(&world), ==, 0x052100);
 	g_assert_cmphex(get_sense(&world), ==, 0);

@@ -185,6 +185,7 @@ static void read_ended(DiskTransfer *transfer, DiskTransferEnd how)
 		fail(command, &sense_read_error);
 		break;
 	case DISK_TRANSFER_DONE:
+		cdrom_of(command)->sense = sense_none;
 		end_packet(command);
 		break;
 	}
