@@ -550,7 +550,10 @@ static guint do_watchdog_actions(Machine *machine, guint actions)
 	return requests;
 }
 
-/* As with QEMU, a machine that is kept is not off, so that it can be looked at. */
+/*
+ * As with QEMU, a machine that is kept is not off, so that it can be looked at. One that has to be
+ * reset before it can run stays so, whatever its guest has said last.
+ */
 static void guest_panicked(Machine *machine)
 {
 	const MachineEvent event = {
@@ -558,6 +561,8 @@ static void guest_panicked(Machine *machine)
 		.action = machine->keep_after_shutdown ? "pause" : "poweroff",
 	};
 
+	if (machine->state == RUN_STATE_SHUTDOWN || machine->state == RUN_STATE_INTERNAL_ERROR)
+		return;
 	emit(machine, &event);
 	if (machine->keep_after_shutdown)
 		stop_in_state(machine, RUN_STATE_GUEST_PANICKED);
