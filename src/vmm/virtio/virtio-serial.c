@@ -54,6 +54,7 @@ typedef struct {
 	guint waiting;		/* WAITING() messages */
 	gboolean is_announced;	/* the guest knows of it */
 	gboolean is_ready;	/* and has said so */
+	gboolean has_more;	/* without a port: there may be more to discard, later */
 	gboolean is_guest_open; /* atomic: the main thread reads it */
 	gboolean is_reported;	/* the main thread's: what was said of that last */
 } Slot;
@@ -100,6 +101,11 @@ guint virtio_serial_queues(guint max_ports)
 static guint receive_queue(guint number)
 {
 	return number == 0 ? 0 : 2 * (number + 1);
+}
+
+static guint transmit_queue(guint number)
+{
+	return receive_queue(number) + 1;
 }
 
 static guint port_of(guint queue)
@@ -308,13 +314,16 @@ static void cancel_later(VirtioSerial *serial)
 }
 
 static void serve_control(VirtioSerial *serial);
+static void discard_more(VirtioSerial *serial);
 
 static gboolean on_later(gpointer data)
 {
 	VirtioSerial *serial = data;
 
 	cancel_later(serial);
-	serve_control(serial);
+	if (serial->is_multiport)
+		serve_control(serial);
+	discard_more(serial);
 	return G_SOURCE_REMOVE;
 }
 
@@ -346,17 +355,27 @@ static void serve_control(VirtioSerial *serial)
 }
 
 /* A port that is not there takes what it gets. */
-static void discard(VirtioSerial *serial, guint index)
+static void discard(VirtioSerial *serial, guint number)
 {
-	VirtioQueue *queue = virtio_device_queue(serial->device, index);
+	VirtioQueue *queue = virtio_device_queue(serial->device, transmit_queue(number));
 	g_autoptr(GError) error = NULL;
 	VirtioChain *chain;
 
 	for (guint i = 0; i < ROUNDS && (chain = virtio_queue_pop(queue, &error)); i++)
 		virtio_queue_push(queue, chain, 0);
 	virtio_queue_notify(queue);
+	serial->slots[number].has_more = !error && !virtio_queue_enable_kicks(queue);
 	if (error)
 		break_device(serial, error);
+	else if (serial->slots[number].has_more)
+		do_later(serial);
+}
+
+static void discard_more(VirtioSerial *serial)
+{
+	for (guint i = 0; i < serial->max_ports && is_serving(serial); i++)
+		if (serial->slots[i].has_more && !serial->slots[i].port)
+			discard(serial, i);
 }
 
 /* What ports say */
@@ -406,14 +425,19 @@ static void serial_config_read(void *device, guint offset, void *data, guint siz
 	memcpy(data, (const guint8 *)&config + offset, size);
 }
 
+/* Without the feature, those of other ports are not looked at. */
+static gboolean has_queues(const VirtioSerial *serial, guint number)
+{
+	return number == 0 || serial->is_multiport;
+}
+
 static void begin_port(VirtioSerial *serial, guint number)
 {
-	const guint queue = receive_queue(number);
-
-	if (number > 0 && !serial->is_multiport)
+	if (!has_queues(serial, number))
 		return;
-	serial_port_begin(serial->slots[number].port, virtio_device_queue(serial->device, queue),
-			  virtio_device_queue(serial->device, queue + 1));
+	serial_port_begin(serial->slots[number].port,
+			  virtio_device_queue(serial->device, receive_queue(number)),
+			  virtio_device_queue(serial->device, transmit_queue(number)));
 	if (!serial->is_multiport)
 		set_guest_open(serial, number, TRUE);
 	if (!serial->is_running)
@@ -453,7 +477,7 @@ static void serial_kicked(void *device, guint queue)
 	else if (port)
 		serial_port_transmit_kicked(port);
 	else if (queue % 2 != 0)
-		discard(serial, queue);
+		discard(serial, port_of(queue));
 }
 
 static void forget_guest(VirtioSerial *serial, guint number)
@@ -599,6 +623,9 @@ static void plug(void *opaque)
 	if (!serial->is_started)
 		return;
 	begin_port(serial, change->number);
+	/* The guest may have sent something while there was no port, and not kick for it again. */
+	if (is_serving(serial))
+		serial_port_transmit_kicked(slot->port);
 	if (!serial->is_ready)
 		return;
 	tell(serial, change->number, MESSAGE_ADD);
@@ -625,6 +652,9 @@ static void unplug(void *opaque)
 	slot->port = NULL;
 	forget_guest(serial, change->number);
 	slot->waiting = was_announced ? WAITING(MESSAGE_REMOVE) : left;
+	/* What the port had in hand is in the queue again, and no kick need come for it. */
+	if (is_serving(serial) && has_queues(serial, change->number))
+		discard(serial, change->number);
 	send_all(serial);
 }
 
