@@ -212,7 +212,8 @@ class DomainDevices(DaemonTest):
         for devices, words in (
                 (disk_xml(self.image).replace("'raw'", "'iso'"), "'iso'"),
                 (disk_xml(self.image).replace("'virtio'", "'sata'"), "'sata'"),
-                (disk_xml(self.image, more="<iotune><total_iops_sec>1</total_iops_sec></iotune>"), "iotune")):
+                (disk_xml(self.image, more="<iotune><total_iops_sec>1</total_iops_sec><group_name>g</group_name>"
+                                           "</iotune>"), "group_name")):
             with self.subTest(words):
                 with self.assertRaises(VirshError) as caught:
                     virsh("define", STDIN, text=self.xml(devices=devices))
