@@ -307,6 +307,31 @@ static void test_autostart_turn_comes_once(Fixture *fixture, gconstpointer data 
 	g_assert_true(store_take_autostart_turn(&fixture->driver));
 }
 
+/* A character is not cut, and what is left is short whatever characters there are. */
+static void test_channel_folder(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const struct {
+		const char *name, *folder;
+	} cases[] = {
+		{ "guest", "channel-7-guest" },
+		{ "12345678901234567890", "channel-7-12345678901234567890" },
+		{ "123456789012345678901", "channel-7-12345678901234567890" },
+		{ "1234567890123456789\xc3\xbc", "channel-7-1234567890123456789" },
+		{ "123456789012345678\xc3\xbcx", "channel-7-123456789012345678\xc3\xbc" },
+		{ "12345678901234567\xf0\x9f\x90\xa7", "channel-7-12345678901234567" },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autoptr(DomainDef) def = make_def(cases[i].name, "");
+		g_autofree char *folder = NULL, *name = NULL;
+
+		def->id = 7;
+		folder = store_channel_folder(&fixture->driver, def);
+		name = g_path_get_basename(folder);
+		g_assert_cmpstr(name, ==, cases[i].folder);
+	}
+}
+
 /* Files that are not as they should be are named in the log, and do not keep others away. */
 
 static void test_broken_definitions(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -666,6 +691,7 @@ int main(int argc, char **argv)
 	add("/store/delete", test_delete);
 	add("/store/autostart", test_autostart);
 	add("/store/autostart-turn-comes-once", test_autostart_turn_comes_once);
+	add("/store/channel-folder", test_channel_folder);
 	add("/store/broken/definitions", test_broken_definitions);
 	add("/store/broken/cut-off-definition", test_cut_off_definition);
 	add("/store/broken/definition-under-another-name", test_definition_under_another_name);

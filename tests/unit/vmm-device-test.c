@@ -495,6 +495,39 @@ static void test_chosen_socket(Fixture *fixture, gconstpointer data G_GNUC_UNUSE
 	g_assert_false(g_file_test(folder, G_FILE_TEST_EXISTS));
 }
 
+/* Live XML is read again by the next daemon: no path in it is longer than a socket's may be. */
+static void test_chosen_path_is_short(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const char channels[] =
+		"<channel type='unix'><target type='virtio' name='n'/></channel>"
+		"<channel type='unix'><target type='virtio' "
+		"name='longer.than.channel1'/></channel>";
+	g_autoptr(DomainDef) def = domain_with("", "", channels);
+	g_autoptr(DomainDef) other = domain_with("", "", channels);
+	const DomainPort *const *ports = (const DomainPort *const *)def->channels->pdata;
+	const gsize room = DOMAIN_SOCKET_PATH_MAX - strlen("/channel1");
+	g_autofree char *begin = path_in(fixture, "");
+	g_autofree char *filler = NULL, *folder = NULL, *longer = NULL;
+	g_autoptr(GError) error = NULL;
+
+	g_assert_cmpuint(strlen(begin), <, room);
+	filler = g_strnfill(room - strlen(begin), 'x');
+	folder = g_strconcat(begin, filler, NULL);
+	longer = g_strconcat(folder, "x", NULL);
+
+	g_assert_true(vmm_chardev_choose_paths(def, folder, &error));
+	g_assert_no_error(error);
+	g_assert_true(g_str_has_suffix(ports[0]->chardev.path, "/n"));
+	g_assert_true(g_str_has_suffix(ports[1]->chardev.path, "/channel1"));
+	g_assert_cmpuint(strlen(ports[1]->chardev.path), ==, DOMAIN_SOCKET_PATH_MAX);
+	g_assert_no_errno(rmdir(folder));
+
+	g_assert_false(vmm_chardev_choose_paths(other, longer, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+	g_assert_nonnull(strstr(error->message, "channel1"));
+	g_assert_false(g_file_test(longer, G_FILE_TEST_EXISTS));
+}
+
 /* What a process has left that was killed is replaced; a file is not. */
 static void test_socket_that_is_there(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -625,6 +658,7 @@ int main(int argc, char **argv)
 	add("/vmm-device/boot-devices", test_boot_devices);
 	add("/vmm-device/channel/all", test_channels);
 	add("/vmm-device/channel/chosen-socket", test_chosen_socket);
+	add("/vmm-device/channel/chosen-path-is-short", test_chosen_path_is_short);
 	add("/vmm-device/channel/socket-that-is-there", test_socket_that_is_there);
 	add("/vmm-device/channel/socket-without-server", test_socket_without_server);
 	add("/vmm-device/serial/tcp", test_tcp);

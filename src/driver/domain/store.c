@@ -54,13 +54,22 @@ char *store_storage_path(const Driver *driver, const guint8 *uuid)
 	return file_path(driver->paths.state, text, "");
 }
 
-/* Of a domain's name: the rest is for its channels' names. */
-#define SHORT_NAME_CHARACTERS 20
+/* Bytes of a domain's name: the rest of a socket's path is for its channels' names. */
+#define SHORT_NAME_BYTES 20
+
+/* Cut off where a character begins. */
+static char *shorten(const char *name)
+{
+	gsize length = MIN(strlen(name), SHORT_NAME_BYTES);
+
+	while (length > 0 && ((guint8)name[length] & 0xc0) == 0x80)
+		length--;
+	return g_strndup(name, length);
+}
 
 char *store_channel_folder(const Driver *driver, const DomainDef *def)
 {
-	g_autofree char *name = g_utf8_substring(
-		def->name, 0, MIN(SHORT_NAME_CHARACTERS, g_utf8_strlen(def->name, -1)));
+	g_autofree char *name = shorten(def->name);
 	g_autofree char *run = g_strdup_printf(DOMAIN_CHANNEL_FOLDER "%d-%s", def->id, name);
 
 	return g_build_filename(driver->paths.state, run, NULL);

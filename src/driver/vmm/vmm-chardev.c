@@ -221,20 +221,41 @@ void vmm_chardev_remove_all(const DomainDef *def)
 	remove_sockets_of(def->channels);
 }
 
+/* By the port's name, or by its alias where that makes it too long. Return: NULL with @error. */
+static char *choose_path(const DomainPort *port, const char *folder, GError **error)
+{
+	const char *const names[] = { port->name, port->alias };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+		g_autofree char *path = names[i] ? g_build_filename(folder, names[i], NULL) : NULL;
+
+		if (path && strlen(path) <= DOMAIN_SOCKET_PATH_MAX)
+			return g_steal_pointer(&path);
+	}
+	driver_error(
+		error, VIR_ERR_CONFIG_UNSUPPORTED,
+		_("channel '%s': the path of a socket in folder '%s' is longer than %d: give it "
+		  "a path in an element 'source'"),
+		port->alias, folder, DOMAIN_SOCKET_PATH_MAX);
+	return NULL;
+}
+
 gboolean vmm_chardev_choose_paths(DomainDef *def, const char *folder, GError **error)
 {
+	gboolean is_needed = FALSE;
+
 	for (guint i = 0; i < def->channels->len; i++) {
 		DomainPort *port = def->channels->pdata[i];
 
 		if (port->chardev.type != DOMAIN_CHARDEV_UNIX || port->chardev.path)
 			continue;
-		if (g_mkdir_with_parents(folder, 0700) < 0)
-			return driver_error(error, VIR_ERR_SYSTEM_ERROR,
-					    _("cannot make folder '%s': %s"), folder,
-					    g_strerror(errno));
+		port->chardev.path = choose_path(port, folder, error);
+		if (!port->chardev.path)
+			return FALSE;
 		port->is_path_made = TRUE;
-		port->chardev.path = g_build_filename(folder, port->name ? port->name : port->alias,
-						      NULL);
+		is_needed = TRUE;
 	}
-	return TRUE;
+	return !is_needed || g_mkdir_with_parents(folder, 0700) == 0 ||
+	       driver_error(error, VIR_ERR_SYSTEM_ERROR, _("cannot make folder '%s': %s"), folder,
+			    g_strerror(errno));
 }

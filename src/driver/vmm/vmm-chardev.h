@@ -77,6 +77,7 @@ void vmm_chardev_remove_all(const DomainDef *def);
  * vmm_chardev_choose_paths - where channels listen that do not say
  * @folder: one for the domain's run, made here where a channel needs it
  *
- * Return: FALSE with VIR_ERR_SYSTEM_ERROR.
+ * Return: FALSE with VIR_ERR_SYSTEM_ERROR, or VIR_ERR_CONFIG_UNSUPPORTED where a path would be too
+ * long; then no folder is made.
  */
 gboolean vmm_chardev_choose_paths(DomainDef *def, const char *folder, GError **error);
