@@ -168,6 +168,7 @@ typedef struct {
 	int folder;
 	char *rest; /* what of the path is still to be walked */
 	gboolean follows_last;
+	gboolean is_open_to_all; /* so far */
 	guint links;
 } Walk;
 
@@ -181,11 +182,14 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Walk, walk_clear)
 static gboolean enter(Walk *walk, int folder, const char *name, GError **error)
 {
 	const int next = openat(folder, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat status;
 
 	if (next < 0)
 		return system_error(&walk->subject, error);
 	close_fd(&walk->folder);
 	walk->folder = next;
+	if (fstat(next, &status) < 0 || !(status.st_mode & S_IXOTH))
+		walk->is_open_to_all = FALSE;
 	return TRUE;
 }
 
@@ -263,6 +267,7 @@ static Step step(Walk *walk, SafePlace *place, GError **error)
 		close_fd(&node);
 		place->folder = walk->folder;
 		place->name = g_steal_pointer(&name);
+		place->is_open_to_all = walk->is_open_to_all;
 		walk->folder = -1;
 		return STEP_DONE;
 	}
@@ -279,6 +284,7 @@ static gboolean find(const Subject *subject, gboolean follows_last, SafePlace *p
 		.folder = -1,
 		.rest = g_strdup(subject->path),
 		.follows_last = follows_last,
+		.is_open_to_all = TRUE,
 	};
 	Step taken;
 

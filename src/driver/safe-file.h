@@ -38,8 +38,9 @@ gboolean safe_owners_in_range(const SafeOwners *owners, uid_t uid);
 
 /* Where a file is, or will be. */
 typedef struct {
-	int folder; /* O_PATH: for openat() and friends; -1: none */
-	char *name; /* in it, without a slash; no symbolic link when it was found */
+	int folder;		 /* O_PATH: for openat() and friends; -1: none */
+	char *name;		 /* in it, without a slash; no symbolic link when it was found */
+	gboolean is_open_to_all; /* everybody may pass through each folder on the way */
 } SafePlace;
 
 #define SAFE_PLACE_INIT      \

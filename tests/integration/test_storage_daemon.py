@@ -225,6 +225,19 @@ class Refused(StorageDaemonTest):
         self.start(disk_xml(self.image, more=backing_xml(secret.name, "raw")))
         self.destroy()
 
+    def test_image_that_names_a_file_of_a_folder_of_somebody_elses(self):
+        """The file's mode alone does not make it everybody's."""
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix="gmem-secret."))
+        secret = os.path.join(folder, "secret")
+        with open(secret, "wb") as file:
+            file.truncate(MIB)
+        os.chmod(secret, 0o644)
+        self.make("-u", "-F", "raw", "-b", secret, self.image, "1M")
+        self.assert_not_started("not everybody may read", disk_xml(self.image))
+        os.chmod(folder, 0o711)
+        self.start(disk_xml(self.image))
+        self.destroy()
+
     def test_image_that_names_no_file(self):
         for name in ("nbd://example.org/", 'json:{"driver":"null-co"}'):
             self.make("-u", "-F", "raw", "-b", name, self.image, "1M")

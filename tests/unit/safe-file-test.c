@@ -202,6 +202,30 @@ static void test_place(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpuint(here.st_ino, ==, there.st_ino);
 }
 
+/* What is closed on the way counts, whatever comes behind it, and also behind a link. */
+static void test_place_that_is_open_to_all(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autofree char *back = g_strconcat(fixture->folder, "/../../../../../../../../etc/passwd",
+					    NULL);
+	g_autofree char *link = path_of(fixture, "link");
+	const struct {
+		const char *path;
+		gboolean is_open;
+	} cases[] = {
+		{ "/etc/passwd", TRUE }, { "/etc/none", TRUE }, { fixture->secret, FALSE },
+		{ back, FALSE },	 { link, FALSE },
+	};
+
+	g_assert_no_errno(symlink("/etc/passwd", link));
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_auto(SafePlace) place = SAFE_PLACE_INIT;
+
+		g_test_message("%s", cases[i].path);
+		g_assert_true(safe_place_find("file", cases[i].path, &place, NULL));
+		g_assert_cmpint(place.is_open_to_all, ==, cases[i].is_open);
+	}
+}
+
 static void test_null_device(Fixture *fixture G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
 	g_auto(SafeOutput) output = SAFE_OUTPUT_INIT;
@@ -482,6 +506,7 @@ int main(int argc, char **argv)
 	add("/safe-file/new-file", test_new_file);
 	add("/safe-file/existing-file", test_existing_file);
 	add("/safe-file/place", test_place);
+	add("/safe-file/place-that-is-open-to-all", test_place_that_is_open_to_all);
 	add("/safe-file/null-device", test_null_device);
 	add("/safe-file/ways-to-write-a-path", test_ways_to_write_a_path);
 	add("/safe-file/links-of-ours", test_links_of_ours);

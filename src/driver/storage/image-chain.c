@@ -3,6 +3,7 @@
 #include "driver/storage/image-chain.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gi18n.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -115,15 +116,22 @@ static gboolean are_in_same_folder(const char *a, const char *b)
 	       first_status.st_ino == second_status.st_ino;
 }
 
+/* Whether everybody may read what was opened, by the path that it was opened by. */
+static gboolean is_open_to_all(const char *path, int fd)
+{
+	g_auto(SafePlace) place = SAFE_PLACE_INIT;
+	struct stat opened, found;
+
+	return safe_place_find("", path, &place, NULL) && place.is_open_to_all &&
+	       fstat(fd, &opened) == 0 && (opened.st_mode & S_IROTH) &&
+	       fstatat(place.folder, place.name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       opened.st_dev == found.st_dev && opened.st_ino == found.st_ino;
+}
+
 /* Whether an image may have a file behind it only because it says so. */
 static gboolean may_name(const char *path, const char *backing, int fd)
 {
-	struct stat status;
-
-	if (geteuid() != 0)
-		return TRUE;
-	return (fstat(fd, &status) == 0 && (status.st_mode & S_IROTH)) ||
-	       are_in_same_folder(path, backing);
+	return geteuid() != 0 || is_open_to_all(backing, fd) || are_in_same_folder(path, backing);
 }
 
 /* The format of what a header names. Return: NULL with @error set. */
