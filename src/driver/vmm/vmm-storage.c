@@ -83,6 +83,7 @@ static int bind_to(const char *path, const char *suffix, int type, GError **erro
 	return -1;
 }
 
+/* One that does not take its connections is not waited for. */
 static int connect_to(const char *path, const char *suffix, int type, GError **error)
 {
 	struct sockaddr_un address;
@@ -90,8 +91,9 @@ static int connect_to(const char *path, const char *suffix, int type, GError **e
 
 	if (!set_address(path, suffix, &address, error))
 		return -1;
-	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
+	    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) == 0)
 		return fd;
 	driver_error(error, VIR_ERR_SYSTEM_ERROR, _("cannot connect to socket '%s': %s"),
 		     address.sun_path, g_strerror(errno));
