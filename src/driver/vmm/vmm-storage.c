@@ -391,15 +391,24 @@ static gboolean add_nodes(VmmStorage *storage, int socket, const DomainDisk *dis
 	return tell(storage, "block-export-add", storage_describe_export(disk), error);
 }
 
+/* It has said no, and will answer what comes next. */
+static gboolean is_refusal(const GError *error)
+{
+	return g_error_matches(error, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED);
+}
+
+/* Those that are not there are refused; one that does not answer is not asked again and again. */
 static void remove_nodes(VmmStorage *storage, const DomainDisk *disk)
 {
 	g_auto(GStrv) names = storage_node_names(disk);
 
 	for (guint i = 0; names[i]; i++) {
 		JsonObject *arguments = json_object_new();
+		g_autoptr(GError) error = NULL;
 
 		json_object_set_string_member(arguments, "node-name", names[i]);
-		(void)tell(storage, "blockdev-del", arguments, NULL);
+		if (!tell(storage, "blockdev-del", arguments, &error) && !is_refusal(error))
+			return;
 	}
 }
 
@@ -421,31 +430,36 @@ gboolean vmm_storage_attach(VmmStorage *storage, const DomainDisk *disk, const G
 	return FALSE;
 }
 
-/* The export goes when the last request that it has is done. */
-static void remove_export(VmmStorage *storage, const char *target)
+/*
+ * The export goes when the last request that it has is done. Return: FALSE where it has not gone in
+ * time, and has its nodes still.
+ */
+static gboolean remove_export(VmmStorage *storage, const char *target)
 {
 	const gint64 deadline = g_get_monotonic_time() + DETACH_SECONDS * G_TIME_SPAN_SECOND;
 	JsonObject *arguments = json_object_new();
+	g_autoptr(GError) error = NULL;
 	gboolean in_time = TRUE;
+	gboolean is_told;
 
 	json_object_set_string_member(arguments, "id", target);
 	json_object_set_string_member(arguments, "mode", "hard");
 	g_mutex_lock(&storage->lock);
 	g_hash_table_add(storage->exports, g_strdup(target));
 	g_mutex_unlock(&storage->lock);
-	if (!tell(storage, "block-export-del", arguments, NULL))
-		in_time = FALSE;
+	is_told = tell(storage, "block-export-del", arguments, &error);
 	g_mutex_lock(&storage->lock);
-	while (in_time && g_hash_table_contains(storage->exports, target))
+	while (is_told && in_time && g_hash_table_contains(storage->exports, target))
 		in_time = g_cond_wait_until(&storage->deleted, &storage->lock, deadline);
 	g_hash_table_remove(storage->exports, target);
 	g_mutex_unlock(&storage->lock);
+	return is_told ? in_time : is_refusal(error);
 }
 
 void vmm_storage_detach(VmmStorage *storage, const DomainDisk *disk)
 {
 	if (vmm_process_wait(storage->process, 0))
 		return;
-	remove_export(storage, disk->target);
-	remove_nodes(storage, disk);
+	if (remove_export(storage, disk->target))
+		remove_nodes(storage, disk);
 }
