@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "driver/error.h"
+#include "driver/safe-file.h"
 #include "driver/storage/image-header.h"
 
 /* The unit of st_blocks, and of a block device's size in sysfs. */
@@ -35,19 +36,27 @@ static gboolean read_device(const char *root, const char *path, dev_t device, Im
 	return TRUE;
 }
 
-/* Return: bytes, or -1 with errno. */
+/* Return: bytes, or -1. */
 static gssize read_start(const char *file, guint8 *data, gsize size)
 {
-	const int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct stat status;
-	gssize done = -1;
+	const int fd = safe_file_open_image("", file, NULL);
+	gssize done;
 
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
-		done = pread(fd, data, size, 0);
+	done = pread(fd, data, size, 0);
 	close(fd);
 	return done;
+}
+
+/* What is at a path, which leads through no link that somebody else can have made. */
+static gboolean look_at(const char *file, struct stat *status, GError **error)
+{
+	g_auto(SafePlace) place = SAFE_PLACE_INIT;
+
+	return safe_place_find(_("image"), file, &place, error) &&
+	       (fstatat(place.folder, place.name, status, AT_SYMLINK_NOFOLLOW) == 0 ||
+		driver_error(error, VIR_ERR_SYSTEM_ERROR, _("'%s': %s"), file, g_strerror(errno)));
 }
 
 /* Return: what a guest sees of a file; 0 where that is not known. */
@@ -69,9 +78,8 @@ gboolean image_size_read(const char *root, const char *path, const char *format,
 	struct stat status;
 	guint64 capacity;
 
-	if (stat(file, &status) < 0)
-		return driver_error(error, VIR_ERR_SYSTEM_ERROR, _("'%s': %s"), path,
-				    g_strerror(errno));
+	if (!look_at(file, &status, error))
+		return FALSE;
 	if (S_ISBLK(status.st_mode))
 		return read_device(root, path, status.st_rdev, size, error);
 	if (!S_ISREG(status.st_mode))
