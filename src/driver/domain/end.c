@@ -39,8 +39,10 @@ void end_forget_autodestroy(Domain *domain)
 static void give_back(Domain *domain, gboolean has_ended)
 {
 	g_autofree char *monitor = store_monitor_path(domain->driver, domain->uuid);
+	g_autofree char *storage = store_storage_path(domain->driver, domain->uuid);
 
 	(void)unlink(monitor);
+	vmm_storage_remove_sockets(storage);
 	identity_end(domain, has_ended);
 }
 

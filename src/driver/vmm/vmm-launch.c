@@ -339,6 +339,7 @@ gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **
 	end_process(vmm);
 	vmm_passts_wait(vmm->passts);
 	vmm_storage_end(vmm->storage);
+	vmm_storage_remove_sockets(launch->storage_path);
 	forget_links(def, command.n_links);
 	vmm_chardev_remove_all(def);
 	vmm_logger_wait(vmm->logger);

@@ -102,7 +102,7 @@ static int connect_to(const char *path, const char *suffix, int type, GError **e
 	return -1;
 }
 
-static void remove_sockets(const char *path)
+void vmm_storage_remove_sockets(const char *path)
 {
 	static const char *const suffixes[] = { MONITOR_SUFFIX, SERVER_SUFFIX, FILES_SUFFIX };
 
@@ -230,7 +230,7 @@ void vmm_storage_end(VmmStorage *storage)
 		vmm_process_signal(storage->process, SIGKILL);
 		(void)vmm_process_wait(storage->process, END_SECONDS);
 	}
-	remove_sockets(storage->path);
+	vmm_storage_remove_sockets(storage->path);
 }
 
 const VmmProcess *vmm_storage_process(const VmmStorage *storage)

@@ -54,6 +54,9 @@ gboolean vmm_storage_listen(VmmStorageSockets *sockets, const char *path, GError
 void vmm_storage_sockets_clear(VmmStorageSockets *sockets);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VmmStorageSockets, vmm_storage_sockets_clear)
 
+/* Of one that is not there, or no more. @path: as of vmm_storage_listen() */
+void vmm_storage_remove_sockets(const char *path);
+
 /* A connection to its NBD server, for a VMM. Return: for close(), or -1 with @error. */
 int vmm_storage_connect(const char *path, GError **error);
 
