@@ -263,6 +263,26 @@ static void test_tell(void)
 	world_end(&world);
 }
 
+/* What the guest has never got it cannot have done. */
+static void test_tell_nobody(void)
+{
+	static const char *const leaving[] = { SYNCED, NULL };
+	World world;
+	g_autoptr(GError) error = NULL;
+	AgentClient *client;
+
+	world_init(&world, leaving, FALSE);
+	client = begin(&world);
+	world_end(&world);
+	for (guint i = 0; i < 2; i++) {
+		g_assert_false(
+			agent_client_tell(client, "guest-shutdown", NULL, in_seconds(20), &error));
+		g_assert_error(error, DRIVER_ERROR, VIR_ERR_AGENT_UNRESPONSIVE);
+		g_clear_error(&error);
+	}
+	agent_client_end(client);
+}
+
 /* A client's command is one line, whatever it looks like, and its answer is the agent's. */
 static void test_pass(void)
 {
@@ -295,6 +315,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/agent/endless-talk", test_endless_talk);
 	g_test_add_func("/agent/silence", test_silence);
 	g_test_add_func("/agent/tell", test_tell);
+	g_test_add_func("/agent/tell-nobody", test_tell_nobody);
 	g_test_add_func("/agent/pass", test_pass);
 	return g_test_run();
 }

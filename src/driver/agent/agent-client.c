@@ -30,6 +30,7 @@ struct AgentClient {
 	gsize heard;	   /* bytes, since the last command was sent */
 	gboolean is_over;  /* no answer can be told from another one any more */
 	gboolean is_early; /* a deadline was over, and nothing else has failed */
+	gboolean is_sent;  /* the last command, whole */
 };
 
 void agent_client_end(AgentClient *client)
@@ -75,6 +76,7 @@ static gboolean send_text(AgentClient *client, const char *text, gsize size, gin
 			  GError **error)
 {
 	client->heard = 0;
+	client->is_sent = FALSE;
 	while (size > 0) {
 		const gssize n = send(client->fd, text, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 
@@ -87,6 +89,7 @@ static gboolean send_text(AgentClient *client, const char *text, gsize size, gin
 			return FALSE;
 		}
 	}
+	client->is_sent = TRUE;
 	return TRUE;
 }
 
@@ -254,9 +257,11 @@ gboolean agent_client_tell(AgentClient *client, const char *command, JsonObject 
 	g_autoptr(JsonNode) answer = NULL;
 
 	client->is_early = FALSE;
+	client->is_sent = FALSE;
 	answer = agent_client_ask(client, command, arguments, deadline, &cause);
 	/* A guest that has done it, and is no more, has not failed. */
-	if (answer || client->is_early || (client->is_over && client->heard == 0))
+	if (answer ||
+	    (client->is_sent && (client->is_early || (client->is_over && client->heard == 0))))
 		return TRUE;
 	g_propagate_error(error, g_steal_pointer(&cause));
 	return FALSE;
