@@ -485,6 +485,7 @@ static void save_status(Fixture *fixture, const char *name)
 		.logger_pid = 4194302,
 		.logger_start_time = G_MAXUINT64 - 2,
 		.log_mark = { .inode = G_MAXUINT64 - 3, .offset = G_MAXINT64 - 1 },
+		.is_tainted = TRUE,
 		.state = 3,
 		.reason = 11,
 	};
@@ -507,6 +508,7 @@ static void test_status_comes_back(Fixture *fixture, gconstpointer data G_GNUC_U
 	g_assert_cmpuint(status->logger_start_time, ==, G_MAXUINT64 - 2);
 	g_assert_cmpuint(status->log_mark.inode, ==, G_MAXUINT64 - 3);
 	g_assert_cmpint(status->log_mark.offset, ==, G_MAXINT64 - 1);
+	g_assert_true(status->is_tainted);
 	g_assert_cmpint(status->state, ==, 3);
 	g_assert_cmpint(status->reason, ==, 11);
 	g_assert_cmpstr(status->def->name, ==, "a");

@@ -39,6 +39,7 @@ gboolean follow_save_status(const Domain *domain, GError **error)
 		.storage_pid = storage ? vmm_process_pid(storage) : 0,
 		.storage_start_time = storage ? vmm_process_start_time(storage) : 0,
 		.log_mark = domain->vmm->log_mark,
+		.is_tainted = domain->vmm->is_tainted,
 		.identity = domain->identity,
 		.state = domain->state,
 		.reason = domain->reason,

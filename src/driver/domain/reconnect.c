@@ -68,6 +68,7 @@ static void take_found(const Reconnection *reconnection, VmmProcess *process)
 
 	g_mutex_lock(&domain->lock);
 	vmm->holds_job = TRUE;
+	vmm->is_tainted = reconnection->status.is_tainted;
 	domain->vmm = domain_vmm_ref(vmm);
 	g_mutex_unlock(&domain->lock);
 	follow_found(vmm);

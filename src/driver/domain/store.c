@@ -316,6 +316,7 @@ gboolean store_save_status(const Driver *driver, const StoreStatus *status, GErr
 	}
 	g_key_file_set_int64(file, STATUS_GROUP, "log-start", status->log_mark.offset);
 	g_key_file_set_uint64(file, STATUS_GROUP, "log-inode", status->log_mark.inode);
+	g_key_file_set_boolean(file, STATUS_GROUP, "is-tainted", status->is_tainted);
 	g_key_file_set_boolean(file, STATUS_GROUP, "is-starting", status->is_starting);
 	put_identity(file, status->identity);
 	g_key_file_set_integer(file, STATUS_GROUP, "state", status->state);
@@ -362,6 +363,7 @@ static void load_status(const char *path, const char *name, gpointer data)
 							 NULL);
 	status.log_mark.offset = g_key_file_get_int64(file, STATUS_GROUP, "log-start", NULL);
 	status.log_mark.inode = g_key_file_get_uint64(file, STATUS_GROUP, "log-inode", NULL);
+	status.is_tainted = g_key_file_get_boolean(file, STATUS_GROUP, "is-tainted", NULL);
 	status.is_starting = g_key_file_get_boolean(file, STATUS_GROUP, "is-starting", NULL);
 	status.identity = get_identity(file);
 	status.state = g_key_file_get_integer(file, STATUS_GROUP, "state", NULL);
