@@ -199,6 +199,12 @@ static void close_descriptors(const DomainVmm *vmm, const Plug *plug)
 					   name_argument("fdname", plug_names(plug)[i]), -1, NULL);
 }
 
+/* @cause: why a command that was sent has failed */
+static PlugResult result_of(const GError *cause)
+{
+	return g_error_matches(cause, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED) ? REFUSED : UNKNOWN;
+}
+
 static PlugResult plug_in(const DomainVmm *vmm, Plug *plug, GError **error)
 {
 	g_autoptr(GError) cause = NULL;
@@ -208,8 +214,7 @@ static PlugResult plug_in(const DomainVmm *vmm, Plug *plug, GError **error)
 		result = REFUSED;
 	else if (!qmp_client_tell_with(vmm->monitor, "device_add",
 				       g_steal_pointer(&plug->description), -1, &cause))
-		result = g_error_matches(cause, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED) ? REFUSED :
-											  UNKNOWN;
+		result = result_of(cause);
 	if (result == REFUSED)
 		close_descriptors(vmm, plug);
 	if (cause)
@@ -349,7 +354,11 @@ static gboolean tell_medium(const DomainVmm *vmm, const DomainDisk *disk, const 
 	return qmp_client_tell_with(vmm->monitor, "blockdev-change-medium", arguments, -1, error);
 }
 
-/* The storage daemon has one export a drive: the old medium goes before the next one comes. */
+/*
+ * The storage daemon has one export a drive: the old medium goes before the next one comes. Where
+ * the VMM does not say that it has gone, the export and the definition stay, for the next change to
+ * eject it again.
+ */
 static gboolean eject(DomainVmm *vmm, guint index, gboolean is_forced, GError **error)
 {
 	const DomainDisk *disk = vmm->domain->live->disks->pdata[index];
@@ -364,32 +373,37 @@ static gboolean eject(DomainVmm *vmm, guint index, gboolean is_forced, GError **
 	return TRUE;
 }
 
-static gboolean insert(DomainVmm *vmm, DomainDisk *disk, gboolean is_forced, GError **error)
+static PlugResult insert(DomainVmm *vmm, DomainDisk *disk, gboolean is_forced, GError **error)
 {
 	g_autofree char *name = g_strconcat("fd-", disk->info.alias, NULL);
 	const int fd = domain_disk_is_served(disk) ?
 			       served_disk_attach(vmm, disk, error) :
 			       vmm_device_open_disk(disk, vmm->domain->identity->uid, error);
-	gboolean is_in;
+	g_autoptr(GError) cause = NULL;
+	PlugResult result = PLUGGED;
 
 	if (fd < 0)
-		return FALSE;
-	is_in = qmp_client_tell_with(vmm->monitor, "getfd", name_argument("fdname", name), fd,
-				     error) &&
-		tell_medium(vmm, disk, name, is_forced, error);
+		return REFUSED;
+	if (!qmp_client_tell_with(vmm->monitor, "getfd", name_argument("fdname", name), fd, &cause))
+		result = REFUSED;
+	else if (!tell_medium(vmm, disk, name, is_forced, &cause))
+		result = result_of(cause);
 	close(fd);
-	if (is_in)
-		return TRUE;
-	(void)qmp_client_tell_with(vmm->monitor, "closefd", name_argument("fdname", name), -1,
-				   NULL);
-	served_disk_detach(vmm, disk);
-	return FALSE;
+	if (result == REFUSED) {
+		(void)qmp_client_tell_with(vmm->monitor, "closefd", name_argument("fdname", name),
+					   -1, NULL);
+		served_disk_detach(vmm, disk);
+	}
+	if (cause)
+		g_propagate_error(error, g_steal_pointer(&cause));
+	return result;
 }
 
 static gboolean change_medium(DomainVmm *vmm, const DomainDisk *wanted, gboolean is_forced,
 			      GError **error)
 {
 	g_autoptr(DomainDef) def = NULL;
+	PlugResult result;
 	guint index = 0;
 
 	def = domain_def_change_medium(vmm->domain->live, wanted, &index, error);
@@ -401,10 +415,14 @@ static gboolean change_medium(DomainVmm *vmm, const DomainDisk *wanted, gboolean
 		return FALSE;
 	if (domain_disk_is_empty(wanted))
 		return TRUE;
-	if (!insert(vmm, def->disks->pdata[index], is_forced, error))
+	result = insert(vmm, def->disks->pdata[index], is_forced, error);
+	if (result == REFUSED)
 		return FALSE;
+	/* What the VMM may have is the domain's, so that the next change takes it away. */
 	set_live_anyway(vmm, g_steal_pointer(&def));
-	return TRUE;
+	if (result == UNKNOWN)
+		qmp_client_disconnect(vmm->monitor);
+	return result == PLUGGED;
 }
 
 gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, gboolean is_forced,
