@@ -17,6 +17,7 @@
 #include "vmm/ata/disk.h"
 #include "vmm/device/blockdev.h"
 #include "vmm/device/io-thread-type.h"
+#include "vmm/device/paced-signal.h"
 
 /* What firmware calls the controller: its vendor and device. */
 #define BOOT_CONTROLLER "pci8086,2922"
@@ -35,7 +36,7 @@ typedef struct {
 	/* Of a CD-ROM drive. */
 	gboolean is_cdrom;
 	gboolean was_open; /* the tray, as was told last */
-	DeviceSignal tray; /* the guest has moved it */
+	PacedSignal tray;  /* the guest has moved it */
 } Drive;
 
 /* What every drive is told. */
@@ -123,7 +124,7 @@ static void device_free(void *opaque)
 	Drive *drive = opaque;
 
 	ahci_unplug(drive->ahci, drive->port);
-	device_signal_clear(&drive->tray);
+	paced_signal_clear(&drive->tray);
 	g_free(drive->id);
 	g_free(drive);
 }
@@ -333,9 +334,10 @@ static void tell_tray(void *opaque)
 	drive->surroundings->host->tray_moved(drive->surroundings->opaque, drive->id, is_open);
 }
 
+/* On the I/O thread; a guest may do it all day. */
 static void on_tray_moved(void *opaque)
 {
-	device_signal_send(&((Drive *)opaque)->tray);
+	paced_signal_send(&((Drive *)opaque)->tray);
 }
 
 /* Without the member there is no medium; with it, it is read and nothing else. */
@@ -376,12 +378,14 @@ static gboolean create_cdrom(const DeviceContext *context, const void *opaque, G
 	drive = new_drive(context, pci, port);
 	drive->is_cdrom = TRUE;
 	if (!fill_tray(context, queue, options->blockdev, error) ||
-	    !device_make_signal(context->surroundings, tell_tray, drive, &drive->tray, error)) {
+	    !device_make_signal(context->surroundings, tell_tray, drive, &drive->tray.signal,
+				error)) {
 		disk_queue_free(queue);
 		g_free(drive->id);
 		g_free(drive);
 		return FALSE;
 	}
+	paced_signal_begin(&drive->tray, thread);
 	plug(drive, make_cdrom(options, drive, queue), thread);
 	return TRUE;
 }

@@ -32,6 +32,7 @@
 #include <linux/virtio_balloon.h>
 #include <string.h>
 
+#include "vmm/device/paced-signal.h"
 #include "vmm/log.h"
 #include "vmm/memory/memory.h"
 #include "vmm/virtio/pci.h"
@@ -59,10 +60,7 @@ enum {
 /* Statistics that are looked at in one buffer: there are ten kinds. */
 #define STATISTICS_MAX 32u
 
-/* Between two times that the host is told what the guest has given. */
-#define CHANGE_INTERVAL_US G_USEC_PER_SEC
-
-#define CONFIG(member)	   G_STRUCT_OFFSET(struct virtio_balloon_config, member)
+#define CONFIG(member) G_STRUCT_OFFSET(struct virtio_balloon_config, member)
 
 typedef struct {
 	VirtioOptions options;
@@ -82,7 +80,7 @@ struct VirtioBalloon {
 	Memory *memory;
 	const DeviceSurroundings *surroundings;
 	guint64 offered; /* features */
-	DeviceSignal changed;
+	PacedSignal changed;
 
 	/* The I/O thread's. */
 	guint64 features;
@@ -95,8 +93,6 @@ struct VirtioBalloon {
 	GMutex lock; /* guards what follows */
 	struct virtio_balloon_config config;
 	VirtioBalloonStatistics statistics;
-	GSource *change; /* the host is to be told of the configuration's; or NULL */
-	gint64 told;	 /* of g_get_monotonic_time(): when it was the last time */
 };
 
 static void serve(VirtioBalloon *balloon);
@@ -115,32 +111,6 @@ static void clear_source(GSource **source)
 }
 
 /* ---- What the guest has given -------------------------------------------------------------- */
-
-static gboolean on_change(gpointer data)
-{
-	VirtioBalloon *balloon = data;
-
-	g_mutex_lock(&balloon->lock);
-	clear_source(&balloon->change);
-	balloon->told = g_get_monotonic_time();
-	g_mutex_unlock(&balloon->lock);
-	device_signal_send(&balloon->changed);
-	return G_SOURCE_REMOVE;
-}
-
-/* With the lock held; from any thread. */
-static void tell_change(VirtioBalloon *balloon)
-{
-	gint64 wait = balloon->told + CHANGE_INTERVAL_US - g_get_monotonic_time();
-
-	if (balloon->change)
-		return;
-	if (balloon->told == 0 || wait < 0)
-		wait = 0;
-	balloon->change = g_timeout_source_new((guint)((wait + 999) / 1000));
-	g_source_set_callback(balloon->change, on_change, balloon, NULL);
-	g_source_attach(balloon->change, context_of(balloon));
-}
 
 /* On the main thread, with the device lock held. */
 static void on_changed(void *opaque)
@@ -180,7 +150,7 @@ static void balloon_config_write(void *opaque, guint offset, const void *data, g
 			((guint8 *)&balloon->config)[offset + i] = ((const guint8 *)data)[i];
 	}
 	if (balloon->config.actual != before)
-		tell_change(balloon);
+		paced_signal_send(&balloon->changed);
 	g_mutex_unlock(&balloon->lock);
 }
 
@@ -547,19 +517,10 @@ static void balloon_stop(void *opaque)
 	balloon->features = 0;
 	g_mutex_lock(&balloon->lock);
 	if (balloon->config.actual != 0)
-		tell_change(balloon);
+		paced_signal_send(&balloon->changed);
 	balloon->config.actual = 0;
 	balloon->config.poison_val = 0;
 	balloon->statistics = (VirtioBalloonStatistics){ 0 };
-	g_mutex_unlock(&balloon->lock);
-}
-
-static void stop_telling(void *opaque)
-{
-	VirtioBalloon *balloon = opaque;
-
-	g_mutex_lock(&balloon->lock);
-	clear_source(&balloon->change);
 	g_mutex_unlock(&balloon->lock);
 }
 
@@ -567,9 +528,7 @@ static void balloon_free(void *opaque)
 {
 	VirtioBalloon *balloon = opaque;
 
-	if (balloon->device)
-		io_thread_call(virtio_device_io_thread(balloon->device), stop_telling, balloon);
-	device_signal_clear(&balloon->changed);
+	paced_signal_clear(&balloon->changed);
 	g_mutex_clear(&balloon->lock);
 	g_free(balloon);
 }
@@ -712,13 +671,15 @@ static gboolean create(const DeviceContext *context, const void *opaque, GError 
 	balloon->offered = features_of(description);
 	g_mutex_init(&balloon->lock);
 	config.opaque = balloon;
-	if (device_make_signal(context->surroundings, on_changed, balloon, &balloon->changed,
+	if (device_make_signal(context->surroundings, on_changed, balloon, &balloon->changed.signal,
 			       error))
 		balloon->device = virtio_pci_new(context, &description->options, &config, error);
-	if (balloon->device)
-		return TRUE;
-	balloon_free(balloon);
-	return FALSE;
+	if (!balloon->device) {
+		balloon_free(balloon);
+		return FALSE;
+	}
+	paced_signal_begin(&balloon->changed, virtio_device_io_thread(balloon->device));
+	return TRUE;
 }
 
 const DeviceType virtio_balloon_type = {

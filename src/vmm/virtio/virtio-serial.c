@@ -13,7 +13,8 @@
  * gives no buffers, or asks again and again, costs no memory.
  *
  * That the guest has opened or closed a port is for the monitor to say: the I/O thread notes it and
- * sends a signal to the main thread, which compares it with what it has said last.
+ * sends a signal to the main thread, once a second at most, which compares it with what it has said
+ * last.
  *
  * All is on the I/O thread, but for plugging, whose calls wait for it, and the reports. Which port
  * has which number is changed there by the main thread's calls alone, so that the main thread may
@@ -26,6 +27,7 @@
 #include <linux/virtio_console.h>
 #include <string.h>
 
+#include "vmm/device/paced-signal.h"
 #include "vmm/log.h"
 
 G_STATIC_ASSERT(sizeof(struct virtio_console_config) == VIRTIO_SERIAL_CONFIG_SIZE);
@@ -63,7 +65,7 @@ struct VirtioSerial {
 	const DeviceSurroundings *surroundings;
 	VirtioDevice *device;
 	IoThread *thread;
-	DeviceSignal changed;
+	PacedSignal changed;
 	guint max_ports;
 	Slot *slots;
 
@@ -228,7 +230,7 @@ static void set_guest_open(VirtioSerial *serial, guint number, gboolean is_open)
 	if (g_atomic_int_get(&slot->is_guest_open) == is_open)
 		return;
 	g_atomic_int_set(&slot->is_guest_open, is_open);
-	device_signal_send(&serial->changed);
+	paced_signal_send(&serial->changed);
 }
 
 /* The driver is there, and has not heard of anything. */
@@ -544,7 +546,7 @@ static void serial_free(void *device)
 
 	for (guint i = 0; i < serial->max_ports; i++)
 		g_assert(!serial->slots[i].port);
-	device_signal_clear(&serial->changed);
+	paced_signal_clear(&serial->changed);
 	g_clear_pointer(&serial->thread, io_thread_unref);
 	g_free(serial->slots);
 	g_free(serial);
@@ -590,7 +592,8 @@ VirtioSerial *virtio_serial_new(const DeviceSurroundings *surroundings, guint ma
 	serial->surroundings = surroundings;
 	serial->max_ports = max_ports;
 	serial->slots = g_new0(Slot, max_ports);
-	if (device_make_signal(surroundings, report_changes, serial, &serial->changed, error))
+	if (device_make_signal(surroundings, report_changes, serial, &serial->changed.signal,
+			       error))
 		return serial;
 	serial_free(serial);
 	return NULL;
@@ -600,6 +603,7 @@ void virtio_serial_attach(VirtioSerial *serial, VirtioDevice *device)
 {
 	serial->device = device;
 	serial->thread = io_thread_ref(virtio_device_io_thread(device));
+	paced_signal_begin(&serial->changed, serial->thread);
 }
 
 guint virtio_serial_max_ports(const VirtioSerial *serial)
