@@ -10,6 +10,7 @@
 #include "common/qmp-splitter.h"
 #include "driver/calls/calls.h"
 #include "driver/domain/agent.h"
+#include "driver/domain/follow.h"
 #include "driver/error.h"
 
 static gboolean agent_command(RpcCall *call, const void *args, void *result, GError **error)
@@ -95,10 +96,15 @@ static char *pass_to_monitor(DomainVmm *vmm, MonitorCommand *command, GError **e
 	g_autoptr(GError) cause = NULL;
 	g_autoptr(JsonNode) answer = NULL;
 	QmpCommandTicket *ticket;
+	gboolean is_known;
 
+	/* By the next daemon, too. */
 	g_mutex_lock(&vmm->domain->lock);
 	vmm->is_tainted = TRUE;
+	is_known = follow_save_status(vmm->domain, error);
 	g_mutex_unlock(&vmm->domain->lock);
+	if (!is_known)
+		return NULL;
 	g_warning(_("domain '%s' is tainted: a client gives its VMM the monitor command '%.80s'"),
 		  vmm->domain->name, command->name);
 	ticket = qmp_client_send(vmm->monitor, command->name, g_steal_pointer(&command->arguments),
