@@ -71,30 +71,28 @@ static void test_first(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpuint(count(fixture), ==, 1);
 }
 
+/* However long a busy machine takes for a step of this. */
 static void test_many(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	const gint64 start = g_get_monotonic_time();
-	guint n_reasons = 0;
+	guint64 seconds;
 
-	while (g_get_monotonic_time() - start < G_USEC_PER_SEC / 2) {
+	for (guint i = 0; i < 1000; i++)
 		paced_signal_send(&fixture->paced);
-		g_main_context_iteration(fixture->thread.context, FALSE);
-		n_reasons++;
-	}
-	g_assert_cmpuint(n_reasons, >, 2);
-	g_assert_cmpuint(count(fixture), ==, 1);
+	seconds = (guint64)(g_get_monotonic_time() - start) / G_USEC_PER_SEC;
+	g_assert_cmpuint(count(fixture), <=, 1 + seconds);
 	/* The last one is told, when its time has come. */
-	g_main_context_iteration(fixture->thread.context, TRUE);
+	g_assert_nonnull(fixture->paced.wait);
+	while (fixture->paced.wait)
+		g_main_context_iteration(fixture->thread.context, TRUE);
 	g_assert_cmpuint(count(fixture), ==, 1);
 	g_assert_cmpint(g_get_monotonic_time() - start, >=, G_USEC_PER_SEC);
-	g_assert_false(g_main_context_pending(fixture->thread.context));
 }
 
 static void test_clear_while_it_waits(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-	paced_signal_send(&fixture->paced);
-	paced_signal_send(&fixture->paced);
-	g_assert_nonnull(fixture->paced.wait);
+	while (!fixture->paced.wait)
+		paced_signal_send(&fixture->paced);
 }
 
 int main(int argc, char **argv)
