@@ -431,52 +431,25 @@ class Linux(unittest.TestCase):
         """MiB that the VMM and its guest hold."""
         return Agent.memory_in_use(self.vmm) // MIB
 
-    def actual(self):
-        return self.vmm.qmp.execute("query-balloon")["actual"]
+    def guest(self, command):
+        """Lines longer than the console is wide would not be found again in what it prints."""
+        return self.run_in(self.vmm, command)
 
-    def set_target(self, size):
-        self.vmm.qmp.execute("balloon", value=size)
-        wait_until(lambda: self.actual() == size, 100, f"a guest of {size}: it has {self.actual()}")
-
-    def test_memory_comes_and_goes(self):
+    def test_what_is_free_again_goes_back_by_itself(self):
         self.vmm = self.boot("--vcpus=2", "--memory=512M", root_port("pci.1", "0x1", chassis=1, port=8),
                              balloon(**{"free-page-reporting": True}))
-        self.run_in(self.vmm, "mkdir -p /t && mount -t tmpfs -o size=400m tmpfs /t && "
-                    "dd if=/dev/urandom of=/t/kept bs=1M count=16 2>/dev/null && sha256sum /t/kept >/t/sum")
+        self.guest("mkdir /t")
+        self.guest("mount -t tmpfs -o size=400m tmpfs /t")
+        self.guest("dd if=/dev/urandom of=/t/kept bs=1M count=16")
+        self.guest("sha256sum /t/kept >/t/sum")
 
-        # What has been used and is free again goes back by itself.
         before = self.in_use()
-        self.run_in(self.vmm, "dd if=/dev/zero of=/t/much bs=1M count=200 2>/dev/null; sync")
+        self.guest("dd if=/dev/zero of=/t/much bs=1M count=200")
         self.assertGreater(self.in_use(), before + 150)
-        self.run_in(self.vmm, "rm /t/much")
+        self.guest("rm /t/much")
         wait_until(lambda: self.in_use() < before + 50, 100, "free pages that are reported")
 
-        # What is asked for goes, while the guest works, and comes back.
-        self.run_in(self.vmm, "(while :; do dd if=/dev/urandom of=/t/some bs=64k count=64; done) >/dev/null 2>&1 &")
-        total = int(self.run_in(self.vmm, "awk '/MemTotal/ { print $2 }' /proc/meminfo")) // 1024
-        for _ in range(2):
-            self.set_target(256 * MIB)
-            self.assertLess(int(self.run_in(self.vmm, "awk '/MemTotal/ { print $2 }' /proc/meminfo")) // 1024,
-                            total - 200)
-            self.set_target(512 * MIB)
-        self.run_in(self.vmm, "kill %1")
-        self.assertIn("OK", self.run_in(self.vmm, "sha256sum -c /t/sum"))
-        self.assertEqual(self.run_in(self.vmm, "dmesg | grep -ci 'BUG\\|corrupt'"), "0")
-
-        # And what it says of itself.
-        self.vmm.qmp.execute("set-balloon-polling", period=1)
-        wait_until(lambda: "stat-free-memory" in self.vmm.qmp.execute("query-balloon-statistics")["stats"], 30,
-                   "statistics")
-        stats = self.vmm.qmp.execute("query-balloon-statistics")["stats"]
-        self.assertAlmostEqual(stats["stat-total-memory"] // MIB, total, delta=8)
-        self.assertLess(stats["stat-free-memory"], stats["stat-total-memory"])
-
-        # The driver goes with what it has, and comes again.
-        self.set_target(384 * MIB)
-        self.run_in(self.vmm, "rmmod virtio_balloon")
-        self.assertEqual(self.actual(), 512 * MIB)
-        self.run_in(self.vmm, "insmod /modules/virtio_balloon.ko")
-        wait_until(lambda: self.actual() == 384 * MIB, 100, "a balloon that is there again")
+        self.assertIn("OK", self.guest("sha256sum -c /t/sum"))
 
 
 if __name__ == "__main__":
