@@ -216,7 +216,7 @@ static void test_hung_for_a_while(void)
 
 	if (set_up(&fixture, "raw", FALSE)) {
 		open_disk(&fixture, &plain);
-		fixture.backend->patience = 40 * G_TIME_SPAN_MILLISECOND;
+		fixture.backend->patience = 400 * G_TIME_SPAN_MILLISECOND;
 		g_assert_true(block_backend_finish(fixture.backend, fixture.context));
 		g_assert_cmpint(kill(fixture.server, SIGSTOP), ==, 0);
 		test_request_init(&request, BLOCK_WRITE, 0, data, SIZE);

@@ -118,7 +118,7 @@ static const BlockOperations made_up_server_operations = {
 static inline void made_up_image_hang(MadeUpImage *image)
 {
 	image->backend.operations = &made_up_server_operations;
-	image->backend.patience = 40 * G_TIME_SPAN_MILLISECOND;
+	image->backend.patience = 400 * G_TIME_SPAN_MILLISECOND;
 	image->holds = TRUE;
 }
 
