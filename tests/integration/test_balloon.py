@@ -14,7 +14,7 @@ from support.devices import device, root_port
 from support.virtio import (DEVICE, EVENT_IDX, RING_PACKED, RING_RESET, INDIRECT_DESC, Ring, STRUCTURES, VERSION_1,
                             VirtioDevice, WRITE, bits)
 from support.vmm import MEMORY_KIND
-from support.waiting import wait_until
+from support.waiting import Timeout, wait_until
 from support.where import EVERYWHERE, HOSTS, NATIVE, everywhere
 
 MIB = 1 << 20
@@ -431,11 +431,32 @@ class Linux(unittest.TestCase):
         """MiB that the VMM and its guest hold."""
         return Agent.memory_in_use(self.vmm) // MIB
 
+    def actual(self):
+        return self.vmm.qmp.execute("query-balloon")["actual"]
+
+    def set_target(self, size):
+        self.vmm.qmp.execute("balloon", value=size)
+        seen = []
+
+        def is_reached():
+            seen.append(self.actual())
+            return seen[-1] == size
+
+        try:
+            wait_until(is_reached, 100, f"a guest of {size} bytes")
+        except Timeout as error:
+            released = self.vmm.qmp.conversions()["released"]
+            raise AssertionError(f"{error}: it has {seen[-1]} bytes, and has given back {released}") from None
+
     def guest(self, command):
         """Lines longer than the console is wide would not be found again in what it prints."""
         return self.run_in(self.vmm, command)
 
-    def test_what_is_free_again_goes_back_by_itself(self):
+    def total(self):
+        """MiB that the guest's kernel has."""
+        return int(self.guest("grep MemTotal /proc/meminfo").split()[1]) // 1024
+
+    def test_memory_comes_and_goes(self):
         self.vmm = self.boot("--vcpus=2", "--memory=512M", root_port("pci.1", "0x1", chassis=1, port=8),
                              balloon(**{"free-page-reporting": True}))
         self.guest("mkdir /t")
@@ -443,13 +464,38 @@ class Linux(unittest.TestCase):
         self.guest("dd if=/dev/urandom of=/t/kept bs=1M count=16")
         self.guest("sha256sum /t/kept >/t/sum")
 
+        # What has been used and is free again goes back by itself.
         before = self.in_use()
         self.guest("dd if=/dev/zero of=/t/much bs=1M count=200")
         self.assertGreater(self.in_use(), before + 150)
         self.guest("rm /t/much")
         wait_until(lambda: self.in_use() < before + 50, 100, "free pages that are reported")
 
+        # What is asked for goes, while the guest works, and comes back.
+        self.guest("while :; do head -c 4m /dev/urandom >/t/some; done & :")
+        total = self.total()
+        for _ in range(2):
+            self.set_target(384 * MIB)
+            self.assertLess(self.total(), total - 110)
+            self.set_target(512 * MIB)
+        self.guest("kill %1")
         self.assertIn("OK", self.guest("sha256sum -c /t/sum"))
+        self.assertEqual(self.guest("dmesg | grep -c 'BUG:'"), "0")
+
+        # And what it says of itself.
+        self.vmm.qmp.execute("set-balloon-polling", period=1)
+        wait_until(lambda: "stat-free-memory" in self.vmm.qmp.execute("query-balloon-statistics")["stats"], 30,
+                   "statistics")
+        stats = self.vmm.qmp.execute("query-balloon-statistics")["stats"]
+        self.assertAlmostEqual(stats["stat-total-memory"] // MIB, total, delta=8)
+        self.assertLess(stats["stat-free-memory"], stats["stat-total-memory"])
+
+        # The driver goes with what it has, and comes again.
+        self.set_target(480 * MIB)
+        self.guest("rmmod virtio_balloon")
+        self.assertEqual(self.actual(), 512 * MIB)
+        self.guest("insmod /modules/virtio_balloon.ko")
+        wait_until(lambda: self.actual() == 480 * MIB, 100, "a balloon that is there again")
 
 
 if __name__ == "__main__":
