@@ -33,8 +33,10 @@ typedef struct {
 	gboolean is_forced;	    /* a drive's tray may be locked */
 } Request;
 
-static gboolean change_def(DomainDef *def, const Request *request, GError **error)
+static gboolean change_config(DomainDef *def, gconstpointer data, GError **error)
 {
+	const Request *request = data;
+
 	if (!request->device)
 		return domain_def_detach_alias(def, request->alias, error);
 	switch (request->change) {
@@ -45,15 +47,6 @@ static gboolean change_def(DomainDef *def, const Request *request, GError **erro
 	default:
 		return domain_def_update(def, request->device, error);
 	}
-}
-
-/* With the job. Return: what the definition becomes, for domain_def_free(), or NULL with @error. */
-static DomainDef *change_config(Domain *domain, const Request *request, GError **error)
-{
-	g_autoptr(DomainDef) def = definition_begin_change(domain, error);
-
-	return def && change_def(def, request, error) ? definition_end_change(domain, def, error) :
-							NULL;
 }
 
 /* With the job. Return: the alias, for g_free(), or NULL with @error set. */
@@ -73,9 +66,9 @@ static char *find_alias(Domain *domain, const Request *request, GError **error)
 	return alias;
 }
 
-/* With the job. */
-static gboolean change_live(DomainVmm *vmm, const Request *request, GError **error)
+static gboolean change_live(DomainVmm *vmm, gconstpointer data, GError **error)
 {
+	const Request *request = data;
 	g_autofree char *alias = NULL;
 
 	if (request->change == ATTACH)
@@ -86,43 +79,16 @@ static gboolean change_live(DomainVmm *vmm, const Request *request, GError **err
 	return alias && hot_plug_detach(vmm, alias, error);
 }
 
-/* With the job. All that can be refused is, before anything is changed. */
-static gboolean change_both(Domain *domain, const Request *request, guint flags, GError **error)
-{
-	g_autoptr(DomainDef) config = NULL;
-	g_autoptr(DomainVmm) vmm = NULL;
-	gboolean is_there;
-
-	g_mutex_lock(&domain->lock);
-	is_there = definition_resolve_impact(domain, &flags, error);
-	if (is_there && (flags & VIR_DOMAIN_AFFECT_LIVE)) {
-		vmm = domain_get_vmm(domain, error);
-		is_there = vmm != NULL;
-	}
-	g_mutex_unlock(&domain->lock);
-	if (is_there && (flags & VIR_DOMAIN_AFFECT_CONFIG)) {
-		config = change_config(domain, request, error);
-		is_there = config != NULL;
-	}
-	if (!is_there || (vmm && !change_live(vmm, request, error)))
-		return FALSE;
-	if (!config)
-		return TRUE;
-	if (!definition_set(domain, config, error))
-		return FALSE;
-	config = NULL;
-	return TRUE;
-}
-
 static gboolean carry_out(Domain *domain, const Request *request, guint flags, GError **error)
 {
-	gboolean changed;
+	const DefinitionChange change = {
+		.job = jobs[request->change],
+		.change_config = change_config,
+		.change_live = change_live,
+		.data = request,
+	};
 
-	if (!domain_begin_job(domain, jobs[request->change], error))
-		return FALSE;
-	changed = change_both(domain, request, flags, error);
-	domain_end_job(domain);
-	return changed;
+	return definition_change(domain, flags, &change, error);
 }
 
 static gboolean change_device(Domain *domain, const char *xml, guint flags, Change change,

@@ -56,8 +56,10 @@ static gboolean change_period(DomainDef *def, guint64 period, GError **error)
 	return TRUE;
 }
 
-static gboolean change_def(DomainDef *def, const Change *change, GError **error)
+static gboolean change_config(DomainDef *def, gconstpointer data, GError **error)
 {
+	const Change *change = data;
+
 	if (change->is_period)
 		return change_period(def, change->value, error);
 	if (change->is_maximum)
@@ -68,18 +70,10 @@ static gboolean change_def(DomainDef *def, const Change *change, GError **error)
 	return TRUE;
 }
 
-/* With the job. Return: what the definition becomes, for domain_def_free(), or NULL with @error. */
-static DomainDef *change_config(Domain *domain, const Change *change, GError **error)
+static gboolean check_live(const Domain *domain, gconstpointer data, GError **error)
 {
-	g_autoptr(DomainDef) def = definition_begin_change(domain, error);
+	const Change *change = data;
 
-	return def && change_def(def, change, error) ? definition_end_change(domain, def, error) :
-						       NULL;
-}
-
-/* With the lock. */
-static gboolean check_live(const Domain *domain, const Change *change, GError **error)
-{
 	if (change->is_period)
 		return TRUE;
 	if (change->is_maximum)
@@ -91,52 +85,28 @@ static gboolean check_live(const Domain *domain, const Change *change, GError **
 	       refuse_too_much(domain->live, change->value, error);
 }
 
-static gboolean change_live(DomainVmm *vmm, const Change *change, GError **error)
+static gboolean change_live(DomainVmm *vmm, gconstpointer data, GError **error)
 {
+	const Change *change = data;
+
 	return change->is_period ? balloon_set_period(vmm, (guint)change->value, error) :
 				   balloon_set_memory(vmm, change->value, error);
 }
 
-/* With the job. All that can be refused is, before anything is changed. */
-static gboolean change_both(Domain *domain, const Change *change, guint flags, GError **error)
-{
-	g_autoptr(DomainDef) config = NULL;
-	g_autoptr(DomainVmm) vmm = NULL;
-	gboolean is_there;
-
-	g_mutex_lock(&domain->lock);
-	is_there = definition_resolve_impact(domain, &flags, error);
-	if (is_there && (flags & VIR_DOMAIN_AFFECT_LIVE)) {
-		vmm = domain_get_vmm(domain, error);
-		is_there = vmm && check_live(domain, change, error);
-	}
-	g_mutex_unlock(&domain->lock);
-	if (is_there && (flags & VIR_DOMAIN_AFFECT_CONFIG)) {
-		config = change_config(domain, change, error);
-		is_there = config != NULL;
-	}
-	if (!is_there || (vmm && !change_live(vmm, change, error)))
-		return FALSE;
-	if (!config)
-		return TRUE;
-	if (!definition_set(domain, config, error))
-		return FALSE;
-	config = NULL;
-	return TRUE;
-}
-
 static gboolean carry_out(Domain *domain, const Change *change, guint flags, GError **error)
 {
-	gboolean changed;
+	const DefinitionChange both = {
+		.job = job_of(change),
+		.change_config = change_config,
+		.check_live = check_live,
+		.change_live = change_live,
+		.data = change,
+	};
 
 	if (change->value == 0 && !change->is_period)
 		return driver_error(error, VIR_ERR_INVALID_ARG,
 				    _("domain '%s' cannot have no memory"), domain->name);
-	if (!domain_begin_job(domain, job_of(change), error))
-		return FALSE;
-	changed = change_both(domain, change, flags, error);
-	domain_end_job(domain);
-	return changed;
+	return definition_change(domain, flags, &both, error);
 }
 
 static gboolean set_memory(RpcCall *call, const void *args, void *result, GError **error)

@@ -29,13 +29,16 @@ gboolean definition_set(Domain *domain, DomainDef *def, GError **error)
 	return TRUE;
 }
 
-void definition_set_live(Domain *domain, DomainDef *def)
+gboolean definition_set_live(Domain *domain, DomainDef *def, GError **error)
 {
+	gboolean is_saved;
+
 	g_mutex_lock(&domain->lock);
 	domain_def_free(domain->live);
 	domain->live = def;
-	(void)follow_save_status(domain, NULL);
+	is_saved = follow_save_status(domain, error);
 	g_mutex_unlock(&domain->lock);
+	return is_saved;
 }
 
 static gboolean refuse_transient(const Domain *domain, GError **error)
@@ -69,7 +72,7 @@ const DomainDef *definition_choose_def(const Domain *domain, guint flags, GError
 	return flags & VIR_DOMAIN_AFFECT_LIVE ? domain->live : domain->config;
 }
 
-DomainDef *definition_begin_change(Domain *domain, GError **error)
+static DomainDef *copy_config(Domain *domain, GError **error)
 {
 	DomainDef *copy = NULL;
 
@@ -82,11 +85,65 @@ DomainDef *definition_begin_change(Domain *domain, GError **error)
 	return copy;
 }
 
-DomainDef *definition_end_change(Domain *domain, const DomainDef *changed, GError **error)
+/* Return: what the definition becomes, for domain_def_free(), or NULL with @error. */
+static DomainDef *change_config(Domain *domain, const DefinitionChange *change, GError **error)
 {
-	g_autoptr(DomainDef) complete = domain_def_complete_change(changed, error);
+	g_autoptr(DomainDef) def = copy_config(domain, error);
+	g_autoptr(DomainDef) complete = NULL;
 
+	if (!def || !change->change_config(def, change->data, error))
+		return NULL;
+	complete = domain_def_complete_change(def, error);
 	if (!complete || !driver_complete_definition(domain->driver, complete, error))
 		return NULL;
 	return g_steal_pointer(&complete);
+}
+
+/* Return: FALSE with @error; otherwise @vmm is NULL where what runs is to stay as it is. */
+static gboolean choose(Domain *domain, guint *flags, const DefinitionChange *change,
+		       DomainVmm **vmm, GError **error)
+{
+	if (!definition_resolve_impact(domain, flags, error))
+		return FALSE;
+	if (!(*flags & VIR_DOMAIN_AFFECT_LIVE))
+		return TRUE;
+	*vmm = domain_get_vmm(domain, error);
+	return *vmm && (!change->check_live || change->check_live(domain, change->data, error));
+}
+
+/* With the job. */
+static gboolean change_both(Domain *domain, guint flags, const DefinitionChange *change,
+			    GError **error)
+{
+	g_autoptr(DomainDef) config = NULL;
+	g_autoptr(DomainVmm) vmm = NULL;
+	gboolean is_there;
+
+	g_mutex_lock(&domain->lock);
+	is_there = choose(domain, &flags, change, &vmm, error);
+	g_mutex_unlock(&domain->lock);
+	if (is_there && (flags & VIR_DOMAIN_AFFECT_CONFIG)) {
+		config = change_config(domain, change, error);
+		is_there = config != NULL;
+	}
+	if (!is_there || (vmm && !change->change_live(vmm, change->data, error)))
+		return FALSE;
+	if (!config)
+		return TRUE;
+	if (!definition_set(domain, config, error))
+		return FALSE;
+	config = NULL;
+	return TRUE;
+}
+
+gboolean definition_change(Domain *domain, guint flags, const DefinitionChange *change,
+			   GError **error)
+{
+	gboolean changed;
+
+	if (!domain_begin_job(domain, change->job, error))
+		return FALSE;
+	changed = change_both(domain, flags, change, error);
+	domain_end_job(domain);
+	return changed;
 }

@@ -19,8 +19,11 @@ gboolean definition_set(Domain *domain, DomainDef *def, GError **error);
  * @def: taken over
  *
  * With the job, without the lock.
+ *
+ * Return: FALSE with @error where the status file cannot be written, so that the next daemon would
+ * not know of it.
  */
-void definition_set_live(Domain *domain, DomainDef *def);
+gboolean definition_set_live(Domain *domain, DomainDef *def, GError **error);
 
 /*
  * definition_resolve_impact - what a call affects: the domain that runs, its definition, or both
@@ -40,16 +43,25 @@ gboolean definition_resolve_impact(const Domain *domain, guint *flags, GError **
  */
 const DomainDef *definition_choose_def(const Domain *domain, guint flags, GError **error);
 
-/*
- * definition_begin_change - a copy of the definition, for a change and definition_end_change()
- *
- * With the job, without the lock. NULL with @error set where there is none.
- */
-DomainDef *definition_begin_change(Domain *domain, GError **error);
+/* A change of what runs, of the definition, or of both. */
+typedef struct {
+	const char *job; /* what is under way, for others */
+	/* Changes a copy of the definition, and sees to it that it can be so. */
+	gboolean (*change_config)(DomainDef *def, gconstpointer data, GError **error);
+	/* Whether what runs can be changed so; with the lock. NULL: that is seen when it is. */
+	gboolean (*check_live)(const Domain *domain, gconstpointer data, GError **error);
+	/* With the job, without the lock. */
+	gboolean (*change_live)(DomainVmm *vmm, gconstpointer data, GError **error);
+	gconstpointer data;
+} DefinitionChange;
 
 /*
- * definition_end_change - complete a changed copy, for definition_set()
+ * definition_change - change what @flags of virDomainModificationImpact say
  *
- * Return: for domain_def_free(), or NULL with @error set. The copy is still the caller's.
+ * All that can be refused is, before anything is changed: the definition is completed and checked
+ * as a whole, then what runs is changed, and only then does the definition take its place.
+ *
+ * Without the job and the lock.
  */
-DomainDef *definition_end_change(Domain *domain, const DomainDef *changed, GError **error);
+gboolean definition_change(Domain *domain, guint flags, const DefinitionChange *change,
+			   GError **error);

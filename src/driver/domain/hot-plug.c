@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "driver/domain/definition.h"
 #include "driver/domain/disk-size.h"
 #include "driver/domain/driver.h"
 #include "driver/domain/follow.h"
@@ -238,26 +239,12 @@ static void withdraw(DomainVmm *vmm, Plug *plug)
 	vmm_passt_end(vmm->passts, alias);
 }
 
-/* With the job. Takes @def over. Return: FALSE where the next daemon would not know of it. */
-static gboolean set_live(const DomainVmm *vmm, DomainDef *def, GError **error)
-{
-	Domain *domain = vmm->domain;
-	gboolean saved;
-
-	g_mutex_lock(&domain->lock);
-	domain_def_free(domain->live);
-	domain->live = def;
-	saved = follow_save_status(domain, error);
-	g_mutex_unlock(&domain->lock);
-	return saved;
-}
-
-/* The same where it cannot be otherwise; that the VMM is asked again puts the next daemon right. */
+/* Where it cannot be otherwise; that the VMM is asked again puts the next daemon right. */
 static void set_live_anyway(DomainVmm *vmm, DomainDef *def)
 {
 	g_autoptr(GError) error = NULL;
 
-	if (!set_live(vmm, def, &error))
+	if (!definition_set_live(vmm->domain, def, &error))
 		log_limit_warning(&vmm->log, _("domain '%s': %s"), vmm->domain->name,
 				  error->message);
 }
@@ -313,7 +300,7 @@ gboolean hot_plug_attach(DomainVmm *vmm, const DomainDevice *device, GError **er
 		return FALSE;
 	}
 	before = domain_def_copy(domain->live);
-	if (!set_live(vmm, g_steal_pointer(&def), error)) {
+	if (!definition_set_live(domain, g_steal_pointer(&def), error)) {
 		withdraw(vmm, &plug);
 		set_live_anyway(vmm, g_steal_pointer(&before));
 		return FALSE;
