@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vmm/ata/ahci-registers.h"
+#include "vmm/backend/before-sleep.h"
 #include "vmm/log.h"
 #include "vmm/memory/dma-pieces.h"
 
@@ -28,7 +29,7 @@
 typedef struct {
 	GSource source;
 	AhciPort *port;
-} PortSource;
+} KickSource;
 
 struct AhciPort {
 	AtaDrive *drive;
@@ -756,49 +757,24 @@ static gboolean on_kick(GSource *source, GSourceFunc callback, gpointer opaque)
 	(void)callback;
 	(void)opaque;
 	g_source_set_ready_time(source, -1);
-	run(((PortSource *)source)->port);
+	run(((KickSource *)source)->port);
 	return G_SOURCE_CONTINUE;
 }
 
 static GSourceFuncs kick_functions = { .dispatch = on_kick };
 
 /*
- * Its work is done before the thread sleeps, not after: whatever ended since then goes back
- * together. It comes before the backend's source, which sends to the kernel what begins here.
- *
  * Nothing goes back while the machine is paused, or the controller may not reach memory: what a
  * change of media has ended meanwhile is told after that. Who brings the port to rest finishes what
  * was under way by itself.
  */
-static gboolean on_prepare(GSource *source, gint *timeout)
+static void before_sleep(void *opaque)
 {
-	AhciPort *port = ((PortSource *)source)->port;
+	AhciPort *port = opaque;
 
-	*timeout = -1;
 	if (port->still == 0)
 		finish_all(port);
-	return FALSE;
 }
-
-static gboolean on_check(GSource *source)
-{
-	(void)source;
-	return FALSE;
-}
-
-static gboolean on_dispatch(GSource *source, GSourceFunc callback, gpointer opaque)
-{
-	(void)source;
-	(void)callback;
-	(void)opaque;
-	return G_SOURCE_CONTINUE;
-}
-
-static GSourceFuncs finisher_functions = {
-	.prepare = on_prepare,
-	.check = on_check,
-	.dispatch = on_dispatch,
-};
 
 void ahci_port_kick(AhciPort *port)
 {
@@ -916,14 +892,6 @@ void ahci_port_call(AhciPort *port, void (*call_it)(void *opaque), void *opaque)
 
 /* Life */
 
-static GSource *add_source(AhciPort *port, GSourceFuncs *functions)
-{
-	GSource *source = g_source_new(functions, sizeof(PortSource));
-
-	((PortSource *)source)->port = port;
-	return source;
-}
-
 AhciPort *ahci_port_new(AtaDrive *drive, IoThread *thread, AhciPortRegisters *registers,
 			GMutex *lock, void (*changed)(void *opaque), void *opaque)
 {
@@ -939,11 +907,10 @@ AhciPort *ahci_port_new(AtaDrive *drive, IoThread *thread, AhciPortRegisters *re
 	port->tables = g_malloc(AHCI_SLOTS * TABLE_SIZE);
 	port->gathered = g_malloc(GATHER_SIZE);
 	port->pieces = g_array_new(FALSE, FALSE, sizeof(DmaPiece));
-	port->kicks = add_source(port, &kick_functions);
-	port->finisher = add_source(port, &finisher_functions);
-	g_source_set_priority(port->finisher, G_PRIORITY_HIGH);
+	port->kicks = g_source_new(&kick_functions, sizeof(KickSource));
+	((KickSource *)port->kicks)->port = port;
 	g_source_attach(port->kicks, io_thread_context(thread));
-	g_source_attach(port->finisher, io_thread_context(thread));
+	port->finisher = before_sleep_new(io_thread_context(thread), before_sleep, port);
 	return port;
 }
 
@@ -954,8 +921,7 @@ static void detach(void *opaque)
 
 	g_source_destroy(port->kicks);
 	g_source_unref(port->kicks);
-	g_source_destroy(port->finisher);
-	g_source_unref(port->finisher);
+	before_sleep_free(port->finisher);
 	port->drive->operations->free(port->drive);
 }
 

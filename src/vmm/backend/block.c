@@ -105,7 +105,8 @@ static void add(guint64 *counter, guint64 value)
 	__atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
 }
 
-static void count(const BlockRequest *request, int error)
+/* @now: when it has ended */
+static void count(const BlockRequest *request, int error, gint64 now)
 {
 	BlockStatistics *statistics = &request->backend->statistics[request->counted_as];
 
@@ -118,7 +119,7 @@ static void count(const BlockRequest *request, int error)
 	}
 	add(&statistics->count, 1);
 	add(&statistics->bytes, request->size);
-	add(&statistics->nanoseconds, (guint64)(g_get_monotonic_time() - request->began) * 1000);
+	add(&statistics->nanoseconds, (guint64)(now - request->began) * 1000);
 }
 
 void block_backend_get_statistics(const BlockBackend *backend,
@@ -138,9 +139,11 @@ void block_backend_get_statistics(const BlockBackend *backend,
 
 void block_complete(BlockRequest *request, int error)
 {
-	count(request, error);
+	const gint64 now = g_get_monotonic_time();
+
+	count(request, error, now);
 	request->backend->n_under_way--;
-	request->backend->last_answer = g_get_monotonic_time();
+	request->backend->last_answer = now;
 	request->operation = request->counted_as;
 	request->complete(request, error);
 }

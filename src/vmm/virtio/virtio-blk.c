@@ -9,6 +9,7 @@
 #include <linux/virtio_config.h>
 #include <string.h>
 
+#include "vmm/backend/before-sleep.h"
 #include "vmm/backend/direct-part.h"
 
 /* Chains that are popped before the first of them is served. */
@@ -54,11 +55,6 @@ typedef struct {
 	int late_error;	    /* of REQUEST_LATE: what it ended with, or 0 */
 	ThrottleEntry entry;
 } Request;
-
-typedef struct {
-	GSource source;
-	VirtioBlk *blk;
-} FinisherSource;
 
 struct VirtioBlk {
 	VirtioDevice *virtio;
@@ -273,36 +269,10 @@ static void finish_all(VirtioBlk *blk)
 		virtio_queue_notify(virtio_device_queue(blk->virtio, i));
 }
 
-/*
- * Its work is done before the thread sleeps, not after: whatever ended since then goes back
- * together. It comes before the backend's source, which sends to the kernel what begins here.
- */
-static gboolean on_prepare(GSource *source, gint *timeout)
+static void before_sleep(void *opaque)
 {
-	*timeout = -1;
-	finish_all(((FinisherSource *)source)->blk);
-	return FALSE;
+	finish_all(opaque);
 }
-
-static gboolean on_check(GSource *source)
-{
-	(void)source;
-	return FALSE;
-}
-
-static gboolean on_dispatch(GSource *source, GSourceFunc callback, gpointer opaque)
-{
-	(void)source;
-	(void)callback;
-	(void)opaque;
-	return G_SOURCE_CONTINUE;
-}
-
-static GSourceFuncs finisher_functions = {
-	.prepare = on_prepare,
-	.check = on_check,
-	.dispatch = on_dispatch,
-};
 
 /*
  * What the backend does.
@@ -1117,10 +1087,7 @@ void virtio_blk_attach(VirtioBlk *blk, VirtioDevice *virtio, IoRing *ring, Stagi
 	blk->virtio = virtio;
 	blk->staging = staging;
 	block_backend_attach(blk->backend, context, ring);
-	blk->finisher = g_source_new(&finisher_functions, sizeof(FinisherSource));
-	((FinisherSource *)blk->finisher)->blk = blk;
-	g_source_set_priority(blk->finisher, G_PRIORITY_HIGH);
-	g_source_attach(blk->finisher, context);
+	blk->finisher = before_sleep_new(context, before_sleep, blk);
 }
 
 /* On the I/O thread, which may be about to look at these. */
@@ -1128,8 +1095,7 @@ static void detach(void *opaque)
 {
 	VirtioBlk *blk = opaque;
 
-	g_source_destroy(blk->finisher);
-	g_source_unref(blk->finisher);
+	before_sleep_free(blk->finisher);
 	block_backend_free(blk->backend);
 }
 
