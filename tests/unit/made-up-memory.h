@@ -2,8 +2,8 @@
 /*
  * made-up-memory.h - guest memory that is an array, for tests of what reads and writes it
  *
- * It has the functions of dma.h and direct.h: who includes it links no memory engine. Its RAM
- * begins at MADE_UP_RAM; everything else is none.
+ * It has the functions of dma.h and direct.h, and those of memory.h that a device calls: who
+ * includes it links no memory engine. Its RAM begins at MADE_UP_RAM; everything else is none.
  */
 #pragma once
 
@@ -12,6 +12,7 @@
 
 #include "vmm/memory/direct.h"
 #include "vmm/memory/dma.h"
+#include "vmm/memory/memory.h"
 
 #define MADE_UP_RAM	 0x100000ull
 #define MADE_UP_RAM_SIZE 0x40000ull
@@ -107,4 +108,27 @@ void direct_memory_end(DirectMemory *direct G_GNUC_UNUSED, const DirectUse *use 
 
 void memory_attach_thread(const Memory *memory G_GNUC_UNUSED)
 {
+}
+
+guint64 memory_size(const Memory *memory G_GNUC_UNUSED)
+{
+	return MADE_UP_RAM + MADE_UP_RAM_SIZE;
+}
+
+/* What has been given back: ranges, and bytes of them all. */
+static guint made_up_releases;
+static guint64 made_up_released_bytes;
+
+gboolean memory_release(Memory *memory G_GNUC_UNUSED, guint64 gpa, guint64 size,
+			GError **error G_GNUC_UNUSED)
+{
+	guint64 end;
+
+	g_assert_cmpuint(gpa % GUEST_PAGE_SIZE, ==, 0);
+	g_assert_cmpuint(size % GUEST_PAGE_SIZE, ==, 0);
+	g_assert_cmpuint(size, >, 0);
+	g_assert_true(g_uint64_checked_add(&end, gpa, size));
+	made_up_releases++;
+	made_up_released_bytes += size;
+	return TRUE;
 }
