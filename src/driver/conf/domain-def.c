@@ -104,6 +104,12 @@ DomainDef *domain_def_copy(const DomainDef *def)
 	return copy;
 }
 
+guint domain_def_count_working(const DomainDef *def)
+{
+	return def->iothreads->len + def->disks->len + def->interfaces->len + def->rngs->len +
+	       def->virtio_serials->len + !!def->memballoon;
+}
+
 void domain_def_free(DomainDef *def)
 {
 	if (!def)

@@ -275,6 +275,13 @@ void domain_def_set_memory_kind(DomainDef *def, KvmMemoryKind kind);
 const char *domain_memory_kind_element(KvmMemoryKind kind);
 
 /*
+ * domain_def_count_working - its devices and I/O threads that do work beside the processors
+ *
+ * The VMM has threads for each, which limits of threads leave room for.
+ */
+guint domain_def_count_working(const DomainDef *def);
+
+/*
  * domain_def_parse - read, complete with defaults and validate a <domain> document
  * @xml: NUL-terminated text, of any length and from anyone
  *

@@ -258,11 +258,8 @@ static gboolean may_lack(const Driver *driver, const GError *cause, GError **err
 static CgroupLimits limits_of(const DomainDef *def)
 {
 	const DomainTune *tune = &def->tune;
-	const guint devices = def->iothreads->len + def->disks->len + def->interfaces->len +
-			      def->rngs->len + def->virtio_serials->len + !!def->memballoon;
-
 	return (CgroupLimits){
-		.tasks = def->vcpus + TASKS + (guint64)devices * DEVICE_TASKS,
+		.tasks = def->vcpus + TASKS + (guint64)domain_def_count_working(def) * DEVICE_TASKS,
 		.memory_bytes = MIN(tune->hard_limit_kib, G_MAXUINT64 / 1024) * 1024,
 		.cpu_weight = tune->shares,
 		.cpu_period_us = tune->global_period,

@@ -3,7 +3,6 @@
 #include "driver/domain/reconnect.h"
 
 #include <glib/gi18n.h>
-#include <signal.h>
 
 #include "driver/domain/driver.h"
 #include "driver/domain/end.h"
@@ -92,10 +91,8 @@ static void undo_start(Domain *domain, const StoreStatus *status, VmmProcess *pr
 {
 	g_warning(_("domain '%s' was being started when a daemon ended: that is undone"),
 		  domain->name);
-	if (process) {
-		vmm_process_signal(process, SIGKILL);
-		(void)vmm_process_wait(process, END_SECONDS);
-	}
+	if (process)
+		vmm_process_end(process, 0);
 	if (status->pid > 0)
 		network_links_forget(domain->live);
 	end_storage(domain, status);

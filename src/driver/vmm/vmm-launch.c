@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gi18n.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -24,9 +23,6 @@
 
 /* How long a VMM may take until it greets: it loads its kernel before. */
 #define GREETING_SECONDS 120
-
-/* How long one that was told to end may take. */
-#define END_SECONDS 10
 
 /* What a VMM writes to besides disks is its firmware's variables, of a few MiB at most. */
 #define VMM_FILE_SIZE (64u << 20)
@@ -170,12 +166,6 @@ static void init_logger_jail(Jail *jail, const VmmLaunch *launch)
 		jail->capabilities |= CAPABILITY(CAP_DAC_OVERRIDE) | CAPABILITY(CAP_FOWNER);
 }
 
-static guint count_devices(const DomainDef *def)
-{
-	return def->iothreads->len + def->disks->len + def->interfaces->len + def->rngs->len +
-	       def->virtio_serials->len + !!def->memballoon;
-}
-
 static guint count_passts(const DomainDef *def)
 {
 	guint n = 0;
@@ -202,7 +192,7 @@ static void init_vmm_jail(Jail *jail, const VmmLaunch *launch, const DomainDef *
 	if (launch->is_own_user)
 		jail_limit(jail, RLIMIT_NPROC,
 			   def->vcpus + VMM_OTHER_THREADS +
-				   count_devices(def) * VMM_DEVICE_THREADS +
+				   domain_def_count_working(def) * VMM_DEVICE_THREADS +
 				   (count_passts(def) + 1) * JAIL_COMPANION_THREADS);
 }
 
@@ -297,14 +287,6 @@ static gboolean spawn(const VmmLaunch *launch, const DomainDef *def, const Jail 
 	return vmm->process != NULL;
 }
 
-static void end_process(Vmm *vmm)
-{
-	if (!vmm->process || vmm_process_wait(vmm->process, 0))
-		return;
-	vmm_process_signal(vmm->process, SIGKILL);
-	(void)vmm_process_wait(vmm->process, END_SECONDS);
-}
-
 /* What was made for this start; a device of the same name that was there before is another's. */
 static void forget_links(const DomainDef *def, guint n_links)
 {
@@ -336,7 +318,8 @@ gboolean vmm_launch(const VmmLaunch *launch, DomainDef *def, Vmm *vmm, GError **
 	if (vmm->monitor && check_passts(launch, vmm, error))
 		return TRUE;
 	(void)unlink(launch->monitor_path);
-	end_process(vmm);
+	if (vmm->process)
+		vmm_process_end(vmm->process, 0);
 	vmm_passts_wait(vmm->passts);
 	vmm_storage_end(vmm->storage);
 	vmm_storage_remove_sockets(launch->storage_path);

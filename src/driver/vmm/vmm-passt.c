@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <glib/gi18n.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -110,20 +109,11 @@ static gboolean await_ready(int fd, GString *words)
 	return TRUE;
 }
 
-static void end_process(VmmProcess *process, guint seconds)
-{
-	if (vmm_process_wait(process, seconds))
-		return;
-	vmm_process_signal(process, SIGKILL);
-	(void)vmm_process_wait(process, END_SECONDS);
-}
-
 static gboolean explain(VmmProcess *process, const char *words, GError **error)
 {
 	g_autofree char *outcome = NULL;
 
-	if (!vmm_process_wait(process, 0))
-		end_process(process, 0);
+	vmm_process_end(process, 0);
 	outcome = vmm_process_outcome(process);
 	return driver_error(error, VIR_ERR_INTERNAL_ERROR, _("passt has ended (%s): %s"),
 			    outcome ? outcome : _("unknown outcome"), words);
@@ -171,7 +161,7 @@ void vmm_passt_end(GPtrArray *passts, const char *alias)
 
 		if (g_strcmp0(passt->alias, alias) != 0)
 			continue;
-		end_process(passt->process, END_SECONDS);
+		vmm_process_end(passt->process, END_SECONDS);
 		g_ptr_array_remove_index(passts, i);
 		return;
 	}
@@ -180,5 +170,5 @@ void vmm_passt_end(GPtrArray *passts, const char *alias)
 void vmm_passts_wait(GPtrArray *passts)
 {
 	for (guint i = 0; passts && i < passts->len; i++)
-		end_process(((VmmPasstProcess *)passts->pdata[i])->process, END_SECONDS);
+		vmm_process_end(((VmmPasstProcess *)passts->pdata[i])->process, END_SECONDS);
 }

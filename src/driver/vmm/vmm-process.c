@@ -15,6 +15,9 @@
 #include "driver/error.h"
 #include "driver/vmm/vmm-refusal.h"
 
+/* How long one that was killed may take to end. */
+#define KILL_SECONDS 10
+
 struct VmmProcess {
 	pid_t pid;
 	uid_t uid;	   /* of a child */
@@ -214,6 +217,14 @@ gboolean vmm_process_wait(VmmProcess *process, guint seconds)
 	reap(process);
 	g_mutex_unlock(&process->lock);
 	return TRUE;
+}
+
+void vmm_process_end(VmmProcess *process, guint seconds)
+{
+	if (vmm_process_wait(process, seconds))
+		return;
+	vmm_process_signal(process, SIGKILL);
+	(void)vmm_process_wait(process, KILL_SECONDS);
 }
 
 gboolean vmm_process_has_failed(VmmProcess *process)

@@ -53,6 +53,12 @@ int vmm_process_pidfd(const VmmProcess *process);
  */
 gboolean vmm_process_wait(VmmProcess *process, guint seconds);
 
+/*
+ * vmm_process_end - see to it that it ends
+ * @seconds: for it to do so by itself; then it is killed, and waited for
+ */
+void vmm_process_end(VmmProcess *process, guint seconds);
+
 /* Whether it is known to have ended otherwise than by exit status 0. */
 gboolean vmm_process_has_failed(VmmProcess *process);
 

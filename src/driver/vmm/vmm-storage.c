@@ -226,10 +226,7 @@ void vmm_storage_end(VmmStorage *storage)
 		return;
 	g_atomic_int_set(&storage->is_ending, TRUE);
 	vmm_process_signal(storage->process, SIGTERM);
-	if (!vmm_process_wait(storage->process, END_SECONDS)) {
-		vmm_process_signal(storage->process, SIGKILL);
-		(void)vmm_process_wait(storage->process, END_SECONDS);
-	}
+	vmm_process_end(storage->process, END_SECONDS);
 	vmm_storage_remove_sockets(storage->path);
 }
 
