@@ -318,6 +318,60 @@ class Devices(VmmTest):
         self.assertNotIn("<rng", virsh("dumpxml", "test"))
 
 
+class State(VmmTest):
+    """What a guest does while a client changes its domain is not undone by that change."""
+
+    devices = ("<controller type='pci' model='pcie-root-port'/>" * 6 +
+               "<disk type='file' device='disk'><source file='/nowhere/disk.raw'/>"
+               "<target dev='vda' bus='virtio'/><alias name='virtio-disk0'/></disk>"
+               "<interface type='user'><mac address='52:54:00:00:00:01'/><model type='virtio'/><alias name='net0'/>"
+               "</interface>"
+               "<channel type='unix'><source mode='bind' path='/nowhere/agent'/>"
+               "<target type='virtio' name='org.qemu.guest_agent.0' state='disconnected'/><alias name='channel0'/>"
+               "</channel>")
+
+    def assert_kept(self, command, *arguments, text=None):
+        """Has the VMM say something of its guest while this call waits for the answer to a command."""
+        self.vmm.hold(command)
+        with ThreadPoolExecutor(1) as executor:
+            changing = executor.submit(run_virsh, *arguments, text=text)
+            deadline = Deadline(30)
+            while not self.vmm.counts()[1][command]:
+                self.assertFalse(deadline.is_over(), f"there is no {command}")
+            self.vmm.say("BALLOON_CHANGE", actual=32 << 20)
+            self.vmm.say("VSERPORT_CHANGE", id="channel0", open=True)
+            while not self.has_state(virsh("dumpxml", "test")):
+                self.assertFalse(deadline.is_over(), "what the VMM says is not seen")
+            self.vmm.release()
+            result = changing.result()
+        self.assertTrue(self.has_state(virsh("dumpxml", "test")))
+        with open(os.path.join(STATE_FOLDER, "test.status"), encoding="utf-8") as file:
+            self.assertTrue(self.has_state(file.read()))
+        return result
+
+    @staticmethod
+    def has_state(xml):
+        return "state='connected'" in xml and "<currentMemory unit='KiB'>32768<" in xml
+
+    def test_a_device_is_attached(self):
+        self.assert_kept("device_add", "attach-device", "test", STDIN, "--live", text=Devices.RNG)
+        self.assertIn("<rng", virsh("dumpxml", "test"))
+
+    def test_a_device_is_refused(self):
+        self.vmm.fail("device_add")
+        result = self.assert_kept("device_add", "attach-device", "test", STDIN, "--live", text=Devices.RNG)
+        self.assertIn("device_add is refused", result.stderr)
+        self.assertNotIn("<rng", virsh("dumpxml", "test"))
+
+    def test_a_device_is_updated(self):
+        self.assert_kept("set_link", "domif-setlink", "test", "52:54:00:00:00:01", "down")
+        self.assertIn("<link state='down'/>", virsh("dumpxml", "test"))
+
+    def test_limits_are_set(self):
+        self.assert_kept("block_set_io_throttle", "blkdeviotune", "test", "vda", "--total-iops-sec", "100")
+        self.assertIn("<total_iops_sec>100<", virsh("dumpxml", "test"))
+
+
 class Restarts(VmmTest):
     """A guest is to be restarted, and the VMM does not do it."""
 

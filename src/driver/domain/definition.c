@@ -5,6 +5,7 @@
 #include <glib/gi18n.h>
 
 #include "driver/conf/domain-device.h"
+#include "driver/conf/run-state.h"
 #include "driver/domain/driver.h"
 #include "driver/domain/follow.h"
 #include "driver/domain/store.h"
@@ -29,11 +30,22 @@ gboolean definition_set(Domain *domain, DomainDef *def, GError **error)
 	return TRUE;
 }
 
+DomainDef *definition_copy_live(Domain *domain)
+{
+	DomainDef *copy;
+
+	g_mutex_lock(&domain->lock);
+	copy = domain_def_copy(domain->live);
+	g_mutex_unlock(&domain->lock);
+	return copy;
+}
+
 gboolean definition_set_live(Domain *domain, DomainDef *def, GError **error)
 {
 	gboolean is_saved;
 
 	g_mutex_lock(&domain->lock);
+	domain_def_keep_state(def, domain->live);
 	domain_def_free(domain->live);
 	domain->live = def;
 	is_saved = follow_save_status(domain, error);

@@ -15,8 +15,15 @@
 gboolean definition_set(Domain *domain, DomainDef *def, GError **error);
 
 /*
+ * definition_copy_live - a copy of what runs, to be changed and set
+ *
+ * With the job, without the lock. What the VMM says of the run meanwhile is not in the copy.
+ */
+DomainDef *definition_copy_live(Domain *domain);
+
+/*
  * definition_set_live - what runs is another from now on
- * @def: taken over
+ * @def: taken over; what the VMM alone says of a run (run-state.h) becomes what was said last
  *
  * With the job, without the lock.
  *

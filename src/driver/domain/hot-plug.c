@@ -291,15 +291,14 @@ gboolean hot_plug_attach(DomainVmm *vmm, const DomainDevice *device, GError **er
 
 	if (vmm->attaching && !hot_plug_catch_up(vmm, error))
 		return FALSE;
-	/* What runs stays as it is while this has the job. */
-	def = domain_def_attach_live(domain->live, device, error);
+	before = definition_copy_live(domain);
+	def = domain_def_attach_live(before, device, error);
 	if (!def)
 		return FALSE;
 	if (!prepare(vmm, def, device, &plug, error)) {
 		withdraw(vmm, &plug);
 		return FALSE;
 	}
-	before = domain_def_copy(domain->live);
 	if (!definition_set_live(domain, g_steal_pointer(&def), error)) {
 		withdraw(vmm, &plug);
 		set_live_anyway(vmm, g_steal_pointer(&before));
@@ -354,7 +353,7 @@ static gboolean eject(DomainVmm *vmm, guint index, gboolean is_forced, GError **
 	if (!tell_medium(vmm, disk, NULL, is_forced, error))
 		return FALSE;
 	served_disk_detach(vmm, disk);
-	def = domain_def_copy(vmm->domain->live);
+	def = definition_copy_live(vmm->domain);
 	domain_disk_empty(def->disks->pdata[index]);
 	set_live_anyway(vmm, def);
 	return TRUE;
@@ -389,15 +388,16 @@ static PlugResult insert(DomainVmm *vmm, DomainDisk *disk, gboolean is_forced, G
 static gboolean change_medium(DomainVmm *vmm, const DomainDisk *wanted, gboolean is_forced,
 			      GError **error)
 {
+	g_autoptr(DomainDef) live = definition_copy_live(vmm->domain);
 	g_autoptr(DomainDef) def = NULL;
 	PlugResult result;
 	guint index = 0;
 
-	def = domain_def_change_medium(vmm->domain->live, wanted, &index, error);
+	def = domain_def_change_medium(live, wanted, &index, error);
 	if (!def || !domain_check_disk(def->disks->pdata[index], error))
 		return FALSE;
 	if ((domain_disk_is_empty(wanted) ||
-	     domain_disk_is_served(vmm->domain->live->disks->pdata[index])) &&
+	     domain_disk_is_served(live->disks->pdata[index])) &&
 	    !eject(vmm, index, is_forced, error))
 		return FALSE;
 	if (domain_disk_is_empty(wanted))
@@ -415,7 +415,7 @@ static gboolean change_medium(DomainVmm *vmm, const DomainDisk *wanted, gboolean
 gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, gboolean is_forced,
 			 GError **error)
 {
-	const Domain *domain = vmm->domain;
+	g_autoptr(DomainDef) live = NULL;
 	g_autoptr(DomainDef) def = NULL;
 	guint index = 0;
 
@@ -425,9 +425,10 @@ gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, gboolean is
 		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
 				    _("device '%s' cannot be updated while the domain runs"),
 				    domain_device_name(device));
-	def = domain_def_update_live(domain->live, device, &index, error);
+	live = definition_copy_live(vmm->domain);
+	def = domain_def_update_live(live, device, &index, error);
 	if (!def ||
-	    !set_bandwidth(domain->live->interfaces->pdata[index], def->interfaces->pdata[index],
+	    !set_bandwidth(live->interfaces->pdata[index], def->interfaces->pdata[index],
 			   error) ||
 	    !set_link(vmm, def->interfaces->pdata[index], error))
 		return FALSE;
@@ -464,7 +465,7 @@ static void forget_device(DomainVmm *vmm, const char *alias)
 static void remove_device(DomainVmm *vmm, const char *alias, gboolean was_there)
 {
 	Domain *domain = vmm->domain;
-	DomainDef *def = domain_def_copy(domain->live);
+	DomainDef *def = definition_copy_live(domain);
 
 	if (!domain_def_detach_alias(def, alias, NULL)) {
 		domain_def_free(def);

@@ -11,12 +11,11 @@ static gboolean change_config(DomainDef *def, gconstpointer data, GError **error
 	return tuning->change(def, tuning->data, error);
 }
 
-/* What runs stays as it is while this has the job. */
 static gboolean change_live(DomainVmm *vmm, gconstpointer data, GError **error)
 {
 	const Tuning *tuning = data;
 	Domain *domain = vmm->domain;
-	g_autoptr(DomainDef) def = domain_def_copy(domain->live);
+	g_autoptr(DomainDef) def = definition_copy_live(domain);
 
 	if (!tuning->change(def, tuning->data, error) ||
 	    !tuning->apply(vmm, def, tuning->data, error))

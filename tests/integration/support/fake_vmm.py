@@ -55,6 +55,10 @@ class FakeVmm(contextlib.ExitStack):
         """It does and answers what it has held back, in order."""
         self.order("release")
 
+    def fail(self, *commands):
+        """From now on it refuses these commands, held back or not."""
+        self.order("fail", commands=commands)
+
     def say(self, event, **data):
         self.order("say", event=event, data=data)
 
@@ -79,6 +83,7 @@ class _Vmm:
         self._status = "running"
         self._asked = collections.Counter()
         self._holding = set()
+        self._failing = set()
         self._held = []
         # None: it is one that does not know qom-list.
         self._devices = None
@@ -138,7 +143,10 @@ class _Vmm:
         command = request["execute"]
         result = {}
         if command == "qom-list" and self._devices is None:
-            self._send({"error": {"class": "CommandNotFound", "desc": "no such command"}, "id": request["id"]})
+            self._refuse(request, "CommandNotFound", "no such command")
+            return
+        if command in self._failing:
+            self._refuse(request, "GenericError", f"{command} is refused")
             return
         if command == "query-status":
             result = {"status": self._status, "running": self._status == "running"}
@@ -160,6 +168,9 @@ class _Vmm:
             self._event("RESET", guest=False, reason="host-qmp-system-reset")
         self._send({"return": result, **({"id": request["id"]} if "id" in request else {})})
 
+    def _refuse(self, request, kind, why):
+        self._send({"error": {"class": kind, "desc": why}, "id": request["id"]})
+
     def _obey(self, order):
         answer = getattr(self, "_order_" + order.pop("do"))(**order)
         self._orders.sendall(json.dumps(answer or {}).encode() + b"\n")
@@ -172,6 +183,9 @@ class _Vmm:
         held, self._held = self._held, []
         for request in held:
             self._do(request)
+
+    def _order_fail(self, commands):
+        self._failing = set(commands)
 
     def _order_say(self, event, data):
         if event == "SHUTDOWN":
