@@ -236,6 +236,17 @@ class Bandwidth(DomainNetwork):
             self.assert_refused("'wire' cannot be limited: .*act_police", "start", "test")
             self.assertFalse(has_interface("wire"))
 
+    def test_a_change_that_fails(self):
+        self.start(interface_xml("ethernet", "<target dev='wire'/>" + self.inbound))
+        if can_police():
+            virsh("domiftune", "test", MAC, "--outbound", "3000", "--live")
+        else:
+            self.assert_refused("'wire' cannot be limited: .*act_police", "domiftune", "test", MAC, "--inbound", "2000",
+                                "--outbound", "3000", "--live")
+            self.assertEqual(self.limits("--live"), {"inbound.average": 1000, "inbound.burst": 512})
+        self.assertRegex(traffic_of("wire"), "class htb 1:1 root.* rate 8Mbit ceil 8Mbit burst 512Kb")
+        self.destroy()
+
     def test_macvtap_has_it_the_other_way_round(self):
         name = self.start(interface_xml("direct", "<source dev='up0' mode='bridge'/><bandwidth>"
                                                   "<outbound average='500'/></bandwidth>")).find("target").get("dev")

@@ -228,8 +228,8 @@ static gboolean apply_bandwidth(DomainVmm *vmm, DomainDef *def, gpointer data, G
 {
 	const BandwidthRequest *request = data;
 
-	(void)vmm;
-	return network_link_limit(domain_find_interface(def, request->device), error);
+	return network_link_change_limit(domain_find_interface(vmm->domain->live, request->device),
+					 domain_find_interface(def, request->device), error);
 }
 
 static gboolean read_bandwidth(BandwidthRequest *request, const RpcTypedParam *param,

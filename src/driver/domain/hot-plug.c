@@ -320,11 +320,20 @@ static gboolean set_link(DomainVmm *vmm, const DomainInterface *interface, GErro
 	return qmp_client_tell_with(vmm->monitor, "set_link", arguments, -1, error);
 }
 
-static gboolean set_bandwidth(const DomainInterface *was, const DomainInterface *interface,
-			      GError **error)
+/* All of it, or nothing. */
+static gboolean update_interface(DomainVmm *vmm, const DomainInterface *was,
+				 const DomainInterface *interface, GError **error)
 {
-	return domain_bandwidth_is_same(&was->bandwidth, &interface->bandwidth) ||
-	       network_link_limit(interface, error);
+	g_autoptr(GError) lost = NULL;
+
+	if (!network_link_change_limit(was, interface, error))
+		return FALSE;
+	if (set_link(vmm, interface, error))
+		return TRUE;
+	if (!network_link_change_limit(interface, was, &lost))
+		log_limit_warning(&vmm->log, _("domain '%s': %s"), vmm->domain->name,
+				  lost->message);
+	return FALSE;
 }
 
 /* @fd_name: the new medium's; NULL: there is none */
@@ -427,10 +436,8 @@ gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, gboolean is
 				    domain_device_name(device));
 	live = definition_copy_live(vmm->domain);
 	def = domain_def_update_live(live, device, &index, error);
-	if (!def ||
-	    !set_bandwidth(live->interfaces->pdata[index], def->interfaces->pdata[index],
-			   error) ||
-	    !set_link(vmm, def->interfaces->pdata[index], error))
+	if (!def || !update_interface(vmm, live->interfaces->pdata[index],
+				      def->interfaces->pdata[index], error))
 		return FALSE;
 	set_live_anyway(vmm, g_steal_pointer(&def));
 	return TRUE;

@@ -133,6 +133,25 @@ gboolean network_link_limit(const DomainInterface *interface, GError **error)
 	return traffic_limit(interface->target, &bandwidth->inbound, &bandwidth->outbound, error);
 }
 
+gboolean network_link_change_limit(const DomainInterface *was, const DomainInterface *interface,
+				   GError **error)
+{
+	g_autoptr(GError) cause = NULL;
+	g_autoptr(GError) lost = NULL;
+
+	if (domain_bandwidth_is_same(&was->bandwidth, &interface->bandwidth) ||
+	    network_link_limit(interface, &cause))
+		return TRUE;
+	if (network_link_limit(was, &lost)) {
+		g_propagate_error(error, g_steal_pointer(&cause));
+		return FALSE;
+	}
+	return driver_error(error, VIR_ERR_SYSTEM_ERROR,
+			    _("%s; what limited it before could not be put back, so that nothing "
+			      "limits it now: %s"),
+			    driver_error_detail(cause), driver_error_detail(lost));
+}
+
 void network_link_forget(const DomainInterface *interface)
 {
 	static const DomainBandwidthLimit none;

@@ -46,6 +46,16 @@ gboolean network_link_open(DomainInterface *interface, NetworkLink *link, GError
  */
 gboolean network_link_limit(const DomainInterface *interface, GError **error);
 
+/*
+ * network_link_change_limit - have another <bandwidth> kept
+ * @was: the same card with what is kept so far
+ *
+ * Return: FALSE with DRIVER_ERROR that names the device. Then what was kept is kept again, or the
+ * error says that it could not be, and that there is no limit any more.
+ */
+gboolean network_link_change_limit(const DomainInterface *was, const DomainInterface *interface,
+				   GError **error);
+
 /* The card is gone: so is what would stay of its link. */
 void network_link_forget(const DomainInterface *interface);
 
