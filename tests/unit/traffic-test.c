@@ -2,8 +2,8 @@
 /*
  * traffic-test.c - limits of network cards that change, and that a kernel refuses to change
  *
- * The kernel is made up: it has one interface, knows of each direction whether it is limited and how
- * fast, and refuses what the test says.
+ * The kernel is made up: it has one interface, knows of each direction whether it is limited and
+ * how fast, and refuses what the test says.
  */
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>

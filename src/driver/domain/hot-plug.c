@@ -405,8 +405,7 @@ static gboolean change_medium(DomainVmm *vmm, const DomainDisk *wanted, gboolean
 	def = domain_def_change_medium(live, wanted, &index, error);
 	if (!def || !domain_check_disk(def->disks->pdata[index], error))
 		return FALSE;
-	if ((domain_disk_is_empty(wanted) ||
-	     domain_disk_is_served(live->disks->pdata[index])) &&
+	if ((domain_disk_is_empty(wanted) || domain_disk_is_served(live->disks->pdata[index])) &&
 	    !eject(vmm, index, is_forced, error))
 		return FALSE;
 	if (domain_disk_is_empty(wanted))

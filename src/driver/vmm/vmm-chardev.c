@@ -7,7 +7,6 @@
 #include <gio/gio.h>
 #include <glib/gi18n.h>
 #include <glib/gstdio.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -85,43 +84,14 @@ static int open_unix(const char *what, const DomainChardev *chardev, GError **er
 	return fd;
 }
 
-/* Return: a listening socket, or -1 with errno. */
-static int listen_at(const struct addrinfo *address)
-{
-	const int on = 1;
-	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -1;
-	/* The last run's connections are no reason to wait. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, 1) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
 static int listen_to_host(const char *what, const DomainChardev *chardev, GError **error)
 {
-	const struct addrinfo hints = {
-		.ai_family = AF_UNSPEC,
-		.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-	};
-	g_autofree char *service = g_strdup_printf("%u", chardev->service);
-	struct addrinfo *addresses = NULL;
-	const int result = getaddrinfo(chardev->host, service, &hints, &addresses);
-	int fd = -1;
+	g_autoptr(GError) cause = NULL;
+	const int fd = vmm_listen_at_host(chardev->host, (guint16)chardev->service, &cause);
 
-	for (const struct addrinfo *at = addresses; result == 0 && at && fd < 0; at = at->ai_next)
-		fd = listen_at(at);
 	if (fd < 0)
 		driver_error(error, VIR_ERR_SYSTEM_ERROR, _("%s: cannot listen at %s, port %u: %s"),
-			     what, chardev->host, chardev->service,
-			     result != 0 && result != EAI_SYSTEM ? gai_strerror(result) :
-								   g_strerror(errno));
-	if (addresses)
-		freeaddrinfo(addresses);
+			     what, chardev->host, chardev->service, driver_error_detail(cause));
 	return fd;
 }
 

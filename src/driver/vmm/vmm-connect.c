@@ -7,6 +7,7 @@
 #include <gio/gio.h>
 #include <gio/gunixsocketaddress.h>
 #include <glib/gi18n.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -95,6 +96,94 @@ int vmm_connect_to_host(const char *host, guint16 port, GError **error)
 	/* Requests are answered one by one: none waits until there is more to send. */
 	if (fd >= 0)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return fd;
+}
+
+/*
+ * Listening.
+ */
+
+static struct addrinfo *look_up(const char *host, int flags, int *result)
+{
+	const struct addrinfo hints = {
+		.ai_family = AF_UNSPEC,
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_PASSIVE | flags,
+	};
+	struct addrinfo *addresses = NULL;
+
+	*result = getaddrinfo(host, NULL, &hints, &addresses);
+	return *result == 0 ? addresses : NULL;
+}
+
+static gpointer ask_for_name(gpointer host, GError **error)
+{
+	int result;
+	struct addrinfo *addresses = look_up(host, 0, &result);
+
+	if (!addresses)
+		driver_error(error, VIR_ERR_SYSTEM_ERROR, "%s",
+			     result == EAI_SYSTEM ? g_strerror(errno) : gai_strerror(result));
+	return addresses;
+}
+
+static void free_addresses(gpointer addresses)
+{
+	freeaddrinfo(addresses);
+}
+
+/* Return: for freeaddrinfo(), or NULL with @error. An address needs nobody's answer. */
+static struct addrinfo *resolve(const char *host, GError **error)
+{
+	static BoundedCall resolving = {
+		.function = ask_for_name,
+		.free_input = g_free,
+		.free_result = free_addresses,
+	};
+	int result;
+	struct addrinfo *addresses = look_up(host, AI_NUMERICHOST, &result);
+
+	return addresses ? addresses :
+			   bounded_call(&resolving, g_strdup(host), CONNECT_SECONDS * 1000, error);
+}
+
+static void set_port(struct sockaddr *address, guint16 port)
+{
+	if (address->sa_family == AF_INET6)
+		((struct sockaddr_in6 *)address)->sin6_port = g_htons(port);
+	else
+		((struct sockaddr_in *)address)->sin_port = g_htons(port);
+}
+
+/* Return: a listening socket, or -1 with errno. */
+static int listen_at(const struct addrinfo *address, guint16 port)
+{
+	const int on = 1;
+	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	set_port(address->ai_addr, port);
+	/* The last run's connections are no reason to wait. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, 1) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+int vmm_listen_at_host(const char *host, guint16 port, GError **error)
+{
+	struct addrinfo *addresses = resolve(host, error);
+	int fd = -1;
+
+	if (!addresses)
+		return -1;
+	for (const struct addrinfo *at = addresses; at && fd < 0; at = at->ai_next)
+		fd = listen_at(at, port);
+	if (fd < 0)
+		driver_error(error, VIR_ERR_SYSTEM_ERROR, "%s", g_strerror(errno));
+	freeaddrinfo(addresses);
 	return fd;
 }
 
