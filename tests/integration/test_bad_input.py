@@ -157,11 +157,9 @@ class Starts(BadInput):
     def test_a_kernel_that_is_a_device(self):
         self.check_start_fails("kernel '/dev/zero' is not a regular file", kernel="/dev/zero")
 
-    @everywhere
     def test_a_kernel_that_does_not_fit(self):
         self.check_start_fails("kernel needs memory .*RAM ends at 16 MiB", kernel=KERNEL)
 
-    @everywhere
     def test_an_initrd_that_does_not_fit(self):
         initrd = self.path("initrd")
         with open(initrd, "wb") as file:
@@ -443,7 +441,6 @@ class Vanishing(BadInput):
         self.daemon.close_clients()
         self.check_unharmed()
 
-    @everywhere
     def test_a_client_that_vanishes_in_the_middle_of_a_start_with_autodestroy(self):
         self.define()
         events = self.daemon.events()

@@ -15,7 +15,7 @@ from support.virtio import (DEVICE, EVENT_IDX, RING_PACKED, RING_RESET, INDIRECT
                             VirtioDevice, WRITE, bits)
 from support.vmm import MEMORY_KIND
 from support.waiting import Timeout, wait_until
-from support.where import EVERYWHERE, HOSTS, NATIVE, everywhere
+from support.where import HOSTS, NATIVE, everywhere
 
 MIB = 1 << 20
 
@@ -352,7 +352,7 @@ class Works(BalloonTest):
 class Mistakes(BalloonTest):
     """What harms nobody but the guest."""
 
-    where = EVERYWHERE
+    where = NATIVE
 
     def setUp(self):
         self.start(**{"free-page-reporting": True})
@@ -386,6 +386,7 @@ class Mistakes(BalloonTest):
         wait_until(lambda: self.statistics()["last-update"] > 0, 30, "statistics")
         self.assertEqual(self.statistics()["stats"], {})
 
+    @everywhere
     def test_all_of_memory_again_and_again(self):
         """The largest reports that there can be, and the monitor answers meanwhile; a reset ends it."""
         self.set_up(REPORTING, queues=(INFLATE, REPORT))

@@ -57,7 +57,6 @@ class Pvpanic(BoardTest):
         self.no_event_yet("GUEST_PANICKED")
         self.no_event_yet("GUEST_CRASHLOADED")
 
-    @everywhere
     def test_a_guest_that_fails_is_off(self):
         self.guest.order("out", 0x505, 1, 0xff)
         self.assertEqual(self.guest.qmp.wait_event("GUEST_PANICKED", 30)["data"], {"action": "poweroff"})
@@ -205,7 +204,6 @@ class Itco(BoardTest):
     def bite(self):
         return self.guest.qmp.wait_event("WATCHDOG", 30)["data"]["action"]
 
-    @everywhere
     def test_a_guest_that_stops_reloading_it_is_reset(self):
         self.restart_with("reset")
         self.assertEqual(self.bite(), "reset")
@@ -334,7 +332,6 @@ class I6300esb(BoardTest):
         self.assertEqual(self.config(0, size=4), 0x25ab8086)
         self.assertEqual(self.config(8, size=4) >> 8, 0x088000)
 
-    @everywhere
     def test_a_guest_that_does_not_write_to_it(self):
         self.preload(100)
         self.config(0x60, 0, 2)

@@ -9,7 +9,7 @@ import unittest
 from support import tiny
 from support.qmp import QmpError
 from support.vmm import CMDLINE, INITRD, KERNEL, MEMTEST, Vmm, linux, refused
-from support.where import EVERYWHERE, NATIVE, everywhere
+from support.where import EVERYWHERE, NATIVE
 
 
 class Linux(unittest.TestCase):
@@ -83,7 +83,7 @@ class Linux(unittest.TestCase):
 class NoReboot(unittest.TestCase):
     """A guest that resets itself where that is to be its end."""
 
-    where = EVERYWHERE
+    where = NATIVE
 
     def test_it_ends_instead(self):
         with tempfile.TemporaryDirectory(prefix="gmem-test.") as folder, \
@@ -124,7 +124,6 @@ class Refusals(unittest.TestCase):
             self.assertIn("kernel", refused(f"--kernel={self.file_of(content)}"))
         self.assertIn("/etc", refused("--kernel=/etc"))
 
-    @everywhere
     def test_an_initrd_that_does_not_fit(self):
         with tempfile.NamedTemporaryFile() as file:
             file.truncate(1 << 30)

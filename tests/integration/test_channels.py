@@ -12,7 +12,7 @@ import tempfile
 from xml.etree import ElementTree
 
 from support.daemon import DaemonTest, VirshError, virsh
-from support.where import NATIVE, everywhere
+from support.where import NATIVE
 
 AGENT = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
 CONSOLE = "<console type='pty'><target type='virtio'/></console>"
@@ -27,7 +27,6 @@ class Channels(DaemonTest):
 
     where = NATIVE
 
-    @everywhere
     def test_the_agents_socket_is_there_while_the_domain_runs(self):
         self.define(devices=AGENT + CONSOLE)
         self.assertIsNone(live("devices/channel/source"))

@@ -150,7 +150,6 @@ class Console(DaemonTest):
                 virsh(*end, "test")
                 self.assertEqual(console.wait_end(), 0)
 
-    @everywhere
     def test_a_console_of_a_paused_domain_waits_for_it(self):
         virsh("start", "--paused", "test")
         console = self.daemon.console("test")
@@ -241,7 +240,6 @@ class Files(DaemonTest):
         self.assert_refused("'/nonexistent/folder/serial': No such file", "start", "test")
         self.assertEqual(virsh("domstate", "test"), "shut off")
 
-    @everywhere
     def test_a_log_gets_what_the_console_shows(self):
         self.define(does="e", serial=f"<serial type='pty'><log file='{self.log}'/></serial>")
         console = self.run_tiny()

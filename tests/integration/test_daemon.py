@@ -96,7 +96,6 @@ class Definitions(DaemonTest):
     def path(self, name="test"):
         return os.path.join(CONFIG_FOLDER, name + ".xml")
 
-    @everywhere
     def test_every_example_of_the_documentation_validates_and_can_be_defined(self):
         examples = glob.glob(os.path.join(EXAMPLES, "*.xml"))
         self.assertTrue(examples, f"no example in {EXAMPLES}")
@@ -297,7 +296,6 @@ class Lifecycle(DaemonTest):
         console.wait_for("ready", 30)
         self.assertEqual(self.state(), "running (unpaused)")
 
-    @everywhere
     def test_a_domain_with_autodestroy_ends_with_its_client(self):
         self.define()
         events = self.daemon.events()
@@ -388,7 +386,6 @@ class Lifecycle(DaemonTest):
         virsh("shutdown", "test")
         events.wait("Stopped Shutdown")
 
-    @everywhere
     def test_reset_starts_the_guest_anew_at_once(self):
         self.define()
         events = self.daemon.events()
@@ -444,7 +441,6 @@ class Lifecycle(DaemonTest):
         self.daemon.wait_descriptors(before)
         self.assertEqual(left_behind(), [])
 
-    @everywhere
     def test_the_vmms_log_says_how_it_was_started(self):
         self.define("test with a log")
         self.addCleanup(os.unlink, os.path.join(LOG_FOLDER, "test with a log.log"))
@@ -474,7 +470,6 @@ class Actions(DaemonTest):
         self.start("p").wait("Stopped Shutdown")
         self.assertEqual(self.state(), "shut off (shutdown)")
 
-    @everywhere
     def test_a_guest_that_powers_off_can_be_restarted(self):
         events = self.start("p", poweroff="restart")
         self.console.wait_for("ready", 30)
@@ -531,7 +526,6 @@ class Actions(DaemonTest):
         events.wait("Resumed Unpaused")
         self.assertEqual(virsh("domstate", "test"), "running")
 
-    @everywhere
     def test_a_guest_that_panics_is_a_crashed_domain(self):
         events = self.start("c", PANIC)
         events.wait("Crashed Panicked")
@@ -581,7 +575,6 @@ class Actions(DaemonTest):
         """A guest that lets its watchdog bite, in 2.4 seconds; what is told."""
         return self.start("b", f"<watchdog model='itco' action='{action}'/>")
 
-    @everywhere
     def test_a_watchdog_resets_the_guest(self):
         events = self.watchdog("reset")
         events.wait_watchdog("reset")
@@ -771,7 +764,6 @@ class BrokenVmms(DaemonTest):
 
     where = NATIVE
 
-    @everywhere
     def test_a_vmm_that_is_killed_is_a_crashed_domain_and_the_daemon_serves_on(self):
         self.define()
         self.define("other")

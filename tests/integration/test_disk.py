@@ -268,7 +268,6 @@ class Tuned(DiskTest):
     # With this the first read is done at once, and the next one tomorrow.
     least = {"bps-read": 1}
 
-    @everywhere
     def test_limits(self):
         self.start(self.make_image(4 * MIB), throttling=self.least)
         self.assertEqual(self.run_request(IN, 0, DATA, 65536), OK)
@@ -286,7 +285,6 @@ class Tuned(DiskTest):
             self.assertEqual(self.run_request(OUT, index * 8, DATA, 4096), OK)
         self.assertGreater(time.monotonic() - began, 0.8)
 
-    @everywhere
     def test_pause_and_reset_do_not_wait_for_limits(self):
         self.start(self.make_image(4 * MIB), throttling=self.least)
         for slot in range(8):
@@ -320,7 +318,6 @@ class Tuned(DiskTest):
                 self.guest.qmp.execute_with("block_set_io_throttle", arguments)
         self.assertEqual(self.run_request(IN, 0, DATA, 512), OK)
 
-    @everywhere
     def test_size(self):
         image = self.make_image(MIB)
         self.start(image)

@@ -29,7 +29,6 @@ class Balloon(DaemonTest):
 
     where = NATIVE
 
-    @everywhere
     def test_it_is_there(self):
         self.define()
         balloon = parsed().find("devices/memballoon")

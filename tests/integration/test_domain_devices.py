@@ -167,7 +167,6 @@ class DomainDevices(DaemonTest):
         self.run_tiny()
         virsh("destroy", "test")
 
-    @everywhere
     def test_server_by_tcp(self):
         self.check_tcp("127.0.0.1")
 

@@ -15,7 +15,7 @@ import xml.etree.ElementTree as ElementTree
 from support.daemon import (DaemonTest, NVRAM_FOLDER, STDIN, domain_names, left_behind, memory_elements, virsh,
                             vm_statistics, vmm_pid, vmm_user)
 from support.vmm import GUEST, INITRD, KERNEL
-from support.where import NATIVE, everywhere
+from support.where import NATIVE
 
 EXAMPLE = os.path.join(os.path.dirname(os.path.realpath(__file__)),
                        "../../docs/examples/linux-efi.xml")
@@ -278,7 +278,6 @@ class Efi(FirmwareDomainTest):
 class Bios(FirmwareDomainTest):
     """SeaBIOS."""
 
-    @everywhere
     def test_a_domain_with_neither_firmware_nor_kernel_starts_seabios(self):
         self.define_machine(boot="<bios useserial='yes'/>")
         self.assertIsNone(parsed().find("os/loader"))
@@ -421,7 +420,6 @@ class Machine(FirmwareDomainTest):
         second.send("inward\n")
         console.wait_for("got inward", 30)
 
-    @everywhere
     def test_a_feature_that_is_not_known_or_not_there_is_refused_by_its_name(self):
         for name in ("nosuchfeature", GONE_FEATURE, "svm"):
             with self.subTest(name=name):
@@ -475,7 +473,6 @@ class Choice(FirmwareDomainTest):
                 virsh("destroy", "test")
                 virsh("undefine", "--nvram", "test")
 
-    @everywhere
     def test_a_loader_and_a_template_of_ones_own_choice(self):
         code = shutil.copyfile(CODE, self.path("code.fd"))
         template = shutil.copyfile(TEMPLATE, self.path("template.fd"))
@@ -579,7 +576,6 @@ class Failures(FirmwareDomainTest):
         self.assert_fails_to_start(nvram, flash(nvram=nvram,
                                                 template=self.file_of("zeroes", bytes(540672))))
 
-    @everywhere
     def test_variables_of_another_domain_that_runs(self):
         nvram = self.path("variables.fd")
         self.define_machine("first", boot=flash(nvram=nvram))

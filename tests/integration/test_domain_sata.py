@@ -69,7 +69,6 @@ class Disks(SataTest):
 
 
 class Drives(SataTest):
-    @everywhere
     def test_drive_and_medium(self):
         self.start(drive_xml(self.first))
         self.assertTrue(self.has_open(self.first))

@@ -16,7 +16,7 @@ from support import kinds, tiny
 from support.agent import Agent, GROUND, PAGE, SHARED
 from support.vmm import MEMORY_KIND, Vmm, payload
 from support.waiting import Timeout
-from support.where import EVERYWHERE
+from support.where import EVERYWHERE, NATIVE
 
 GIB = 1 << 30
 
@@ -253,7 +253,7 @@ class HugeConversion(unittest.TestCase):
 class TripleFaults(unittest.TestCase):
     """A guest that does nothing but fail and begin again."""
 
-    where = EVERYWHERE
+    where = NATIVE
 
     resets = 60
     # LOG_LIMIT_BURST and LOG_LIMIT_SECONDS of src/common/log-limit.h.
@@ -393,5 +393,7 @@ class Neighbours(unittest.TestCase):
 
 class OrdinaryNeighbours(Neighbours):
     """The same of a VMM with an ordinary VM."""
+
+    where = NATIVE
 
     arguments = ("--memory=64M", "--memory-kind=ordinary")

@@ -12,7 +12,7 @@ from support.devices import device, root_port
 from support.qmp import QmpError
 from support.virtio import VirtioDevice
 from support.waiting import wait_until
-from support.where import HOSTS, NATIVE, everywhere
+from support.where import HOSTS, NATIVE
 import test_boot
 from test_virtio import RngTest
 
@@ -95,7 +95,6 @@ class HotPlugTest(RngTest):
 class ComesAndGoes(HotPlugTest):
     """What is plugged in works, is taken away when the guest lets go, and comes again."""
 
-    @everywhere
     def test_in_and_out_and_in_again(self):
         self.assertFalse(self.is_present())
         for _ in range(3):

@@ -108,7 +108,6 @@ class Rotation(FileTest):
         virsh("destroy", "test")
         self.assertTrue(wait_for_exit(loggers[0], 30))
 
-    @everywhere
     def test_a_vmm_has_nothing_that_it_could_fill(self):
         self.define_files(log=self.path("log"))
         virsh("start", "test")

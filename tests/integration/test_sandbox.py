@@ -20,7 +20,7 @@ from support.daemon import (DaemonTest, PROGRAM, VirshError, domain_xml, logger_
                             vmm_pids)
 from support.vmm import EMULATOR, LOGGER, STORAGE_FILES, Vmm, payload
 from support.waiting import PATIENCE, Deadline, wait_for_exit
-from support.where import EVERYWHERE
+from support.where import EVERYWHERE, NATIVE, everywhere
 
 # "ordinary" is there where any KVM is.
 GUEST = ["--memory-kind=ordinary", "--memory=64M", "--vcpus=2", f"--payload={payload('agent')}", "--paused"]
@@ -106,8 +106,9 @@ class ProcessTest(unittest.TestCase):
 class Alone(ProcessTest):
     """gmem-vmm, started by a person."""
 
-    where = EVERYWHERE
+    where = NATIVE
 
+    @everywhere
     def test_the_whole_sandbox(self):
         with Vmm(*GUEST, "--sandbox=full") as vmm:
             vmm.qmp.execute("query-status")
@@ -144,7 +145,7 @@ class Alone(ProcessTest):
 class OfTheDaemon(DaemonTest, ProcessTest):
     """Those that virtgmemd starts."""
 
-    where = EVERYWHERE
+    where = NATIVE
 
     def start(self):
         if kinds.why_not("windows"):
@@ -153,6 +154,7 @@ class OfTheDaemon(DaemonTest, ProcessTest):
         virsh("start", "--paused", "test")
         return vmm_pid("test")
 
+    @everywhere
     def test_a_vmm_and_its_logger(self):
         pid = self.start()
         (logger,) = logger_pids()

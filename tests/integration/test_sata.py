@@ -368,7 +368,6 @@ class Fails(SataTest):
                          ("sata0-0-0", "read", "report", False))
         self.assertEqual(self.state(), "running")
 
-    @everywhere
     def test_stop(self):
         """The machine waits until somebody has mended the image; nothing is lost."""
         image = self.make_image(MIB)
@@ -416,7 +415,6 @@ class Firmware(SataTest):
         self.addCleanup(vmm.end)
         return vmm
 
-    @everywhere
     def test_starts_a_disk(self):
         images = [self.make_image(MIB), self.make_image(MIB, BOOT_SECTOR)]
         vmm = self.boot(disk(images[0].fileno(), bootindex=2), disk(images[1].fileno(), 4, bootindex=1), images=images)
@@ -491,7 +489,6 @@ class CdromTest(SataTest):
 class Cdrom(CdromTest):
     """What a drive finds on its medium, and what it says without one."""
 
-    @everywhere
     def test_what_is_on_it(self):
         content = os.urandom(64 * CD_BLOCK)
         self.insert(content)
@@ -547,7 +544,6 @@ class Cdrom(CdromTest):
 class Tray(CdromTest):
     """A tray that the guest opens and locks, and media that are changed."""
 
-    @everywhere
     def test_guest_opens_and_closes(self):
         self.insert(bytes(16 * CD_BLOCK))
         self.assertEqual(self.packet(START_STOP, 0, 0, 0, EJECT), b"")
@@ -573,7 +569,6 @@ class Tray(CdromTest):
         self.await_tray(True)
         self.assertEqual(self.packet(TEST_UNIT_READY), TRAY_OPEN)
 
-    @everywhere
     def test_media_change(self):
         first, second = os.urandom(16 * CD_BLOCK), os.urandom(32 * CD_BLOCK)
         self.insert(first)

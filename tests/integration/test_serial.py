@@ -6,7 +6,7 @@ import unittest
 
 from support.agent import Agent
 from support.waiting import wait_until
-from support.where import NATIVE, everywhere
+from support.where import NATIVE
 
 PORT = 0x2f8
 LINE_STATUS = PORT + 5
@@ -55,7 +55,6 @@ class Serial2(unittest.TestCase):
         peer.sendall(b"in")
         self.assertEqual(self.read(2), b"in")
 
-    @everywhere
     def test_connected_socket(self):
         peer, other = socket.socketpair()
         self.addCleanup(peer.close)
@@ -67,7 +66,6 @@ class Serial2(unittest.TestCase):
         self.assertEqual(peer.recv(1), b"")
         self.write(b"nobody")
 
-    @everywhere
     def test_listening_socket(self):
         listener = socket.create_server(("127.0.0.1", 0))
         address = listener.getsockname()

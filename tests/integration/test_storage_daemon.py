@@ -276,7 +276,6 @@ class Ends(StorageDaemonTest):
         wait_until(lambda: "shut off" in self.state(), 30, "the end of the domain")
         self.assertEqual(storage_pids(), [])
 
-    @everywhere
     def test_daemon_comes_again(self):
         self.start(disk_xml(self.image))
         before = storage_pids()

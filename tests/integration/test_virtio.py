@@ -119,7 +119,6 @@ class Works(RngTest):
         for is_packed in (False, True):
             self.check_ring(is_packed, EVENT_IDX, size=4)
 
-    @everywhere
     def test_indirect_table(self):
         self.start()
         for is_packed in (False, True):
@@ -467,7 +466,6 @@ class Mistakes(RngTest):
         self.device.reset()
         self.assertWorks(self.set_up())
 
-    @everywhere
     def test_in_flight(self):
         for is_packed in (False, True):
             for _ in range(8):

@@ -138,7 +138,6 @@ class Works(NetTest):
             self.assertEqual(self.read(BUFFER, HEADER + len(content)),
                              bytes(10) + b"\1\0" + content)
 
-    @everywhere
     def test_frames(self):
         self.start()
         self.check_frames(is_packed=False)

@@ -292,7 +292,6 @@ class Flow(SerialTest):
             if self.rings[5].take() is None:
                 return sent
 
-    @everywhere
     def test_guest_waits_for_a_slow_reader(self):
         self.start_with_socket()
         self.set_up(4, 5)

@@ -19,7 +19,7 @@ from support import kinds, procfs, sizes
 from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED, STAYS_SHARED
 from support.vmm import EMULATOR, Vmm, payload
 from support.waiting import Deadline, Timeout
-from support.where import EVERYWHERE, native
+from support.where import EVERYWHERE, NATIVE, everywhere, native
 
 WINDOWS = "--memory-kind=windows"
 NOBODY = 65534
@@ -112,9 +112,19 @@ class SeveralProcessors(WindowsTest, test_memory.SeveralProcessors):
             kinds.require_hypercall(self.kind)
         super().setUp()
 
+    @native
+    def test_no_increment_is_lost_while_the_host_touches_and_reclaims(self):
+        super().test_no_increment_is_lost_while_the_host_touches_and_reclaims()
+
+    @native
+    def test_a_request_that_comes_while_pages_go_back_is_served(self):
+        super().test_a_request_that_comes_while_pages_go_back_is_served()
+
 
 class Dma(WindowsTest, test_memory.Dma):
     """A device that reads and writes memory through a channel."""
+
+    where = NATIVE
 
     def setUp(self):
         kinds.require(self.kind)
@@ -122,11 +132,9 @@ class Dma(WindowsTest, test_memory.Dma):
             kinds.require_hypercall(self.kind)
         super().setUp()
 
-    @native
-    def test_no_increment_is_lost_while_devices_read_and_write(self):
-        # Seven processors that never rest: an emulated host has not as many, and takes minutes on
-        # a busy machine.
-        super().test_no_increment_is_lost_while_devices_read_and_write()
+    @everywhere
+    def test_pages_change_state_under_a_device(self):
+        super().test_pages_change_state_under_a_device()
 
 
 class HostTouch(WindowsTest, test_memory.HostTouch):
@@ -141,7 +149,7 @@ class HostTouch(WindowsTest, test_memory.HostTouch):
 class GuestOnly(test_memory.GuestOnly):
     """The policy under which nobody but the guest converts."""
 
-    where = EVERYWHERE
+    where = NATIVE
 
     kind = "windows"
 
@@ -153,6 +161,8 @@ class GuestOnly(test_memory.GuestOnly):
 
 class Reset(WindowsTest, test_memory.Reset):
     """A reset makes everything as it was."""
+
+    where = NATIVE
 
     # What guest_memfd holds cannot be told from other VMs' on a machine that others use.
     test_many_resets_leave_as_much_as_before = None
@@ -178,9 +188,13 @@ class Reset(WindowsTest, test_memory.Reset):
 class Scarcity(WindowsTest, test_memory.Scarcity):
     """A host that has no memory for its guest."""
 
+    where = NATIVE
+
 
 class Windows(WindowsTest):
     """What is mapped, for how long, and who gets it."""
+
+    where = NATIVE
 
     arguments = ("--memory=64M", "--vcpus=2", "--reclaim-seconds=1")
 
@@ -265,6 +279,8 @@ class Windows(WindowsTest):
 class Mappings(WindowsTest):
     """What windows cost the process, where none goes by itself meanwhile."""
 
+    where = NATIVE
+
     arguments = (*WindowsTest.arguments, STAYS_SHARED)
 
     def test_mappings_are_bounded_and_merge_again(self):
@@ -283,7 +299,7 @@ class Mappings(WindowsTest):
 class Unprivileged(unittest.TestCase):
     """A VMM that is handed its devices, as virtgmemd does it."""
 
-    where = EVERYWHERE
+    where = NATIVE
 
     def setUp(self):
         kinds.require("windows")
@@ -312,7 +328,7 @@ class Unprivileged(unittest.TestCase):
 class Firmware(unittest.TestCase):
     """A firmware that copies itself to where PAM registers show RAM, and back at a reset."""
 
-    where = EVERYWHERE
+    where = NATIVE
 
     def setUp(self):
         kinds.require("windows")
@@ -333,7 +349,7 @@ class Firmware(unittest.TestCase):
 class Sizes(unittest.TestCase):
     """Machines small and large."""
 
-    where = EVERYWHERE
+    where = NATIVE
 
     # Two hundred processors of a guest, on a host of two that is emulated.
     limit = 600

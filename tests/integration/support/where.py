@@ -4,7 +4,9 @@ Where a test runs; its class, or the test itself, says so in its "where", and is
 
 What asks for no Linux and no OVMF also runs on a KVM that cannot run a guest of 64 bits, and on this machine's
 own many times as fast as in an emulated host. There the domains' memory is in windows. What does not depend on
-the kind of memory is run there alone, if that KVM has windows, and a test or two of each class in hosts as well.
+the kind of memory is run there alone, if that KVM has windows. In hosts remains what is about guest memory that is
+two-sided, or about the hypercall that only their KVM hands on, and of the rest a test or two of each subject, since an
+emulated host takes ten times as long.
 """
 
 HOSTS, NATIVE, EVERYWHERE = "hosts", "native", "everywhere"
