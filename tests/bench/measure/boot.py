@@ -84,7 +84,7 @@ def measure(quick, kind):
     retries = Retries()
     machines = _machines(kind)
     rounds = {name: [] for name in machines}
-    for _ in range(1 if quick else 3):
+    for _ in range(1 if quick else 9):
         for name, make in machines.items():
             rounds[name].append(retries.run(lambda make=make: Round(make)))
     lines = {name: _values(each, "to_line") for name, each in rounds.items()}
