@@ -13,6 +13,7 @@
 
 #include "common/qmp-splitter.h"
 #include "driver/error.h"
+#include "driver/vmm/send-descriptor.h"
 
 #define READ_CHUNK 4096
 
@@ -263,29 +264,6 @@ static void handle_object(QmpClient *client, JsonObject *object)
 		client->callbacks->event(event, object_member(object, "data"), client->opaque);
 	else
 		handle_reply(client, object);
-}
-
-/* Return: as of sendmsg(2). */
-static gssize send_with_descriptor(int socket, const char *text, gsize size, int fd)
-{
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { { 0 } };
-	struct iovec iovec = { .iov_base = (char *)text, .iov_len = size };
-	struct msghdr message = {
-		.msg_iov = &iovec,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-	return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /*

@@ -17,6 +17,7 @@
 #include "driver/storage/image-chain.h"
 #include "driver/storage/storage-nodes.h"
 #include "driver/vmm/qmp-client.h"
+#include "driver/vmm/send-descriptor.h"
 
 /* Numbers that its other sockets have for it. */
 #define MONITOR_SOCKET	 (HANDED_FILE_SOCKET + 1)
@@ -343,24 +344,7 @@ VmmStorage *vmm_storage_adopt(const VmmStorageDomain *domain, pid_t pid, guint64
 /* Sends an image to be opened by the name of @file. */
 static gboolean hand_over(int socket, const char *file, int fd, GError **error)
 {
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { { 0 } };
-	struct iovec iovec = { .iov_base = (char *)file, .iov_len = strlen(file) };
-	struct msghdr message = {
-		.msg_iov = &iovec,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-	return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
+	return send_with_descriptor(socket, file, strlen(file), fd) >= 0 ||
 	       driver_error(error, VIR_ERR_SYSTEM_ERROR, _("handing '%s' over: %s"), file,
 			    g_strerror(errno));
 }
