@@ -33,6 +33,9 @@ CONTENT = 32 * MIB
 
 MEMORY_MIB = 1024
 
+# For its six devices, and two that may be attached.
+ROOT_PORTS = 8 * "<controller type='pci' model='pcie-root-port'/>"
+
 # Of ext4, as long as it is mounted.
 NEEDS_RECOVERY = 0x4
 
@@ -64,8 +67,7 @@ def domain_xml():
     {disk_xml("disk.raw", "vda")}
     {disk_xml("seed.raw", "vdb", readonly=True)}
     {disk_xml("data.raw", "vdc")}
-    <controller type='pci' model='pcie-root-port'/>
-    <controller type='pci' model='pcie-root-port'/>
+    {ROOT_PORTS}
     <interface type='user'>
       <backend type='passt'/>
       <model type='virtio'/>
