@@ -212,8 +212,10 @@ class Debian(unittest.TestCase):
         self.ssh("rm -f /root/written.* /root/kept")
 
     def test_it_shuts_down(self):
+        events = self.daemon.events()
+        self.addCleanup(events.close)
         virsh("shutdown", NAME)
-        self.console.wait_end(300)
+        events.wait("Stopped Shutdown", NAME, 300)
         self.assertEqual(virsh("domstate", NAME, "--reason"), "shut off (shutdown)")
         with open(os.path.join(FOLDER, "disk.raw"), "rb") as disk:
             # s_feature_incompat in the superblock of the partition that begins at 65 MiB.
