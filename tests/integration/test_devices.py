@@ -263,6 +263,14 @@ class Tuned(Devices):
         virsh("start", "--paused", "test")
         self.assert_refused("read-only", "blockresize", "test", "vda", "4096")
 
+    def test_a_size_without_the_cache(self):
+        """Files whose last block is not whole cannot be written without it."""
+        self.define(serial=disk(self.image, "vda").replace("type='raw'", "type='raw' cache='none'"))
+        virsh("start", "--paused", "test")
+        self.assert_refused("multiple of 4096", "blockresize", "test", "vda", "1049088B")
+        virsh("blockresize", "test", "vda", "2MiB")
+        self.assertEqual(os.stat(self.image).st_size, 2 << 20)
+
     def test_block_device(self):
         loop = subprocess.run(["losetup", "--find", "--show", self.image], capture_output=True, text=True, check=False)
         if loop.returncode:

@@ -223,7 +223,18 @@ static void test_shrunk(void)
 	}
 }
 
-/* A file that is no whole number of sectors: the last one is there, and ends with zeroes. */
+static guint64 file_size(const Fixture *fixture)
+{
+	struct stat status;
+
+	g_assert_cmpint(fstat(fixture->fd, &status), ==, 0);
+	return (guint64)status.st_size;
+}
+
+/*
+ * A file that is no whole number of sectors: the last one is there, and ends with zeroes. The file
+ * stays as long as it is, whatever is written.
+ */
 static void test_tail(void)
 {
 	for (gboolean is_direct = FALSE; is_direct <= TRUE; is_direct++) {
@@ -237,15 +248,64 @@ static void test_tail(void)
 			g_assert_cmpint(run(&fixture, BLOCK_READ, 0, data, 1024), ==, 0);
 			g_assert_cmpmem(data + 997, 5, "end\0\0", 5);
 			memset(data, 7, sizeof(data));
+			g_assert_cmpint(run(&fixture, BLOCK_WRITE, 512, data, 512), ==, EIO);
+			memset(data + 488, 0, 24);
 			g_assert_cmpint(run(&fixture, BLOCK_WRITE, 512, data, 512), ==, 0);
-			memset(data, 0, sizeof(data));
 			g_assert_cmpint(run(&fixture, BLOCK_READ, 0, data, 1024), ==, 0);
 			g_assert_cmpuint(data[511], ==, 0);
 			g_assert_cmpuint(data[512], ==, 7);
-			g_assert_cmpuint(data[1023], ==, 7);
+			g_assert_cmpuint(data[999], ==, 7);
+			g_assert_cmpuint(data[1000], ==, 0);
+			g_assert_cmpint(run(&fixture, BLOCK_WRITE_ZEROES, 0, NULL, 1024), ==, 0);
+			g_assert_cmpint(run(&fixture, BLOCK_READ, 0, data, 1024), ==, 0);
+			g_assert_cmpuint(data[512] | data[999], ==, 0);
+			g_assert_cmpuint(file_size(&fixture), ==, 1000);
 		}
 		tear_down(&fixture);
 	}
+}
+
+/* Nor does one that is whole sectors, but no whole blocks of those that O_DIRECT takes. */
+static void test_length(void)
+{
+	static const guint64 sizes[] = { 512, 4096 + 512, 3 * 4096 - 512, 4096 };
+
+	for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
+		const guint64 last = sizes[i] - 512;
+		guint8 data[512], seen[512];
+		Fixture fixture;
+
+		memset(data, 5, sizeof(data));
+		if (set_up(&fixture, sizes[i], TRUE, &plain)) {
+			g_assert_cmpint(run(&fixture, BLOCK_WRITE, last, data, 512), ==, 0);
+			g_assert_cmpint(run(&fixture, BLOCK_FLUSH, 0, NULL, 0), ==, 0);
+			g_assert_cmpuint(file_size(&fixture), ==, sizes[i]);
+			g_assert_cmpint(run(&fixture, BLOCK_READ, last, seen, 512), ==, 0);
+			g_assert_cmpmem(seen, 512, data, 512);
+			g_assert_cmpint(run(&fixture, BLOCK_WRITE_ZEROES, last, NULL, 512), ==, 0);
+			g_assert_cmpuint(file_size(&fixture), ==, sizes[i]);
+		}
+		tear_down(&fixture);
+	}
+}
+
+/* What a file has got since then that is no whole block is not there for a disk without cache. */
+static void test_grown_direct(void)
+{
+	guint8 data[512] = { 0 };
+	Fixture fixture;
+
+	if (set_up(&fixture, 4096, TRUE, &plain)) {
+		const guint32 alignment = block_backend_limits(fixture.backend)->alignment;
+
+		g_assert_cmpint(ftruncate(fixture.fd, 8192 + 512), ==, 0);
+		g_assert_true(block_backend_poll_size(fixture.backend));
+		g_assert_cmpuint(block_backend_limits(fixture.backend)->size, ==,
+				 (8192 + 512) / alignment * alignment);
+		g_assert_cmpint(run(&fixture, BLOCK_WRITE, 8192 - 512, data, 512), ==, 0);
+		g_assert_cmpuint(file_size(&fixture), ==, 8192 + 512);
+	}
+	tear_down(&fixture);
 }
 
 static void test_grown(void)
@@ -618,7 +678,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/block-raw/range", test_range);
 	g_test_add_func("/block-raw/shrunk", test_shrunk);
 	g_test_add_func("/block-raw/tail", test_tail);
+	g_test_add_func("/block-raw/length", test_length);
 	g_test_add_func("/block-raw/grown", test_grown);
+	g_test_add_func("/block-raw/grown-direct", test_grown_direct);
 	g_test_add_func("/block-raw/readonly", test_readonly);
 	g_test_add_func("/block-raw/no-file", test_no_file);
 	g_test_add_func("/block-raw/guest-memory", test_direct);

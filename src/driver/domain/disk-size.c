@@ -15,6 +15,9 @@
 /* Disks count in these. */
 #define SECTOR_SIZE 512u
 
+/* The most that the host's disks take in one piece where its cache is not used. */
+#define DIRECT_BLOCK_SIZE 4096u
+
 gboolean disk_size_allow(const DomainVmm *vmm, const char *target, guint64 size, GError **error)
 {
 	const pid_t pid = vmm_process_pid(vmm->process);
@@ -70,13 +73,21 @@ static guint64 size_of(const DomainDisk *disk, int fd, GError **error)
 	return 0;
 }
 
+static guint granularity_of(const DomainDisk *disk)
+{
+	const gboolean is_direct = disk->cache == DOMAIN_DISK_CACHE_NONE ||
+				   disk->cache == DOMAIN_DISK_CACHE_DIRECTSYNC;
+
+	return is_direct && disk->type == DOMAIN_DISK_FILE ? DIRECT_BLOCK_SIZE : SECTOR_SIZE;
+}
+
 static gboolean check_size(const DomainDisk *disk, guint64 was, guint64 size, GError **error)
 {
-	if (size % SECTOR_SIZE != 0 || size > G_MAXINT64)
+	if (size % granularity_of(disk) != 0 || size > G_MAXINT64)
 		return driver_error(
 			error, VIR_ERR_INVALID_ARG,
 			_("disk '%s' cannot have %" PRIu64 " bytes: a multiple of %u is wanted"),
-			disk->target, size, SECTOR_SIZE);
+			disk->target, size, granularity_of(disk));
 	if (disk->type == DOMAIN_DISK_BLOCK && size != was)
 		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
 				    _("disk '%s' is a block device of %" PRIu64

@@ -68,6 +68,7 @@ struct RawRequest {
 };
 
 static LogLimit shrunk_limit;
+static LogLimit end_limit;
 
 static BlockRaw *raw_of(BlockBackend *backend)
 {
@@ -349,12 +350,31 @@ static void start_read(RawRequest *self)
 	transfer(self);
 }
 
+/* How much of a request the file has. */
+static guint64 size_in_file(const BlockRaw *raw, const BlockRequest *request)
+{
+	return MIN(request->size, raw->file_size - MIN(request->offset, raw->file_size));
+}
+
+/* Leaves off what is beyond the end of the file. */
+static void clip(RawRequest *self)
+{
+	guint64 left = size_in_file(self->raw, self->request);
+
+	self->left = left;
+	for (guint i = 0; i < self->n_iovec; i++) {
+		self->iovec[i].iov_len = MIN(self->iovec[i].iov_len, left);
+		left -= self->iovec[i].iov_len;
+	}
+}
+
 static void start_write(RawRequest *self)
 {
 	const BlockRequest *request = self->request;
 
 	if (!self->raw->is_direct || is_aligned(self->raw, request)) {
 		use_request(self);
+		clip(self);
 		self->is_write = TRUE;
 		self->ended = write_ended;
 	} else if (take_bounce(self, request->offset, request->size)) {
@@ -507,7 +527,7 @@ static void continue_zeroes(RawRequest *self)
 static void start_zeroes(RawRequest *self)
 {
 	self->zero_offset = self->request->offset;
-	self->zero_left = self->request->size;
+	self->zero_left = size_in_file(self->raw, self->request);
 	continue_zeroes(self);
 }
 
@@ -571,13 +591,54 @@ static void start(RawRequest *self)
 	}
 }
 
+/* Whether there is nothing but zeroes from byte @from of a request on. */
+static gboolean ends_in_zeroes(const BlockRequest *request, guint64 from)
+{
+	for (guint i = 0; i < request->n_iovec; i++) {
+		const guint8 *bytes = request->iovec[i].iov_base;
+		const gsize size = request->iovec[i].iov_len;
+
+		for (gsize j = MIN(from, size); j < size; j++)
+			if (bytes[j] != 0)
+				return FALSE;
+		from -= MIN(from, size);
+	}
+	return TRUE;
+}
+
+/* Of the last sector only zeroes are beyond the end of the file, and only these may be. */
+static int check_end(const BlockRaw *raw, const BlockRequest *request)
+{
+	const guint64 size = size_in_file(raw, request);
+
+	if (request->operation != BLOCK_WRITE || size == request->size)
+		return 0;
+	if (request->is_direct)
+		return EFAULT;
+	if (size > 0 && ends_in_zeroes(request, size))
+		return 0;
+	log_limited(&end_limit, "block",
+		    _("%s: the guest has written beyond byte %" PRIu64
+		      ", where the file ends within a sector: make it larger"),
+		    raw->backend.name, raw->file_size);
+	return EIO;
+}
+
+static int check(const BlockRaw *raw, const BlockRequest *request)
+{
+	if (request->is_direct && raw->is_direct && !is_aligned(raw, request))
+		return EFAULT;
+	return check_end(raw, request);
+}
+
 static void raw_submit(BlockBackend *backend, BlockRequest *request)
 {
 	BlockRaw *raw = raw_of(backend);
+	const int error = check(raw, request);
 	RawRequest *self;
 
-	if (request->is_direct && raw->is_direct && !is_aligned(raw, request)) {
-		block_complete_later(backend, request, EFAULT);
+	if (error) {
+		block_complete_later(backend, request, error);
 		return;
 	}
 	self = g_new0(RawRequest, 1);
@@ -615,6 +676,8 @@ static guint64 raw_poll_size(BlockBackend *backend)
 	if (size < 0)
 		return 0;
 	raw->file_size = (guint64)size;
+	if (raw->is_direct && !backend->is_readonly)
+		return raw->file_size & ~block_mask(raw);
 	return whole_sectors(raw->file_size);
 }
 
@@ -669,10 +732,10 @@ static gboolean look_at(BlockRaw *raw, const BlockConfig *config, GError **error
 	return TRUE;
 }
 
-static gboolean check_access(const BlockRaw *raw, gboolean is_direct, const BlockConfig *config,
-			     GError **error)
+static gboolean check_access(const BlockRaw *raw, const BlockConfig *config, GError **error)
 {
 	const int flags = fcntl(raw->fd, F_GETFL);
+	const int wanted = (flags & ~O_DIRECT) | (raw->is_direct ? O_DIRECT : 0);
 
 	if (flags < 0)
 		return fail(g_io_error_from_errno(errno), error,
@@ -685,7 +748,7 @@ static gboolean check_access(const BlockRaw *raw, gboolean is_direct, const Bloc
 			    _("disk image %s was opened for reading only: its disk has to be "
 			      "read-only"),
 			    config->name);
-	if (is_direct && !(flags & O_DIRECT) && fcntl(raw->fd, F_SETFL, flags | O_DIRECT) < 0)
+	if (wanted != flags && fcntl(raw->fd, F_SETFL, wanted) < 0)
 		return fail(g_io_error_from_errno(errno), error,
 			    _("disk image %s cannot be used without the host's cache: %s; another "
 			      "cache mode than none and directsync is needed there"),
@@ -731,6 +794,23 @@ static void find_limits(BlockRaw *raw)
 		limits->alignment = direct_alignment(raw);
 }
 
+/*
+ * A last block that is not whole cannot be written without the host's cache, unless the file
+ * becomes longer. What is written by the cache is on the disk after a flush, too.
+ */
+static gboolean can_do_without_cache(const BlockRaw *raw, const BlockConfig *config)
+{
+	const guint32 alignment = direct_alignment(raw);
+
+	if (raw->is_device || config->is_readonly || raw->file_size % alignment == 0)
+		return TRUE;
+	log_warning("block",
+		    _("%s: the host's cache is used, since the size of %" PRIu64
+		      " bytes is no multiple of %u"),
+		    config->name, raw->file_size, alignment);
+	return FALSE;
+}
+
 static gboolean make_zeroes(BlockRaw *raw, const BlockConfig *config, GError **error)
 {
 	void *memory = NULL;
@@ -747,10 +827,13 @@ BlockBackend *block_raw_new(int fd, gboolean is_direct, const BlockConfig *confi
 	BlockRaw *raw = g_new0(BlockRaw, 1);
 
 	raw->fd = fd;
-	raw->is_direct = is_direct;
 	g_queue_init(&raw->waiting);
-	if (!look_at(raw, config, error) || !check_access(raw, is_direct, config, error) ||
-	    !make_zeroes(raw, config, error)) {
+	if (!look_at(raw, config, error)) {
+		g_free(raw);
+		return NULL;
+	}
+	raw->is_direct = is_direct && can_do_without_cache(raw, config);
+	if (!check_access(raw, config, error) || !make_zeroes(raw, config, error)) {
 		g_free(raw);
 		return NULL;
 	}
