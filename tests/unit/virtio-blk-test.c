@@ -919,6 +919,83 @@ static void test_limits_and_reset(void)
 	world_clear(&world);
 }
 
+/* Flushes in tables as long as a chain may be: nothing says that a header is followed by none. */
+static void add_long(World *world, guint count)
+{
+	struct vring_desc *table = world_address(WORLD_DATA);
+	const WorldPiece piece = { WORLD_DATA, (VIRTIO_CHAIN_MAX - 1) * sizeof(*table),
+				   VRING_DESC_F_INDIRECT };
+
+	write_header(0, VIRTIO_BLK_T_FLUSH, 0);
+	for (guint i = 0; i < VIRTIO_CHAIN_MAX - 1; i++)
+		table[i] = (struct vring_desc){ .addr = WORLD_DATA + 0x8000,
+						.len = 1,
+						.flags = VRING_DESC_F_NEXT,
+						.next = (guint16)(i + 1) };
+	table[0].addr = header_at(0);
+	table[0].len = sizeof(struct virtio_blk_outhdr);
+	table[VIRTIO_CHAIN_MAX - 2].addr = status_at(0);
+	table[VIRTIO_CHAIN_MAX - 2].flags = IN;
+	for (guint i = 0; i < count; i++)
+		world_add(world, i % WORLD_QUEUES, &piece, 1);
+}
+
+static void kick_all(World *world)
+{
+	for (guint i = 0; i < WORLD_QUEUES; i++)
+		world_kick(world, i);
+	world_settle(world);
+}
+
+/* A guest does not have more memory taken for its chains than a disk may have; none is lost. */
+static void test_long_chains(void)
+{
+	enum { ALL = WORLD_QUEUES * WORLD_QUEUE_SIZE };
+	const guint most = VIRTIO_BLK_PIECES / (VIRTIO_CHAIN_MAX - 1) + 1;
+	World world;
+
+	world_init(&world, &plain, DISK_POLICY_REPORT);
+	for (guint round = 0; round < 2; round++) {
+		world.image->holds = TRUE;
+		world.image->counts[BLOCK_FLUSH] = 0;
+		add_long(&world, ALL);
+		kick_all(&world);
+		kick_all(&world);
+		g_assert_cmpuint(world.image->counts[BLOCK_FLUSH], ==, most);
+		if (round == 0) {
+			let_go_soon(&world);
+			world_stop(&world);
+			world_start(&world, 0);
+		}
+	}
+	let_go_soon(&world);
+	world.device.config.operations->drain(world.blk);
+	world_settle(&world);
+	g_assert_cmpuint(world.image->counts[BLOCK_FLUSH], ==, most);
+	world.device.config.operations->resume(world.blk);
+	kick_all(&world);
+	g_assert_cmpuint(world_used(&world, 0) + world_used(&world, 1), ==, ALL);
+	g_assert_cmpuint(world.image->counts[BLOCK_FLUSH], ==, ALL);
+	g_assert_cmpuint(world.device.n_broken, ==, 0);
+	world_clear(&world);
+}
+
+/* The disk looks at its queues again by itself. */
+static void test_long_chains_go_on(void)
+{
+	enum { ALL = WORLD_QUEUES * WORLD_QUEUE_SIZE };
+	World world;
+
+	world_init(&world, &plain, DISK_POLICY_REPORT);
+	world.image->holds = TRUE;
+	add_long(&world, ALL);
+	kick_all(&world);
+	made_up_image_let_go(world.image);
+	world_settle(&world);
+	g_assert_cmpuint(world_used(&world, 0) + world_used(&world, 1), ==, ALL);
+	world_clear(&world);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -949,6 +1026,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/virtio-blk/queue-reset-and-kick", test_queue_reset_and_kick);
 	g_test_add_func("/virtio-blk/write-through", test_write_through);
 	g_test_add_func("/virtio-blk/statistics", test_statistics);
+	g_test_add_func("/virtio-blk/long-chains", test_long_chains);
+	g_test_add_func("/virtio-blk/long-chains-go-on", test_long_chains_go_on);
 	g_test_add_func("/virtio-blk/limits", test_limits);
 	g_test_add_func("/virtio-blk/limits-and-reset", test_limits_and_reset);
 	return g_test_run();

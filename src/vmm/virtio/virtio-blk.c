@@ -39,6 +39,7 @@ typedef struct {
 	VirtioBlk *blk;
 	guint queue;
 	VirtioChain *chain;
+	guint n_pieces; /* of the chain, which may be gone */
 	RequestState state;
 	GList link; /* in the list of its state */
 	struct virtio_blk_outhdr header;
@@ -80,9 +81,12 @@ struct VirtioBlk {
 	gboolean is_left; /* the pause did not wait for what the backend has */
 	guint n_drains;	  /* under way: one may come while another one waits */
 	gboolean is_broken;
-	guint n_busy; /* requests that are REQUEST_BUSY or REQUEST_DONE */
+	guint n_busy;	  /* requests that are REQUEST_BUSY or REQUEST_DONE */
+	guint n_pieces;	  /* of all chains in hand */
+	gboolean is_full; /* queues are not looked at until some of these have gone back */
 	GQueue waiting, done, stopped, late, limited;
 	GSource *finisher;
+	GSource *taker;	  /* looks at the queues after that */
 	GArray *pieces;	  /* of a transfer, while it is put together */
 	guint8 *gathered; /* its content: GATHER_SIZE bytes */
 	gsize n_gathered;
@@ -144,6 +148,7 @@ static void free_request(Request *self)
 {
 	end_direct(self);
 	give_staging(self);
+	self->blk->n_pieces -= self->n_pieces;
 	g_free(self);
 }
 
@@ -259,6 +264,15 @@ static void finish_batch(VirtioBlk *blk)
 	push_batch(blk, &batch);
 }
 
+/* What did not go into the memory that a disk may have for chains can be taken now. */
+static void take_more(VirtioBlk *blk)
+{
+	if (!blk->is_full || blk->n_pieces > VIRTIO_BLK_PIECES / 2)
+		return;
+	blk->is_full = FALSE;
+	g_source_set_ready_time(blk->taker, 0);
+}
+
 static void finish_all(VirtioBlk *blk)
 {
 	if (g_queue_is_empty(&blk->done))
@@ -267,6 +281,7 @@ static void finish_all(VirtioBlk *blk)
 		finish_batch(blk);
 	for (guint i = 0; i < blk->n_queues; i++)
 		virtio_queue_notify(virtio_device_queue(blk->virtio, i));
+	take_more(blk);
 }
 
 static void before_sleep(void *opaque)
@@ -789,7 +804,7 @@ static guint pop_batch(VirtioBlk *blk, guint queue, Request **batch)
 	g_autoptr(GError) error = NULL;
 	guint count = 0;
 
-	while (count < BATCH && !blk->is_broken) {
+	while (count < BATCH && !blk->is_broken && blk->n_pieces < VIRTIO_BLK_PIECES) {
 		VirtioChain *chain = virtio_queue_pop(virtio_device_queue(blk->virtio, queue),
 						      &error);
 		Request *self;
@@ -804,7 +819,9 @@ static guint pop_batch(VirtioBlk *blk, guint queue, Request **batch)
 		self->blk = blk;
 		self->queue = queue;
 		self->chain = chain;
+		self->n_pieces = chain->n_out + chain->n_in;
 		self->link.data = self;
+		blk->n_pieces += self->n_pieces;
 		batch[count++] = self;
 	}
 	if (error)
@@ -827,7 +844,36 @@ static void on_kicked(void *device, guint index)
 			read_headers(blk, batch, count);
 			go_on(blk);
 		}
-	} while (!blk->is_broken && !virtio_queue_enable_kicks(queue));
+		blk->is_full = blk->n_pieces >= VIRTIO_BLK_PIECES;
+	} while (!blk->is_broken && !blk->is_full && !virtio_queue_enable_kicks(queue));
+}
+
+typedef struct {
+	GSource source;
+	VirtioBlk *blk;
+} TakerSource;
+
+static gboolean on_taker(GSource *source, GSourceFunc callback, gpointer opaque)
+{
+	VirtioBlk *blk = ((TakerSource *)source)->blk;
+
+	(void)callback;
+	(void)opaque;
+	g_source_set_ready_time(source, -1);
+	for (guint i = 0; i < blk->n_queues; i++)
+		on_kicked(blk, i);
+	return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs taker_functions = { .dispatch = on_taker };
+
+static GSource *taker_new(VirtioBlk *blk, GMainContext *context)
+{
+	GSource *source = g_source_new(&taker_functions, sizeof(TakerSource));
+
+	((TakerSource *)source)->blk = blk;
+	g_source_attach(source, context);
+	return source;
 }
 
 /*
@@ -911,6 +957,7 @@ static void on_start(void *device, guint64 features)
 	blk->is_broken = FALSE;
 	blk->is_paused = FALSE;
 	blk->is_left = FALSE;
+	blk->is_full = FALSE;
 	blk->is_started = TRUE;
 }
 
@@ -1088,6 +1135,7 @@ void virtio_blk_attach(VirtioBlk *blk, VirtioDevice *virtio, IoRing *ring, Stagi
 	blk->staging = staging;
 	block_backend_attach(blk->backend, context, ring);
 	blk->finisher = before_sleep_new(context, before_sleep, blk);
+	blk->taker = taker_new(blk, context);
 }
 
 /* On the I/O thread, which may be about to look at these. */
@@ -1096,6 +1144,8 @@ static void detach(void *opaque)
 	VirtioBlk *blk = opaque;
 
 	before_sleep_free(blk->finisher);
+	g_source_destroy(blk->taker);
+	g_source_unref(blk->taker);
 	block_backend_free(blk->backend);
 }
 

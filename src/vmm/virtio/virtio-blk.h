@@ -12,7 +12,8 @@
  * statuses. In between content is in the I/O thread's staging memory; or nowhere, where guest
  * memory is direct (vmm/memory/direct.h) and the backend can do with that: what cannot be done so
  * is copied. What a request wants is done in parts of at most VIRTIO_BLK_PART bytes, one after the
- * other; a request waits in a queue where there is no staging memory for its next part.
+ * other; a request waits in a queue where there is no staging memory for its next part. Chains are
+ * left in their queues while those in hand have VIRTIO_BLK_PIECES buffers together.
  *
  * What the backend cannot do is the guest's error, or nobody's, or the machine stops, as the
  * disk's policy says. A request with which the machine has stopped waits until it goes on, and is
@@ -30,6 +31,9 @@
 #include "vmm/virtio/device.h"
 
 #define VIRTIO_BLK_PART (1u << 20)
+
+/* As many as Linux makes with one queue of 256; one chain may go beyond it. */
+#define VIRTIO_BLK_PIECES (64u << 10)
 
 typedef struct {
 	BlockBackend *backend; /* taken */
