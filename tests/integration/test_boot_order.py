@@ -8,6 +8,7 @@ import unittest
 
 from support.agent import Agent
 from support.devices import device, root_port
+from support.qmp import QmpError
 from support.vmm import payload, refused
 from support.where import NATIVE
 
@@ -54,14 +55,17 @@ class BootOrder(unittest.TestCase):
                       root_port("pci.2", "0x2.0x1", chassis=2, port=17),
                       root_port("pci.3", "0x3", chassis=3, port=24)]
 
-    def order_of(self, *devices):
+    def start(self, *devices):
         guest = Agent("--memory=64M", *self.ports, *devices, image=f"--bios={payload('firmware')}",
                       pass_fds=self.descriptors)
         self.addCleanup(guest.end)
-        return FwCfg(guest).read("bootorder")
+        return guest
+
+    def order_of(self, *devices):
+        return FwCfg(self.start(*devices)).read("bootorder")
 
     def test_none(self):
-        self.assertIsNone(self.order_of(self.card("net0", "pci.1")))
+        self.assertEqual(self.order_of(self.card("net0", "pci.1")), b"")
 
     def test_devices_are_in_the_order_of_their_numbers(self):
         order = self.order_of(self.card("net0", "pci.1", bootindex=7), self.card("net1", "pci.2", bootindex=2),
@@ -80,6 +84,39 @@ class BootOrder(unittest.TestCase):
                                      blockdev={"driver": "raw", "fd": str(image.fileno())}))
         self.assertEqual(order, b"/pci@i0cf8/pci8086,2922@1f,2/drive@3/disk@0\n"
                                 b"/pci@i0cf8/pci-bridge@2/ethernet@0/ethernet-phy@0\0")
+
+    def plug_in(self, guest, name, bus, index):
+        ours, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.addCleanup(ours.close)
+        with other:
+            guest.qmp.execute("getfd", descriptors=[other.fileno()], fdname="fd-" + name)
+        guest.qmp.execute("device_add", driver="virtio-net-pci", id=name, bus=bus, addr="0x0", bootindex=index,
+                          mac="52:54:00:00:01:01", netdev={"type": "stream", "fd": "fd-" + name})
+
+    def test_devices_that_come_and_go(self):
+        """Firmware is told of them at a reset."""
+        first = b"/pci@i0cf8/pci-bridge@2/ethernet@0/ethernet-phy@0"
+        second = b"/pci@i0cf8/pci-bridge@2,1/ethernet@0/ethernet-phy@0"
+        third = b"/pci@i0cf8/pci-bridge@3/ethernet@0/ethernet-phy@0"
+        guest = self.start(self.card("net0", "pci.1", bootindex=5))
+        with self.assertRaisesRegex(QmpError, "another device has this number"):
+            self.plug_in(guest, "net1", "pci.2", 5)
+        self.plug_in(guest, "net1", "pci.2", 2)
+        self.assertEqual(FwCfg(guest).read("bootorder"), first + b"\0")
+        guest.qmp.execute("system_reset")
+        guest.wait_ready()
+        self.assertEqual(FwCfg(guest).read("bootorder"), second + b"\n" + first + b"\0")
+        guest.qmp.execute("device_del", id="net0")
+        guest.qmp.execute("system_reset")
+        guest.qmp.wait_event("DEVICE_DELETED")
+        guest.wait_ready()
+        self.assertEqual(FwCfg(guest).read("bootorder"), second + b"\0")
+        self.plug_in(guest, "net2", "pci.3", 5)
+        guest.qmp.execute("device_del", id="net1")
+        guest.qmp.execute("system_reset")
+        guest.qmp.wait_event("DEVICE_DELETED")
+        guest.wait_ready()
+        self.assertEqual(FwCfg(guest).read("bootorder"), third + b"\0")
 
     def test_two_with_one_number(self):
         words = refused(f"--bios={payload('firmware')}", "--memory=64M", *self.ports,

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* boot-order-test.c - the devices that firmware is to try, and what it calls them */
+#include <string.h>
+
 #include "vmm/boot/boot-order.h"
 
 static void assert_path(const BootPciPlace *bridge, const BootPciPlace *place, const char *name,
@@ -28,11 +30,11 @@ static void test_order(void)
 	g_autofree const char **paths = NULL;
 
 	g_assert_null(none[0]);
-	g_assert_true(boot_order_add(order, 3, "c"));
-	g_assert_true(boot_order_add(order, 1, "a"));
-	g_assert_true(boot_order_add(order, G_MAXUINT32, "d"));
-	g_assert_true(boot_order_add(order, 2, "b"));
-	g_assert_false(boot_order_add(order, 2, "another"));
+	g_assert_true(boot_order_add(order, "net0", 3, "c"));
+	g_assert_true(boot_order_add(order, "net1", 1, "a"));
+	g_assert_true(boot_order_add(order, "net2", G_MAXUINT32, "d"));
+	g_assert_true(boot_order_add(order, "net3", 2, "b"));
+	g_assert_false(boot_order_add(order, "net4", 2, "another"));
 	paths = boot_order_paths(order);
 	g_assert_cmpstr(paths[0], ==, "a");
 	g_assert_cmpstr(paths[1], ==, "b");
@@ -41,12 +43,36 @@ static void test_order(void)
 	g_assert_null(paths[4]);
 }
 
+static gboolean is_other(const char *id, void *opaque)
+{
+	return strcmp(id, opaque) != 0;
+}
+
+/* A device that has gone leaves its place to another one. */
+static void test_gone(void)
+{
+	g_autoptr(BootOrder) order = boot_order_new();
+	g_autofree const char **paths = NULL;
+
+	g_assert_true(boot_order_add(order, "net0", 1, "a"));
+	g_assert_true(boot_order_add(order, "net1", 2, "b"));
+	g_assert_true(boot_order_add(order, "net2", 3, "c"));
+	boot_order_keep(order, is_other, (void *)"net1");
+	g_assert_true(boot_order_add(order, "net3", 2, "d"));
+	boot_order_keep(order, is_other, (void *)"net0");
+	paths = boot_order_paths(order);
+	g_assert_cmpstr(paths[0], ==, "d");
+	g_assert_cmpstr(paths[1], ==, "c");
+	g_assert_null(paths[2]);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 
 	g_test_add_func("/boot-order/paths", test_paths);
 	g_test_add_func("/boot-order/order", test_order);
+	g_test_add_func("/boot-order/gone", test_gone);
 
 	return g_test_run();
 }

@@ -116,9 +116,9 @@ static void test_machine(void)
 	assert_file(&machine, "etc/boot-fail-wait", &wait, 4);
 	g_assert_true(has_file(&machine, "etc/smbios/smbios-anchor"));
 	g_assert_true(has_file(&machine, "etc/smbios/smbios-tables"));
-	/* No S3, no order, no SMI. */
+	/* No S3, nothing to try first, no SMI. */
 	g_assert_false(has_file(&machine, "etc/system-states"));
-	g_assert_false(has_file(&machine, "bootorder"));
+	assert_file(&machine, "bootorder", NULL, 0);
 	g_assert_false(has_file(&machine, "etc/smi/supported-features"));
 	g_assert_false(has_file(&machine, "etc/sercon-port"));
 	g_assert_cmpuint(number(&machine, FW_CFG_KERNEL_SIZE, 4), ==, 0);
@@ -148,6 +148,13 @@ static void test_choices(void)
 	assert_file(&machine, "bootorder", lines, sizeof(lines));
 	assert_file(&machine, "etc/boot-fail-wait", &wait, 4);
 	assert_file(&machine, "etc/sercon-port", "\xf8\x03", 2);
+	/* Devices have come and gone, and the machine is reset. */
+	fw_cfg_content_set_boot_order(machine.content, order + 1);
+	assert_file(&machine, "bootorder", order[1], strlen(order[1]) + 1);
+	fw_cfg_content_set_boot_order(machine.content, order + 2);
+	assert_file(&machine, "bootorder", NULL, 0);
+	fw_cfg_content_set_boot_order(machine.content, order);
+	assert_file(&machine, "bootorder", lines, sizeof(lines));
 	end(&machine);
 }
 

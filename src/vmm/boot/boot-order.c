@@ -6,6 +6,7 @@
 #define ROOT "/pci@i0cf8"
 
 typedef struct {
+	char *id;
 	guint64 index;
 	char *path;
 } Entry;
@@ -18,6 +19,7 @@ static void clear_entry(gpointer data)
 {
 	Entry *entry = data;
 
+	g_free(entry->id);
 	g_free(entry->path);
 }
 
@@ -38,7 +40,7 @@ void boot_order_free(BootOrder *order)
 	g_free(order);
 }
 
-gboolean boot_order_add(BootOrder *order, guint64 index, const char *path)
+gboolean boot_order_add(BootOrder *order, const char *id, guint64 index, const char *path)
 {
 	Entry entry = { .index = index };
 	guint at = 0;
@@ -47,9 +49,18 @@ gboolean boot_order_add(BootOrder *order, guint64 index, const char *path)
 		at++;
 	if (at < order->entries->len && g_array_index(order->entries, Entry, at).index == index)
 		return FALSE;
+	entry.id = g_strdup(id);
 	entry.path = g_strdup(path);
 	g_array_insert_val(order->entries, at, entry);
 	return TRUE;
+}
+
+void boot_order_keep(BootOrder *order, gboolean (*is_there)(const char *id, void *opaque),
+		     void *opaque)
+{
+	for (guint i = order->entries->len; i > 0; i--)
+		if (!is_there(g_array_index(order->entries, Entry, i - 1).id, opaque))
+			g_array_remove_index(order->entries, i - 1);
 }
 
 const char **boot_order_paths(const BootOrder *order)

@@ -49,6 +49,7 @@
 
 #define MAX_OPTION_ROM_SIZE (256 * KIB)
 #define OPTION_ROM_FILE	    "genroms/linuxboot_dma.bin"
+#define BOOT_ORDER_FILE	    "bootorder"
 #define OPTION_ROM_PATH	    "/rom@" OPTION_ROM_FILE
 
 /* Files of generated content have whole pages. */
@@ -69,6 +70,8 @@ typedef struct __attribute__((packed)) {
 G_STATIC_ASSERT(sizeof(E820Entry) == 20);
 
 struct FwCfgContent {
+	FwCfg *fw;
+	gboolean has_option_rom;
 	AcpiConfig acpi; /* but for what describe_acpi() fills in */
 	guint32 *apic_ids;
 	NumaCell *cells;
@@ -157,19 +160,38 @@ static void add_identity(FwCfg *fw, const FwCfgContentConfig *config)
 
 /* What is booted, and from where. */
 
-static void add_boot_order(FwCfg *fw, const FwCfgContentConfig *config)
+/* Return: for g_bytes_unref(). With none to try it is empty, and there nevertheless. */
+static GBytes *make_boot_order(gboolean has_option_rom, const char *const *paths)
 {
 	g_autoptr(GString) order = g_string_new(NULL);
 
-	if (config->kernel_fd >= 0 && config->option_rom_fd >= 0)
+	if (has_option_rom)
 		g_string_append(order, OPTION_ROM_PATH "\n");
-	for (const char *const *path = config->boot_order; path && *path; path++)
+	for (const char *const *path = paths; path && *path; path++)
 		g_string_append_printf(order, "%s\n", *path);
-	if (order->len == 0)
-		return;
 	/* Lines are separated; a zero ends the last one. */
-	order->str[order->len - 1] = '\0';
-	add_file(fw, "bootorder", order->str, order->len);
+	if (order->len > 0)
+		order->str[order->len - 1] = '\0';
+	return g_bytes_new(order->str, order->len);
+}
+
+static gboolean has_option_rom(const FwCfgContentConfig *config)
+{
+	return config->kernel_fd >= 0 && config->option_rom_fd >= 0;
+}
+
+static void add_boot_order(FwCfg *fw, const FwCfgContentConfig *config)
+{
+	g_autoptr(GBytes) order = make_boot_order(has_option_rom(config), config->boot_order);
+
+	fw_cfg_add_file(fw, BOOT_ORDER_FILE, order);
+}
+
+void fw_cfg_content_set_boot_order(FwCfgContent *content, const char *const *paths)
+{
+	g_autoptr(GBytes) order = make_boot_order(content->has_option_rom, paths);
+
+	fw_cfg_set_file(content->fw, BOOT_ORDER_FILE, order);
 }
 
 static void add_boot_choices(FwCfg *fw, const FwCfgContentConfig *config)
@@ -412,6 +434,8 @@ FwCfgContent *fw_cfg_content_new(FwCfg *fw, const FwCfgContentConfig *config, GE
 	g_autoptr(FwCfgContent) content = g_new0(FwCfgContent, 1);
 	const NumaTopology *numa = &config->numa;
 
+	content->fw = fw;
+	content->has_option_rom = has_option_rom(config);
 	content->describe_acpi = config->describe_acpi;
 	content->opaque = config->opaque;
 	content->apic_ids = g_memdup2(config->apic_ids, config->vcpus * sizeof(*config->apic_ids));

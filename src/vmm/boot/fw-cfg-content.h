@@ -62,5 +62,13 @@ typedef struct FwCfgContent FwCfgContent;
  * SMBIOS cannot be made; @fw is then to be freed.
  */
 FwCfgContent *fw_cfg_content_new(FwCfg *fw, const FwCfgContentConfig *config, GError **error);
+
+/*
+ * fw_cfg_content_set_boot_order - other devices are to be tried from now on
+ * @paths: firmware's, up to a NULL
+ *
+ * In a reset, with the device lock held.
+ */
+void fw_cfg_content_set_boot_order(FwCfgContent *content, const char *const *paths);
 void fw_cfg_content_free(FwCfgContent *content);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FwCfgContent, fw_cfg_content_free)

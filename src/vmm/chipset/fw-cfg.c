@@ -422,6 +422,22 @@ void fw_cfg_add_file(FwCfg *fw, const char *name, GBytes *content)
 	add_file_item(fw, item);
 }
 
+void fw_cfg_set_file(FwCfg *fw, const char *name, GBytes *content)
+{
+	FwCfgItem *item = NULL;
+
+	for (guint i = 0; i < fw->files->len && !item; i++) {
+		FwCfgItem *other = g_ptr_array_index(fw->files, i);
+
+		if (strcmp(other->name, name) == 0)
+			item = other;
+	}
+	if (!item)
+		g_error("fw_cfg: no file %s", name);
+	item_set_bytes(item, content);
+	update_directory(fw);
+}
+
 static void write_initial(FwCfgItem *item)
 {
 	memcpy(item->writable, g_bytes_get_data(item->initial, NULL), item->size);

@@ -61,6 +61,10 @@ void fw_cfg_add_fd(FwCfg *fw, guint16 key, int fd, guint64 offset, guint32 size)
 /* @content: a reference is taken. */
 void fw_cfg_add_file(FwCfg *fw, const char *name, GBytes *content);
 
+/* Gives a file that is there another content, of any size; in a reset, with the device lock held.
+ */
+void fw_cfg_set_file(FwCfg *fw, const char *name, GBytes *content);
+
 /*
  * fw_cfg_add_writable - a file that the guest may write to, by DMA alone, and read back
  * @initial: what it has after a reset

@@ -218,6 +218,16 @@ static char *find_boot_path(const Description *description, const DeviceContext 
 	return boot_pci_path(NULL, &place, at.name, at.unit);
 }
 
+static gboolean is_there(const char *id, void *opaque)
+{
+	return device_registry_has(opaque, id);
+}
+
+void devices_forget_gone(BootOrder *order, const DeviceRegistry *registry)
+{
+	boot_order_keep(order, is_there, (void *)registry);
+}
+
 /* Before the device is made: that two have the same index is to be known by then. */
 static gboolean add_to_boot_order(const DeviceShop *shop, const Description *description,
 				  const DeviceContext *context, GError **error)
@@ -226,7 +236,7 @@ static gboolean add_to_boot_order(const DeviceShop *shop, const Description *des
 
 	if (!path)
 		return FALSE;
-	return boot_order_add(shop->boot_order, description->boot.index, path) ||
+	return boot_order_add(shop->boot_order, context->id, description->boot.index, path) ||
 	       json_fields_refuse(error, description->owner, "bootindex",
 				  _("another device has this number"));
 }
@@ -257,6 +267,8 @@ static gboolean create(const DeviceShop *shop, const Description *description, g
 	if (type->is_pci && (!pci_place_find(&description->place, &context, error) ||
 			     (is_hot && !check_hot(&context, error))))
 		return FALSE;
+	if (shop->boot_order)
+		devices_forget_gone(shop->boot_order, shop->surroundings->registry);
 	if (shop->boot_order && description->boot.index != NO_BOOT_INDEX &&
 	    !add_to_boot_order(shop, description, &context, error))
 		return FALSE;

@@ -10,9 +10,8 @@
 typedef struct {
 	const DeviceSurroundings *surroundings;
 	DescriptorTable *descriptors;
-	Memory *memory; /* or NULL, in a test */
-	BootOrder
-		*boot_order; /* for those that have a "bootindex"; NULL where it is told already */
+	Memory *memory;	       /* or NULL, in a test */
+	BootOrder *boot_order; /* for those that have a "bootindex"; or NULL, in a test */
 } DeviceShop;
 
 /*
@@ -38,6 +37,9 @@ gboolean devices_create(const DeviceShop *shop, JsonObject *description, gboolea
  * They may be functions of one slot in any order.
  */
 gboolean devices_create_all(const DeviceShop *shop, const GPtrArray *descriptions, GError **error);
+
+/* Devices that are not there any more are not to be tried. */
+void devices_forget_gone(BootOrder *order, const DeviceRegistry *registry);
 
 /* As machine_change_medium() has it; with the device lock held. */
 gboolean devices_change_medium(const DeviceShop *shop, const char *id, JsonObject *blockdev,

@@ -12,6 +12,7 @@
 #include "vmm/chipset/flash.h"
 #include "vmm/chipset/fw-cfg.h"
 #include "vmm/chipset/pflash.h"
+#include "vmm/machine/devices.h"
 
 #define FIRMWARE_END (1ull << 32)
 
@@ -72,12 +73,35 @@ static gboolean add_bios(const FirmwareConfig *config, GError **error)
 	       flash_create_rom(config->surroundings, "chipset/bios", file, FIRMWARE_END, error);
 }
 
-static void free_content(void *device)
+/* What firmware reads, and the order in it, which changes with the devices. */
+typedef struct {
+	FwCfgContent *content;
+	BootOrder *boot_order;
+	const DeviceRegistry *registry;
+} Content;
+
+static void reset_content(void *device)
 {
-	fw_cfg_content_free(device);
+	const Content *self = device;
+	g_autofree const char **paths = NULL;
+
+	devices_forget_gone(self->boot_order, self->registry);
+	paths = boot_order_paths(self->boot_order);
+	fw_cfg_content_set_boot_order(self->content, paths);
 }
 
-static const DeviceOperations content_operations = { .free = free_content };
+static void free_content(void *device)
+{
+	Content *self = device;
+
+	fw_cfg_content_free(self->content);
+	g_free(self);
+}
+
+static const DeviceOperations content_operations = {
+	.reset = reset_content,
+	.free = free_content,
+};
 
 static gboolean add_fw_cfg(const FirmwareConfig *config, GError **error)
 {
@@ -117,6 +141,7 @@ static gboolean add_fw_cfg(const FirmwareConfig *config, GError **error)
 	g_autofree const char **boot_order = boot_order_paths(config->boot_order);
 	FwCfgContent *content;
 	FwCfg *fw_cfg;
+	Content *self;
 
 	content_config.boot_order = boot_order;
 	if (machine->smbios) {
@@ -130,8 +155,12 @@ static gboolean add_fw_cfg(const FirmwareConfig *config, GError **error)
 	content = fw_cfg ? fw_cfg_content_new(fw_cfg, &content_config, error) : NULL;
 	if (!content)
 		return FALSE;
+	self = g_new0(Content, 1);
+	self->content = content;
+	self->boot_order = config->boot_order;
+	self->registry = config->surroundings->registry;
 	device_registry_add(config->surroundings->registry, "chipset/fw-cfg-content",
-			    &content_operations, content);
+			    &content_operations, self);
 	return TRUE;
 }
 

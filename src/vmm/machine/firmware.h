@@ -25,9 +25,9 @@ typedef struct {
 	const MachineConfig *machine; /* lent for the call; its files for the devices' lives */
 	const DeviceSurroundings *surroundings;
 	Memory *memory;
-	const BootOrder *boot_order; /* lent for the call */
-	const DeviceBoard *board;    /* the same */
-	guint64 processor_id;	     /* cpuid_processor_id() of the first vCPU */
+	BootOrder *boot_order;	  /* lent for the machine's life */
+	const DeviceBoard *board; /* lent for the call */
+	guint64 processor_id;	  /* cpuid_processor_id() of the first vCPU */
 	/* Fills in what the ACPI tables say; called with the device lock held. */
 	void (*describe_acpi)(void *opaque, AcpiConfig *acpi);
 	void *opaque;

@@ -52,6 +52,7 @@ struct Machine {
 	DeviceDoorbells doorbells;
 	DeviceBoard board;	      /* of the devices of the start */
 	DescriptorTable *descriptors; /* the caller's */
+	BootOrder *boot_order;	      /* of the devices that there are */
 	GSource *slot_changes;	      /* its ready time is 0 while there are any */
 	gboolean are_devices_paused;
 	Chipset *chipset;
@@ -762,15 +763,14 @@ static void describe_acpi(void *opaque, AcpiConfig *acpi)
 	acpi->ecam_buses = ecam_size / PCI_ECAM_BUS_SIZE;
 }
 
-static gboolean make_firmware(Machine *machine, const MachineConfig *config, const BootOrder *order,
-			      GError **error)
+static gboolean make_firmware(Machine *machine, const MachineConfig *config, GError **error)
 {
 	g_autofree struct kvm_cpuid2 *cpuid = cpuid_new(machine->vm, &config->cpu, 0, error);
 	FirmwareConfig firmware = {
 		.machine = config,
 		.surroundings = &machine->devices,
 		.memory = machine->memory,
-		.boot_order = order,
+		.boot_order = machine->boot_order,
 		.board = &machine->board,
 		.describe_acpi = describe_acpi,
 		.opaque = machine,
@@ -789,6 +789,7 @@ static DeviceShop make_shop(Machine *machine)
 		.surroundings = &machine->devices,
 		.descriptors = machine->descriptors,
 		.memory = machine->memory,
+		.boot_order = machine->boot_order,
 	};
 }
 
@@ -805,11 +806,9 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 		.has_hpet = config->hpet,
 		.debug_exit_port = config->debug_exit_port,
 	};
-	g_autoptr(BootOrder) order = boot_order_new();
-	DeviceShop shop = make_shop(machine);
+	const DeviceShop shop = make_shop(machine);
 	gboolean is_made;
 
-	shop.boot_order = order;
 	device_surroundings_init(&machine->devices, &device_host, machine);
 	connect_devices(machine);
 	if (!make_consoles(machine, config, &chipset, error))
@@ -822,7 +821,7 @@ static gboolean make_devices(Machine *machine, const MachineConfig *config, GErr
 	return is_made &&
 	       acpi_description_init(&machine->acpi, config, machine->memory, machine->vm,
 				     &machine->board, error) &&
-	       (!firmware_is_configured(config) || make_firmware(machine, config, order, error));
+	       (!firmware_is_configured(config) || make_firmware(machine, config, error));
 }
 
 /* The tables that a machine without firmware finds in memory. */
@@ -1071,6 +1070,7 @@ Machine *machine_new(const MachineConfig *config, MachineListener listener, void
 	machine->keep_after_shutdown = config->keep_after_shutdown;
 	machine->cpu_topology = config->cpu.topology;
 	machine->descriptors = config->descriptors;
+	machine->boot_order = boot_order_new();
 	machine->slot_changes = wake_source_new(machine->context, serve_slots, machine);
 
 	if (config->vcpus < 1 || config->vcpus > VCPU_MAX) {
@@ -1111,6 +1111,7 @@ void machine_free(Machine *machine)
 	/* First those who call into the rest, and who do so until they have ended. */
 	vcpu_set_free(machine->vcpus);
 	device_surroundings_clear(&machine->devices);
+	g_clear_pointer(&machine->boot_order, boot_order_free);
 	g_clear_pointer(&machine->devices.late_io_thread, io_thread_unref);
 	g_clear_pointer(&machine->irqfds, kvm_irqfds_free);
 	g_clear_pointer(&machine->chipset, chipset_free);
