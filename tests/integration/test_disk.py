@@ -141,6 +141,10 @@ class Works(DiskTest):
                            device("iothread", "iothread1"), disk(image.fileno(), iothread="iothread1"),
                            pass_fds=(image.fileno(),))
         self.addCleanup(self.guest.end)
+        thread, = self.guest.qmp.execute("query-iothreads")
+        self.assertEqual(thread["id"], "iothread1")
+        with open(f"/proc/{self.guest.pid}/task/{thread['thread-id']}/comm", encoding="ascii") as file:
+            self.assertEqual(file.read().strip(), "iothread1")
         self.set_up()
         self.guest.call("fill", DATA, 8192, 0x5a)
         self.assertEqual(self.run_request(OUT, 8, DATA, 8192), OK)

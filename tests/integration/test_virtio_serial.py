@@ -165,6 +165,12 @@ class SerialTest(unittest.TestCase):
             content += part
         return content
 
+    def assertGuestOpen(self, is_open, label="port0"):
+        chardevs = self.guest.qmp.execute("query-chardev")
+        self.assertIn({"label": label, "filename": "", "frontend-open": is_open}, chardevs)
+        self.assertIn({"label": "serial0", "filename": "", "frontend-open": True}, chardevs)
+        self.assertEqual(len(chardevs), 2)
+
     def assertEchoes(self, port=1, peer=None):
         peer = peer or self.peer
         queue = receive_queue(port)
@@ -199,8 +205,10 @@ class Works(SerialTest):
         self.start_with_socket()
         for _ in range(2):
             self.set_up(4, 5)
+            self.assertGuestOpen(False)
             self.meet()
             self.await_change(True)
+            self.assertGuestOpen(True)
             self.assertEchoes()
             self.device.await_interrupt(INTERRUPT)
             # A reset closes it.

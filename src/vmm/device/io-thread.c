@@ -3,6 +3,7 @@
 #include "vmm/device/io-thread.h"
 
 #include <glib-unix.h>
+#include <unistd.h>
 
 #include "vmm/sandbox/sandbox.h"
 
@@ -15,6 +16,7 @@ struct IoThread {
 	GMainContext *context;
 	GMainLoop *loop;
 	GThread *thread;
+	pid_t id;
 };
 
 /* A function that is to run there, and who waits for it. */
@@ -35,6 +37,7 @@ static gpointer run(gpointer data)
 {
 	IoThread *thread = data;
 
+	thread->id = gettid();
 	memory_attach_thread(thread->memory);
 	sandbox_enter_thread(SANDBOX_THREAD_IO);
 	g_main_context_push_thread_default(thread->context);
@@ -132,6 +135,11 @@ IoRing *io_thread_ring(IoThread *thread, GError **error)
 DirectMemory *io_thread_direct(const IoThread *thread)
 {
 	return thread->direct;
+}
+
+pid_t io_thread_id(const IoThread *thread)
+{
+	return thread->id;
 }
 
 gboolean io_thread_is_current(const IoThread *thread)

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <glib.h>
+#include <sys/types.h>
 
 #include "vmm/backend/io-ring.h"
 #include "vmm/memory/direct.h"
@@ -57,6 +58,9 @@ IoRing *io_thread_ring(IoThread *thread, GError **error);
  * it has no ring.
  */
 DirectMemory *io_thread_direct(const IoThread *thread);
+
+/* Its number (gettid), for query-iothreads and for thread pinning. */
+pid_t io_thread_id(const IoThread *thread);
 
 /* Whether the caller is on it. */
 gboolean io_thread_is_current(const IoThread *thread);

@@ -251,10 +251,23 @@ static void free_device(void *device)
 
 static const DeviceOperations device_operations = { .free = free_device };
 
+/* In the registry. */
+static char *make_id(const char *area)
+{
+	return g_strdup_printf("console/%s", area);
+}
+
+gboolean console_exists(const DeviceRegistry *registry, const char *area)
+{
+	g_autofree char *id = make_id(area);
+
+	return device_registry_has(registry, id);
+}
+
 Console *console_create(DeviceRegistry *registry, const char *area, int output_fd, int input_fd,
 			int log_fd, GMainContext *context, GMutex *device_lock, GError **error)
 {
-	g_autofree char *id = g_strdup_printf("console/%s", area);
+	g_autofree char *id = make_id(area);
 	Console *console = console_new(output_fd, input_fd, log_fd, context, device_lock, error);
 
 	if (!console)

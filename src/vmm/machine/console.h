@@ -50,5 +50,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Console, console_free)
 Console *console_create(DeviceRegistry *registry, const char *area, int output_fd, int input_fd,
 			int log_fd, GMainContext *context, GMutex *device_lock, GError **error);
 
+/* Whether @registry has one of that area. */
+gboolean console_exists(const DeviceRegistry *registry, const char *area);
+
 /* Bytes that were dropped so far; only with the device lock held. */
 guint64 console_dropped(const Console *console);

@@ -11,7 +11,7 @@
 #include "vmm/boot/boot.h"
 #include "vmm/boot/layout.h"
 #include "vmm/chipset/chipset.h"
-#include "vmm/device/io-thread.h"
+#include "vmm/device/io-thread-type.h"
 #include "vmm/kvm/ioeventfd.h"
 #include "vmm/kvm/irqfd.h"
 #include "vmm/log.h"
@@ -29,6 +29,7 @@
 #include "vmm/virtio/pci.h"
 #include "vmm/virtio/virtio-blk.h"
 #include "vmm/virtio/virtio-net.h"
+#include "vmm/virtio/virtio-port.h"
 #include "vmm/watchdog/watchdog.h"
 
 /* A message to the processor whose APIC id is in bits 12 to 19, and one that is an NMI. */
@@ -733,22 +734,24 @@ static gboolean make_console(Machine *machine, const char *area, int fd, int inp
 	return line->opaque != NULL;
 }
 
+/* As the options are called that say where they go. */
+static const char *const serial_areas[MACHINE_SERIALS] = { "console", "serial2" };
+#define DEBUG_CONSOLE_AREA "debug-console"
+
 static gboolean make_consoles(Machine *machine, const MachineConfig *config, ChipsetConfig *chipset,
 			      GError **error)
 {
-	static const char *const areas[MACHINE_SERIALS] = { "console", "serial2" };
-
 	for (guint i = 0; i < MACHINE_SERIALS; i++) {
 		const MachineSerial *serial = &config->serials[i];
 
 		if (serial->is_present &&
-		    !make_console(machine, areas[i], serial->fd, serial->input_fd, serial->log_fd,
-				  &chipset->serials[i], error))
+		    !make_console(machine, serial_areas[i], serial->fd, serial->input_fd,
+				  serial->log_fd, &chipset->serials[i], error))
 			return FALSE;
 	}
 	if (config->debug_console_fd < 0 && config->debug_console_log_fd < 0)
 		return TRUE;
-	return make_console(machine, "debug-console", config->debug_console_fd, -1,
+	return make_console(machine, DEBUG_CONSOLE_AREA, config->debug_console_fd, -1,
 			    config->debug_console_log_fd, &chipset->debug_console, error);
 }
 
@@ -958,6 +961,59 @@ void machine_foreach_disk(Machine *machine,
 
 	device_registry_foreach(walk.registry, &virtio_pci_device_operations, visit_virtio, &walk);
 	device_registry_foreach(walk.registry, &ata_drive_device_operations, visit_drive, &walk);
+}
+
+typedef struct {
+	void (*function)(const char *label, gboolean is_open, void *opaque);
+	void *opaque;
+} ChardevWalk;
+
+static void visit_port(const char *id, void *device, void *opaque)
+{
+	const ChardevWalk *walk = opaque;
+
+	walk->function(id, virtio_port_is_guest_open(device), walk->opaque);
+}
+
+/* A line is there for the guest, whether it knows of it or not. */
+void machine_foreach_chardev(Machine *machine,
+			     void (*function)(const char *label, gboolean is_open, void *opaque),
+			     void *opaque)
+{
+	const DeviceRegistry *registry = machine->devices.registry;
+	ChardevWalk walk = { function, opaque };
+
+	for (guint i = 0; i < MACHINE_SERIALS; i++) {
+		g_autofree char *label = g_strdup_printf("serial%u", i);
+
+		if (console_exists(registry, serial_areas[i]))
+			function(label, TRUE, opaque);
+	}
+	if (console_exists(registry, DEBUG_CONSOLE_AREA))
+		function(DEBUG_CONSOLE_AREA, TRUE, opaque);
+	device_registry_foreach(registry, &virtio_port_device_operations, visit_port, &walk);
+}
+
+typedef struct {
+	void (*function)(const char *id, pid_t thread, void *opaque);
+	void *opaque;
+} ThreadWalk;
+
+static void visit_thread(const char *id, void *device, void *opaque)
+{
+	const ThreadWalk *walk = opaque;
+
+	walk->function(id, io_thread_id(device), walk->opaque);
+}
+
+void machine_foreach_io_thread(Machine *machine,
+			       void (*function)(const char *id, pid_t thread, void *opaque),
+			       void *opaque)
+{
+	ThreadWalk walk = { function, opaque };
+
+	device_registry_foreach(machine->devices.registry, &io_thread_device_operations,
+				visit_thread, &walk);
 }
 
 gboolean machine_change_medium(Machine *machine, const char *id, JsonObject *blockdev,

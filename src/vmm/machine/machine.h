@@ -212,6 +212,21 @@ void machine_foreach_disk(Machine *machine,
 			  void *opaque);
 
 /*
+ * machine_foreach_chardev - all that has a character backend
+ *
+ * Calls @function for each serial line, "serial0" and on, the debug console and each port of
+ * virtio-serial, with whether the guest has it open.
+ */
+void machine_foreach_chardev(Machine *machine,
+			     void (*function)(const char *label, gboolean is_open, void *opaque),
+			     void *opaque);
+
+/* Calls @function for each I/O thread that was described, with the number of the thread. */
+void machine_foreach_io_thread(Machine *machine,
+			       void (*function)(const char *id, pid_t thread, void *opaque),
+			       void *opaque);
+
+/*
  * machine_change_medium - put another medium into a CD-ROM drive
  * @blockdev:  what it is; NULL: the tray is opened, and the medium taken out
  * @may_force: also where the guest has locked the tray, which is asked to eject otherwise

@@ -64,6 +64,59 @@ static gboolean qom_list(JsonObject *arguments, gpointer opaque, JsonNode **resu
 	return TRUE;
 }
 
+/* The label is the id of the device; what is behind it only the client knows that has opened it. */
+static void add_chardev(const char *label, gboolean is_open, void *opaque)
+{
+	JsonObject *chardev = json_object_new();
+
+	json_object_set_string_member(chardev, "label", label);
+	json_object_set_string_member(chardev, "filename", "");
+	json_object_set_boolean_member(chardev, "frontend-open", is_open);
+	json_array_add_object_element(opaque, chardev);
+}
+
+static gboolean query_chardev(JsonObject *arguments, gpointer opaque, JsonNode **result,
+			      GError **error)
+{
+	const CommandContext *context = opaque;
+	JsonArray *chardevs = json_array_new();
+
+	(void)arguments;
+	(void)error;
+	machine_foreach_chardev(context->machine, add_chardev, chardevs);
+	*result = json_node_init_array(json_node_alloc(), chardevs);
+	json_array_unref(chardevs);
+	return TRUE;
+}
+
+/* QEMU's members: a thread of this VMM's sleeps, and does not poll. */
+static void add_io_thread(const char *id, pid_t thread, void *opaque)
+{
+	JsonObject *object = json_object_new();
+
+	json_object_set_string_member(object, "id", id);
+	json_object_set_int_member(object, "thread-id", thread);
+	json_object_set_int_member(object, "poll-max-ns", 0);
+	json_object_set_int_member(object, "poll-grow", 0);
+	json_object_set_int_member(object, "poll-shrink", 0);
+	json_object_set_int_member(object, "aio-max-batch", 0);
+	json_array_add_object_element(opaque, object);
+}
+
+static gboolean query_iothreads(JsonObject *arguments, gpointer opaque, JsonNode **result,
+				GError **error)
+{
+	const CommandContext *context = opaque;
+	JsonArray *threads = json_array_new();
+
+	(void)arguments;
+	(void)error;
+	machine_foreach_io_thread(context->machine, add_io_thread, threads);
+	*result = json_node_init_array(json_node_alloc(), threads);
+	json_array_unref(threads);
+	return TRUE;
+}
+
 /* A number is a descriptor's that the command line has named. */
 static gboolean check_name(const char *name, GError **error)
 {
@@ -132,6 +185,8 @@ const QmpCommand device_commands[] = {
 	{ "device_add", .handler = device_add, .takes_anything = TRUE },
 	{ "device_del", id_arguments, device_del },
 	{ "qom-list", path_arguments, qom_list },
+	{ "query-chardev", .handler = query_chardev },
+	{ "query-iothreads", .handler = query_iothreads },
 	{ "getfd", fdname_arguments, getfd },
 	{ "closefd", fdname_arguments, closefd },
 	{ "set_link", link_arguments, set_link },

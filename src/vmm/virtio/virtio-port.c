@@ -58,7 +58,14 @@ static void free_place(void *device)
 	g_free(place);
 }
 
-static const DeviceOperations operations = { .free = free_place };
+const DeviceOperations virtio_port_device_operations = { .free = free_place };
+
+gboolean virtio_port_is_guest_open(const void *device)
+{
+	const Place *place = device;
+
+	return virtio_serial_is_guest_open(place->serial, place->number);
+}
 
 /* "ID.0". Return: the id, for g_free(), with @serial set; or NULL with @error set. */
 static char *find_serial(const DeviceContext *context, const char *bus, VirtioSerial **serial,
@@ -123,8 +130,8 @@ static gboolean create(const DeviceContext *context, const PortDescription *desc
 	    !chardev_open(context, description->chardev, &backend, &log, error))
 		return FALSE;
 	place.port = serial_port_new(context->id, description->name, is_console, backend, log);
-	device_registry_add_child(context->surroundings->registry, parent, context->id, &operations,
-				  g_memdup2(&place, sizeof(place)));
+	device_registry_add_child(context->surroundings->registry, parent, context->id,
+				  &virtio_port_device_operations, g_memdup2(&place, sizeof(place)));
 	virtio_serial_plug(place.serial, place.number, place.port);
 	return TRUE;
 }

@@ -566,6 +566,11 @@ const VirtioDeviceOperations virtio_serial_operations = {
 
 /* For the main thread */
 
+gboolean virtio_serial_is_guest_open(const VirtioSerial *serial, guint number)
+{
+	return g_atomic_int_get(&serial->slots[number].is_guest_open);
+}
+
 static void report_changes(void *device)
 {
 	VirtioSerial *serial = device;

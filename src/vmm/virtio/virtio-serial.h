@@ -37,6 +37,9 @@ guint virtio_serial_max_ports(const VirtioSerial *serial);
 /* Whether a port has that number. */
 gboolean virtio_serial_has_port(const VirtioSerial *serial, guint number);
 
+/* Whether the guest has the port of that number open; any thread. */
+gboolean virtio_serial_is_guest_open(const VirtioSerial *serial, guint number);
+
 /*
  * virtio_serial_plug - add a port, and tell the guest
  * @number: below max_ports, and free
