@@ -60,12 +60,12 @@ static char *open_tap(const DomainInterface *interface, const char *bridge, Netw
 	return tap_open(&config, link->fds, error);
 }
 
-static char *open_network(const DomainInterface *interface, NetworkLink *link, GError **error)
+static char *open_network(DomainInterface *interface, NetworkLink *link, GError **error)
 {
-	g_autofree char *bridge = libvirt_network_bridge(NULL, interface->source,
-							 LIBVIRT_NETWORK_SECONDS, error);
-
-	return bridge ? open_tap(interface, bridge, link, error) : NULL;
+	g_free(interface->bridge);
+	interface->bridge = libvirt_network_bridge(NULL, interface->source, LIBVIRT_NETWORK_SECONDS,
+						   error);
+	return interface->bridge ? open_tap(interface, interface->bridge, link, error) : NULL;
 }
 
 static char *open_macvtap(const DomainInterface *interface, NetworkLink *link, GError **error)

@@ -84,6 +84,7 @@ DomainInterface *domain_interface_copy(const DomainInterface *interface)
 
 	copy->source = g_strdup(interface->source);
 	copy->portgroup = g_strdup(interface->portgroup);
+	copy->bridge = g_strdup(interface->bridge);
 	copy->source_device = g_strdup(interface->source_device);
 	copy->target = g_strdup(interface->target);
 	if (interface->port_forwards)
@@ -105,6 +106,7 @@ void domain_interface_free(DomainInterface *interface)
 	g_free(interface->target);
 	g_free(interface->source_device);
 	g_free(interface->portgroup);
+	g_free(interface->bridge);
 	g_free(interface->source);
 	g_free(interface);
 }
@@ -208,7 +210,8 @@ static char *dup_device(XmlWalk *walk, xmlNode *node, const char *attribute, con
 	return g_strdup(name);
 }
 
-static void parse_source(XmlWalk *walk, xmlNode *node, DomainInterface *interface)
+static void parse_source(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
+			 DomainInterface *interface)
 {
 	xmlNode *source = xml_walk_child(walk, node, "source");
 	int mode;
@@ -237,6 +240,9 @@ static void parse_source(XmlWalk *walk, xmlNode *node, DomainInterface *interfac
 	case DOMAIN_INTERFACE_NETWORK:
 		interface->source = g_strdup(xml_walk_attribute_required(walk, source, "network"));
 		interface->portgroup = g_strdup(xml_walk_attribute(walk, source, "portgroup"));
+		if (!(flags & DOMAIN_PARSE_INACTIVE))
+			interface->bridge = dup_device(walk, source, "bridge",
+						       xml_walk_attribute(walk, source, "bridge"));
 		break;
 	}
 }
@@ -399,7 +405,7 @@ DomainInterface *domain_parse_interface(XmlWalk *walk, xmlNode *node, DomainPars
 	parse_type(walk, node, interface);
 	parse_mac(walk, node, interface);
 	domain_parse_only(walk, xml_walk_child(walk, node, "model"), "type", "virtio");
-	parse_source(walk, node, interface);
+	parse_source(walk, node, flags, interface);
 	if (interface->type == DOMAIN_INTERFACE_USER)
 		parse_user(walk, node, interface);
 	parse_target(walk, node, flags, interface);
@@ -410,7 +416,8 @@ DomainInterface *domain_parse_interface(XmlWalk *walk, xmlNode *node, DomainPars
 	return interface;
 }
 
-static void format_source(XmlWriter *writer, const DomainInterface *interface)
+static void format_source_with(XmlWriter *writer, const DomainInterface *interface,
+			       const char *bridge)
 {
 	static const char *const attributes[] = {
 		[DOMAIN_INTERFACE_USER] = "dev",	[DOMAIN_INTERFACE_BRIDGE] = "bridge",
@@ -427,7 +434,13 @@ static void format_source(XmlWriter *writer, const DomainInterface *interface)
 	if (interface->type == DOMAIN_INTERFACE_DIRECT)
 		xml_writer_attribute(writer, "mode", mode_names[interface->mode]);
 	xml_writer_attribute(writer, "portgroup", interface->portgroup);
+	xml_writer_attribute(writer, "bridge", bridge);
 	xml_writer_end(writer);
+}
+
+static void format_source(XmlWriter *writer, const DomainInterface *interface)
+{
+	format_source_with(writer, interface, NULL);
 }
 
 static void format_port_forward(XmlWriter *writer, const DomainPortForward *forward)
@@ -516,7 +529,7 @@ void domain_format_interface(XmlWriter *writer, const DomainInterface *interface
 	xml_writer_start(writer, "interface");
 	xml_writer_attribute(writer, "type", type_names[interface->type]);
 	xml_writer_element_with(writer, "mac", "address", mac);
-	format_source(writer, interface);
+	format_source_with(writer, interface, live ? interface->bridge : NULL);
 	format_ips(writer, interface);
 	format_port_forwards(writer, interface);
 	domain_format_bandwidth(writer, &interface->bandwidth);

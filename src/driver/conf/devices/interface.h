@@ -63,6 +63,7 @@ typedef struct {
 	guint8 mac[DOMAIN_MAC_SIZE];
 	char *source;	       /* the bridge, the host's card, the network; NULL with others */
 	char *portgroup;       /* of a network, or NULL */
+	char *bridge;	       /* type network, while it runs: where its tap is; or NULL */
 	DomainDirectMode mode; /* of type direct */
 	char *source_device;   /* type user: <source dev=>, the host's card that is used, or NULL */
 	GPtrArray *port_forwards; /* of DomainPortForward, or NULL */
