@@ -14,6 +14,7 @@ import subprocess
 import unittest
 from xml.etree import ElementTree
 
+from support import networks
 from support.daemon import DaemonTest, STDIN, virsh, vmm_pid, vmm_user
 from support.waiting import wait_until
 from support.where import NATIVE
@@ -192,6 +193,72 @@ def can_police():
 
 
 @unittest.skipUnless(shutil.which("tc"), "there is no tc")
+@unittest.skipIf(networks.why_not(), str(networks.why_not()))
+class Networks(DomainNetwork):
+    """Those of libvirt's own daemon, which is the stock one."""
+
+    # As the one that is called "default", but for the firewall's rules.
+    with_dhcp = ("<forward mode='open'/><bridge name='virbr7'/><ip address='192.168.122.1' netmask='255.255.255.0'>"
+                 "<dhcp><range start='192.168.122.2' end='192.168.122.254'/></dhcp></ip>")
+    card = interface_xml("network", "<source network='default'/>")
+
+    def setUp(self):
+        super().setUp()
+        self.networks = self.enterContext(networks.NetworkDaemon())
+
+    def in_bridge(self, bridge):
+        return os.listdir(f"/sys/class/net/{bridge}/brif")
+
+    def test_default(self):
+        self.networks.define("default", self.with_dhcp)
+        self.networks.start("default")
+        element = self.start(self.card)
+        self.assertEqual(element.find("source").get("network"), "default")
+        self.assertEqual(element.find("source").get("bridge"), "virbr7")
+        self.assertEqual(element.find("target").get("dev"), "vnet0")
+        self.assertIn("vnet0", self.in_bridge("virbr7"))
+        self.assertNotIn("virbr7", virsh("dumpxml", "--inactive", "test"))
+        # Another daemon knows of it.
+        self.daemon.close_clients()
+        self.daemon.restart()
+        self.assertIn("virbr7", virsh("dumpxml", "test"))
+        self.destroy()
+        self.assertNotIn("vnet0", self.in_bridge("virbr7"))
+
+    def test_bridge_of_the_hosts(self):
+        run("ip link add br7 type bridge; ip link set br7 up")
+        self.networks.define("default", "<forward mode='bridge'/><bridge name='br7'/>")
+        self.networks.start("default")
+        self.start(self.card)
+        self.assertIn("vnet0", self.in_bridge("br7"))
+        self.destroy()
+
+    def test_network_that_does_not_run(self):
+        self.networks.define("default", self.with_dhcp)
+        self.define(devices=self.card)
+        self.assert_refused("'default'.*not active", "start", "test")
+        self.networks.start("default")
+        self.run_tiny("test")
+        self.destroy()
+
+    def test_network_that_is_not_there(self):
+        self.define(devices=self.card)
+        self.assert_refused("'default'", "start", "test")
+        self.assertFalse(has_interface("vnet0"))
+
+    def test_plug(self):
+        self.networks.define("default", self.with_dhcp)
+        self.networks.start("default")
+        self.define(devices="<controller type='pci' model='pcie-root-port'/>" * 3)
+        virsh("start", "--paused", "test")
+        events = self.daemon.events()
+        self.addCleanup(events.close)
+        virsh("attach-interface", "test", "network", "default", "--mac", MAC, "--model", "virtio", "--live")
+        events.wait_device("added", "net0")
+        self.assertIn("vnet0", self.in_bridge("virbr7"))
+        self.destroy()
+
+
 class Bandwidth(DomainNetwork):
     """How much may come to a guest, and go from it."""
 
