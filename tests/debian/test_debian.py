@@ -154,6 +154,21 @@ class Debian(unittest.TestCase):
                                 "END { print (total - free) * 1024 }' /proc/meminfo"))
         self.assertLess(statistics["vm.gmem.shared.bytes.cur"], 0.03 * touched)
 
+    def test_devices_show_the_host_next_to_nothing(self):
+        """1 GiB read from a disk, and 64 MiB over the network: at any time little of what the guest uses is shared."""
+        size = 64 * MIB
+        self.ssh("blkdiscard -z /dev/vdc && for i in $(seq 16); do "
+                 "dd if=/dev/vdc of=/dev/null bs=1M iflag=direct status=none || exit 1; done")
+        self.assertEqual(len(self.ssh(f"head -c {size} /dev/zero")), size)
+        statistics = vm_statistics(NAME)
+        print(f"# of {statistics['vm.gmem.mapped.bytes.cur'] >> 20} MiB that are mapped, "
+              f"{statistics['vm.gmem.shared.bytes.cur'] >> 10} KiB are shared, "
+              f"{statistics['vm.gmem.shared.bytes.max'] >> 10} KiB were")
+        for name, value in statistics.items():
+            if name.startswith("vm.gmem.convert.to-shared.") and name.endswith(".count.sum") and value:
+                print(f"# {name}: {value}")
+        self.assertLess(statistics["vm.gmem.shared.bytes.max"], 0.03 * statistics["vm.gmem.mapped.bytes.cur"])
+
     def test_content_of_a_disk_agrees_while_memory_is_in_use(self):
         """Written past the page cache and read again, beside processes that use all memory and processors there are."""
         self.ssh("systemd-run --quiet --unit=stress stress-ng --vm 2 --vm-bytes 60% --timeout 3600")
