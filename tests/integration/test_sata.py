@@ -481,6 +481,12 @@ class CdromTest(SataTest):
             members["blockdev"] = {"driver": "raw", "fd": "medium", "read-only": True}
         self.guest.qmp.execute("blockdev-change-medium", id="sata0-0-0", **members)
 
+    def tray(self):
+        """Whether the tray is open, whether it is locked, and whether a medium is in it, as the monitor says."""
+        drive, = self.guest.qmp.execute("query-block")
+        self.assertEqual((drive["qdev"], drive["removable"]), ("sata0-0-0", True))
+        return drive["tray_open"], drive["locked"], "inserted" in drive
+
     def await_tray(self, is_open):
         data = self.guest.qmp.wait_event("DEVICE_TRAY_MOVED")["data"]
         self.assertEqual((data["id"], data["tray-open"]), ("sata0-0-0", is_open))
@@ -548,6 +554,7 @@ class Tray(CdromTest):
         self.insert(bytes(16 * CD_BLOCK))
         self.assertEqual(self.packet(START_STOP, 0, 0, 0, EJECT), b"")
         self.await_tray(True)
+        self.assertEqual(self.tray(), (True, False, True))
         self.assertEqual(self.event(), (3, 1))
         self.assertEqual(self.packet(TEST_UNIT_READY), TRAY_OPEN)
         self.assertEqual(self.packet(START_STOP, 0, 0, 0, LOAD), b"")
@@ -565,8 +572,10 @@ class Tray(CdromTest):
         # It is asked.
         self.assertEqual(self.event(), (1, 2))
         self.assertEqual(self.event(), (0, 2))
+        self.assertEqual(self.tray(), (False, True, True))
         self.change(force=True)
         self.await_tray(True)
+        self.assertEqual(self.tray(), (True, True, False))
         self.assertEqual(self.packet(TEST_UNIT_READY), TRAY_OPEN)
 
     def test_media_change(self):
@@ -592,6 +601,7 @@ class Tray(CdromTest):
 
     def test_empty_from_the_start(self):
         self.start_with(cdrom())
+        self.assertEqual(self.tray(), (False, False, False))
         self.assertEqual(self.packet(TEST_UNIT_READY), NO_MEDIUM)
         self.assertEqual(self.read_blocks(0, 1), NO_MEDIUM)
         self.change(b"x" * CD_BLOCK)

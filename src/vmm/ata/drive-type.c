@@ -421,6 +421,20 @@ static void change_on_thread(void *opaque)
 		ata_cdrom_change(change->drive, g_steal_pointer(&change->backend));
 }
 
+gboolean ata_drive_look_at_tray(void *device, AtaTray *tray)
+{
+	Drive *drive = device;
+
+	if (!drive->is_cdrom)
+		return FALSE;
+	*tray = (AtaTray){
+		.is_open = ata_cdrom_is_open(drive_of(drive)),
+		.is_locked = ata_cdrom_is_locked(drive_of(drive)),
+		.has_medium = ata_drive_backend(device) != NULL,
+	};
+	return TRUE;
+}
+
 gboolean ata_drive_change_medium(const DeviceContext *context, JsonObject *blockdev,
 				 gboolean may_force, GError **error)
 {

@@ -17,6 +17,21 @@ extern const DeviceOperations ata_drive_device_operations;
 /* What is behind a drive whose record that is, for its statistics; NULL where there is nothing. */
 BlockBackend *ata_drive_backend(void *device);
 
+/* Of a CD-ROM drive. */
+typedef struct {
+	gboolean is_open;
+	gboolean is_locked;  /* by the guest */
+	gboolean has_medium; /* in it, also where it is open */
+} AtaTray;
+
+/*
+ * ata_drive_look_at_tray - how the tray of a drive is
+ * @device: of a record in the registry
+ *
+ * With the device lock held. Return: FALSE where the drive has none.
+ */
+gboolean ata_drive_look_at_tray(void *device, AtaTray *tray);
+
 /*
  * ata_drive_change_medium - put another medium into a CD-ROM drive
  * @context:   names the drive, and has the descriptors

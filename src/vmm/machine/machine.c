@@ -1016,6 +1016,32 @@ void machine_foreach_io_thread(Machine *machine,
 				visit_thread, &walk);
 }
 
+typedef struct {
+	void (*function)(const char *id, const AtaTray *tray, void *opaque);
+	void *opaque;
+} TrayWalk;
+
+static void visit_tray(const char *id, void *device, void *opaque)
+{
+	const TrayWalk *walk = opaque;
+	AtaTray tray;
+
+	if (ata_drive_look_at_tray(device, &tray))
+		walk->function(id, &tray, walk->opaque);
+}
+
+void machine_foreach_tray(Machine *machine,
+			  void (*function)(const char *id, const AtaTray *tray, void *opaque),
+			  void *opaque)
+{
+	TrayWalk walk = { function, opaque };
+
+	g_mutex_lock(&machine->device_lock);
+	device_registry_foreach(machine->devices.registry, &ata_drive_device_operations, visit_tray,
+				&walk);
+	g_mutex_unlock(&machine->device_lock);
+}
+
 gboolean machine_change_medium(Machine *machine, const char *id, JsonObject *blockdev,
 			       gboolean may_force, GError **error)
 {

@@ -14,6 +14,7 @@
 #include <glib.h>
 
 #include "common/cpu-set.h"
+#include "vmm/ata/drive-type.h"
 #include "vmm/backend/block.h"
 #include "vmm/chipset/chipset.h"
 #include "vmm/chipset/rtc.h"
@@ -209,6 +210,11 @@ void machine_foreach_disk(Machine *machine,
 			  void (*function)(const char *id,
 					   const BlockStatistics statistics[BLOCK_N_OPERATIONS],
 					   void *opaque),
+			  void *opaque);
+
+/* Calls @function for each CD-ROM drive. */
+void machine_foreach_tray(Machine *machine,
+			  void (*function)(const char *id, const AtaTray *tray, void *opaque),
 			  void *opaque);
 
 /*

@@ -54,6 +54,36 @@ static gboolean query_blockstats(JsonObject *arguments, gpointer opaque, JsonNod
 	return TRUE;
 }
 
+/* QEMU says what the medium is; here it is enough that there is one. */
+static void add_tray(const char *id, const AtaTray *tray, void *opaque)
+{
+	JsonObject *drive = json_object_new();
+
+	json_object_set_string_member(drive, "device", "");
+	json_object_set_string_member(drive, "qdev", id);
+	json_object_set_string_member(drive, "type", "unknown");
+	json_object_set_boolean_member(drive, "removable", TRUE);
+	json_object_set_boolean_member(drive, "locked", tray->is_locked);
+	json_object_set_boolean_member(drive, "tray_open", tray->is_open);
+	if (tray->has_medium)
+		json_object_set_object_member(drive, "inserted", json_object_new());
+	json_array_add_object_element(opaque, drive);
+}
+
+static gboolean query_block(JsonObject *arguments, gpointer opaque, JsonNode **result,
+			    GError **error)
+{
+	const CommandContext *context = opaque;
+	JsonArray *drives = json_array_new();
+
+	(void)arguments;
+	(void)error;
+	machine_foreach_tray(context->machine, add_tray, drives);
+	*result = json_node_init_array(json_node_alloc(), drives);
+	json_array_unref(drives);
+	return TRUE;
+}
+
 static gboolean change_medium(JsonObject *arguments, gpointer opaque, JsonNode **result,
 			      GError **error)
 {
@@ -112,6 +142,7 @@ static const QmpArgument resize_arguments[] = {
 
 const QmpCommand block_commands[] = {
 	{ "blockdev-change-medium", change_medium_arguments, change_medium },
+	{ "query-block", .handler = query_block },
 	{ "query-blockstats", .handler = query_blockstats },
 	{ "block_set_io_throttle", .handler = set_io_throttle, .takes_anything = TRUE },
 	{ "block_resize", resize_arguments, resize },
