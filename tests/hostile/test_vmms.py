@@ -5,9 +5,11 @@ import contextlib
 import os
 import signal
 import struct
+import tempfile
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
+from xml.etree import ElementTree
 
 from support import rpc
 from support.adopted import PAUSED, wait_adopted
@@ -19,7 +21,7 @@ from support.waiting import Deadline, Timeout
 
 REGISTER = 316
 LIFECYCLE_EVENT, REBOOT_EVENT = 318, 319
-LIFECYCLE, REBOOT, DISK_ERROR, DEVICE_REMOVED, DEVICE_ADDED = 0, 1, 4, 15, 19
+LIFECYCLE, REBOOT, DISK_ERROR, TRAY_CHANGE, DEVICE_REMOVED, DEVICE_ADDED = 0, 1, 4, 10, 15, 19
 
 # Threads that may come and go with calls of virsh.
 THREADS_OF_CALLS = 8
@@ -51,9 +53,10 @@ class VmmTest(unittest.TestCase):
 
     extra = ""
     devices = ""
+    status = ""
 
     def setUp(self):
-        self.vmm = self.enterContext(FakeVmm(extra=self.extra, devices=self.devices))
+        self.vmm = self.enterContext(FakeVmm(extra=self.extra, devices=self.devices, status=self.status))
         self.daemon = self.enterContext(Daemon())
         wait_adopted("test")
 
@@ -370,6 +373,130 @@ class State(VmmTest):
     def test_limits_are_set(self):
         self.assert_kept("block_set_io_throttle", "blkdeviotune", "test", "vda", "--total-iops-sec", "100")
         self.assertIn("<total_iops_sec>100<", virsh("dumpxml", "test"))
+
+
+class Media(VmmTest):
+    """A medium is changed, and the VMM does not say so, or the guest does not let go of it."""
+
+    devices = ("<controller type='sata' index='0'/>"
+               "<disk type='file' device='cdrom'><source file='/nowhere/first.iso'/><target dev='sda' bus='sata'/>"
+               "<readonly/><alias name='sata0-0-0'/></disk>")
+    # Who opens images has to know who reads them.
+    status = "user=0\nuser-group=0\nuser-is-own=false\n"
+    COMMAND = "blockdev-change-medium"
+
+    def setUp(self):
+        super().setUp()
+        self.image = self.enterContext(tempfile.NamedTemporaryFile(suffix=".iso"))
+
+    def say_drive(self, is_open=False, is_locked=False, has_medium=True):
+        self.vmm.order("drives", drives=[{"qdev": "sata0-0-0", "removable": True, "tray_open": is_open,
+                                          "locked": is_locked, **({"inserted": {}} if has_medium else {})}])
+
+    @staticmethod
+    def drive():
+        """The medium and the tray, as the domain's document says."""
+        disk = ElementTree.fromstring(virsh("dumpxml", "test")).find("devices/disk")
+        source = disk.find("source")
+        return source.get("file") if source is not None else None, disk.find("target").get("tray")
+
+    def wait_drive(self, *wanted, seconds=60):
+        deadline = Deadline(seconds)
+        while (found := self.drive()) != wanted:
+            self.assertFalse(deadline.is_over(), f"{found}, not {wanted}")
+
+    def begin_change(self, executor, *arguments):
+        """Begins to change the medium; it is held back."""
+        changing = executor.submit(run_virsh, "change-media", "test", "sda", *arguments, "--live")
+        deadline = Deadline(30)
+        while not self.vmm.counts()[1][self.COMMAND]:
+            self.assertFalse(deadline.is_over(), "no medium is changed")
+        return changing
+
+    def lose_answer(self, changing, **drive):
+        """Loses the connection while the medium is changed; how the drive is, the VMM says then."""
+        asked = self.vmm.counts()[0]["query-block"]
+        self.say_drive(**drive)
+        self.vmm.order("leave")
+        self.assertIn("drive 'sda' is changed or not", changing.result().stderr)
+        self.vmm.release()
+        deadline = Deadline(30)
+        while self.vmm.counts()[0]["query-block"] == asked:
+            self.assertFalse(deadline.is_over(), "nobody asks how the drive is")
+        wait_adopted("test")
+
+    def assert_unanswered(self, *arguments, **drive):
+        self.vmm.hold(self.COMMAND)
+        with ThreadPoolExecutor(1) as executor:
+            self.lose_answer(self.begin_change(executor, *arguments), **drive)
+
+    def test_an_eject_that_is_not_answered_and_made(self):
+        self.assert_unanswered("--eject", is_open=True, has_medium=False)
+        self.wait_drive(None, "open")
+
+    def test_an_eject_that_is_not_answered_and_not_made(self):
+        self.assert_unanswered("--eject", is_open=False, is_locked=True)
+        self.assertEqual(self.drive(), ("/nowhere/first.iso", None))
+
+    def test_a_medium_that_comes_without_an_answer(self):
+        for has_medium in (True, False):
+            self.say_drive(has_medium=False)
+            virsh("change-media", "test", "sda", "--eject", "--live", "--force")
+            asked = self.vmm.counts()[0][self.COMMAND]
+            self.vmm.hold(self.COMMAND)
+            with ThreadPoolExecutor(1) as executor:
+                # The first of the two that it takes opens the tray.
+                changing = self.begin_change(executor, self.image.name, "--insert")
+                self.vmm.order("release_one")
+                deadline = Deadline(30)
+                while self.vmm.counts()[0][self.COMMAND] != asked + 2:
+                    self.assertFalse(deadline.is_over(), "no medium comes")
+                self.lose_answer(changing, has_medium=has_medium)
+            self.assertEqual(self.drive(), (self.image.name if has_medium else None, None))
+
+    def test_one_that_went_while_there_was_no_daemon(self):
+        self.daemon.stop()
+        self.say_drive(is_open=True, has_medium=False)
+        self.daemon.start()
+        wait_adopted("test")
+        self.wait_drive(None, "open")
+
+    def test_a_guest_that_opens_its_tray_when_it_is_asked(self):
+        self.say_drive(is_locked=True)
+        self.vmm.fail(self.COMMAND)
+        with Listener(TRAY_CHANGE) as listener, ThreadPoolExecutor(1) as executor:
+            changing = executor.submit(run_virsh, "change-media", "test", "sda", "--eject", "--live")
+            deadline = Deadline(30)
+            while not self.vmm.counts()[0]["query-block"]:
+                self.assertFalse(deadline.is_over(), "nobody asks for the tray")
+            self.vmm.fail()
+            self.vmm.say("DEVICE_TRAY_MOVED", **{"id": "sata0-0-0", "device": "", "tray-open": True})
+            self.assertEqual(changing.result().stderr, "")
+            self.assertEqual(listener.count(1), 1)
+        self.assertEqual(self.drive(), (None, "open"))
+
+    def test_a_guest_that_keeps_its_tray_locked(self):
+        self.say_drive(is_locked=True)
+        self.vmm.fail(self.COMMAND)
+        result = run_virsh("change-media", "test", "sda", "--eject", "--live")
+        self.assertIn("blockdev-change-medium is refused", result.stderr)
+        self.assertEqual(self.drive(), ("/nowhere/first.iso", None))
+        # What it opens later has the medium in it.
+        self.vmm.say("DEVICE_TRAY_MOVED", **{"id": "sata0-0-0", "device": "", "tray-open": True})
+        self.wait_drive("/nowhere/first.iso", "open")
+
+    def test_a_medium_that_is_refused(self):
+        self.vmm.hold(self.COMMAND)
+        with ThreadPoolExecutor(1) as executor:
+            changing = self.begin_change(executor, self.image.name, "--update")
+            self.vmm.fail("getfd")
+            self.vmm.release()
+            error = changing.result().stderr
+        self.assertIn("getfd is refused", error)
+        # It is not there to be put back.
+        self.assertIn("drive 'sda' is empty now", error)
+        self.assertIn("/nowhere/first.iso", error)
+        self.assertEqual(self.drive(), (None, None))
 
 
 class Restarts(VmmTest):

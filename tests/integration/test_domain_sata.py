@@ -57,6 +57,11 @@ class SataTest(DaemonTest):
         return source.get("file") if source is not None else None
 
 
+    @staticmethod
+    def tray(*options):
+        return ElementTree.fromstring(virsh("dumpxml", "test", *options)).find("devices/disk/target").get("tray")
+
+
 class Disks(SataTest):
     @everywhere
     def test_disk(self):
@@ -87,8 +92,10 @@ class Drives(SataTest):
         virsh("change-media", "test", "sda", "--eject", "--live")
         self.assertFalse(self.has_open(self.first))
         self.assertEqual((self.medium(), self.medium("--inactive")), (None, self.first))
+        self.assertEqual((self.tray(), self.tray("--inactive")), ("open", None))
         virsh("change-media", "test", "sda", self.second, "--insert", "--live")
         self.assertTrue(self.has_open(self.second))
+        self.assertEqual(self.tray(), None)
         virsh("destroy", "test")
 
     def test_daemon_comes_again(self):
@@ -125,6 +132,17 @@ class Drives(SataTest):
         self.assert_refused("is no CD-ROM drive", "update-device", "test", STDIN, "--live",
                             text=drive_xml(self.second, device="disk"))
         virsh("destroy", "test")
+
+    def test_medium_that_is_refused(self):
+        """The one that was there is put back."""
+        self.define("other", devices=drive_xml(self.second, "vda", device="disk").replace("sata", "virtio"))
+        virsh("start", "--paused", "other")
+        self.start(drive_xml(self.first))
+        self.assert_refused("in use|lock", "change-media", "test", "sda", self.second, "--update", "--live")
+        self.assertTrue(self.has_open(self.first))
+        self.assertEqual((self.medium(), self.tray()), (self.first, None))
+        virsh("destroy", "test")
+        virsh("destroy", "other")
 
     @unittest.skipUnless(shutil.which("qemu-storage-daemon") and shutil.which("qemu-img"), "QEMU's tools are not there")
     def test_medium_of_another_format(self):

@@ -6,9 +6,9 @@
  *
  * Most of what runs is changed by clients, one after the other: by a copy that takes its place when
  * the VMM has done what it takes. Some of it changes by itself, at any moment: how much memory the
- * guest has given back, whether one of its programs has a channel open. That is written into what
- * runs when the VMM tells of it. A copy that was made before does not know it, and takes it over
- * with the place.
+ * guest has given back, whether one of its programs has a channel open, whether a tray is. That is
+ * written into what runs when the VMM tells of it. A copy that was made before does not know it,
+ * and takes it over with the place.
  */
 #pragma once
 

@@ -53,6 +53,15 @@ gboolean definition_set_live(Domain *domain, DomainDef *def, GError **error)
 	return is_saved;
 }
 
+void definition_set_live_anyway(DomainVmm *vmm, DomainDef *def)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!definition_set_live(vmm->domain, def, &error))
+		log_limit_warning(&vmm->log, _("domain '%s': %s"), vmm->domain->name,
+				  error->message);
+}
+
 static gboolean refuse_transient(const Domain *domain, GError **error)
 {
 	return driver_error(error, VIR_ERR_OPERATION_INVALID, _("domain '%s' is not persistent"),

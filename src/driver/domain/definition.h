@@ -32,6 +32,9 @@ DomainDef *definition_copy_live(Domain *domain);
  */
 gboolean definition_set_live(Domain *domain, DomainDef *def, GError **error);
 
+/* The same where it cannot be otherwise: a status file that cannot be written is in the log. */
+void definition_set_live_anyway(DomainVmm *vmm, DomainDef *def);
+
 /*
  * definition_resolve_impact - what a call affects: the domain that runs, its definition, or both
  * @flags: of virDomainModificationImpact: CURRENT becomes one of the others

@@ -16,6 +16,7 @@ Domain *domain_new(Driver *driver, const DomainDef *def)
 	g_mutex_init(&domain->lock);
 	g_cond_init(&domain->job_ended);
 	g_cond_init(&domain->agent_turn_ended);
+	g_cond_init(&domain->tray_moved);
 	domain->driver = driver;
 	domain->name = g_strdup(def->name);
 	memcpy(domain->uuid, def->uuid, sizeof(domain->uuid));
@@ -42,6 +43,7 @@ void domain_unref(Domain *domain)
 	domain_def_free(domain->live);
 	domain_def_free(domain->config);
 	g_cond_clear(&domain->agent_turn_ended);
+	g_cond_clear(&domain->tray_moved);
 	g_cond_clear(&domain->job_ended);
 	g_mutex_clear(&domain->lock);
 	g_free(domain->crash);
@@ -247,6 +249,13 @@ void domain_send_device_removed(const Domain *domain, const char *alias)
 	const RpcEventDomain subject = event_domain(domain);
 
 	rpc_events_send_device_removed(domain->driver->server, &subject, alias);
+}
+
+void domain_send_tray_change(const Domain *domain, const char *alias, gboolean is_open)
+{
+	const RpcEventDomain subject = event_domain(domain);
+
+	rpc_events_send_tray_change(domain->driver->server, &subject, alias, is_open);
 }
 
 void domain_send_agent(const Domain *domain, gboolean is_connected)

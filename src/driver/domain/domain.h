@@ -99,6 +99,7 @@ struct Domain {
 	gboolean is_removed; /* no longer in the list */
 	GCond agent_turn_ended;
 	gboolean has_agent_turn; /* somebody speaks with the guest's agent; see agent.h */
+	GCond tray_moved;	 /* of one of its drives */
 
 	DomainDef *config;	  /* what the next start uses; NULL for a transient domain */
 	DomainDef *live;	  /* what runs, or NULL */
@@ -164,4 +165,5 @@ void domain_send_watchdog(const Domain *domain, int action);
 /* What of its memory the guest has now; with the lock. */
 void domain_send_balloon_change(const Domain *domain);
 void domain_send_disk_error(const Domain *domain, const RpcDiskError *disk_error);
+void domain_send_tray_change(const Domain *domain, const char *alias, gboolean is_open);
 void domain_send_agent(const Domain *domain, gboolean is_connected);

@@ -10,6 +10,7 @@
 #include "driver/domain/agent.h"
 #include "driver/domain/driver.h"
 #include "driver/domain/follow-tasks.h"
+#include "driver/domain/medium.h"
 #include "driver/domain/store.h"
 #include "driver/rpc/events.h"
 
@@ -259,6 +260,16 @@ static gboolean on_channel_change(DomainVmm *vmm, JsonObject *data)
 	return TRUE;
 }
 
+/* The tray of a drive. Each counts as a change, since clients hear of each. */
+static gboolean on_tray_moved(DomainVmm *vmm, JsonObject *data)
+{
+	if (!medium_set_tray(vmm->domain, follow_string(data, "id"),
+			     follow_boolean(data, "tray-open")))
+		return FALSE;
+	(void)follow_save_status(vmm->domain, NULL);
+	return TRUE;
+}
+
 static int disk_error_action(const char *action)
 {
 	if (strcmp(action, "stop") == 0)
@@ -391,6 +402,7 @@ static void on_monitor_event(const char *name, JsonObject *data, gpointer opaque
 		{ "BALLOON_CHANGE", on_balloon_change },
 		{ "DEVICE_DELETED", on_device_deleted },
 		{ "VSERPORT_CHANGE", on_channel_change },
+		{ "DEVICE_TRAY_MOVED", on_tray_moved },
 		{ "WATCHDOG", on_watchdog },
 		{ "GUEST_PANICKED", on_panicked },
 		{ "GUEST_CRASHLOADED", on_crash_loaded },

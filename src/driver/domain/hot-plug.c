@@ -13,6 +13,7 @@
 #include "driver/domain/disk-size.h"
 #include "driver/domain/driver.h"
 #include "driver/domain/follow.h"
+#include "driver/domain/medium.h"
 #include "driver/domain/served-disk.h"
 #include "driver/error.h"
 #include "driver/network/link.h"
@@ -239,16 +240,6 @@ static void withdraw(DomainVmm *vmm, Plug *plug)
 	vmm_passt_end(vmm->passts, alias);
 }
 
-/* Where it cannot be otherwise; that the VMM is asked again puts the next daemon right. */
-static void set_live_anyway(DomainVmm *vmm, DomainDef *def)
-{
-	g_autoptr(GError) error = NULL;
-
-	if (!definition_set_live(vmm->domain, def, &error))
-		log_limit_warning(&vmm->log, _("domain '%s': %s"), vmm->domain->name,
-				  error->message);
-}
-
 /* The monitor is connected to anew, so that the VMM is asked when it answers again. */
 static gboolean leave_open(DomainVmm *vmm, const char *alias, const GError *cause, GError **error)
 {
@@ -277,7 +268,7 @@ static gboolean plug_in_or_take_back(DomainVmm *vmm, Plug *plug, DomainDef *befo
 	if (result == UNKNOWN)
 		return leave_open(vmm, plug->alias, cause, error);
 	withdraw(vmm, plug);
-	set_live_anyway(vmm, g_steal_pointer(&without));
+	definition_set_live_anyway(vmm, g_steal_pointer(&without));
 	g_propagate_error(error, g_steal_pointer(&cause));
 	return FALSE;
 }
@@ -301,7 +292,7 @@ gboolean hot_plug_attach(DomainVmm *vmm, const DomainDevice *device, GError **er
 	}
 	if (!definition_set_live(domain, g_steal_pointer(&def), error)) {
 		withdraw(vmm, &plug);
-		set_live_anyway(vmm, g_steal_pointer(&before));
+		definition_set_live_anyway(vmm, g_steal_pointer(&before));
 		return FALSE;
 	}
 	if (!plug_in_or_take_back(vmm, &plug, g_steal_pointer(&before), error))
@@ -336,90 +327,6 @@ static gboolean update_interface(DomainVmm *vmm, const DomainInterface *was,
 	return FALSE;
 }
 
-/* @fd_name: the new medium's; NULL: there is none */
-static gboolean tell_medium(const DomainVmm *vmm, const DomainDisk *disk, const char *fd_name,
-			    gboolean is_forced, GError **error)
-{
-	JsonObject *arguments = name_argument("id", disk->info.alias);
-
-	if (fd_name)
-		json_object_set_object_member(arguments, "blockdev",
-					      vmm_device_describe_medium(disk, fd_name));
-	json_object_set_boolean_member(arguments, "force", is_forced);
-	return qmp_client_tell_with(vmm->monitor, "blockdev-change-medium", arguments, -1, error);
-}
-
-/*
- * The storage daemon has one export a drive: the old medium goes before the next one comes. Where
- * the VMM does not say that it has gone, the export and the definition stay, for the next change to
- * eject it again.
- */
-static gboolean eject(DomainVmm *vmm, guint index, gboolean is_forced, GError **error)
-{
-	const DomainDisk *disk = vmm->domain->live->disks->pdata[index];
-	DomainDef *def;
-
-	if (!tell_medium(vmm, disk, NULL, is_forced, error))
-		return FALSE;
-	served_disk_detach(vmm, disk);
-	def = definition_copy_live(vmm->domain);
-	domain_disk_empty(def->disks->pdata[index]);
-	set_live_anyway(vmm, def);
-	return TRUE;
-}
-
-static PlugResult insert(DomainVmm *vmm, DomainDisk *disk, gboolean is_forced, GError **error)
-{
-	g_autofree char *name = g_strconcat("fd-", disk->info.alias, NULL);
-	const int fd = domain_disk_is_served(disk) ?
-			       served_disk_attach(vmm, disk, error) :
-			       vmm_device_open_disk(disk, vmm->domain->identity->uid, error);
-	g_autoptr(GError) cause = NULL;
-	PlugResult result = PLUGGED;
-
-	if (fd < 0)
-		return REFUSED;
-	if (!qmp_client_tell_with(vmm->monitor, "getfd", name_argument("fdname", name), fd, &cause))
-		result = REFUSED;
-	else if (!tell_medium(vmm, disk, name, is_forced, &cause))
-		result = result_of(cause);
-	close(fd);
-	if (result == REFUSED) {
-		(void)qmp_client_tell_with(vmm->monitor, "closefd", name_argument("fdname", name),
-					   -1, NULL);
-		served_disk_detach(vmm, disk);
-	}
-	if (cause)
-		g_propagate_error(error, g_steal_pointer(&cause));
-	return result;
-}
-
-static gboolean change_medium(DomainVmm *vmm, const DomainDisk *wanted, gboolean is_forced,
-			      GError **error)
-{
-	g_autoptr(DomainDef) live = definition_copy_live(vmm->domain);
-	g_autoptr(DomainDef) def = NULL;
-	PlugResult result;
-	guint index = 0;
-
-	def = domain_def_change_medium(live, wanted, &index, error);
-	if (!def || !domain_check_disk(def->disks->pdata[index], error))
-		return FALSE;
-	if ((domain_disk_is_empty(wanted) || domain_disk_is_served(live->disks->pdata[index])) &&
-	    !eject(vmm, index, is_forced, error))
-		return FALSE;
-	if (domain_disk_is_empty(wanted))
-		return TRUE;
-	result = insert(vmm, def->disks->pdata[index], is_forced, error);
-	if (result == REFUSED)
-		return FALSE;
-	/* What the VMM may have is the domain's, so that the next change takes it away. */
-	set_live_anyway(vmm, g_steal_pointer(&def));
-	if (result == UNKNOWN)
-		qmp_client_disconnect(vmm->monitor);
-	return result == PLUGGED;
-}
-
 gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, gboolean is_forced,
 			 GError **error)
 {
@@ -428,7 +335,7 @@ gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, gboolean is
 	guint index = 0;
 
 	if (device->kind == DOMAIN_DEVICE_DISK)
-		return change_medium(vmm, device->disk, is_forced, error);
+		return medium_change(vmm, device->disk, is_forced, error);
 	if (device->kind != DOMAIN_DEVICE_INTERFACE)
 		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
 				    _("device '%s' cannot be updated while the domain runs"),
@@ -438,7 +345,7 @@ gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, gboolean is
 	if (!def || !update_interface(vmm, live->interfaces->pdata[index],
 				      def->interfaces->pdata[index], error))
 		return FALSE;
-	set_live_anyway(vmm, g_steal_pointer(&def));
+	definition_set_live_anyway(vmm, g_steal_pointer(&def));
 	return TRUE;
 }
 
@@ -479,7 +386,7 @@ static void remove_device(DomainVmm *vmm, const char *alias, gboolean was_there)
 	}
 	forget_device(vmm, alias);
 	vmm_passt_end(vmm->passts, alias);
-	set_live_anyway(vmm, def);
+	definition_set_live_anyway(vmm, def);
 	if (!was_there)
 		return;
 	g_mutex_lock(&domain->lock);

@@ -32,8 +32,7 @@ gboolean hot_plug_attach(DomainVmm *vmm, const DomainDevice *device, GError **er
  * That is the link state and the bandwidth of a network card, and the medium of a CD-ROM drive.
  * @is_forced: also where the guest keeps the drive's tray locked
  *
- * Return: FALSE with an error as of domain_def_update_live() and domain_def_change_medium(). A
- * medium that was the storage daemon's may be out then, and none in.
+ * Return: FALSE with an error as of domain_def_update_live() and medium_change().
  */
 gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, gboolean is_forced,
 			 GError **error);

@@ -280,6 +280,21 @@ void rpc_events_send_device_removed(RpcServer *server, const RpcEventDomain *dom
 		   RPC_DOMAIN_EVENT_CALLBACK_DEVICE_REMOVED, domain, device_payload(domain, alias));
 }
 
+void rpc_events_send_tray_change(RpcServer *server, const RpcEventDomain *domain, const char *alias,
+				 gboolean is_open)
+{
+	const DomainEventTrayChange_msg message = {
+		.dom = wire_domain(domain),
+		.alias = (char *)alias,
+		.reason = is_open ? VIR_DOMAIN_EVENT_TRAY_CHANGE_OPEN :
+				    VIR_DOMAIN_EVENT_TRAY_CHANGE_CLOSE,
+	};
+
+	send_event(server, VIR_DOMAIN_EVENT_ID_TRAY_CHANGE, RPC_DOMAIN_EVENT_TRAY_CHANGE,
+		   RPC_DOMAIN_EVENT_CALLBACK_TRAY_CHANGE, domain,
+		   wire_encode_payload((xdrproc_t)xdr_DomainEventTrayChange_msg, &message));
+}
+
 void rpc_events_send_agent(RpcServer *server, const RpcEventDomain *domain, gboolean is_connected)
 {
 	const DomainEventAgentLifecycle_msg message = {

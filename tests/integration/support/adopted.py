@@ -54,10 +54,10 @@ class AdoptedVmm:
     before the daemon is.
     """
 
-    def __init__(self, name, command, pass_fds=(), state=PAUSED, extra="", devices="", log=None):
+    def __init__(self, name, command, pass_fds=(), state=PAUSED, extra="", devices="", status="", log=None):
         """
         command gets the number of the listening socket and returns what to run; extra is more of the
-        domain's XML, devices what is in its element of that name.
+        domain's XML, devices what is in its element of that name, status more lines of the status file.
         """
         self.name = name
         self.uuid = str(uuid.uuid4())
@@ -71,9 +71,9 @@ class AdoptedVmm:
                 command(listener.fileno()), pass_fds=[listener.fileno(), *pass_fds],
                 stdin=subprocess.DEVNULL, stdout=log or subprocess.DEVNULL,
                 stderr=log or subprocess.DEVNULL, start_new_session=True)
-        self._write_status(state, extra, devices)
+        self._write_status(state, extra, devices, status)
 
-    def _write_status(self, state, extra, devices):
+    def _write_status(self, state, extra, devices, status):
         xml = (f"<domain type='kvm' id='1'><name>{self.name}</name><uuid>{self.uuid}</uuid>"
                "<memory unit='MiB'>64</memory><vcpu>1</vcpu>"
                "<os><type arch='x86_64' machine='q35'>hvm</type><kernel>/boot/vmlinuz</kernel></os>"
@@ -81,7 +81,7 @@ class AdoptedVmm:
         with open(self._status, "w", encoding="utf-8") as file:
             file.write(f"[domain]\npid={self.process.pid}\n"
                        f"start-time={start_time(self.process.pid)}\nlog-start=0\n"
-                       f"state={state[0]}\nreason={state[1]}\nxml={xml}\n")
+                       f"state={state[0]}\nreason={state[1]}\n{status}xml={xml}\n")
 
     def is_running(self):
         return self.process.poll() is None

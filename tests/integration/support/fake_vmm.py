@@ -85,8 +85,9 @@ class _Vmm:
         self._holding = set()
         self._failing = set()
         self._held = []
-        # None: it is one that does not know qom-list.
+        # None: it is one that does not know qom-list, or query-block.
         self._devices = None
+        self._drives = None
 
     def run(self):
         while True:
@@ -142,7 +143,7 @@ class _Vmm:
     def _do(self, request):
         command = request["execute"]
         result = {}
-        if command == "qom-list" and self._devices is None:
+        if {"qom-list": self._devices, "query-block": self._drives}.get(command, True) is None:
             self._refuse(request, "CommandNotFound", "no such command")
             return
         if command in self._failing:
@@ -154,6 +155,8 @@ class _Vmm:
             result = [{"cpu-index": 0, "thread-id": os.getpid()}]
         elif command == "qom-list":
             result = [{"name": name, "type": "child<device>"} for name in self._devices]
+        elif command == "query-block":
+            result = self._drives
         elif command == "query-conversion-stats":
             result = {"policy": "on-demand", "private-bytes": 4096, "conversions": []}
         elif command == "stop" and self._status == "running":
@@ -187,6 +190,9 @@ class _Vmm:
     def _order_fail(self, commands):
         self._failing = set(commands)
 
+    def _order_release_one(self):
+        self._do(self._held.pop(0))
+
     def _order_say(self, event, data):
         if event == "SHUTDOWN":
             self._status = "shutdown"
@@ -214,6 +220,10 @@ class _Vmm:
     def _order_devices(self, names):
         """It has these from now on."""
         self._devices = names
+
+    def _order_drives(self, drives):
+        """What it says of its CD-ROM drives from now on."""
+        self._drives = drives
 
     def _order_leave(self):
         self._leave()

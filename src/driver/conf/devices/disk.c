@@ -238,6 +238,17 @@ DomainDisk *domain_find_disk(const DomainDef *def, const char *name)
 	return NULL;
 }
 
+DomainDisk *domain_find_disk_alias(const DomainDef *def, const char *alias)
+{
+	for (guint i = 0; i < def->disks->len; i++) {
+		DomainDisk *disk = def->disks->pdata[i];
+
+		if (g_strcmp0(disk->info.alias, alias) == 0)
+			return disk;
+	}
+	return NULL;
+}
+
 /* Return: an enumeration's value; 0, which is its default, where nothing was given. */
 static int choice_or_default(XmlWalk *walk, xmlNode *node, const char *name,
 			     const char *const *names)
@@ -483,7 +494,17 @@ static void parse_bus(XmlWalk *walk, xmlNode *target, const char *name, DomainDi
 		disk->bus = DOMAIN_DISK_SATA;
 }
 
-static void parse_target(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
+/* Of a run, which is another one's where the document is not a run's. */
+static void parse_tray(XmlWalk *walk, xmlNode *target, DomainParseFlags flags, DomainDisk *disk)
+{
+	static const char *const known[] = { "closed", "open", NULL };
+
+	if (disk->is_cdrom)
+		disk->is_tray_open = domain_parse_choice(walk, target, "tray", known) == 1 &&
+				     !(flags & DOMAIN_PARSE_INACTIVE);
+}
+
+static void parse_target(XmlWalk *walk, xmlNode *node, DomainParseFlags flags, DomainDisk *disk)
 {
 	xmlNode *target = xml_walk_child(walk, node, "target");
 	const char *name = xml_walk_attribute_required(walk, target, "dev");
@@ -503,6 +524,7 @@ static void parse_target(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
 					 "bus 'sata' are 'sda', 'sdb' and so on"),
 			       xml_walk_path(walk, target), xml_walk_quote(walk, name));
 	disk->target = g_strdup(name);
+	parse_tray(walk, target, flags, disk);
 }
 
 static void parse_serial(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
@@ -587,7 +609,7 @@ DomainDisk *domain_parse_disk(XmlWalk *walk, xmlNode *node, DomainParseFlags fla
 
 	parse_device(walk, node, disk);
 	parse_type(walk, node, disk);
-	parse_target(walk, node, disk);
+	parse_target(walk, node, flags, disk);
 	parse_driver(walk, node, disk);
 	parse_source(walk, node, disk);
 	parse_block_sizes(walk, node, disk);
@@ -715,6 +737,8 @@ void domain_format_disk(XmlWriter *writer, const DomainDisk *disk, gboolean live
 	xml_writer_start(writer, "target");
 	xml_writer_attribute(writer, "dev", disk->target);
 	xml_writer_attribute(writer, "bus", bus_names[disk->bus]);
+	if (live && disk->is_tray_open)
+		xml_writer_attribute(writer, "tray", "open");
 	xml_writer_end(writer);
 	domain_format_iotune(writer, &disk->iotune);
 	if (disk->is_readonly)

@@ -96,9 +96,10 @@ typedef struct {
 	guint iothread;	  /* the id of one, or 0: its own */
 	DomainVirtioOptions virtio;
 
-	char *target;	   /* "vda": unique, and gives the alias its number */
-	char *serial;	   /* what the guest reads, 20 bytes at most */
-	guint64 wwn;	   /* of SATA's; 0: none */
+	char *target;	       /* "vda": unique, and gives the alias its number */
+	char *serial;	       /* what the guest reads, 20 bytes at most */
+	guint64 wwn;	       /* of SATA's; 0: none */
+	gboolean is_tray_open; /* <target tray=>, in live XML: of a CD-ROM drive */
 	gboolean has_unit; /* <address type='drive' unit=>: which of the SATA controller's ports */
 	guint unit;
 	gboolean is_readonly;
@@ -158,6 +159,9 @@ gboolean domain_disk_target_index(const char *target, guint *index);
 /* The disk whose target, or source, is @name, as virsh's calls take it; NULL where there is none.
  */
 DomainDisk *domain_find_disk(const DomainDef *def, const char *name);
+
+/* The disk of that alias. Return: or NULL. */
+DomainDisk *domain_find_disk_alias(const DomainDef *def, const char *alias);
 
 /* <disk> of domain capabilities. */
 void domain_write_disk_capabilities(XmlWriter *writer);
