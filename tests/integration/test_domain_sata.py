@@ -73,6 +73,22 @@ class Disks(SataTest):
         virsh("destroy", "test")
 
 
+    def test_limits(self):
+        self.start(drive_xml(self.first, device="disk", more="<iotune><read_bytes_sec>4096</read_bytes_sec></iotune>"))
+        self.assertIn("read_bytes_sec : 4096", " ".join(virsh("blkdeviotune", "test", "sda").split()))
+        virsh("blkdeviotune", "test", "sda", "--total-iops-sec", "100", "--read-bytes-sec", "0", "--live")
+        self.assertIn("total_iops_sec : 100", " ".join(virsh("blkdeviotune", "test", "sda").split()))
+        virsh("destroy", "test")
+
+    def test_size(self):
+        self.start(drive_xml(self.first, device="disk"), drive_xml(self.second, "sdb"))
+        virsh("blockresize", "test", "sda", "2MiB")
+        self.assertEqual(os.stat(self.first).st_size, 2 * MIB)
+        self.assert_refused("read-only", "blockresize", "test", "sdb", "2MiB")
+        self.assert_refused("CD-ROM drive.*'iotune'", "blkdeviotune", "test", "sdb", "--total-iops-sec", "1", "--live")
+        virsh("destroy", "test")
+
+
 class Drives(SataTest):
     def test_drive_and_medium(self):
         self.start(drive_xml(self.first))

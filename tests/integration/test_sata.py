@@ -198,6 +198,54 @@ class Works(SataTest):
         disks = {disk["qdev"]: disk["stats"]["rd_bytes"] for disk in self.guest.qmp.execute("query-blockstats")}
         self.assertEqual(disks, {"sata0-0-0": SECTOR, "sata0-0-5": SECTOR})
 
+    def put_read(self, slot, lba):
+        self.port.put(slot, ahci.READ_DMA, lba, 128, [(DATA + slot * 65536, 65536)])
+
+    def test_limits(self):
+        """How much goes in a second. With this the first read is done at once, and the next one tomorrow."""
+        self.start(self.make_image(4 * MIB), throttling={"bps-read": 1})
+        self.assertEqual(self.read(0, 128), (READY, 0))
+        self.put_read(0, 128)
+        self.port.set(ahci.CI, 1)
+        # A pause does not wait for it, nor does a stop of the port, which drops it.
+        self.guest.qmp.execute("stop")
+        self.guest.qmp.execute("cont")
+        self.assertEqual(self.port.get(ahci.CI), 1)
+        self.port.restart()
+        self.assertEqual(self.write(0, 128), (READY, 0))
+        self.assertEqual(self.port.run(ahci.FLUSH), (READY, 0))
+        self.put_read(0, 128)
+        self.port.set(ahci.CI, 1)
+        self.assertEqual(self.port.get(ahci.CI), 1)
+        self.guest.qmp.execute("block_set_io_throttle", id="sata0-0-0")
+        self.port.await_end()
+        self.assertEqual(self.port.result(), (READY, 0))
+        statistics, = self.guest.qmp.execute("query-blockstats")
+        self.assertEqual(statistics["stats"]["rd_operations"], 2)
+
+    def test_limits_that_cannot_be(self):
+        image = self.make_image(MIB)
+        words = refused(controller(), disk(image.fileno(), throttling={"bps-read": 1, "bps-total": 1}),
+                        f"--payload={payload('agent')}", pass_fds=[image.fileno()])
+        self.assertIn("device 'sata0-0-0': member 'throttling'", words)
+
+    def test_size(self):
+        """The guest finds it when it looks again."""
+        image = self.make_image(MIB)
+        self.start_with(disk(image.fileno()), cdrom(port=1), images=[image])
+        self.assertEqual(self.read(MIB // SECTOR, 1), (FAILED, 0x10))
+        self.port.restart()
+        with self.assertRaisesRegex(QmpError, f"an image of {MIB} bytes"):
+            self.guest.qmp.execute("block_resize", device="sata0-0-0", size=2 * MIB)
+        image.truncate(2 * MIB)
+        self.guest.qmp.execute("block_resize", device="sata0-0-0", size=2 * MIB)
+        self.assertEqual(self.port.run(ahci.IDENTIFY, pieces=[(DATA, 512)]), (READY, 0))
+        words = self.words()
+        self.assertEqual(words[100] | words[101] << 16, 2 * MIB // SECTOR)
+        self.assertEqual(self.read(2 * MIB // SECTOR - 1, 1), (READY, 0))
+        with self.assertRaisesRegex(QmpError, "there is no disk"):
+            self.guest.qmp.execute("block_resize", device="sata0-0-1", size=2 * MIB)
+
     def test_message(self):
         self.start(self.make_image(MIB))
         self.guest.call("wrmsr", X2APIC_SPURIOUS, 0x1ff)

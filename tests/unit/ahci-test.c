@@ -509,6 +509,97 @@ static void test_reset_of_issued(void)
 	world_clear(&world);
 }
 
+/* So little that of any number of reads the first alone is done while a test looks. */
+static const ThrottleConfig one_a_day = {
+	.limits[THROTTLE_OPERATIONS_READ] = { .average = 1 },
+	.operation_size = 1,
+};
+
+static void begin_limited(World *world)
+{
+	world_init_disk(world, &plain, DISK_POLICY_REPORT);
+	disk_queue_set_limits(world->queue, &one_a_day);
+	for (guint slot = 0; slot < 5; slot++)
+		put_queued(slot, slot < 4 ? ATA_READ_FPDMA_QUEUED : ATA_WRITE_FPDMA_QUEUED, slot,
+			   0);
+	world_set(world, AHCI_PX_SACT, 0x1f);
+	world_issue(world, 0x1f);
+	g_assert_cmpuint(world->image->counts[BLOCK_READ], ==, 1);
+	g_assert_cmpuint(world->image->counts[BLOCK_WRITE], ==, 1);
+	g_assert_cmphex(world_get(world, AHCI_PX_SACT), ==, 0xe);
+}
+
+/* Limits that go let everybody go; a pause in between does not wait for them. */
+static void test_limits(void)
+{
+	const ThrottleConfig none = { 0 };
+	World world;
+
+	begin_limited(&world);
+	ahci_pause(world.ahci);
+	disk_queue_set_limits(world.queue, &none);
+	world_settle(&world);
+	g_assert_cmphex(world_get(&world, AHCI_PX_SACT), ==, 0xe);
+	ahci_resume(world.ahci);
+	world_settle(&world);
+	g_assert_cmphex(world_get(&world, AHCI_PX_SACT), ==, 0);
+	g_assert_cmpuint(world.image->counts[BLOCK_READ], ==, 4);
+	world_clear(&world);
+}
+
+/* A reset does not do what was held back, so that it is no way past a limit; a flush goes on. */
+static void test_limits_and_reset(void)
+{
+	const ThrottleConfig none = { 0 };
+	const WorldCommand read = data_command(READ_DMA, 0, 1);
+	World world;
+
+	begin_limited(&world);
+	world_set(&world, AHCI_PX_CMD, 0);
+	world_start(&world);
+	g_assert_cmphex(run_plain(&world, FLUSH, 0), ==, READY);
+	world_put(0, &read);
+	world_issue(&world, 1);
+	g_assert_cmphex(world_get(&world, AHCI_PX_CI), ==, 1);
+	g_assert_cmpuint(world.image->counts[BLOCK_READ], ==, 1);
+	disk_queue_set_limits(world.queue, &none);
+	world_settle(&world);
+	g_assert_cmphex(world_get(&world, AHCI_PX_CI), ==, 0);
+	g_assert_cmpuint(world.image->counts[BLOCK_READ], ==, 2);
+	world_clear(&world);
+}
+
+static guint64 poll_size(BlockBackend *backend)
+{
+	return backend->limits.size / 2;
+}
+
+/* The guest finds the image's size when it looks. */
+static void test_size(void)
+{
+	const WorldCommand identify = {
+		.command = IDENTIFY,
+		.pieces = { { WORLD_DATA, 512 } },
+		.n_pieces = 1,
+	};
+	const guint16 *words = world_address(WORLD_DATA);
+	const guint32 blocks = WORLD_DISK_SIZE / 2 / 512;
+	BlockOperations operations;
+	World world;
+
+	world_init_disk(&world, &plain, DISK_POLICY_REPORT);
+	operations = *world.image->backend.operations;
+	operations.poll_size = poll_size;
+	world.image->backend.operations = &operations;
+	g_assert_cmphex(run_data(&world, READ_DMA, blocks, 1), ==, READY);
+	g_assert_cmpuint(disk_queue_poll_size(world.queue), ==, WORLD_DISK_SIZE / 2);
+	g_assert_cmphex(world_run(&world, &identify), ==, READY);
+	g_assert_cmpuint(words[100] | words[101] << 16, ==, blocks);
+	g_assert_cmphex(run_data(&world, READ_DMA, blocks - 1, 1), ==, READY);
+	g_assert_cmphex(run_data(&world, READ_DMA, blocks, 1), ==, FAILED | IDNF);
+	world_clear(&world);
+}
+
 /* CD-ROM drives */
 
 static guint32 run_packet(World *world, const guint8 packet[ATA_PACKET_SIZE], guint32 size)
@@ -630,6 +721,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/ahci/reset-of-hung", test_reset_of_hung);
 	g_test_add_func("/ahci/stop-in-the-middle", test_stop_in_the_middle);
 	g_test_add_func("/ahci/reset-of-issued", test_reset_of_issued);
+	g_test_add_func("/ahci/limits", test_limits);
+	g_test_add_func("/ahci/limits-and-reset", test_limits_and_reset);
+	g_test_add_func("/ahci/size", test_size);
 	g_test_add_func("/ahci/cdrom", test_cdrom);
 	g_test_add_func("/ahci/media", test_media);
 	return g_test_run();

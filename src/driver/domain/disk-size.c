@@ -41,11 +41,6 @@ gboolean disk_size_allow(const DomainVmm *vmm, const char *target, guint64 size,
 
 static gboolean check_kind(const DomainDisk *disk, GError **error)
 {
-	if (disk->bus == DOMAIN_DISK_SATA)
-		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
-				    _("disk '%s' is on the bus 'sata', whose disks cannot be "
-				      "resized while the domain runs"),
-				    disk->target);
 	if (disk->type == DOMAIN_DISK_NETWORK)
 		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
 				    _("disk '%s' is on the network: its server says how large it "

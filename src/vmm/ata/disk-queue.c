@@ -18,6 +18,7 @@ struct DiskQueue {
 	guint n_holds;
 	guint n_busy;		 /* transfers that the backend has */
 	GQueue waiting, stopped; /* of DiskTransfer */
+	GQueue limited;		 /* the same: those that the limits hold back */
 	GArray *pieces;		 /* of DmaPiece, while a part of a list is looked for */
 };
 
@@ -197,6 +198,35 @@ static void on_staging(void *opaque)
 	go_on(opaque);
 }
 
+static void await(DiskTransfer *transfer)
+{
+	g_queue_push_tail_link(&transfer->queue->waiting, &transfer->link);
+	go_on(transfer->queue);
+}
+
+static void on_admitted(void *opaque)
+{
+	DiskTransfer *transfer = opaque;
+
+	g_queue_unlink(&transfer->queue->limited, &transfer->link);
+	await(transfer);
+}
+
+/* What the disk's limits have to let go first, and how much it counts for. */
+static void enter_throttle(DiskTransfer *transfer)
+{
+	DiskQueue *queue = transfer->queue;
+
+	g_queue_push_tail_link(&queue->limited, &transfer->link);
+	transfer->entry = (ThrottleEntry){
+		.is_write = transfer->operation != BLOCK_READ,
+		.size = has_data(transfer) ? transfer->size : 0,
+		.admitted = on_admitted,
+		.opaque = transfer,
+	};
+	throttle_enter(block_backend_throttle(queue->backend), &transfer->entry);
+}
+
 void disk_queue_submit(DiskQueue *queue, DiskTransfer *transfer)
 {
 	transfer->queue = queue;
@@ -204,8 +234,22 @@ void disk_queue_submit(DiskQueue *queue, DiskTransfer *transfer)
 	transfer->done = 0;
 	transfer->staging = NULL;
 	transfer->is_copied = FALSE;
-	g_queue_push_tail_link(&queue->waiting, &transfer->link);
-	go_on(queue);
+	if (transfer->operation != BLOCK_FLUSH &&
+	    throttle_is_limited(block_backend_throttle(queue->backend)))
+		enter_throttle(transfer);
+	else
+		await(transfer);
+}
+
+/* Return: one that the limits hold back no more, and that is nowhere now; NULL: there is none. */
+static DiskTransfer *take_limited(DiskQueue *queue)
+{
+	GList *link = g_queue_pop_head_link(&queue->limited);
+	DiskTransfer *transfer = link ? link->data : NULL;
+
+	if (transfer)
+		throttle_leave(block_backend_throttle(queue->backend), &transfer->entry);
+	return transfer;
 }
 
 void disk_queue_hold(DiskQueue *queue)
@@ -237,16 +281,21 @@ void disk_queue_forget(DiskQueue *queue)
 	g_assert(queue->n_busy == 0);
 	g_queue_init(&queue->waiting);
 	g_queue_init(&queue->stopped);
+	while (take_limited(queue))
+		;
 }
 
 void disk_queue_fail(DiskQueue *queue)
 {
+	DiskTransfer *limited;
 	GList *link;
 
 	g_assert(queue->n_busy == 0);
 	while ((link = g_queue_pop_head_link(&queue->stopped)) ||
 	       (link = g_queue_pop_head_link(&queue->waiting)))
 		end(link->data, DISK_TRANSFER_FAILED);
+	while ((limited = take_limited(queue)))
+		end(limited, DISK_TRANSFER_FAILED);
 }
 
 void disk_queue_retry(DiskQueue *queue)
@@ -299,4 +348,40 @@ void disk_queue_set_backend(DiskQueue *queue, BlockBackend *backend)
 BlockBackend *disk_queue_backend(const DiskQueue *queue)
 {
 	return queue->backend;
+}
+
+typedef struct {
+	DiskQueue *queue;
+	const ThrottleConfig *limits;
+	guint64 size;
+} Call;
+
+static void set_limits_on_thread(void *opaque)
+{
+	const Call *call = opaque;
+
+	throttle_set(block_backend_throttle(call->queue->backend), call->limits);
+}
+
+void disk_queue_set_limits(DiskQueue *queue, const ThrottleConfig *config)
+{
+	Call call = { .queue = queue, .limits = config };
+
+	io_thread_call(queue->thread, set_limits_on_thread, &call);
+}
+
+static void poll_size_on_thread(void *opaque)
+{
+	Call *call = opaque;
+
+	(void)block_backend_poll_size(call->queue->backend);
+	call->size = block_backend_limits(call->queue->backend)->size;
+}
+
+guint64 disk_queue_poll_size(DiskQueue *queue)
+{
+	Call call = { .queue = queue };
+
+	io_thread_call(queue->thread, poll_size_on_thread, &call);
+	return call.size;
 }

@@ -10,6 +10,8 @@
  * and is little stays there when the transfer ends, so that its owner carries it to the guest
  * together with the news.
  *
+ * What the disk's limits hold back waits before that, and holds nothing.
+ *
  * What the backend cannot do is the transfer's error, or nobody's, or the machine stops, as the
  * policy says. A transfer with which the machine has stopped waits until it goes on, and is then
  * done again from the part that failed.
@@ -58,6 +60,7 @@ struct DiskTransfer {
 	struct iovec iovec;
 	DirectPart direct;
 	gboolean is_copied; /* it has failed the direct way */
+	ThrottleEntry entry;
 };
 
 /*
@@ -81,6 +84,17 @@ void disk_queue_free(DiskQueue *queue);
  */
 void disk_queue_set_backend(DiskQueue *queue, BlockBackend *backend);
 BlockBackend *disk_queue_backend(const DiskQueue *queue);
+
+/* Changes the limits of the backend. Any thread; the device lock may be held. @config: that is good
+ */
+void disk_queue_set_limits(DiskQueue *queue, const ThrottleConfig *config);
+
+/*
+ * disk_queue_poll_size - the image has another size now
+ *
+ * Any thread; the device lock may be held. Return: what it is, in bytes.
+ */
+guint64 disk_queue_poll_size(DiskQueue *queue);
 
 /* Where there is a backend. */
 void disk_queue_submit(DiskQueue *queue, DiskTransfer *transfer);

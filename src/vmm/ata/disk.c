@@ -191,9 +191,16 @@ static void data_ended(DiskTransfer *transfer, DiskTransferEnd how)
 	}
 }
 
+static guint64 count_blocks(const AtaDisk *disk)
+{
+	return block_backend_limits(disk_queue_backend(disk->drive.queue))->size / BLOCK;
+}
+
 static gboolean is_on_disk(const AtaDisk *disk, guint64 lba, guint64 count)
 {
-	return lba <= disk->identity.blocks && count <= disk->identity.blocks - lba;
+	const guint64 blocks = count_blocks(disk);
+
+	return lba <= blocks && count <= blocks - lba;
 }
 
 static void move(AtaCommand *command, BlockOperation operation, guint64 lba, guint64 count)
@@ -355,6 +362,7 @@ static void identify(AtaCommand *command)
 	guint8 words[DISK_IDENTITY_SIZE];
 	DiskIdentity identity = disk->identity;
 
+	identity.blocks = count_blocks(disk);
 	identity.has_write_cache = disk->has_write_cache;
 	identity.has_smart = disk->has_smart;
 	identity.multiple = disk->multiple;
@@ -642,7 +650,6 @@ AtaDrive *ata_disk_new(const AtaDiskConfig *config)
 		.serial = g_strdup(config->serial),
 		.model = g_strdup(config->model),
 		.wwn = config->wwn,
-		.blocks = limits->size / BLOCK,
 		.physical_block_size = config->physical_block_size ?
 					       config->physical_block_size :
 					       MAX(limits->physical_block_size, BLOCK),

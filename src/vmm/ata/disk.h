@@ -4,7 +4,8 @@
  *
  * ATA/ATAPI Command Set 3 (ACS-3): general feature set, 48-bit addresses, native command queuing,
  * write cache, power management, TRIM, and of SMART what says that the disk is well. Blocks are of
- * 512 bytes; addresses are LBAs.
+ * 512 bytes; addresses are LBAs. How many there are, the image says: a guest that looks again finds
+ * one that has become larger.
  */
 #pragma once
 

@@ -18,6 +18,7 @@
 #include "vmm/device/blockdev.h"
 #include "vmm/device/io-thread-type.h"
 #include "vmm/device/paced-signal.h"
+#include "vmm/device/throttling.h"
 
 /* What firmware calls the controller: its vendor and device. */
 #define BOOT_CONTROLLER "pci8086,2922"
@@ -56,6 +57,7 @@ typedef struct {
 	guint64 physical_block_size;
 	gboolean has_write_cache;
 	gboolean is_shared;
+	JsonObject *throttling;
 } DiskDescription;
 
 typedef struct {
@@ -109,6 +111,9 @@ static const JsonField disk_fields[] = {
 	{ .name = "share-rw",
 	  .type = JSON_FIELD_BOOL,
 	  .offset = G_STRUCT_OFFSET(DiskDescription, is_shared) },
+	{ .name = "throttling",
+	  .type = JSON_FIELD_OBJECT,
+	  .offset = G_STRUCT_OFFSET(DiskDescription, throttling) },
 	{ .name = NULL },
 };
 
@@ -141,6 +146,13 @@ static AtaDrive *drive_of(void *device)
 BlockBackend *ata_drive_backend(void *device)
 {
 	return disk_queue_backend(drive_of(device)->queue);
+}
+
+DiskQueue *ata_drive_disk_queue(void *device)
+{
+	const Drive *drive = device;
+
+	return drive->is_cdrom ? NULL : drive_of(device)->queue;
 }
 
 /* The place */
@@ -290,12 +302,14 @@ static gboolean create_disk(const DeviceContext *context, const void *opaque, GE
 {
 	const DiskDescription *description = opaque;
 	const DriveOptions *options = &description->options;
+	ThrottleConfig limits;
 	DiskQueue *queue;
 	IoThread *thread;
 	AhciPci *pci;
 	guint port;
 
-	if (!check_disk(context, description, error))
+	if (!check_disk(context, description, error) ||
+	    !throttling_read(description->throttling, context->owner, &limits, error))
 		return FALSE;
 	pci = find_free_port(context, options, &port, error);
 	thread = pci ? find_io_thread(context, options, pci, error) : NULL;
@@ -307,6 +321,7 @@ static gboolean create_disk(const DeviceContext *context, const void *opaque, GE
 		disk_queue_free(queue);
 		return FALSE;
 	}
+	disk_queue_set_limits(queue, &limits);
 	plug(new_drive(context, pci, port), make_disk(description, port, queue), thread);
 	return TRUE;
 }

@@ -2,6 +2,7 @@
 /* drive-type.h - drives at SATA controllers, as they are described */
 #pragma once
 
+#include "vmm/ata/disk-queue.h"
 #include "vmm/backend/block.h"
 #include "vmm/device/device-type.h"
 
@@ -31,6 +32,9 @@ typedef struct {
  * With the device lock held. Return: FALSE where the drive has none.
  */
 gboolean ata_drive_look_at_tray(void *device, AtaTray *tray);
+
+/* What a disk whose record that is has its image by; NULL of a CD-ROM drive. */
+DiskQueue *ata_drive_disk_queue(void *device);
 
 /*
  * ata_drive_change_medium - put another medium into a CD-ROM drive

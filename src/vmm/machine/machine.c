@@ -1054,47 +1054,69 @@ gboolean machine_change_medium(Machine *machine, const char *id, JsonObject *blo
 	return is_changed;
 }
 
-/* With the device lock. */
-static VirtioBlk *find_disk(const Machine *machine, const char *id, GError **error)
-{
-	VirtioBlk *blk = virtio_pci_find(machine->devices.registry, id, &virtio_blk_operations);
+/* A disk of either kind. */
+typedef struct {
+	VirtioBlk *blk;	  /* or NULL: */
+	DiskQueue *drive; /* of a SATA disk */
+} Disk;
 
-	if (!blk)
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("there is no disk '%s'"),
-			    id);
-	return blk;
+/* With the device lock. */
+static gboolean find_disk(const Machine *machine, const char *id, Disk *disk, GError **error)
+{
+	const DeviceRegistry *registry = machine->devices.registry;
+	void *drive = device_registry_find(registry, id, &ata_drive_device_operations);
+
+	*disk = (Disk){
+		.blk = virtio_pci_find(registry, id, &virtio_blk_operations),
+		.drive = drive ? ata_drive_disk_queue(drive) : NULL,
+	};
+	if (disk->blk || disk->drive)
+		return TRUE;
+	g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("there is no disk '%s'"), id);
+	return FALSE;
 }
 
 gboolean machine_set_disk_limits(Machine *machine, const char *id, const ThrottleConfig *config,
 				 GError **error)
 {
-	VirtioBlk *blk;
+	gboolean is_found;
+	Disk disk;
 
 	g_mutex_lock(&machine->device_lock);
-	blk = find_disk(machine, id, error);
-	if (blk)
-		virtio_blk_set_limits(blk, config);
+	is_found = find_disk(machine, id, &disk, error);
+	if (is_found && disk.blk)
+		virtio_blk_set_limits(disk.blk, config);
+	else if (is_found)
+		disk_queue_set_limits(disk.drive, config);
 	g_mutex_unlock(&machine->device_lock);
-	return blk != NULL;
+	return is_found;
+}
+
+/* Return: bytes. */
+static guint64 poll_size(const Disk *disk)
+{
+	if (!disk->blk)
+		return disk_queue_poll_size(disk->drive);
+	virtio_blk_poll_size(disk->blk);
+	return block_backend_limits(virtio_blk_backend(disk->blk))->size;
 }
 
 gboolean machine_resize_disk(Machine *machine, const char *id, guint64 size, GError **error)
 {
 	guint64 is = size;
-	VirtioBlk *blk;
+	gboolean is_found;
+	Disk disk;
 
 	g_mutex_lock(&machine->device_lock);
-	blk = find_disk(machine, id, error);
-	if (blk) {
-		virtio_blk_poll_size(blk);
-		is = block_backend_limits(virtio_blk_backend(blk))->size;
-	}
+	is_found = find_disk(machine, id, &disk, error);
+	if (is_found)
+		is = poll_size(&disk);
 	g_mutex_unlock(&machine->device_lock);
 	if (is != size)
 		g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED,
 			    _("disk '%s' has an image of %" PRIu64 " bytes, not %" PRIu64), id, is,
 			    size);
-	return blk && is == size;
+	return is_found && is == size;
 }
 
 gboolean machine_set_link(Machine *machine, const char *id, gboolean is_up, GError **error)

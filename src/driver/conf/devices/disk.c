@@ -881,8 +881,6 @@ static gboolean check_sata(const DomainDisk *disk, GError **error)
 		what = "logical_block_size";
 	else if (disk->is_readonly && !disk->is_cdrom)
 		what = "readonly";
-	else if (!domain_iotune_is_empty(&disk->iotune))
-		what = "iotune";
 	if (!what)
 		return TRUE;
 	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -890,9 +888,17 @@ static gboolean check_sata(const DomainDisk *disk, GError **error)
 			    disk->target, what);
 }
 
+static gboolean check_cdrom(const DomainDisk *disk, GError **error)
+{
+	return !disk->is_cdrom || domain_iotune_is_empty(&disk->iotune) ||
+	       driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			    _("disk %s is a CD-ROM drive, where 'iotune' is not supported"),
+			    disk->target);
+}
+
 gboolean domain_check_disk(const DomainDisk *disk, GError **error)
 {
-	return check_sata(disk, error) &&
+	return check_sata(disk, error) && check_cdrom(disk, error) &&
 	       domain_check_path("devices/disk/source", disk->path, error) &&
 	       domain_check_path("devices/disk/source/host", disk->nbd_socket, error) &&
 	       check_use(disk, error) && check_backings(disk, error) &&
