@@ -11,11 +11,13 @@ import stat
 import tempfile
 from xml.etree import ElementTree
 
-from support.daemon import DaemonTest, VirshError, virsh
-from support.where import NATIVE
+from support.adopted import wait_adopted
+from support.daemon import DaemonTest, STDIN, VirshError, virsh
+from support.where import NATIVE, everywhere
 
 AGENT = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
 CONSOLE = "<console type='pty'><target type='virtio'/></console>"
+FILE = "<channel type='file'><source path='/tmp/gmem-test.channel'/><target type='virtio' name='f'/></channel>"
 
 
 def live(path):
@@ -68,6 +70,90 @@ class Channels(DaemonTest):
         self.run_tiny()
         with self.assertRaisesRegex(VirshError, "takes a channel of type 'unix'"):
             virsh("domtime", "test")
+
+
+class Plug(DaemonTest):
+    """Consoles and channels that come and go."""
+
+    where = NATIVE
+    controller = "<controller type='virtio-serial' index='0'/>"
+
+    def attach(self, xml, *options):
+        virsh("attach-device", "test", STDIN, *options, text=xml)
+
+    def detach(self, xml, *options):
+        virsh("detach-device", "test", STDIN, *options, text=xml)
+
+    @everywhere
+    def test_a_channel_comes_and_goes(self):
+        self.define(devices=self.controller)
+        self.run_tiny()
+        events = self.daemon.events()
+        self.attach(AGENT, "--live")
+        events.wait_device("added", "channel0")
+        self.assertEqual(live("devices/channel/target").get("state"), "disconnected")
+        path = live("devices/channel/source").get("path")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+        # The next daemon knows of it, and that the VMM has it.
+        document = virsh("dumpxml", "test")
+        self.daemon.close_clients()
+        self.daemon.restart()
+        wait_adopted("test")
+        self.assertEqual(virsh("dumpxml", "test"), document)
+        self.assertNotIn("<channel", virsh("dumpxml", "--inactive", "test"))
+        events = self.daemon.events()
+        self.detach(AGENT, "--live")
+        events.wait_device("removed", "channel0")
+        self.assertIsNone(live("devices/channel"))
+        self.assertFalse(os.path.exists(path))
+        virsh("destroy", "test")
+
+    def test_a_console_in_both(self):
+        self.define(devices=self.controller)
+        self.run_tiny()
+        self.attach(CONSOLE, "--live", "--config")
+        self.daemon.console("test", "--devname", "console1").close()
+        events = self.daemon.events()
+        self.detach(CONSOLE, "--live", "--config")
+        events.wait_device("removed", "console1")
+        for options in ([], ["--inactive"]):
+            self.assertNotIn("<target type='virtio'", virsh("dumpxml", *options, "test"))
+        virsh("destroy", "test")
+
+    def test_a_definition(self):
+        self.define()
+        for xml in (FILE, CONSOLE, AGENT):
+            self.attach(xml, "--config")
+        self.assertIsNotNone(live("devices/controller[@type='virtio-serial']"))
+        self.assertEqual([channel.get("type") for channel in live("devices").iterfind("channel")], ["file", "unix"])
+        self.detach(AGENT, "--config")
+        self.assert_refused("device not found: .*'channel'", "detach-device", "test", STDIN, "--config", text=AGENT)
+        self.assertEqual([channel.get("type") for channel in live("devices").iterfind("channel")], ["file"])
+
+    def test_what_cannot_be(self):
+        self.define(devices=self.controller + AGENT)
+        self.run_tiny()
+        document = virsh("dumpxml", "test")
+        for pattern, command, xml in (
+                ("'channel' writes to a file", "attach-device", FILE),
+                ("have the name 'org.qemu.guest_agent.0'", "attach-device", AGENT),
+                ("channel's socket: cannot connect to '/nowhere/socket'", "attach-device",
+                 "<channel type='unix'><source path='/nowhere/socket'/><target type='virtio' name='a'/></channel>"),
+                ("target has the type 'virtio'", "attach-device", "<console type='pty'/>"),
+                ("device not found", "detach-device", CONSOLE),
+                ("'channel' cannot be updated", "update-device", AGENT)):
+            with self.subTest(pattern=pattern):
+                self.assert_refused(pattern, command, "test", STDIN, "--live", text=xml)
+        self.assertEqual(virsh("dumpxml", "test"), document)
+        virsh("destroy", "test")
+
+    def test_without_a_controller(self):
+        self.define()
+        self.run_tiny()
+        self.assert_refused("no port of a virtio-serial controller", "attach-device", "test", STDIN, "--live",
+                            text=CONSOLE)
+        virsh("destroy", "test")
 
 
 class Sockets(DaemonTest):

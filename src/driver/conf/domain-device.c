@@ -10,17 +10,17 @@
 #include "driver/error.h"
 
 static const char *const kind_names[] = {
-	[DOMAIN_DEVICE_DISK] = "disk",
-	[DOMAIN_DEVICE_INTERFACE] = "interface",
-	[DOMAIN_DEVICE_RNG] = "rng",
+	[DOMAIN_DEVICE_DISK] = "disk",	     [DOMAIN_DEVICE_INTERFACE] = "interface",
+	[DOMAIN_DEVICE_RNG] = "rng",	     [DOMAIN_DEVICE_CHANNEL] = "channel",
+	[DOMAIN_DEVICE_CONSOLE] = "console",
 };
 
 /* What libvirt knows besides. */
 static const char *const other_names[] = {
-	"audio",   "channel", "console",  "controller", "crypto",   "filesystem", "graphics",
-	"hostdev", "hub",     "input",	  "iommu",	"lease",    "memballoon", "memory",
-	"nvram",   "panic",   "parallel", "redirdev",	"serial",   "shmem",	  "smartcard",
-	"sound",   "tpm",     "video",	  "vsock",	"watchdog", NULL,
+	"audio",    "controller", "crypto",   "filesystem", "graphics",	 "hostdev", "hub",
+	"input",    "iommu",	  "lease",    "memballoon", "memory",	 "nvram",   "panic",
+	"parallel", "redirdev",	  "serial",   "shmem",	    "smartcard", "sound",   "tpm",
+	"video",    "vsock",	  "watchdog", NULL,
 };
 
 const char *domain_device_name(const DomainDevice *device)
@@ -42,8 +42,21 @@ void domain_device_free(DomainDevice *device)
 	case DOMAIN_DEVICE_RNG:
 		domain_rng_free(device->rng);
 		break;
+	case DOMAIN_DEVICE_CHANNEL:
+	case DOMAIN_DEVICE_CONSOLE:
+		domain_port_free(device->port);
+		break;
 	}
 	g_free(device);
+}
+
+/* The console of a serial port is a part of that. */
+static gboolean check_console(XmlWalk *walk, GError **error)
+{
+	return domain_is_virtio_console(walk, walk->root) ||
+	       driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+			    _("device 'console' can be attached and detached where its target has "
+			      "the type 'virtio'"));
 }
 
 static gboolean find_kind(XmlWalk *walk, DomainDeviceKind *kind, GError **error)
@@ -54,7 +67,7 @@ static gboolean find_kind(XmlWalk *walk, DomainDeviceKind *kind, GError **error)
 		if (strcmp(kind_names[i], name) != 0)
 			continue;
 		*kind = (DomainDeviceKind)i;
-		return TRUE;
+		return *kind != DOMAIN_DEVICE_CONSOLE || check_console(walk, error);
 	}
 	if (!walk->root->ns && g_strv_contains(other_names, name))
 		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
@@ -77,6 +90,11 @@ static DomainDevice *parse_kind(XmlWalk *walk, DomainDeviceKind kind, DomainPars
 		break;
 	case DOMAIN_DEVICE_RNG:
 		device->rng = domain_parse_rng(walk, walk->root, flags);
+		break;
+	case DOMAIN_DEVICE_CHANNEL:
+	case DOMAIN_DEVICE_CONSOLE:
+		device->port = domain_parse_port(walk, walk->root, kind == DOMAIN_DEVICE_CONSOLE,
+						 flags);
 		break;
 	}
 	return device;
@@ -180,8 +198,50 @@ static int find_rng(const DomainDef *def, const DomainRng *wanted, GError **erro
 		if (is_same_rng(rng, wanted) && may_be(&rng->info, &wanted->info))
 			return (int)i;
 	}
-	driver_error(error, VIR_ERR_DEVICE_MISSING, _("no device 'rng' is as the document says"));
+	driver_error(error, VIR_ERR_DEVICE_MISSING, _("no device '%s' is as the document says"),
+		     kind_names[DOMAIN_DEVICE_RNG]);
 	return -1;
+}
+
+/* Port 0 of a channel asks for one that is free, and is no place. */
+static gboolean is_elsewhere(const DomainPort *port, const DomainPort *wanted)
+{
+	return wanted->has_place &&
+	       (wanted->controller != port->controller ||
+		(wanted->port != port->port && (wanted->is_console || wanted->port != 0)));
+}
+
+static gboolean is_port(const DomainPort *port, const DomainPort *wanted)
+{
+	if ((wanted->alias && g_strcmp0(wanted->alias, port->alias) != 0) ||
+	    wanted->chardev.type != port->chardev.type || is_elsewhere(port, wanted))
+		return FALSE;
+	if (wanted->is_console)
+		return wanted->number == DOMAIN_PCI_UNASSIGNED || wanted->number == port->number;
+	return g_strcmp0(wanted->name, port->name) == 0;
+}
+
+static int find_port(const GPtrArray *ports, const DomainPort *wanted, const char *kind,
+		     GError **error)
+{
+	int index = -1;
+
+	for (guint i = 0; i < ports->len; i++) {
+		if (!is_port(ports->pdata[i], wanted))
+			continue;
+		if (index >= 0) {
+			driver_error(error, VIR_ERR_OPERATION_FAILED,
+				     _("several devices '%s' are as the document says: say which "
+				       "by its address"),
+				     kind);
+			return -1;
+		}
+		index = (int)i;
+	}
+	if (index < 0)
+		driver_error(error, VIR_ERR_DEVICE_MISSING,
+			     _("no device '%s' is as the document says"), kind);
+	return index;
 }
 
 /* The devices of a kind. */
@@ -192,6 +252,10 @@ static GPtrArray *array_of(const DomainDef *def, DomainDeviceKind kind)
 		return def->disks;
 	case DOMAIN_DEVICE_INTERFACE:
 		return def->interfaces;
+	case DOMAIN_DEVICE_CHANNEL:
+		return def->channels;
+	case DOMAIN_DEVICE_CONSOLE:
+		return def->consoles;
 	default:
 		return def->rngs;
 	}
@@ -205,6 +269,10 @@ static int find_device(const DomainDef *def, const DomainDevice *device, GError 
 		return find_disk(def, device->disk, error);
 	case DOMAIN_DEVICE_INTERFACE:
 		return find_interface(def, device->interface, error);
+	case DOMAIN_DEVICE_CHANNEL:
+	case DOMAIN_DEVICE_CONSOLE:
+		return find_port(array_of(def, device->kind), device->port,
+				 domain_device_name(device), error);
 	default:
 		return find_rng(def, device->rng, error);
 	}
@@ -218,6 +286,9 @@ static gpointer copy_device(const DomainDevice *device)
 		return domain_disk_copy(device->disk);
 	case DOMAIN_DEVICE_INTERFACE:
 		return domain_interface_copy(device->interface);
+	case DOMAIN_DEVICE_CHANNEL:
+	case DOMAIN_DEVICE_CONSOLE:
+		return domain_port_copy(device->port);
 	default:
 		return domain_rng_copy(device->rng);
 	}
@@ -235,12 +306,23 @@ static DomainDeviceInfo *info_of(DomainDeviceKind kind, gpointer data)
 	}
 }
 
+static gboolean has_info(DomainDeviceKind kind)
+{
+	return kind != DOMAIN_DEVICE_CHANNEL && kind != DOMAIN_DEVICE_CONSOLE;
+}
+
+static const char *alias_of(DomainDeviceKind kind, gpointer data)
+{
+	return has_info(kind) ? info_of(kind, data)->alias : ((DomainPort *)data)->alias;
+}
+
 gboolean domain_def_attach(DomainDef *def, const DomainDevice *device, GError **error)
 {
 	if (device->kind == DOMAIN_DEVICE_DISK && find_target(def, device->disk->target) >= 0)
 		return driver_error(error, VIR_ERR_OPERATION_INVALID,
 				    _("a disk has the target '%s' already"), device->disk->target);
 	g_ptr_array_add(array_of(def, device->kind), copy_device(device));
+	domain_number_consoles(def);
 	return TRUE;
 }
 
@@ -261,10 +343,8 @@ static GPtrArray *find_alias(const DomainDef *def, const char *alias, guint *ind
 		GPtrArray *devices = array_of(def, (DomainDeviceKind)kind);
 
 		for (*index = 0; *index < devices->len; (*index)++) {
-			const DomainDeviceInfo *info = info_of((DomainDeviceKind)kind,
-							       devices->pdata[*index]);
-
-			if (g_strcmp0(info->alias, alias) == 0)
+			if (g_strcmp0(alias_of((DomainDeviceKind)kind, devices->pdata[*index]),
+				      alias) == 0)
 				return devices;
 		}
 	}
@@ -290,19 +370,44 @@ gboolean domain_def_detach_alias(DomainDef *def, const char *alias, GError **err
 	return TRUE;
 }
 
+static gboolean find_root_port(DomainDef *def, GError **error)
+{
+	const guint n_ports = def->pci_controllers->len;
+
+	if (!domain_pci_complete(def, error))
+		return FALSE;
+	return def->pci_controllers->len == n_ports ||
+	       driver_error(error, VIR_ERR_INTERNAL_ERROR,
+			    _("no root port is free for the device: define the domain with more "
+			      "elements 'controller' of the model 'pcie-root-port'"));
+}
+
+static gboolean find_serial_port(DomainDef *def, DomainPort *port, GError **error)
+{
+	const guint n_controllers = def->virtio_serials->len;
+
+	port->state = port->is_console ? DOMAIN_CHANNEL_UNKNOWN : DOMAIN_CHANNEL_DISCONNECTED;
+	if (!domain_virtio_serial_complete(def, error))
+		return FALSE;
+	return def->virtio_serials->len == n_controllers ||
+	       driver_error(error, VIR_ERR_INTERNAL_ERROR,
+			    _("no port of a virtio-serial controller is free for the device: "
+			      "define the domain with an element 'controller' of the type "
+			      "'virtio-serial' more"));
+}
+
 DomainDef *domain_def_attach_live(const DomainDef *live, const DomainDevice *device, GError **error)
 {
-	const guint n_ports = live->pci_controllers->len;
 	g_autoptr(DomainDef) def = domain_def_copy(live);
+	const GPtrArray *devices;
 
-	if (!domain_def_attach(def, device, error) || !domain_pci_complete(def, error))
+	if (!domain_def_attach(def, device, error))
 		return NULL;
-	if (def->pci_controllers->len > n_ports) {
-		driver_error(error, VIR_ERR_INTERNAL_ERROR,
-			     _("no root port is free for the device: define the domain with more "
-			       "elements 'controller' of the model 'pcie-root-port'"));
+	devices = array_of(def, device->kind);
+	if (has_info(device->kind) ?
+		    !find_root_port(def, error) :
+		    !find_serial_port(def, devices->pdata[devices->len - 1], error))
 		return NULL;
-	}
 	domain_assign_aliases(def);
 	return domain_def_validate(def, error) ? g_steal_pointer(&def) : NULL;
 }
@@ -311,8 +416,7 @@ const char *domain_def_find_alias(const DomainDef *def, const DomainDevice *devi
 {
 	const int index = find_device(def, device, error);
 
-	return index < 0 ? NULL :
-			   info_of(device->kind, array_of(def, device->kind)->pdata[index])->alias;
+	return index < 0 ? NULL : alias_of(device->kind, array_of(def, device->kind)->pdata[index]);
 }
 
 static void keep_unit(DomainDisk *updated, const DomainDisk *previous)
@@ -333,6 +437,11 @@ gboolean domain_def_update(DomainDef *def, const DomainDevice *device, GError **
 
 	if (index < 0)
 		return FALSE;
+	if (!has_info(device->kind))
+		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+				    _("device '%s' cannot be updated: detach it, and attach "
+				      "another"),
+				    domain_device_name(device));
 	previous = info_of(device->kind, devices->pdata[index]);
 	updated = copy_device(device);
 	info = info_of(device->kind, updated);

@@ -6,7 +6,9 @@
  *
  * A client sends the XML of one device, which is read and printed as in a domain. How a device is
  * found that is to go or to change is libvirt's: a disk by its target, an interface by its MAC
- * address, and by alias and place where the document has these and an rng by all that it says.
+ * address, and by alias and place where the document has these and an rng by all that it says. A
+ * channel is found by its name, a console by its number, and both by their place, where they are
+ * given.
  *
  * A definition that has been changed is not complete: a new device has no place yet, and nobody has
  * checked it against the others. domain_def_complete_change() does what defining does.
@@ -19,6 +21,8 @@ typedef enum {
 	DOMAIN_DEVICE_DISK,
 	DOMAIN_DEVICE_INTERFACE,
 	DOMAIN_DEVICE_RNG,
+	DOMAIN_DEVICE_CHANNEL,
+	DOMAIN_DEVICE_CONSOLE, /* of virtio */
 } DomainDeviceKind;
 
 typedef struct {
@@ -27,6 +31,7 @@ typedef struct {
 		DomainDisk *disk;
 		DomainInterface *interface;
 		DomainRng *rng;
+		DomainPort *port; /* a channel or a console */
 	};
 } DomainDevice;
 
@@ -56,8 +61,8 @@ gboolean domain_def_detach_alias(DomainDef *def, const char *alias, GError **err
 /*
  * domain_def_attach_live - a copy of what runs, with one device more
  *
- * The device has an alias and a place behind a root port that is free: a machine that runs gets no
- * more ports.
+ * The device has an alias and a place behind a root port that is free, or a port of a virtio-serial
+ * controller: a machine that runs gets no more of either.
  *
  * Return: for domain_def_free(), the device being the last of its kind; or NULL with an error as of
  * domain_def_attach(), and VIR_ERR_INTERNAL_ERROR where no port is free.

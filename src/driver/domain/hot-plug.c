@@ -15,10 +15,12 @@
 #include "driver/domain/follow.h"
 #include "driver/domain/medium.h"
 #include "driver/domain/served-disk.h"
+#include "driver/domain/store.h"
 #include "driver/error.h"
 #include "driver/network/link.h"
 #include "driver/network/passt.h"
 #include "driver/security/cgroup.h"
+#include "driver/vmm/vmm-chardev.h"
 #include "driver/vmm/vmm-device.h"
 
 static gboolean raise_file_limit(const DomainVmm *vmm, const DomainDisk *disk, int fd,
@@ -38,6 +40,7 @@ typedef struct {
 	JsonObject *description;
 	const DomainDisk *served;    /* one that has been attached to the storage daemon, or NULL */
 	const DomainInterface *link; /* a network card whose link is open, or NULL */
+	const DomainPort *port;	     /* a channel or a console that may have a socket, or NULL */
 } Plug;
 
 static void plug_init(Plug *plug, const char *alias)
@@ -153,8 +156,48 @@ static gboolean prepare_interface(DomainVmm *vmm, const DomainDef *def, Plug *pl
 	return TRUE;
 }
 
-static gboolean prepare(DomainVmm *vmm, const DomainDef *def, const DomainDevice *device,
-			Plug *plug, GError **error)
+/* The logger has its files from its start on, and opens none. */
+static gboolean check_chardev(const DomainDevice *device, const DomainChardev *chardev,
+			      GError **error)
+{
+	const gboolean is_logged = chardev->type == DOMAIN_CHARDEV_FILE || chardev->log_path;
+
+	return !is_logged ||
+	       driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+			    _("device '%s' writes to a file: it can be attached to the "
+			      "definition, and comes with the next start"),
+			    domain_device_name(device));
+}
+
+static gboolean prepare_port(DomainVmm *vmm, DomainDef *def, const DomainDevice *device, Plug *plug,
+			     GError **error)
+{
+	const gboolean is_console = device->kind == DOMAIN_DEVICE_CONSOLE;
+	const GPtrArray *ports = is_console ? def->consoles : def->channels;
+	DomainPort *port = ports->pdata[ports->len - 1];
+	g_autofree char *folder = store_channel_folder(vmm->domain->driver, def);
+	const VmmChardevMaker maker = { .vmm_uid = vmm->domain->identity->uid };
+	const VmmChardevWords words = {
+		.socket = is_console ? _("console's socket") : _("channel's socket"),
+	};
+	g_auto(VmmChardev) opened = VMM_CHARDEV_INIT;
+	const char *name = NULL;
+
+	plug_init(plug, port->alias);
+	if (!check_chardev(device, &port->chardev, error) ||
+	    !vmm_chardev_choose_paths(def, folder, error))
+		return FALSE;
+	if (!vmm_chardev_open(&maker, &words, &port->chardev, &opened, error))
+		return FALSE;
+	plug->port = port;
+	if (opened.fd >= 0)
+		name = plug_add(plug, g_steal_fd(&opened.fd));
+	plug->description = vmm_device_describe_port(port, name, NULL);
+	return TRUE;
+}
+
+static gboolean prepare(DomainVmm *vmm, DomainDef *def, const DomainDevice *device, Plug *plug,
+			GError **error)
 {
 	switch (device->kind) {
 	case DOMAIN_DEVICE_DISK:
@@ -163,6 +206,9 @@ static gboolean prepare(DomainVmm *vmm, const DomainDef *def, const DomainDevice
 		return prepare_rng(def, plug, error);
 	case DOMAIN_DEVICE_INTERFACE:
 		return prepare_interface(vmm, def, plug, error);
+	case DOMAIN_DEVICE_CHANNEL:
+	case DOMAIN_DEVICE_CONSOLE:
+		return prepare_port(vmm, def, device, plug, error);
 	}
 	return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
 			    _("device '%s' cannot be attached while the domain runs"),
@@ -230,8 +276,11 @@ static void withdraw(DomainVmm *vmm, Plug *plug)
 	g_autofree char *alias = g_strdup(plug->alias);
 	const DomainInterface *link = plug->link;
 	const DomainDisk *served = plug->served;
+	const DomainPort *port = plug->port;
 
 	plug_clear(plug);
+	if (port)
+		vmm_chardev_remove(port);
 	if (served)
 		served_disk_detach(vmm, served);
 	if (!link)
@@ -355,10 +404,11 @@ gboolean hot_plug_detach(DomainVmm *vmm, const char *alias, GError **error)
 				    error);
 }
 
-/* What a disk or a network card that is gone would leave on the host. */
+/* What a device that is gone would leave on the host. */
 static void forget_device(DomainVmm *vmm, const char *alias)
 {
 	const DomainDef *def = vmm->domain->live;
+	const DomainPort *port = domain_find_port(def, alias);
 
 	for (guint i = 0; i < def->disks->len; i++) {
 		const DomainDisk *disk = def->disks->pdata[i];
@@ -372,6 +422,8 @@ static void forget_device(DomainVmm *vmm, const char *alias)
 		if (g_strcmp0(interface->info.alias, alias) == 0)
 			network_link_forget(interface);
 	}
+	if (port)
+		vmm_chardev_remove(port);
 }
 
 /* With the job. @was_there: it was told of, and its end is to be told, too */
@@ -420,6 +472,16 @@ static gboolean has_device(JsonArray *devices, const char *alias)
 	return FALSE;
 }
 
+static void add_missing_ports(const GPtrArray *ports, JsonArray *devices, GPtrArray *missing)
+{
+	for (guint i = 0; i < ports->len; i++) {
+		const DomainPort *port = ports->pdata[i];
+
+		if (!has_device(devices, port->alias))
+			g_ptr_array_add(missing, g_strdup(port->alias));
+	}
+}
+
 /* Return: the aliases of what the domain has and the VMM has not. */
 static GPtrArray *find_missing(const DomainDef *live, JsonArray *devices)
 {
@@ -433,6 +495,8 @@ static GPtrArray *find_missing(const DomainDef *live, JsonArray *devices)
 		if (alias && domain_def_has_alias(live, alias) && !has_device(devices, alias))
 			g_ptr_array_add(missing, g_strdup(alias));
 	}
+	add_missing_ports(live->channels, devices, missing);
+	add_missing_ports(live->consoles, devices, missing);
 	return missing;
 }
 

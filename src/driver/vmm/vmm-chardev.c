@@ -168,19 +168,21 @@ static void remove_socket(const DomainChardev *chardev)
 		safe_file_remove_socket(chardev->path);
 }
 
+void vmm_chardev_remove(const DomainPort *port)
+{
+	remove_socket(&port->chardev);
+	if (port->is_path_made && port->chardev.path) {
+		g_autofree char *folder = g_path_get_dirname(port->chardev.path);
+
+		/* Fails until it is empty. */
+		(void)g_rmdir(folder);
+	}
+}
+
 static void remove_sockets_of(const GPtrArray *ports)
 {
-	for (guint i = 0; i < ports->len; i++) {
-		const DomainPort *port = ports->pdata[i];
-
-		remove_socket(&port->chardev);
-		if (port->is_path_made && port->chardev.path) {
-			g_autofree char *folder = g_path_get_dirname(port->chardev.path);
-
-			/* Fails until it is empty. */
-			(void)g_rmdir(folder);
-		}
-	}
+	for (guint i = 0; i < ports->len; i++)
+		vmm_chardev_remove(ports->pdata[i]);
 }
 
 void vmm_chardev_remove_all(const DomainDef *def)

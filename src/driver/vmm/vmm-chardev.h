@@ -66,6 +66,9 @@ gboolean vmm_chardev_open(const VmmChardevMaker *maker, const VmmChardevWords *w
  */
 JsonObject *vmm_chardev_describe(const DomainChardev *chardev, const char *fd, const char *log_fd);
 
+/* Removes the socket that a channel or a console has listened at; what is somebody else's stays. */
+void vmm_chardev_remove(const DomainPort *port);
+
 /*
  * vmm_chardev_remove_all - remove the sockets that a domain's devices have listened at
  *

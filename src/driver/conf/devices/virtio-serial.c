@@ -217,8 +217,13 @@ static DomainPort *parse_console(XmlWalk *walk, xmlNode *node, DomainParseFlags 
 	return port;
 }
 
-/* A console without a number follows the highest before it; 0 is the serial port's. */
-static void number_consoles(const DomainDef *def)
+DomainPort *domain_parse_port(XmlWalk *walk, xmlNode *node, gboolean is_console,
+			      DomainParseFlags flags)
+{
+	return is_console ? parse_console(walk, node, flags) : parse_channel(walk, node, flags);
+}
+
+void domain_number_consoles(const DomainDef *def)
 {
 	guint next = def->console_present ? 1 : 0;
 
@@ -250,7 +255,7 @@ void domain_parse_virtio_ports(XmlWalk *walk, xmlNode *devices, DomainParseFlags
 	while ((node = xml_walk_next(walk, devices, node, "console")) && has_room(walk, def))
 		if (domain_is_virtio_console(walk, node))
 			g_ptr_array_add(def->consoles, parse_console(walk, node, flags));
-	number_consoles(def);
+	domain_number_consoles(def);
 	node = NULL;
 	while ((node = xml_walk_next(walk, devices, node, "channel")) && has_room(walk, def))
 		g_ptr_array_add(def->channels, parse_channel(walk, node, flags));

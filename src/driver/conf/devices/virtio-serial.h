@@ -71,6 +71,13 @@ DomainVirtioSerial *domain_parse_virtio_serial(XmlWalk *walk, xmlNode *node,
 					       DomainParseFlags flags);
 void domain_format_virtio_serials(XmlWriter *writer, const DomainDef *def, gboolean live);
 
+/* One that stands on its own: a <channel>, or a <console> of this kind. */
+DomainPort *domain_parse_port(XmlWalk *walk, xmlNode *node, gboolean is_console,
+			      DomainParseFlags flags);
+
+/* A console without a number follows the highest before it; 0 is the serial port's. */
+void domain_number_consoles(const DomainDef *def);
+
 /* All consoles of this kind, and all channels. */
 void domain_parse_virtio_ports(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags,
 			       DomainDef *def);
