@@ -7,7 +7,7 @@ import termios
 import xml.etree.ElementTree as ElementTree
 
 from support.daemon import DaemonTest, domain_xml, virsh
-from support.waiting import Deadline, Timeout
+from support.waiting import Deadline, Timeout, wait_until
 from support.where import NATIVE, everywhere
 
 # How virsh ends a console: its escape character, and then it is asked once more.
@@ -246,6 +246,13 @@ class Files(DaemonTest):
         console.send("logged")
         console.wait_for("logged", 30)
         self.assertIn("ready", wait_content(self.log, "logged"))
+
+    def test_a_log_gets_what_nobody_reads(self):
+        """More than the terminal and the VMM keep for a reader."""
+        self.define(does="w", serial=f"<serial type='pty'><log file='{self.log}'/></serial>")
+        virsh("start", "test")
+        wait_until(lambda: os.path.exists(self.log) and os.path.getsize(self.log) > 128 << 10, 60, "the log's end")
+        virsh("destroy", "test")
 
     def test_a_log_goes_with_a_file_too(self):
         self.define_file(log=f"<log file='{self.log}' append='on'/>")
