@@ -8,9 +8,11 @@ import unittest
 
 from support.agent import Agent
 from support.devices import device, root_port
+from support.media import option_rom
 from support.qmp import QmpError
-from support.vmm import payload, refused
+from support.vmm import Vmm, payload, refused
 from support.where import NATIVE
+from test_firmware import BIOS
 
 FW_CFG_SELECTOR, FW_CFG_DATA = 0x510, 0x511
 FW_CFG_FILE_DIR = 0x19
@@ -117,6 +119,30 @@ class BootOrder(unittest.TestCase):
         guest.qmp.wait_event("DEVICE_DELETED")
         guest.wait_ready()
         self.assertEqual(FwCfg(guest).read("bootorder"), third + b"\0")
+
+    def test_an_option_rom(self):
+        """SeaBIOS runs the one of a card; it was made for the device that cards were before virtio 1.0."""
+        rom = tempfile.NamedTemporaryFile(prefix="gmem-rom.")
+        self.addCleanup(rom.close)
+        rom.write(option_rom(0x1af4, 0x1000, b"FROM THE CARD"))
+        rom.flush()
+        card = self.card("net0", "pci.1", bootindex=1, **{"rom-fd": str(rom.fileno())})
+        vmm = Vmm(f"--bios={BIOS}", "--sercon", "--memory=64M", *self.ports, card,
+                  pass_fds=[*self.descriptors, rom.fileno()])
+        self.addCleanup(vmm.end)
+        vmm.console.wait_for("FROM THE CARD", 60)
+
+    def test_an_option_rom_that_is_none(self):
+        rom = tempfile.NamedTemporaryFile(prefix="gmem-rom.")
+        self.addCleanup(rom.close)
+        for size, reason in ((4096, "it does not begin as one"), (10, "at most 16 MiB"), (32 << 20, "at most 16 MiB")):
+            with self.subTest(size=size):
+                rom.truncate(size)
+                card = self.card("net0", "pci.1", **{"rom-fd": str(rom.fileno())})
+                words = refused(f"--bios={payload('firmware')}", "--memory=64M", *self.ports, card,
+                                pass_fds=[*self.descriptors, rom.fileno()])
+                self.assertIn("option ROM of net0: ", words)
+                self.assertIn(reason, words)
 
     def test_two_with_one_number(self):
         words = refused(f"--bios={payload('firmware')}", "--memory=64M", *self.ports,

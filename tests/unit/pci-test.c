@@ -3,6 +3,9 @@
  * pci-test.c - PCI functions, buses, the host bridge and root ports, as a guest finds them
  */
 #include <glib.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "vmm/pci/pci-host.h"
 #include "vmm/pci/pcie-root-port.h"
@@ -501,6 +504,80 @@ static void test_bars_that_are_nowhere(Fixture *fixture, gconstpointer data G_GN
 	set(fixture, endpoint, PCI_BASE_ADDRESS_3, 4, 0xffffffff);
 	bus_write(fixture->mmio, G_MAXUINT64, 1, 2);
 	g_assert_cmphex(fixture->bar_value, ==, 2);
+}
+
+/* A file for a PC's firmware, as it is made for the legacy device of a vendor. */
+static int make_rom(gsize size)
+{
+	g_autofree char *path = NULL;
+	g_autofree guint8 *content = g_malloc0(size);
+	const int fd = g_file_open_tmp("libvirt-gmem-rom-XXXXXX", &path, NULL);
+
+	content[0] = 0x55;
+	content[1] = 0xaa;
+	content[2] = (guint8)(size / 512);
+	content[0x18] = 0x40;
+	memcpy(content + 0x40, "PCIR\x2b\x1b\x00\x10", 8);
+	content[size - 1] = 0x77;
+	for (gsize i = 0; i < size; i++)
+		content[6] -= i == 6 ? 0 : content[i];
+	g_assert_cmpint(pwrite(fd, content, size, 0), ==, size);
+	g_assert_cmpint(g_remove(path), ==, 0);
+	return fd;
+}
+
+static guint8 rom_byte(Fixture *fixture, guint64 address)
+{
+	return (guint8)bus_read(fixture->mmio, address, 1);
+}
+
+static void test_rom(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	static const PciFunctionOperations nothing = { .reset = NULL };
+	static const PciFunctionConfig config = {
+		.name = "card",
+		.vendor = 0x1b2b,
+		.device = 0x1041,
+		.operations = &nothing,
+	};
+	const Address card = { 0, ENDPOINT_SLOT + 1, 0 };
+	PciFunction *function = pci_function_new(&config);
+	const int fd = make_rom(5 * 1024);
+	g_autoptr(GError) error = NULL;
+	guint8 sum = 0;
+
+	pci_function_add_rom(function,
+			     pci_rom_new(fd, "card", config.vendor, config.device, &error));
+	g_assert_no_error(error);
+	pci_bus_add(pci_host_root_bus(fixture->host), card.slot, 0, function);
+	set(fixture, card, PCI_ROM_ADDRESS, 4, 0xfffff800);
+	g_assert_cmphex(get(fixture, card, PCI_ROM_ADDRESS, 4), ==, 0xffffe000);
+	/* Both the bit of its own and the function's open it. */
+	set(fixture, card, PCI_ROM_ADDRESS, 4, 0xd0000001);
+	g_assert_cmphex(rom_byte(fixture, 0xd0000000), ==, 0xff);
+	set(fixture, card, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	g_assert_cmphex(bus_read(fixture->mmio, 0xd0000000, 4) & 0xffff, ==, 0xaa55);
+	bus_write(fixture->mmio, 0xd0000000, 4, 0);
+	g_assert_cmphex(rom_byte(fixture, 0xd0000000), ==, 0x55);
+	/* It is this device's, and whole. */
+	g_assert_cmphex(bus_read(fixture->mmio, 0xd0000044, 4), ==, 0x10411b2b);
+	for (guint i = 0; i < 5 * 1024; i++)
+		sum += rom_byte(fixture, 0xd0000000 + i);
+	g_assert_cmphex(sum, ==, 0);
+	g_assert_cmphex(rom_byte(fixture, 0xd0000000 + 5 * 1024 - 1), ==, 0x77);
+	g_assert_cmphex(rom_byte(fixture, 0xd0001fff), ==, 0);
+	g_assert_cmphex(rom_byte(fixture, 0xd0002000), ==, 0xff);
+	set(fixture, card, PCI_ROM_ADDRESS, 4, 0xd0000000);
+	g_assert_cmphex(rom_byte(fixture, 0xd0000000), ==, 0xff);
+	/* What is none. */
+	g_assert_cmpint(pwrite(fd, "x", 1, 0), ==, 1);
+	g_assert_null(pci_rom_new(fd, "card", 0, 0, &error));
+	g_assert_nonnull(strstr(error->message, "card"));
+	g_clear_error(&error);
+	g_assert_cmpint(ftruncate(fd, 10), ==, 0);
+	g_assert_null(pci_rom_new(fd, "card", 0, 0, &error));
+	g_assert_nonnull(error);
+	close(fd);
 }
 
 static void test_read_only_bits(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -1025,6 +1102,7 @@ int main(int argc, char **argv)
 		{ "/pci/function/bar-sizes", test_bar_sizes },
 		{ "/pci/function/bars-decode", test_bars_decode },
 		{ "/pci/function/bars-that-are-nowhere", test_bars_that_are_nowhere },
+		{ "/pci/function/rom", test_rom },
 		{ "/pci/function/read-only-bits", test_read_only_bits },
 		{ "/pci/function/power-states", test_power_states },
 		{ "/pci/function/intx", test_intx },

@@ -7,7 +7,11 @@
 #include "vmm/pci/pci-bus.h"
 
 #define BAR_OFFSET(index) (PCI_BASE_ADDRESS_0 + 4 * (index))
-#define PORTS_END	  0x10000
+
+/* That of the expansion ROM is behind the others. */
+#define ROM_BAR	  PCI_BARS
+#define ALL_BARS  (PCI_BARS + 1)
+#define PORTS_END 0x10000
 
 enum {
 	COMMAND_WRITABLE = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
@@ -63,7 +67,8 @@ struct PciFunction {
 	guint msi;
 	gboolean intx;		 /* what the device says */
 	gboolean is_intx_raised; /* what the bus was told */
-	PciBar bars[PCI_BARS];
+	PciBar bars[ALL_BARS];
+	PciRom *rom; /* or NULL */
 	guint8 config[PCI_CFG_SPACE_EXP_SIZE];
 	guint8 reset_values[PCI_CFG_SPACE_EXP_SIZE];
 	guint8 writable[PCI_CFG_SPACE_EXP_SIZE];
@@ -155,9 +160,10 @@ void pci_function_free(PciFunction *function)
 {
 	if (!function)
 		return;
-	for (guint i = 0; i < PCI_BARS; i++)
+	for (guint i = 0; i < ALL_BARS; i++)
 		if (function->bars[i].window)
 			bus_remove_window(function->bars[i].window);
+	pci_rom_free(function->rom);
 	pci_bus_free(function->secondary);
 	if (function->operations->free)
 		function->operations->free(function->device);
@@ -300,13 +306,40 @@ void pci_function_add_bar(PciFunction *function, guint index, guint32 flags, gui
 		pci_function_set_register(function, BAR_OFFSET(index + 1), 4, 0, mask >> 32, 0);
 }
 
+void pci_function_add_rom(PciFunction *function, PciRom *rom)
+{
+	const guint64 size = pci_rom_size(rom);
+
+	g_assert(!function->bus && !function->secondary && !function->rom);
+	function->rom = rom;
+	function->bars[ROM_BAR] = (PciBar){
+		.size = size,
+		.operations = &pci_rom_operations,
+		.device = rom,
+	};
+	pci_function_set_register(function, PCI_ROM_ADDRESS, 4, 0,
+				  (guint32) ~(size - 1) | PCI_ROM_ADDRESS_ENABLE, 0);
+}
+
+static guint offset_of(guint index)
+{
+	return index == ROM_BAR ? PCI_ROM_ADDRESS : BAR_OFFSET(index);
+}
+
+static gboolean is_closed_rom(const PciFunction *function, const PciBar *bar)
+{
+	return bar == &function->bars[ROM_BAR] &&
+	       !(pci_function_get(function, PCI_ROM_ADDRESS, 4) & PCI_ROM_ADDRESS_ENABLE);
+}
+
 /* The size of the window that a BAR opens now: 0 where it has to be closed. */
 static guint64 decoded_size(const PciFunction *function, const PciBar *bar, guint64 address)
 {
 	guint command = pci_function_get(function, PCI_COMMAND, 2);
 	guint needed = is_io(bar) ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
 
-	if (!(command & needed) || !pci_function_is_powered(function) || address == 0)
+	if (!(command & needed) || !pci_function_is_powered(function) || address == 0 ||
+	    is_closed_rom(function, bar))
 		return 0;
 	/* Aligned as it is, an address below the end has room below the end. */
 	if (is_io(bar) && address >= PORTS_END)
@@ -317,7 +350,7 @@ static guint64 decoded_size(const PciFunction *function, const PciBar *bar, guin
 static void update_bar(PciFunction *function, guint index)
 {
 	PciBar *bar = &function->bars[index];
-	guint64 address = pci_function_get(function, BAR_OFFSET(index), 4);
+	guint64 address = pci_function_get(function, offset_of(index), 4);
 	guint64 size;
 
 	if (is_64_bit(bar))
@@ -329,13 +362,13 @@ static void update_bar(PciFunction *function, guint index)
 	bar->address = address;
 	bar->decoded = size;
 	bus_move_window(bar->window, address, size);
-	if (function->operations->bar_moved)
+	if (index < PCI_BARS && function->operations->bar_moved)
 		function->operations->bar_moved(function->device, index, address, size);
 }
 
 static void update_bars(PciFunction *function)
 {
-	for (guint i = 0; i < PCI_BARS; i++)
+	for (guint i = 0; i < ALL_BARS; i++)
 		if (function->bars[i].window)
 			update_bar(function, i);
 }
@@ -470,7 +503,7 @@ void pci_function_attach(PciFunction *function, PciBus *bus, guint devfn)
 	g_assert(!function->bus);
 	function->bus = bus;
 	function->devfn = devfn;
-	for (guint i = 0; i < PCI_BARS; i++) {
+	for (guint i = 0; i < ALL_BARS; i++) {
 		PciBar *bar = &function->bars[i];
 
 		if (bar->size)

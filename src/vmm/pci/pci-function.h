@@ -14,7 +14,8 @@
  *
  * A BAR is a window on the machine's port or MMIO bus. It is open while the function's
  * command register says so, the function is in D0, and the BAR holds an address that it can
- * have: not 0, which is where a BAR is that nobody has set.
+ * have: not 0, which is where a BAR is that nobody has set. An expansion ROM has one, too, with a
+ * bit of its own that opens it.
  */
 #pragma once
 
@@ -22,6 +23,7 @@
 #include <linux/pci.h>
 
 #include "vmm/device/bus.h"
+#include "vmm/pci/pci-rom.h"
 
 #define PCI_SLOTS     32
 #define PCI_FUNCTIONS 8
@@ -121,6 +123,9 @@ void pci_function_add_subsystem(PciFunction *function, guint16 vendor, guint16 d
  */
 void pci_function_add_bar(PciFunction *function, guint index, guint32 flags, guint64 size,
 			  const BusOperations *operations, void *device);
+
+/* Makes the BAR of an expansion ROM, which is the function's from now on; not on a bridge. */
+void pci_function_add_rom(PciFunction *function, PciRom *rom);
 
 /* The rest: only with the device lock held. */
 

@@ -65,6 +65,8 @@ typedef struct {
 	guint config_size;  /* bytes, at most VIRTIO_DEVICE_CONFIG_MAX */
 	const VirtioDeviceOperations *operations; /* lent for the device's life */
 	void *opaque;				  /* for them */
+	int rom_fd; /* of an expansion ROM, where has_rom; lent for the call */
+	gboolean has_rom;
 } VirtioDeviceConfig;
 
 #define VIRTIO_DEVICE_QUEUES_MAX 256u

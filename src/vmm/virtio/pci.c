@@ -1033,6 +1033,19 @@ static gboolean find_io_thread(VirtioDevice *device, const DeviceContext *contex
 	return TRUE;
 }
 
+static gboolean add_rom(VirtioDevice *device, GError **error)
+{
+	PciRom *rom;
+
+	if (!device->config.has_rom)
+		return TRUE;
+	rom = pci_rom_new(device->config.rom_fd, device->id, VENDOR,
+			  DEVICE_BASE + device->config.device_id, error);
+	if (rom)
+		pci_function_add_rom(device->function, rom);
+	return rom != NULL;
+}
+
 static gboolean make_parts(VirtioDevice *device, const DeviceContext *context,
 			   const VirtioOptions *options, GError **error)
 {
@@ -1049,7 +1062,7 @@ static gboolean make_parts(VirtioDevice *device, const DeviceContext *context,
 	/* A vector for each queue, and one for the configuration. */
 	device->msix = pci_msix_new(device->function, MSIX_BAR, device->config.n_queues + 1,
 				    &surroundings->messages, error);
-	if (!device->msix) {
+	if (!device->msix || !add_rom(device, error)) {
 		pci_function_free(device->function);
 		return FALSE;
 	}

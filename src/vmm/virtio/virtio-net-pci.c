@@ -27,6 +27,7 @@ typedef struct {
 	gboolean link;
 	guint64 rx_queue_size;
 	JsonObject *netdev;
+	char *rom_fd;
 } NetDescription;
 
 static const JsonField fields[] = {
@@ -62,6 +63,9 @@ static const JsonField fields[] = {
 	  .type = JSON_FIELD_OBJECT,
 	  .offset = G_STRUCT_OFFSET(NetDescription, netdev),
 	  .is_required = TRUE },
+	{ .name = "rom-fd",
+	  .type = JSON_FIELD_STRING,
+	  .offset = G_STRUCT_OFFSET(NetDescription, rom_fd) },
 	{ .name = NULL },
 };
 
@@ -175,6 +179,31 @@ static gboolean check(const DeviceContext *context, const NetDescription *descri
 	return TRUE;
 }
 
+/* What firmware boots by; none where the description names none. */
+static gboolean take_rom(const DeviceContext *context, const NetDescription *description,
+			 VirtioDeviceConfig *config, GError **error)
+{
+	if (!description->rom_fd)
+		return TRUE;
+	config->rom_fd = descriptor_table_take(context->descriptors, context->owner, "rom-fd",
+					       description->rom_fd, error);
+	config->has_rom = config->rom_fd >= 0;
+	return config->has_rom;
+}
+
+static VirtioDevice *make_device(const DeviceContext *context, const NetDescription *description,
+				 VirtioDeviceConfig *config, GError **error)
+{
+	VirtioDevice *device;
+
+	if (!take_rom(context, description, config, error))
+		return NULL;
+	device = virtio_pci_new(context, &description->options, config, error);
+	if (config->has_rom)
+		close(config->rom_fd);
+	return device;
+}
+
 static gboolean create(const DeviceContext *context, const void *opaque, GError **error)
 {
 	const NetDescription *description = opaque;
@@ -208,7 +237,7 @@ static gboolean create(const DeviceContext *context, const void *opaque, GError 
 	device_config.n_queues = virtio_net_queues(&config, backend);
 	net = virtio_net_new(&config, backend);
 	device_config.opaque = net;
-	device = virtio_pci_new(context, &description->options, &device_config, error);
+	device = make_device(context, description, &device_config, error);
 	if (!device) {
 		virtio_net_operations.free(net);
 		return FALSE;

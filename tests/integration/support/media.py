@@ -9,6 +9,19 @@ SECTOR, CD_BLOCK = 512, 2048
 BOOT_SECTOR = (bytes.fromhex("fa 31c0 8ed8 be 167c ba f803 ac 84c0 74 03 ee eb f8 f4 eb fd") + b"BOOTED\r\n\0").ljust(
     510, b"\0") + b"\x55\xaa"
 
+
+
+def option_rom(vendor, device, text):
+    """One whose first instructions print a text by the BIOS, and return."""
+    code = bytes.fromhex("1e 0e 1f fc bb0700 be5800 ac 84c0 7406 b40e cd10 ebf5 1f 31c0 cb")
+    image = bytearray(b"\x55\xaa\2\xeb\x3b".ljust(0x18, b"\0") + struct.pack("<H", 0x20)).ljust(0x20, b"\0")
+    image += struct.pack("<4sHHHHB3sHHBB2s", b"PCIR", vendor, device, 0, 0x18, 0, b"\0\0\2", 2, 0, 0, 0x80, b"")
+    image = image.ljust(0x40, b"\0") + code.ljust(0x18, b"\0") + text + b"\r\n\0"
+    image = bytearray(image.ljust(1024, b"\0"))
+    image[6] = -sum(image) & 0xff
+    return bytes(image)
+
+
 _CATALOG, _IMAGE = 19, 20
 _PLATFORMS = {"bios": 0, "efi": 0xef}
 
