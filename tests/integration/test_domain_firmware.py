@@ -14,8 +14,9 @@ import xml.etree.ElementTree as ElementTree
 
 from support.daemon import (DaemonTest, NVRAM_FOLDER, STDIN, domain_names, left_behind, memory_elements, virsh,
                             vm_statistics, vmm_pid, vmm_user)
+from support.media import option_rom
 from support.vmm import GUEST, INITRD, KERNEL
-from support.where import NATIVE
+from support.where import NATIVE, native
 
 EXAMPLE = os.path.join(os.path.dirname(os.path.realpath(__file__)),
                        "../../docs/examples/linux-efi.xml")
@@ -24,6 +25,7 @@ EXAMPLE = os.path.join(os.path.dirname(os.path.realpath(__file__)),
 CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 CODE_WITH_SMM = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
 TEMPLATE = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+IPXE = "/usr/lib/ipxe/qemu/efi-virtio.rom"
 SEABIOS = "/usr/share/seabios/bios-256k.bin"
 DESCRIPTORS = "/etc/qemu/firmware"
 
@@ -291,6 +293,41 @@ class Bios(FirmwareDomainTest):
         virsh("undefine", "test")
         virsh("destroy", "test")
         self.assertEqual(domain_names("--all"), [])
+
+    def define_with_card(self, more):
+        card = f"<interface type='user'><boot order='1'/>{more}</interface>"
+        self.define_machine(boot="<bios useserial='yes'/>", devices="<serial type='pty'/>" + card)
+
+    def start_with_card(self, more):
+        self.define_with_card(more)
+        return self.daemon.start_on_console()
+
+    @native
+    @unittest.skipUnless(shutil.which("passt"), "passt is not installed")
+    def test_the_option_rom_of_a_network_card(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix="gmem-test."))
+        path = os.path.join(folder, "card.rom")
+        with open(path, "wb") as file:
+            file.write(option_rom(0x1af4, 0x1000, b"FROM THE CARD"))
+        self.start_with_card(f"<rom file='{path}'/>").wait_for("FROM THE CARD", 60)
+        self.assertEqual(parsed().find("devices/interface/rom").attrib, {"file": path})
+        virsh("destroy", "test")
+        virsh("undefine", "test")
+        # Nothing is found, and nothing is run.
+        console = self.start_with_card(f"<rom bar='off' file='{path}'/>")
+        console.wait_for("No bootable device", 60)
+        self.assertNotIn("FROM THE CARD", console.text)
+        self.assertNotIn("iPXE", console.text)
+        virsh("destroy", "test")
+        os.unlink(path)
+        virsh("undefine", "test")
+        self.define_with_card(f"<rom file='{path}'/>")
+        self.assert_refused("option ROM.*No such file", "start", "test")
+
+    @native
+    @unittest.skipUnless(shutil.which("passt") and os.path.exists(IPXE), "passt or iPXE is not installed")
+    def test_a_card_to_boot_from_has_ipxe(self):
+        self.start_with_card("").wait_for("iPXE", 60)
 
     SYSINFO = """<sysinfo type='smbios'>
         <bios><entry name='vendor'>Mill &amp; Sons</entry></bios>

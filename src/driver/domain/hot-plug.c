@@ -141,6 +141,7 @@ static gboolean prepare_interface(DomainVmm *vmm, const DomainDef *def, Plug *pl
 {
 	DomainInterface *interface = def->interfaces->pdata[def->interfaces->len - 1];
 	g_auto(NetworkLink) link = NETWORK_LINK_INIT;
+	int rom;
 
 	plug_init(plug, interface->info.alias);
 	if (!network_link_open(interface, &link, error))
@@ -153,6 +154,11 @@ static gboolean prepare_interface(DomainVmm *vmm, const DomainDef *def, Plug *pl
 	g_array_set_size(link.fds, 0);
 	plug->description = vmm_device_describe_interface(interface, plug_names(plug),
 							  domain_boot_index(def, &interface->info));
+	/* Behind those of the link, which have been described. */
+	if (!vmm_device_open_rom(def, interface, &rom, error))
+		return FALSE;
+	if (rom >= 0)
+		vmm_device_describe_rom(plug->description, plug_add(plug, rom));
 	return TRUE;
 }
 

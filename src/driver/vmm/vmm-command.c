@@ -605,12 +605,24 @@ static GStrv hand_over_all(VmmCommand *command, GArray *fds)
 	return (GStrv)g_ptr_array_free(names, FALSE);
 }
 
+/* A descriptor's number in the VMM as a name, for g_free(); NULL for -1. Takes it over. */
+static char *hand_over_name(VmmCommand *command, int *fd)
+{
+	return *fd < 0 ? NULL : g_strdup_printf("%d", hand_over(command, g_steal_fd(fd)));
+}
+
 static gboolean add_interface(VmmCommand *command, const DomainDef *def, DomainInterface *interface,
 			      GError **error)
 {
 	g_auto(NetworkLink) link = NETWORK_LINK_INIT;
 	g_auto(GStrv) names = NULL;
+	g_autofree char *rom_name = NULL;
+	JsonObject *description;
+	int rom;
 
+	if (!vmm_device_open_rom(def, interface, &rom, error))
+		return FALSE;
+	rom_name = hand_over_name(command, &rom);
 	if (!network_link_open(interface, &link, error))
 		return FALSE;
 	command->n_links++;
@@ -621,16 +633,12 @@ static gboolean add_interface(VmmCommand *command, const DomainDef *def, DomainI
 		g_array_append_val(command->passts, passt);
 		link.passt_socket = -1;
 	}
-	add_description(command,
-			vmm_device_describe_interface(interface, (const char *const *)names,
-						      domain_boot_index(def, &interface->info)));
+	description = vmm_device_describe_interface(interface, (const char *const *)names,
+						    domain_boot_index(def, &interface->info));
+	if (rom_name)
+		vmm_device_describe_rom(description, rom_name);
+	add_description(command, description);
 	return TRUE;
-}
-
-/* A descriptor's number in the VMM as a name, for g_free(); NULL for -1. Takes it over. */
-static char *hand_over_name(VmmCommand *command, int *fd)
-{
-	return *fd < 0 ? NULL : g_strdup_printf("%d", hand_over(command, g_steal_fd(fd)));
 }
 
 static gboolean add_port(VmmCommand *command, DomainPort *port, GError **error)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <glib/gi18n.h>
+#include <unistd.h>
 
 #include "driver/error.h"
 #include "driver/safe-file.h"
@@ -279,6 +280,45 @@ JsonObject *vmm_device_describe_interface(const DomainInterface *interface, cons
 					      describe_stream(fds[0]) :
 					      describe_tap(fds));
 	return object;
+}
+
+/* The same as QEMU takes, of which a BIOS has the first image. */
+static const char *const default_roms[] = {
+	"/usr/lib/ipxe/qemu/efi-virtio.rom",
+	"/usr/lib/ipxe/qemu/pxe-virtio.rom",
+};
+
+static gboolean is_bios(const DomainDef *def)
+{
+	return def->loader ? def->loader_type != DOMAIN_LOADER_PFLASH : !def->kernel;
+}
+
+static const char *find_rom(const DomainDef *def, const DomainInterface *interface)
+{
+	if (interface->has_rom == DOMAIN_SWITCH_NO)
+		return NULL;
+	if (interface->rom)
+		return *interface->rom ? interface->rom : NULL;
+	if (!is_bios(def) || domain_boot_index(def, &interface->info) == 0)
+		return NULL;
+	for (gsize i = 0; i < G_N_ELEMENTS(default_roms); i++)
+		if (access(default_roms[i], R_OK) == 0)
+			return default_roms[i];
+	return NULL;
+}
+
+gboolean vmm_device_open_rom(const DomainDef *def, const DomainInterface *interface, int *fd,
+			     GError **error)
+{
+	const char *path = find_rom(def, interface);
+
+	*fd = path ? safe_file_open_input(_("option ROM"), path, error) : -1;
+	return !path || *fd >= 0;
+}
+
+void vmm_device_describe_rom(JsonObject *description, const char *fd)
+{
+	json_object_set_string_member(description, "rom-fd", fd);
 }
 
 /* A device of the board. */

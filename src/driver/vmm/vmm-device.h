@@ -59,6 +59,20 @@ JsonObject *vmm_device_describe_interface(const DomainInterface *interface, cons
 					  guint boot_index);
 
 /*
+ * vmm_device_open_rom - what firmware boots by from a network card
+ * @fd: -1 where there is none; else the caller's
+ *
+ * The file that is named. Where none is, QEMU's for the card, if it is installed and of use: the
+ * domain's firmware is a BIOS, and to boot from the card; OVMF has a driver. Return: FALSE with
+ * @error set where the file that is named cannot be opened.
+ */
+gboolean vmm_device_open_rom(const DomainDef *def, const DomainInterface *interface, int *fd,
+			     GError **error);
+
+/* Adds it to the card's description. @fd: a name */
+void vmm_device_describe_rom(JsonObject *description, const char *fd);
+
+/*
  * A controller of consoles and channels, which has to come before them, and one of these.
  * @fd, @log_fd: names, or NULL: none
  */

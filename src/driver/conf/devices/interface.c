@@ -87,6 +87,7 @@ DomainInterface *domain_interface_copy(const DomainInterface *interface)
 	copy->bridge = g_strdup(interface->bridge);
 	copy->source_device = g_strdup(interface->source_device);
 	copy->target = g_strdup(interface->target);
+	copy->rom = g_strdup(interface->rom);
 	if (interface->port_forwards)
 		copy->port_forwards = g_ptr_array_copy(interface->port_forwards, copy_port_forward,
 						       NULL);
@@ -103,6 +104,7 @@ void domain_interface_free(DomainInterface *interface)
 	domain_device_info_clear(&interface->info);
 	g_clear_pointer(&interface->ips, g_ptr_array_unref);
 	g_clear_pointer(&interface->port_forwards, g_ptr_array_unref);
+	g_free(interface->rom);
 	g_free(interface->target);
 	g_free(interface->source_device);
 	g_free(interface->portgroup);
@@ -398,6 +400,20 @@ static void parse_link(XmlWalk *walk, xmlNode *node, DomainInterface *interface)
 			       "size", xml_walk_path(walk, mtu), interface->mtu, MIN_MTU);
 }
 
+/* What firmware runs of the card. That it is off by either attribute is the same. */
+static void parse_rom(XmlWalk *walk, xmlNode *node, DomainInterface *interface)
+{
+	xmlNode *rom = xml_walk_child(walk, node, "rom");
+	const DomainSwitch is_enabled = domain_parse_switch(walk, rom, "enabled", "no", "yes");
+	const DomainSwitch has_bar = domain_parse_switch(walk, rom, "bar", "off", "on");
+
+	if (is_enabled == DOMAIN_SWITCH_NO || has_bar == DOMAIN_SWITCH_NO)
+		interface->has_rom = DOMAIN_SWITCH_NO;
+	else
+		interface->has_rom = has_bar == DOMAIN_SWITCH_ABSENT ? is_enabled : has_bar;
+	interface->rom = g_strdup(xml_walk_attribute(walk, rom, "file"));
+}
+
 DomainInterface *domain_parse_interface(XmlWalk *walk, xmlNode *node, DomainParseFlags flags)
 {
 	DomainInterface *interface = g_new0(DomainInterface, 1);
@@ -411,6 +427,7 @@ DomainInterface *domain_parse_interface(XmlWalk *walk, xmlNode *node, DomainPars
 	parse_target(walk, node, flags, interface);
 	parse_driver(walk, node, interface);
 	parse_link(walk, node, interface);
+	parse_rom(walk, node, interface);
 	domain_parse_bandwidth(walk, node, &interface->bandwidth);
 	domain_parse_device_info(walk, node, flags, TRUE, &interface->info);
 	return interface;
@@ -521,6 +538,16 @@ static void format_mtu(XmlWriter *writer, const DomainInterface *interface)
 	xml_writer_end(writer);
 }
 
+static void format_rom(XmlWriter *writer, const DomainInterface *interface)
+{
+	if (interface->has_rom == DOMAIN_SWITCH_ABSENT && !interface->rom)
+		return;
+	xml_writer_start(writer, "rom");
+	domain_format_switch(writer, "bar", interface->has_rom, "off", "on");
+	xml_writer_attribute(writer, "file", interface->rom);
+	xml_writer_end(writer);
+}
+
 void domain_format_interface(XmlWriter *writer, const DomainInterface *interface, gboolean live)
 {
 	char mac[DOMAIN_MAC_STRING_SIZE];
@@ -541,6 +568,7 @@ void domain_format_interface(XmlWriter *writer, const DomainInterface *interface
 	if (interface->link != DOMAIN_LINK_DEFAULT)
 		xml_writer_element_with(writer, "link", "state", link_names[interface->link - 1]);
 	format_mtu(writer, interface);
+	format_rom(writer, interface);
 	domain_format_device_info(writer, &interface->info, live);
 	xml_writer_end(writer);
 }
@@ -580,6 +608,7 @@ static gboolean is_same(const DomainInterface *interface, const DomainInterface 
 		{ "target", format_live_target },
 		{ "driver", format_driver },
 		{ "mtu", format_mtu },
+		{ "rom", format_rom },
 		{ "boot", format_boot },
 	};
 	const char *name = interface->type == wanted->type ? NULL : "type";
@@ -599,6 +628,9 @@ static gboolean is_same(const DomainInterface *interface, const DomainInterface 
 
 gboolean domain_check_interface(const DomainInterface *interface, GError **error)
 {
+	if (interface->rom && *interface->rom &&
+	    !domain_check_path("devices/interface/rom", interface->rom, error))
+		return FALSE;
 	if (interface->portgroup)
 		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
 				    _("attribute 'portgroup' of element 'devices/interface/source' "

@@ -72,6 +72,8 @@ typedef struct {
 	DomainSwitch is_managed;  /* ethernet: <target managed='no'>: it is there already */
 	guint mtu;		  /* 0: not given */
 	DomainLinkState link;
+	DomainSwitch has_rom; /* <rom bar=> and <rom enabled=>, which are one here */
+	char *rom;	      /* <rom file=>; empty: none; NULL: by vmm_device_open_rom() */
 	DomainBandwidth bandwidth;
 	guint queues; /* of pairs; 0: not given, one */
 	DomainVirtioOptions virtio;
