@@ -17,6 +17,7 @@
 #include "vmm/pci/pcie-root-port.h"
 #include "vmm/virtio/virtio-balloon.h"
 #include "vmm/virtio/virtio-blk-pci.h"
+#include "vmm/virtio/virtio-input.h"
 #include "vmm/virtio/virtio-net-pci.h"
 #include "vmm/virtio/virtio-port.h"
 #include "vmm/virtio/virtio-rng.h"
@@ -26,11 +27,11 @@
 #define ID_MAX 128
 
 static const DeviceType *const types[] = {
-	&ahci_pci_type,	      &ata_cdrom_type,	&ata_disk_type,	      &i6300esb_type,
-	&io_thread_type,      &itco_type,	&pcie_root_port_type, &pvpanic_type,
-	&virtio_balloon_type, &virtio_blk_type, &virtio_console_type, &virtio_net_type,
-	&virtio_port_type,    &virtio_rng_type, &virtio_serial_type,  &vmcoreinfo_type,
-	&vmgenid_type,
+	&ahci_pci_type,	      &ata_cdrom_type,	   &ata_disk_type,	 &i6300esb_type,
+	&io_thread_type,      &itco_type,	   &pcie_root_port_type, &pvpanic_type,
+	&virtio_balloon_type, &virtio_blk_type,	   &virtio_console_type, &virtio_keyboard_type,
+	&virtio_mouse_type,   &virtio_net_type,	   &virtio_port_type,	 &virtio_rng_type,
+	&virtio_serial_type,  &virtio_tablet_type, &vmcoreinfo_type,	 &vmgenid_type,
 };
 
 /* What every description has. */

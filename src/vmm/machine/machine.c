@@ -1140,6 +1140,11 @@ VirtioBalloon *machine_balloon(Machine *machine)
 	return virtio_balloon_find(machine->devices.registry);
 }
 
+VirtioInput *machine_input(Machine *machine, guint16 type, guint16 code)
+{
+	return virtio_input_find(machine->devices.registry, type, code);
+}
+
 DescriptorTable *machine_descriptors(Machine *machine)
 {
 	return machine->descriptors;

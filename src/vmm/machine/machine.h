@@ -24,6 +24,7 @@
 #include "vmm/kvm/vm.h"
 #include "vmm/memory/memory.h"
 #include "vmm/virtio/virtio-balloon.h"
+#include "vmm/virtio/virtio-input.h"
 
 /* QEMU's RunState, as far as this machine has it. */
 typedef enum {
@@ -258,6 +259,9 @@ gboolean machine_set_link(Machine *machine, const char *id, gboolean is_up, GErr
 
 /* The device by which the guest gives memory back; NULL where it has none. */
 VirtioBalloon *machine_balloon(Machine *machine);
+
+/* The device that is to have an event; see virtio_input_find(). */
+VirtioInput *machine_input(Machine *machine, guint16 type, guint16 code);
 
 /* What descriptions of devices name. */
 DescriptorTable *machine_descriptors(Machine *machine);

@@ -16,6 +16,7 @@ extern const QmpCommand memory_commands[];  /* what is private, and why not */
 extern const QmpCommand block_commands[];   /* disks */
 extern const QmpCommand device_commands[];  /* devices that come and go */
 extern const QmpCommand balloon_commands[]; /* memory that the guest gives back */
+extern const QmpCommand input_commands[];   /* keys, buttons and motion */
 
 /* Return: a node with @object, whose reference is taken. */
 JsonNode *command_result(JsonObject *object);

@@ -12,7 +12,8 @@ struct Monitor {
 };
 
 static const QmpCommand *const tables[] = {
-	machine_commands, memory_commands, block_commands, device_commands, balloon_commands, NULL,
+	machine_commands, memory_commands, block_commands, device_commands,
+	balloon_commands, input_commands,  NULL,
 };
 
 JsonNode *command_result(JsonObject *object)
