@@ -149,6 +149,41 @@ static void test_rng(void)
 		       VIR_ERR_DEVICE_MISSING, "no device 'rng'");
 }
 
+#define INPUT(type, bus) "<input type='" type "' bus='" bus "'/>"
+
+static void test_input(void)
+{
+	g_autoptr(DomainDef) with = change(domain_def_attach, INPUT("mouse", "ps2"),
+					   INPUT("keyboard", "virtio"));
+	g_autoptr(DomainDef)
+		without = change(domain_def_detach, INPUT("mouse", "ps2") INPUT("mouse", "virtio"),
+				 INPUT("mouse", "virtio"));
+
+	g_assert_cmpuint(with->inputs->len, ==, 2);
+	g_assert_cmpuint(without->inputs->len, ==, 1);
+	g_assert_cmpint(((DomainInput *)without->inputs->pdata[0])->bus, ==, DOMAIN_INPUT_PS2);
+	assert_refused(domain_def_detach, INPUT("mouse", "ps2"), INPUT("mouse", "virtio"),
+		       VIR_ERR_DEVICE_MISSING, "no device 'input'");
+}
+
+/* What is in the chipset neither comes nor goes, and nobody misses it. */
+static void test_input_of_the_chipset(void)
+{
+	g_autoptr(DomainDef) live = definition(INPUT("mouse", "ps2") INPUT("mouse", "virtio"));
+	g_autoptr(DomainDevice) mouse = device_of(INPUT("mouse", "ps2"));
+	g_autoptr(DomainDevice) keyboard = device_of(INPUT("keyboard", "ps2"));
+	g_autoptr(GError) error = NULL;
+
+	domain_assign_aliases(live);
+	g_assert_null(domain_def_attach_live(live, keyboard, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_UNSUPPORTED);
+	g_clear_error(&error);
+	g_assert_null(domain_def_find_alias(live, mouse, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_UNSUPPORTED);
+	g_assert_false(domain_def_has_alias(live, "input0"));
+	g_assert_true(domain_def_has_alias(live, "input1"));
+}
+
 /* Interfaces as they are known by, whatever is behind them. */
 static void add_interface(DomainDef *def, guint8 last, guint8 bus)
 {
@@ -321,6 +356,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/device/disk/not-there", test_disk_that_is_not_there);
 	g_test_add_func("/device/disk/updated", test_disk_is_updated);
 	g_test_add_func("/device/rng", test_rng);
+	g_test_add_func("/device/input", test_input);
+	g_test_add_func("/device/input-of-the-chipset", test_input_of_the_chipset);
 	g_test_add_func("/device/interface", test_interfaces_are_known_by_their_addresses);
 	g_test_add_func("/device/attached-live", test_attached_live);
 	g_test_add_func("/device/alias", test_alias);

@@ -353,6 +353,25 @@ static void test_rngs(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpuint(fixture->command.descriptors->len, ==, 1);
 }
 
+/* The chipset's are there without being asked for. */
+static void test_inputs(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	g_autoptr(DomainDef) def = domain_with("", "",
+					       "<input type='mouse' bus='ps2'/>"
+					       "<input type='keyboard' bus='virtio'/>"
+					       "<input type='tablet' bus='virtio'>"
+					       "<driver packed='off'/></input>");
+
+	add_devices(fixture, def);
+	assert_argument(fixture, 0,
+			"--device={\"driver\":\"virtio-keyboard-pci\",\"id\":\"input1\","
+			"\"bus\":\"pci.1\",\"addr\":\"0x0\"}");
+	assert_argument(fixture, 1,
+			"--device={\"driver\":\"virtio-tablet-pci\",\"id\":\"input2\","
+			"\"bus\":\"pci.2\",\"addr\":\"0x0\",\"packed\":false}");
+	g_assert_cmpuint(domain_def_count_working(def), ==, 2);
+}
+
 static void test_rng_that_is_a_file(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	g_autofree char *xml = g_strdup_printf(
@@ -653,6 +672,7 @@ int main(int argc, char **argv)
 	add("/vmm-device/disk/that-is-no-device", test_disk_that_is_no_device);
 	add("/vmm-device/disk/of-a-server", test_disk_of_a_server);
 	add("/vmm-device/rngs", test_rngs);
+	add("/vmm-device/inputs", test_inputs);
 	add("/vmm-device/rng-that-is-a-file", test_rng_that_is_a_file);
 	add("/vmm-device/interfaces", test_interfaces);
 	add("/vmm-device/boot-devices", test_boot_devices);

@@ -210,9 +210,9 @@ static const char *const refused_elements[] = {
 };
 
 static const char *const refused_devices[] = {
-	"filesystem", "lease", "input",	   "sound",	  "hostdev", "graphics", "parallel",
-	"smartcard",  "hub",   "redirdev", "redirfilter", "tpm",     "nvram",	 "shmem",
-	"memory",     "iommu", "vsock",	   "crypto",	  "pstore",
+	"filesystem", "lease",	"sound",    "hostdev",	   "graphics", "parallel",
+	"smartcard",  "hub",	"redirdev", "redirfilter", "tpm",      "nvram",
+	"shmem",      "memory", "iommu",    "vsock",	   "crypto",   "pstore",
 };
 
 static void test_elements_refused_by_name(void)

@@ -23,6 +23,7 @@ extern const RpcProcedure calls_statistics[];
 extern const RpcProcedure calls_console[];
 extern const RpcProcedure calls_devices[];
 extern const RpcProcedure calls_disks[];
+extern const RpcProcedure calls_input[];
 extern const RpcProcedure calls_interfaces[];
 extern const RpcProcedure calls_iothreads[];
 extern const RpcProcedure calls_memory[];

@@ -46,6 +46,11 @@ static gpointer copy_watchdog(gconstpointer data, gpointer user_data G_GNUC_UNUS
 	return domain_watchdog_copy(data);
 }
 
+static gpointer copy_input(gconstpointer data, gpointer user_data G_GNUC_UNUSED)
+{
+	return domain_input_copy(data);
+}
+
 DomainDef *domain_def_new(void)
 {
 	DomainDef *def = g_new0(DomainDef, 1);
@@ -58,6 +63,7 @@ DomainDef *domain_def_new(void)
 	def->consoles = g_ptr_array_new_with_free_func((GDestroyNotify)domain_port_free);
 	def->channels = g_ptr_array_new_with_free_func((GDestroyNotify)domain_port_free);
 	def->watchdogs = g_ptr_array_new_with_free_func((GDestroyNotify)domain_watchdog_free);
+	def->inputs = g_ptr_array_new_with_free_func((GDestroyNotify)domain_input_free);
 	def->iothreads = g_array_new(FALSE, FALSE, sizeof(guint));
 	return def;
 }
@@ -91,6 +97,7 @@ DomainDef *domain_def_copy(const DomainDef *def)
 	copy->interfaces = g_ptr_array_copy(def->interfaces, copy_interface, NULL);
 	copy->rngs = g_ptr_array_copy(def->rngs, copy_rng, NULL);
 	copy->watchdogs = g_ptr_array_copy(def->watchdogs, copy_watchdog, NULL);
+	copy->inputs = g_ptr_array_copy(def->inputs, copy_input, NULL);
 	copy->memballoon = domain_memballoon_copy(def->memballoon);
 	copy->panic = domain_panic_copy(def->panic);
 	copy->virtio_serials = g_ptr_array_copy(def->virtio_serials, copy_virtio_serial, NULL);
@@ -107,7 +114,7 @@ DomainDef *domain_def_copy(const DomainDef *def)
 guint domain_def_count_working(const DomainDef *def)
 {
 	return def->iothreads->len + def->disks->len + def->interfaces->len + def->rngs->len +
-	       def->virtio_serials->len + !!def->memballoon;
+	       def->virtio_serials->len + domain_count_virtio_inputs(def) + !!def->memballoon;
 }
 
 void domain_def_free(DomainDef *def)
@@ -120,6 +127,7 @@ void domain_def_free(DomainDef *def)
 	free_array(def->channels);
 	free_array(def->consoles);
 	free_array(def->virtio_serials);
+	free_array(def->inputs);
 	free_array(def->watchdogs);
 	domain_memballoon_free(def->memballoon);
 	free_array(def->rngs);

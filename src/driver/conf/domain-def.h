@@ -19,6 +19,7 @@
 #include "common/kvm-support.h"
 #include "driver/conf/devices/controller.h"
 #include "driver/conf/devices/disk.h"
+#include "driver/conf/devices/input.h"
 #include "driver/conf/devices/interface.h"
 #include "driver/conf/devices/memballoon.h"
 #include "driver/conf/devices/panic.h"
@@ -248,6 +249,7 @@ struct DomainDef {
 	GPtrArray *interfaces; /* of DomainInterface */
 	GPtrArray *rngs;       /* of DomainRng */
 	GPtrArray *watchdogs;  /* of DomainWatchdog */
+	GPtrArray *inputs;     /* of DomainInput */
 
 	DomainMemballoon *memballoon; /* or NULL */
 	DomainPanic *panic;	      /* or NULL */

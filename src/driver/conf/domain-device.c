@@ -12,15 +12,14 @@
 static const char *const kind_names[] = {
 	[DOMAIN_DEVICE_DISK] = "disk",	     [DOMAIN_DEVICE_INTERFACE] = "interface",
 	[DOMAIN_DEVICE_RNG] = "rng",	     [DOMAIN_DEVICE_CHANNEL] = "channel",
-	[DOMAIN_DEVICE_CONSOLE] = "console",
+	[DOMAIN_DEVICE_CONSOLE] = "console", [DOMAIN_DEVICE_INPUT] = "input",
 };
 
 /* What libvirt knows besides. */
 static const char *const other_names[] = {
-	"audio",    "controller", "crypto",   "filesystem", "graphics",	 "hostdev", "hub",
-	"input",    "iommu",	  "lease",    "memballoon", "memory",	 "nvram",   "panic",
-	"parallel", "redirdev",	  "serial",   "shmem",	    "smartcard", "sound",   "tpm",
-	"video",    "vsock",	  "watchdog", NULL,
+	"audio", "controller", "crypto", "filesystem", "graphics", "hostdev",  "hub",	   "iommu",
+	"lease", "memballoon", "memory", "nvram",      "panic",	   "parallel", "redirdev", "serial",
+	"shmem", "smartcard",  "sound",	 "tpm",	       "video",	   "vsock",    "watchdog", NULL,
 };
 
 const char *domain_device_name(const DomainDevice *device)
@@ -45,6 +44,9 @@ void domain_device_free(DomainDevice *device)
 	case DOMAIN_DEVICE_CHANNEL:
 	case DOMAIN_DEVICE_CONSOLE:
 		domain_port_free(device->port);
+		break;
+	case DOMAIN_DEVICE_INPUT:
+		domain_input_free(device->input);
 		break;
 	}
 	g_free(device);
@@ -95,6 +97,9 @@ static DomainDevice *parse_kind(XmlWalk *walk, DomainDeviceKind kind, DomainPars
 	case DOMAIN_DEVICE_CONSOLE:
 		device->port = domain_parse_port(walk, walk->root, kind == DOMAIN_DEVICE_CONSOLE,
 						 flags);
+		break;
+	case DOMAIN_DEVICE_INPUT:
+		device->input = domain_parse_input(walk, walk->root, flags);
 		break;
 	}
 	return device;
@@ -244,6 +249,20 @@ static int find_port(const GPtrArray *ports, const DomainPort *wanted, const cha
 	return index;
 }
 
+static int find_input(const DomainDef *def, const DomainInput *wanted, GError **error)
+{
+	for (guint i = 0; i < def->inputs->len; i++) {
+		const DomainInput *input = def->inputs->pdata[i];
+
+		if (input->type == wanted->type && input->bus == wanted->bus &&
+		    may_be(&input->info, &wanted->info))
+			return (int)i;
+	}
+	driver_error(error, VIR_ERR_DEVICE_MISSING, _("no device '%s' is as the document says"),
+		     "input");
+	return -1;
+}
+
 /* The devices of a kind. */
 static GPtrArray *array_of(const DomainDef *def, DomainDeviceKind kind)
 {
@@ -256,6 +275,8 @@ static GPtrArray *array_of(const DomainDef *def, DomainDeviceKind kind)
 		return def->channels;
 	case DOMAIN_DEVICE_CONSOLE:
 		return def->consoles;
+	case DOMAIN_DEVICE_INPUT:
+		return def->inputs;
 	default:
 		return def->rngs;
 	}
@@ -273,6 +294,8 @@ static int find_device(const DomainDef *def, const DomainDevice *device, GError 
 	case DOMAIN_DEVICE_CONSOLE:
 		return find_port(array_of(def, device->kind), device->port,
 				 domain_device_name(device), error);
+	case DOMAIN_DEVICE_INPUT:
+		return find_input(def, device->input, error);
 	default:
 		return find_rng(def, device->rng, error);
 	}
@@ -289,6 +312,8 @@ static gpointer copy_device(const DomainDevice *device)
 	case DOMAIN_DEVICE_CHANNEL:
 	case DOMAIN_DEVICE_CONSOLE:
 		return domain_port_copy(device->port);
+	case DOMAIN_DEVICE_INPUT:
+		return domain_input_copy(device->input);
 	default:
 		return domain_rng_copy(device->rng);
 	}
@@ -301,6 +326,8 @@ static DomainDeviceInfo *info_of(DomainDeviceKind kind, gpointer data)
 		return &((DomainDisk *)data)->info;
 	case DOMAIN_DEVICE_INTERFACE:
 		return &((DomainInterface *)data)->info;
+	case DOMAIN_DEVICE_INPUT:
+		return &((DomainInput *)data)->info;
 	default:
 		return &((DomainRng *)data)->info;
 	}
@@ -336,19 +363,40 @@ gboolean domain_def_detach(DomainDef *def, const DomainDevice *device, GError **
 	return TRUE;
 }
 
-/* Return: the array that has the device, and its place there; NULL where none has the alias. */
+/* What is in the chipset is no device of the VMM's by that name, and stays. */
+static gboolean is_in_chipset(DomainDeviceKind kind, gpointer data)
+{
+	return kind == DOMAIN_DEVICE_INPUT && ((const DomainInput *)data)->bus == DOMAIN_INPUT_PS2;
+}
+
+/*
+ * Return: the array that has the device, and its place there; NULL where none that can come and go
+ * has the alias.
+ */
 static GPtrArray *find_alias(const DomainDef *def, const char *alias, guint *index)
 {
-	for (guint kind = 0; kind < G_N_ELEMENTS(kind_names); kind++) {
-		GPtrArray *devices = array_of(def, (DomainDeviceKind)kind);
+	for (guint i = 0; i < G_N_ELEMENTS(kind_names); i++) {
+		const DomainDeviceKind kind = (DomainDeviceKind)i;
+		GPtrArray *devices = array_of(def, kind);
 
 		for (*index = 0; *index < devices->len; (*index)++) {
-			if (g_strcmp0(alias_of((DomainDeviceKind)kind, devices->pdata[*index]),
-				      alias) == 0)
+			const gpointer data = devices->pdata[*index];
+
+			if (g_strcmp0(alias_of(kind, data), alias) == 0 &&
+			    !is_in_chipset(kind, data))
 				return devices;
 		}
 	}
 	return NULL;
+}
+
+static gboolean check_can_move(const DomainDevice *device, GError **error)
+{
+	if (device->kind != DOMAIN_DEVICE_INPUT || device->input->bus != DOMAIN_INPUT_PS2)
+		return TRUE;
+	return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+			    _("an input on bus 'ps2' cannot be attached or detached while the "
+			      "domain runs: it is in the chipset"));
 }
 
 gboolean domain_def_has_alias(const DomainDef *def, const char *alias)
@@ -401,7 +449,7 @@ DomainDef *domain_def_attach_live(const DomainDef *live, const DomainDevice *dev
 	g_autoptr(DomainDef) def = domain_def_copy(live);
 	const GPtrArray *devices;
 
-	if (!domain_def_attach(def, device, error))
+	if (!check_can_move(device, error) || !domain_def_attach(def, device, error))
 		return NULL;
 	devices = array_of(def, device->kind);
 	if (has_info(device->kind) ?
@@ -414,7 +462,7 @@ DomainDef *domain_def_attach_live(const DomainDef *live, const DomainDevice *dev
 
 const char *domain_def_find_alias(const DomainDef *def, const DomainDevice *device, GError **error)
 {
-	const int index = find_device(def, device, error);
+	const int index = check_can_move(device, error) ? find_device(def, device, error) : -1;
 
 	return index < 0 ? NULL : alias_of(device->kind, array_of(def, device->kind)->pdata[index]);
 }

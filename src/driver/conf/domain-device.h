@@ -6,9 +6,9 @@
  *
  * A client sends the XML of one device, which is read and printed as in a domain. How a device is
  * found that is to go or to change is libvirt's: a disk by its target, an interface by its MAC
- * address, and by alias and place where the document has these and an rng by all that it says. A
- * channel is found by its name, a console by its number, and both by their place, where they are
- * given.
+ * address, and by alias and place where the document has these, an rng by all that it says, and an
+ * input by its type and bus. A channel is found by its name, a console by its number, and both by
+ * their place, where they are given.
  *
  * A definition that has been changed is not complete: a new device has no place yet, and nobody has
  * checked it against the others. domain_def_complete_change() does what defining does.
@@ -23,6 +23,7 @@ typedef enum {
 	DOMAIN_DEVICE_RNG,
 	DOMAIN_DEVICE_CHANNEL,
 	DOMAIN_DEVICE_CONSOLE, /* of virtio */
+	DOMAIN_DEVICE_INPUT,
 } DomainDeviceKind;
 
 typedef struct {
@@ -32,6 +33,7 @@ typedef struct {
 		DomainInterface *interface;
 		DomainRng *rng;
 		DomainPort *port; /* a channel or a console */
+		DomainInput *input;
 	};
 } DomainDevice;
 

@@ -202,6 +202,15 @@ static gboolean prepare_port(DomainVmm *vmm, DomainDef *def, const DomainDevice 
 	return TRUE;
 }
 
+static gboolean prepare_input(const DomainDef *def, Plug *plug)
+{
+	const DomainInput *input = def->inputs->pdata[def->inputs->len - 1];
+
+	plug_init(plug, input->info.alias);
+	plug->description = vmm_device_describe_input(input);
+	return TRUE;
+}
+
 static gboolean prepare(DomainVmm *vmm, DomainDef *def, const DomainDevice *device, Plug *plug,
 			GError **error)
 {
@@ -215,6 +224,8 @@ static gboolean prepare(DomainVmm *vmm, DomainDef *def, const DomainDevice *devi
 	case DOMAIN_DEVICE_CHANNEL:
 	case DOMAIN_DEVICE_CONSOLE:
 		return prepare_port(vmm, def, device, plug, error);
+	case DOMAIN_DEVICE_INPUT:
+		return prepare_input(def, plug);
 	}
 	return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
 			    _("device '%s' cannot be attached while the domain runs"),

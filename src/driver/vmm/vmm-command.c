@@ -675,6 +675,16 @@ static gboolean add_virtio_serials(VmmCommand *command, const DomainDef *def, GE
 	return add_ports(command, def->consoles, error) && add_ports(command, def->channels, error);
 }
 
+static void add_inputs(VmmCommand *command, const DomainDef *def)
+{
+	for (guint i = 0; i < def->inputs->len; i++) {
+		const DomainInput *input = def->inputs->pdata[i];
+
+		if (input->bus == DOMAIN_INPUT_VIRTIO)
+			add_description(command, vmm_device_describe_input(input));
+	}
+}
+
 /* What needs nothing of the host. */
 static void add_board(VmmCommand *command, const DomainDef *def)
 {
@@ -714,6 +724,7 @@ gboolean vmm_command_add_devices(VmmCommand *command, DomainDef *def, GError **e
 			return FALSE;
 	if (!add_virtio_serials(command, def, error))
 		return FALSE;
+	add_inputs(command, def);
 	add_board(command, def);
 	return TRUE;
 }

@@ -321,6 +321,15 @@ void vmm_device_describe_rom(JsonObject *description, const char *fd)
 	json_object_set_string_member(description, "rom-fd", fd);
 }
 
+JsonObject *vmm_device_describe_input(const DomainInput *input)
+{
+	g_autofree char *driver = g_strdup_printf("virtio-%s-pci", domain_input_type_name(input));
+	JsonObject *object = describe(driver, &input->info, 0);
+
+	set_virtio_options(object, &input->virtio);
+	return object;
+}
+
 /* A device of the board. */
 static JsonObject *describe_on_board(const char *driver, const char *id)
 {

@@ -36,11 +36,13 @@ int vmm_device_open_rng(const DomainRng *rng, GError **error);
 
 /*
  * Descriptions, for json_object_unref(). The devices have their aliases.
+ * An input is one on virtio: those of the chipset are there.
  * @fd: the descriptor's name in the VMM; NULL where an rng has none, and of an empty drive
  * @boot_index: 0 where firmware is not to start from it; see domain_boot_index()
  */
 JsonObject *vmm_device_describe_disk(const DomainDisk *disk, const char *fd, guint boot_index);
 JsonObject *vmm_device_describe_rng(const DomainRng *rng, const char *fd);
+JsonObject *vmm_device_describe_input(const DomainInput *input);
 JsonObject *vmm_device_describe_watchdog(const DomainWatchdog *watchdog);
 JsonObject *vmm_device_describe_genid(const guint8 *genid);
 JsonObject *vmm_device_describe_vmcoreinfo(void);

@@ -208,12 +208,22 @@ static void add_watchdogs(DomainDeviceList *list, const DomainDef *def)
 	}
 }
 
+static void add_inputs(DomainDeviceList *list, const DomainDef *def)
+{
+	for (guint i = 0; i < def->inputs->len; i++) {
+		DomainInput *input = def->inputs->pdata[i];
+
+		add_entry(list, "input", g_strdup_printf("%u", i), &input->info);
+	}
+}
+
 void domain_device_list_init(DomainDeviceList *list, const DomainDef *def)
 {
 	list->count = 0;
 	list->entries = g_new0(DomainDeviceEntry, def->interfaces->len + def->virtio_serials->len +
 							  def->disks->len + def->rngs->len +
-							  def->watchdogs->len + !!def->memballoon);
+							  def->watchdogs->len + def->inputs->len +
+							  !!def->memballoon);
 	for (guint i = 0; i < def->interfaces->len; i++) {
 		DomainInterface *interface = def->interfaces->pdata[i];
 		char mac[DOMAIN_MAC_STRING_SIZE];
@@ -240,6 +250,7 @@ void domain_device_list_init(DomainDeviceList *list, const DomainDef *def)
 		add_entry(list, "rng", g_strdup_printf("%u", i), &rng->info);
 	}
 	add_watchdogs(list, def);
+	add_inputs(list, def);
 }
 
 static gboolean is_alias_used(const DomainDeviceList *list, const char *alias)

@@ -16,7 +16,8 @@
 /* Return: FALSE, with an error, where one more would be too many. */
 static gboolean has_room(XmlWalk *walk, const DomainDef *def)
 {
-	if (def->disks->len + def->interfaces->len + def->rngs->len + def->watchdogs->len <
+	if (def->disks->len + def->interfaces->len + def->rngs->len + def->watchdogs->len +
+		    def->inputs->len <
 	    DOMAIN_MAX_DEVICES)
 		return TRUE;
 	xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -39,6 +40,8 @@ static void parse_pci_devices(XmlWalk *walk, xmlNode *devices, DomainParseFlags 
 		g_ptr_array_add(def->rngs, domain_parse_rng(walk, node, flags));
 	while ((node = xml_walk_next(walk, devices, node, "watchdog")) && has_room(walk, def))
 		g_ptr_array_add(def->watchdogs, domain_parse_watchdog(walk, node, flags));
+	while ((node = xml_walk_next(walk, devices, node, "input")) && has_room(walk, def))
+		g_ptr_array_add(def->inputs, domain_parse_input(walk, node, flags));
 }
 
 void domain_parse_devices(XmlWalk *walk, xmlNode *root, DomainParseFlags flags, DomainDef *def)
@@ -78,6 +81,8 @@ void domain_format_devices(XmlWriter *writer, const DomainDef *def, gboolean liv
 		domain_format_interface(writer, def->interfaces->pdata[i], live);
 	domain_format_serials(writer, def, live);
 	domain_format_virtio_ports(writer, def, live);
+	for (guint i = 0; i < def->inputs->len; i++)
+		domain_format_input(writer, def->inputs->pdata[i], live);
 	domain_format_audio(writer, def);
 	domain_format_video(writer, def);
 	for (guint i = 0; i < def->watchdogs->len; i++)
@@ -117,5 +122,6 @@ gboolean domain_check_devices(const DomainDef *def, GError **error)
 	for (guint i = 0; i < def->rngs->len; i++)
 		if (!domain_check_rng(def->rngs->pdata[i], error))
 			return FALSE;
-	return domain_check_watchdogs(def, error) && domain_check_device_infos(def, error);
+	return domain_check_watchdogs(def, error) && domain_check_inputs(def, error) &&
+	       domain_check_device_infos(def, error);
 }
