@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-Keyboards, mice and tablets, by a driver of virtio-input that a test has in its hand: what they say that they are, events
-in the guest's buffers, and what a guest that gives too few of these, or means harm, gets.
+Keyboards, mice and tablets, by a driver of virtio-input that a test has in its hand: what they say that they are,
+events in the guest's buffers, and what a guest that gives too few of these, or means harm, gets.
 """
 
+import re
+import struct
 import unittest
 
+import test_boot
 from support.agent import Agent, GROUND, PAGE
 from support.devices import device, root_port
 from support.qmp import QmpError
 from support.virtio import DEVICE, NEXT, RING_PACKED, Ring, STRUCTURES, VERSION_1, VirtioDevice, WRITE, bits
+from support.vmm import CMDLINE, GUEST, Vmm
 from support.waiting import wait_until
-from support.where import NATIVE, everywhere
+from support.where import HOSTS, NATIVE, everywhere
 
 # Of the configuration: what is selected, and types of events.
 ID_NAME, ID_SERIAL, ID_DEVIDS, PROP_BITS, EV_BITS, ABS_INFO = 0x01, 0x02, 0x03, 0x10, 0x11, 0x12
@@ -130,7 +134,6 @@ class Configuration(InputTest):
         for select, subselect in ((0, 0), (ID_NAME, 1), (PROP_BITS, 0), (EV_BITS, EV_SYN), (EV_BITS, 0xff), (0xff, 0)):
             self.assertEqual(self.config(select, subselect), b"")
 
-    @everywhere
     def test_keyboard(self):
         self.start(serial="4711")
         self.check(b"Virtio Keyboard", 1, 0x0900)
@@ -306,7 +309,6 @@ class Mistakes(InputTest):
     def setUp(self):
         self.start()
 
-    @everywhere
     def test_too_few_buffers(self):
         """A report is lost as one, and its buffers are there for the next."""
         for is_packed in (False, True):
@@ -355,6 +357,50 @@ class Mistakes(InputTest):
         self.device.kick(STATUS)
         self.set_up()
         self.assertWorks()
+
+
+class Linux(unittest.TestCase):
+    """Debian's driver: what is pressed is read from /dev/input."""
+
+    where = HOSTS
+    limit = 300
+
+    run_in = test_boot.Linux.run_in
+
+    def find(self, vmm):
+        """Opens what the driver has made; lines of the guest's fit its terminal."""
+        self.run_in(vmm, "v=/sys/bus/virtio/devices/virtio0/input")
+        self.run_in(vmm, "ln -sfn $v/input* /i")
+        self.run_in(vmm, "exec 3</dev/input/$(cd /i; echo event*)")
+
+    def press(self, vmm, *names):
+        """The codes and values of keys that a program of the guest's gets."""
+        vmm.qmp.execute("send-key", keys=[key(name) for name in names], **{"hold-time": 10})
+        lines = self.run_in(vmm, f"dd bs=24 count={4 * len(names)} <&3 2>/dev/null | show")
+        events = [struct.unpack("<16xHHi", bytes.fromhex(line)) for line in re.findall("[0-9a-f]{48}", lines)]
+        self.assertEqual(events[1::2], [SYN] * 2 * len(names), lines)
+        self.assertEqual({kind for kind, _, _ in events[::2]}, {EV_KEY})
+        return [event[1:] for event in events[::2]]
+
+    def test_keys(self):
+        vmm = Vmm(f"--kernel={GUEST}/sata/vmlinuz", f"--initrd={GUEST}/sata/initrd", f"--append={CMDLINE}",
+                  "--memory=512M", root_port("pci.1", "0x1", chassis=1, port=8),
+                  device("virtio-keyboard-pci", "input0", bus="pci.1", addr="0x0", serial="4711"))
+        self.addCleanup(vmm.end)
+        vmm.console.wait_for("Hello from Linux", 150)
+        vmm.console.wait_for("/ # ", 60)
+        self.run_in(vmm, "show() { hexdump -v -e '24/1 \"%02x\" \"\\n\"'; }")
+        self.find(vmm)
+        self.assertEqual(self.run_in(vmm, "cat /i/name /i/uniq").split(), ["Virtio", "Keyboard", "4711"])
+        self.assertEqual(self.press(vmm, "ctrl_r", "c"),
+                         [(KEY_RIGHTCTRL, 1), (KEY_C, 1), (KEY_C, 0), (KEY_RIGHTCTRL, 0)])
+        # The lights are what the driver says in the other queue.
+        self.run_in(vmm, "light() { echo $1 >$(echo /i/*capslock/brightness); }")
+        self.run_in(vmm, "light 1; light 0; light 1")
+        self.run_in(vmm, "exec 3<&-; rmmod virtio_input")
+        self.run_in(vmm, "insmod /modules/virtio_input.ko")
+        self.find(vmm)
+        self.assertEqual(self.press(vmm, "a"), [(KEY_A, 1), (KEY_A, 0)])
 
 
 if __name__ == "__main__":

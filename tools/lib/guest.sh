@@ -15,9 +15,9 @@ export GMEM_GUEST
 GUEST_MODULES=(button evdev virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
 	virtio-rng virtio_blk failover net_failover virtio_net virtio_console virtio_balloon)
 
-# The cloud kernel has no AHCI driver: a second guest, in GMEM_GUEST/sata, is Debian's kernel for all
-# machines, with these modules and what they need.
-SATA_MODULES=(button evdev ahci sd_mod sr_mod)
+# The cloud kernel has no drivers for AHCI and for virtio's keyboards: a second guest, in
+# GMEM_GUEST/sata, is Debian's kernel for all machines, with these modules and what they need.
+SATA_MODULES=(button evdev ahci sd_mod sr_mod virtio_pci virtio_input)
 
 # Whether the modules are there, and are those.
 has_guest_modules() {
