@@ -143,6 +143,20 @@ class Debian(unittest.TestCase):
         self.addCleanup(os.unlink, path)
         return path
 
+    def attach_extra_disk(self):
+        """Plugs a disk in, vdd; its image."""
+        image = self.make_image("extra.raw", 64 * MIB)
+        virsh("attach-disk", NAME, f"{IMAGES}/extra.raw", "vdd", "--live")
+        self.addCleanup(self.detach_extra_disk)
+        self.wait_in_guest("[ -b /dev/vdd ]")
+        return image
+
+    @staticmethod
+    def detach_extra_disk():
+        """Where a test has not come to it."""
+        if "vdd" in virsh("domblklist", NAME):
+            virsh("detach-disk", NAME, "vdd", "--live", seconds=120)
+
     def checksum_of_image(self, name, size):
         with open(os.path.join(FOLDER, name), "rb") as file:
             return hashlib.sha256(file.read(size)).hexdigest()
@@ -190,11 +204,9 @@ class Debian(unittest.TestCase):
         self.assertEqual(self.ssh("cat /tmp/content; rm /tmp/content"), content)
 
     def test_a_disk_comes_and_goes(self):
-        image = self.make_image("extra.raw", 64 * MIB)
-        virsh("attach-disk", NAME, f"{IMAGES}/extra.raw", "vdd", "--live")
-        self.wait_in_guest("[ -b /dev/vdd ]")
-        written = self.text("mkfs.ext4 -q /dev/vdd && mount /dev/vdd /mnt && cp -a /usr/bin /mnt/ && "
-                            "sha256sum </mnt/bin/fio && umount /mnt").split()[0]
+        image = self.attach_extra_disk()
+        written = self.text("mkfs.ext4 -q /dev/vdd && mount /dev/vdd /mnt && mkdir /mnt/bin && "
+                            "cp -a /usr/bin/[e-g]* /mnt/bin/ && sha256sum </mnt/bin/fio && umount /mnt").split()[0]
         virsh("detach-disk", NAME, "vdd", "--live", seconds=120)
         self.wait_in_guest("[ ! -b /dev/vdd ]")
         run(f"e2fsck -fn {image}")
@@ -202,9 +214,7 @@ class Debian(unittest.TestCase):
         self.assertEqual(hashlib.sha256(there).hexdigest(), written)
 
     def test_a_disk_is_taken_away_while_it_is_written_to(self):
-        self.make_image("extra.raw", 64 * MIB)
-        virsh("attach-disk", NAME, f"{IMAGES}/extra.raw", "vdd", "--live")
-        self.wait_in_guest("[ -b /dev/vdd ]")
+        self.attach_extra_disk()
         self.ssh("systemd-run --quiet --unit=writer sh -c "
                  "'while dd if=/dev/zero of=/dev/vdd bs=4k oflag=direct status=none conv=notrunc count=4096; do :; done'")
         self.wait_in_guest("[ $(awk '{ print $5 }' /sys/block/vdd/stat) -gt 100 ]")
