@@ -14,56 +14,23 @@
  *     virtio-balloon-fuzz CORPUS
  */
 #include <linux/virtio_balloon.h>
-#include <linux/virtio_config.h>
-#include <linux/virtio_ring.h>
 
-#include "../unit/made-up-machine.h"
-#include "input.h"
-#include "vmm/device/io-thread-type.h"
-#include "vmm/pci/pci-bus.h"
+#include "virtio-world.h"
 #include "vmm/virtio/virtio-balloon.h"
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
-#define STRUCTURES  0xc0000000ull
-#define SLOT	    3u
-#define DEVFN	    (SLOT << 3)
-#define QUEUES	    5u
-#define QUEUE_SIZE  8u
-#define RING(queue) (MADE_UP_RAM + (queue)*0x3000ull)
-
-/* Of the common structure, and where the device's is. */
-enum {
-	DRIVER_FEATURE_SELECT = 8,
-	DRIVER_FEATURE = 12,
-	STATUS = 20,
-	QUEUE_SELECT = 22,
-	QUEUE_SIZE_REGISTER = 24,
-	QUEUE_ENABLE = 28,
-	QUEUE_AREAS = 32,
-	CONFIG = 0x2000,
-	NOTIFY = 0x3000,
-};
+#define ID     "balloon0"
+#define QUEUES 5u
 
 /* What one turn may give back: a budget of 256, and one range more. */
 #define TURN_RANGES_MAX 1024u
 #define TURN_BYTES_MAX	(32ull << 20)
 
 typedef struct {
-	DeviceSurroundings surroundings;
-	PciBus *root;
-	IoThread *thread;
+	VirtioWorld virtio;
 	VirtioBalloon *balloon;
-	guint16 available[QUEUES];
-	gboolean is_paused;
 } World;
-
-static void send_msi(void *opaque, guint64 address, guint32 data)
-{
-	(void)opaque;
-	(void)address;
-	(void)data;
-}
 
 static void balloon_changed(void *opaque, guint64 actual)
 {
@@ -78,128 +45,22 @@ static const DeviceHost host = {
 
 static void make_device(World *world, guint how)
 {
-	const DeviceContext context = {
-		.surroundings = &world->surroundings,
-		.id = "balloon0",
-		.owner = "device 'balloon0'",
-		.bus = world->root,
-		.slot = SLOT,
-	};
 	g_autoptr(JsonObject) object = json_object_new();
-	g_autofree void *description = g_malloc0(virtio_balloon_type.description_size);
-	const JsonFieldSet set = { virtio_balloon_type.fields, description };
 
-	json_object_set_string_member(object, "iothread", "io");
 	json_object_set_boolean_member(object, "free-page-reporting", how & 1);
-	g_assert_true(json_fields_read(object, context.owner, &set, 1, NULL));
-	g_assert_true(virtio_balloon_type.create(&context, description, NULL));
-	/* There is one alone. */
-	g_assert_false(virtio_balloon_type.create(&context, description, NULL));
-	json_fields_clear(&set, 1);
-	world->balloon = virtio_balloon_find(world->surroundings.registry);
+	world_make_device(&world->virtio, &virtio_balloon_type, ID, object, TRUE);
+	world->balloon = virtio_balloon_find(world->virtio.surroundings.registry);
 }
 
-static void write_config(World *world, guint offset, guint size, guint32 value)
-{
-	pci_bus_write_config(world->root, 0, DEVFN, offset, size, value);
-}
-
-static void place_bars(World *world)
-{
-	guint at = pci_bus_read_config(world->root, 0, DEVFN, PCI_CAPABILITY_LIST, 1);
-
-	while (pci_bus_read_config(world->root, 0, DEVFN, at, 1) != PCI_CAP_ID_PM)
-		at = pci_bus_read_config(world->root, 0, DEVFN, at + PCI_CAP_LIST_NEXT, 1);
-	write_config(world, at + PCI_PM_CTRL, 2, 0);
-	write_config(world, PCI_BASE_ADDRESS_4, 4, STRUCTURES);
-	write_config(world, PCI_BASE_ADDRESS_5, 4, 0);
-	write_config(world, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-}
-
-static void start(World *world, guint how)
-{
-	PciRoot root = { .send_msi = send_msi };
-
-	device_surroundings_init(&world->surroundings, &host, NULL);
-	world->surroundings.messages = made_up_messages;
-	root.ports = world->surroundings.ports;
-	root.mmio = world->surroundings.mmio;
-	world->root = pci_bus_new_root(&root);
-	world->thread = io_thread_new("io", NULL, NULL);
-	device_registry_add(world->surroundings.registry, "io", &io_thread_device_operations,
-			    world->thread);
-	memset(made_up_ram, 0, sizeof(made_up_ram));
-	make_device(world, how);
-	place_bars(world);
-}
-
-static void end(World *world)
-{
-	device_registry_remove(world->surroundings.registry, "balloon0");
-	pci_bus_free(world->root);
-	device_surroundings_clear(&world->surroundings);
-	g_assert_cmpuint(made_up_n_pins, ==, 0);
-	g_assert_cmpuint(made_up_n_messages, ==, 0);
-	g_assert_cmpuint(made_up_signals->len, ==, 0);
-}
-
-static void write_bar(World *world, guint offset, guint size, guint64 value)
-{
-	bus_write(world->surroundings.mmio, STRUCTURES + offset, size, value);
-}
-
-/* All queues, with split rings. @choice: features */
+/* @choice: features */
 static void set_up(World *world, guint choice)
 {
 	/* Those that may be offered; now and then what is not. */
 	const guint64 features = VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | (choice & 1) << 1 |
 				 (choice >> 1 & 3) << 4 | (choice >> 7) << 3;
 
-	write_bar(world, STATUS, 1, 0);
-	memset(world->available, 0, sizeof(world->available));
-	for (guint i = 0; i < 2; i++) {
-		write_bar(world, DRIVER_FEATURE_SELECT, 4, i);
-		write_bar(world, DRIVER_FEATURE, 4, features >> i * 32 & G_MAXUINT32);
-	}
-	write_bar(world, STATUS, 1, VIRTIO_CONFIG_S_FEATURES_OK);
-	memset(made_up_ram, 0, RING(QUEUES) - RING(0));
-	for (guint queue = 0; queue < QUEUES; queue++) {
-		write_bar(world, QUEUE_SELECT, 2, queue);
-		write_bar(world, QUEUE_SIZE_REGISTER, 2, QUEUE_SIZE);
-		for (guint i = 0; i < 3; i++)
-			write_bar(world, QUEUE_AREAS + i * 8, 4, RING(queue) + i * 0x1000);
-		write_bar(world, QUEUE_ENABLE, 2, 1);
-	}
-	write_bar(world, STATUS, 1, VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
-}
-
-/* A chain: for each descriptor where, how much, and whether it is written. */
-static void add_chain(World *world, Input *input, guint queue)
-{
-	const guint count = 1 + get(input, 1) % 4, head = get(input, 1) % QUEUE_SIZE;
-
-	for (guint i = 0; i < count; i++) {
-		const guint64 at = RING(queue) + (head + i) % QUEUE_SIZE * 16;
-		const guint flags = get(input, 1);
-
-		made_up_store(at, 8,
-			      (flags & 0x80 ? 0 : MADE_UP_RAM) + get(input, 3) * 8ull +
-				      (flags & 0x20 ? G_MAXUINT64 << 31 : 0));
-		made_up_store(at + 8, 4, get(input, flags & 0x40 ? 4 : 2));
-		made_up_store(at + 12, 2, (flags & 2) | (i + 1 < count ? VRING_DESC_F_NEXT : 0));
-		made_up_store(at + 14, 2, (head + i + 1) % QUEUE_SIZE);
-	}
-	made_up_store(RING(queue) + 0x1000 + 4 + world->available[queue] % QUEUE_SIZE * 2, 2, head);
-	made_up_store(RING(queue) + 0x1000 + 2, 2, ++world->available[queue]);
-}
-
-static void write_bytes(Input *input)
-{
-	const guint64 offset = get(input, 2) * 4ull;
-	const guint count = get(input, 1) % 64;
-
-	for (guint i = 0; i < count; i++)
-		made_up_store(MADE_UP_RAM + offset + i, 1, get(input, 1));
+	agree_on(&world->virtio, features);
+	enable_queues(&world->virtio, QUEUES);
 }
 
 /* What the I/O thread is woken for, so many turns of it. */
@@ -208,22 +69,13 @@ static void run_turns(World *world, guint turns)
 	while (turns-- > 0) {
 		made_up_releases = 0;
 		made_up_released_bytes = 0;
-		if (!g_main_context_iteration(world->thread->context, FALSE))
+		if (!g_main_context_iteration(world->virtio.thread->context, FALSE))
 			return;
 		g_assert_cmpuint(made_up_releases, <=, QUEUES * TURN_RANGES_MAX);
 		g_assert_cmpuint(made_up_released_bytes, <=, QUEUES * TURN_BYTES_MAX);
-		if (world->is_paused)
+		if (world->virtio.is_paused)
 			g_assert_cmpuint(made_up_releases, ==, 0);
 	}
-}
-
-static void pause_or_go_on(World *world)
-{
-	world->is_paused = !world->is_paused;
-	if (world->is_paused)
-		device_registry_pause(world->surroundings.registry);
-	else
-		device_registry_resume(world->surroundings.registry);
 }
 
 static void ask(World *world, Input *input)
@@ -244,21 +96,22 @@ static void take_step(World *world, Input *input)
 	case 0:
 	case 1:
 	case 2:
-		add_chain(world, input, queue);
+		add_chain(&world->virtio, input, queue);
 		break;
 	case 3:
 		write_bytes(input);
 		break;
 	case 4:
 	case 5:
-		write_bar(world, NOTIFY + queue * 4, 2, queue);
+		write_bar(&world->virtio, NOTIFY + queue * 4, 2, queue);
 		break;
 	case 6:
-		write_bar(world, CONFIG + get(input, 1) % 24, 1u << queue % 3, get(input, 4));
-		bus_read(world->surroundings.mmio, STRUCTURES + CONFIG + get(input, 1) % 24, 4);
+		write_bar(&world->virtio, CONFIG + get(input, 1) % 24, 1u << queue % 3,
+			  get(input, 4));
+		read_bar(&world->virtio, CONFIG + get(input, 1) % 24, 4);
 		break;
 	case 7:
-		pause_or_go_on(world);
+		pause_or_go_on(&world->virtio);
 		break;
 	case 8:
 		set_up(world, get(input, 1));
@@ -269,33 +122,26 @@ static void take_step(World *world, Input *input)
 	}
 }
 
-static void ignore_log(const gchar *domain, GLogLevelFlags level, const gchar *message,
-		       gpointer data)
-{
-	(void)domain;
-	(void)level;
-	(void)message;
-	(void)data;
-}
-
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 {
 	Input input = { data, size };
 	World world = { 0 };
 
-	g_log_set_default_handler(ignore_log, NULL);
-	start(&world, get(&input, 1));
+	g_log_set_default_handler(world_ignore_log, NULL);
+	world_start(&world.virtio, &host);
+	make_device(&world, get(&input, 1));
+	place_bars(&world.virtio);
 	set_up(&world, get(&input, 1));
 	while (input.left > 0) {
 		take_step(&world, &input);
 		run_turns(&world, 8);
 		made_up_serve_signals();
 	}
-	if (world.is_paused)
-		pause_or_go_on(&world);
-	write_bar(&world, STATUS, 1, 0);
+	if (world.virtio.is_paused)
+		pause_or_go_on(&world.virtio);
+	write_bar(&world.virtio, STATUS, 1, 0);
 	run_turns(&world, 8);
 	g_assert_cmpuint(made_up_n_pins, ==, 0);
-	end(&world);
+	world_end(&world.virtio, ID);
 	return 0;
 }

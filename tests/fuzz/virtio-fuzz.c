@@ -17,33 +17,14 @@
  *
  *     virtio-fuzz CORPUS
  */
-#include <linux/virtio_config.h>
-#include <linux/virtio_ring.h>
 #include <stdint.h>
 
-#include "../unit/made-up-machine.h"
-#include "vmm/device/io-thread-type.h"
-#include "vmm/pci/pci-bus.h"
-#include "vmm/virtio/device.h"
+#include "virtio-world.h"
 #include "vmm/virtio/virtio-rng.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define STRUCTURES 0xc0000000ull
-#define MSIX	   0xc0010000ull
-#define SLOT	   3u
-#define DEVFN	   (SLOT << 3)
-
-/* Of the common structure. */
-enum {
-	DRIVER_FEATURE_SELECT = 8,
-	DRIVER_FEATURE = 12,
-	STATUS = 20,
-	QUEUE_SELECT = 22,
-	QUEUE_SIZE = 24,
-	QUEUE_ENABLE = 28,
-	QUEUE_AREAS = 32,
-};
+#define ID "rng0"
 
 /* How the device is described. */
 enum { HAS_PACKED = 1, HAS_IOMMU = 2, HAS_LIMIT = 4 };
@@ -72,127 +53,36 @@ typedef struct __attribute__((packed)) {
 	guint64 value;
 } Step;
 
-typedef struct {
-	DeviceSurroundings surroundings;
-	PciBus *root;
-	IoThread *thread;
-} World;
-
-static void send_msi(void *opaque, guint64 address, guint32 data)
-{
-	(void)opaque;
-	(void)address;
-	(void)data;
-}
-
 static const DeviceHost host = { .make_signal = made_up_make_signal };
 
-static void make_device(World *world, guint8 how)
+static void make_device(VirtioWorld *world, guint8 how)
 {
-	const DeviceContext context = {
-		.surroundings = &world->surroundings,
-		.id = "rng0",
-		.owner = "device 'rng0'",
-		.bus = world->root,
-		.slot = SLOT,
-	};
 	g_autoptr(JsonObject) object = json_object_new();
-	g_autofree void *description = g_malloc0(virtio_rng_type.description_size);
-	const JsonFieldSet set = { virtio_rng_type.fields, description };
 
-	json_object_set_string_member(object, "iothread", "io");
 	json_object_set_boolean_member(object, "packed", (how & HAS_PACKED) != 0);
 	json_object_set_boolean_member(object, "iommu_platform", (how & HAS_IOMMU) != 0);
 	/* A period that does not end. */
 	json_object_set_int_member(object, "period", 3600000);
 	if (how & HAS_LIMIT)
 		json_object_set_int_member(object, "max-bytes", 100);
-	g_assert_true(json_fields_read(object, context.owner, &set, 1, NULL));
-	g_assert_true(virtio_rng_type.create(&context, description, NULL));
-	json_fields_clear(&set, 1);
-}
-
-static void write_config(World *world, guint offset, guint size, guint32 value)
-{
-	pci_bus_write_config(world->root, 0, DEVFN, offset, size, value);
-}
-
-static guint find_capability(World *world, guint8 id)
-{
-	guint at = pci_bus_read_config(world->root, 0, DEVFN, PCI_CAPABILITY_LIST, 1);
-
-	while (pci_bus_read_config(world->root, 0, DEVFN, at, 1) != id)
-		at = pci_bus_read_config(world->root, 0, DEVFN, at + PCI_CAP_LIST_NEXT, 1);
-	return at;
-}
-
-/* Powered, and where the steps look for it. */
-static void place_bars(World *world)
-{
-	write_config(world, find_capability(world, PCI_CAP_ID_PM) + PCI_PM_CTRL, 2, 0);
-	write_config(world, PCI_BASE_ADDRESS_1, 4, MSIX);
-	write_config(world, PCI_BASE_ADDRESS_4, 4, STRUCTURES);
-	write_config(world, PCI_BASE_ADDRESS_5, 4, 0);
-	write_config(world, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-}
-
-static void start(World *world, guint8 how)
-{
-	PciRoot root = { .send_msi = send_msi };
-
-	device_surroundings_init(&world->surroundings, &host, NULL);
-	world->surroundings.messages = made_up_messages;
-	root.ports = world->surroundings.ports;
-	root.mmio = world->surroundings.mmio;
-	world->root = pci_bus_new_root(&root);
-	world->thread = io_thread_new("io", NULL, NULL);
-	device_registry_add(world->surroundings.registry, "io", &io_thread_device_operations,
-			    world->thread);
-	memset(made_up_ram, 0, sizeof(made_up_ram));
-	make_device(world, how);
-	place_bars(world);
-}
-
-static void end(World *world)
-{
-	device_registry_remove(world->surroundings.registry, "rng0");
-	pci_bus_free(world->root);
-	device_surroundings_clear(&world->surroundings);
-	g_assert_cmpuint(made_up_n_pins, ==, 0);
-	g_assert_cmpuint(made_up_n_messages, ==, 0);
-	g_assert_cmpuint(made_up_signals->len, ==, 0);
-}
-
-static void write_common(World *world, guint offset, guint size, guint64 value)
-{
-	bus_write(world->surroundings.mmio, STRUCTURES + offset, size, value);
-}
-
-static guint64 read_common(World *world, guint offset, guint size)
-{
-	return bus_read(world->surroundings.mmio, STRUCTURES + offset, size);
+	world_make_device(world, &virtio_rng_type, ID, object, FALSE);
 }
 
 /* @value: features in its low half, then what is wrong about the queue */
-static void set_up(World *world, guint8 where, guint16 offset, guint64 value)
+static void set_up(VirtioWorld *world, guint8 where, guint16 offset, guint64 value)
 {
 	guint64 features = VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | (value & 3) << 28 |
 			   (value >> 2 & 3) << 33 | (value >> 4 & 1) << 40;
 
 	place_bars(world);
-	write_common(world, STATUS, 1, 0);
-	for (guint i = 0; i < 2; i++) {
-		write_common(world, DRIVER_FEATURE_SELECT, 4, i);
-		write_common(world, DRIVER_FEATURE, 4, features >> i * 32 & G_MAXUINT32);
-	}
-	write_common(world, STATUS, 1, VIRTIO_CONFIG_S_FEATURES_OK);
-	write_common(world, QUEUE_SELECT, 2, 0);
-	write_common(world, QUEUE_SIZE, 2, where & 0x7f);
+	agree_on(world, features);
+	write_bar(world, QUEUE_SELECT, 2, 0);
+	write_bar(world, QUEUE_SIZE_REGISTER, 2, where & 0x7f);
 	for (guint i = 0; i < 3; i++)
-		write_common(world, QUEUE_AREAS + i * 8, 8,
-			     MADE_UP_RAM + i * 0x1000 + (offset >> i * 4 & 0xf));
-	write_common(world, QUEUE_ENABLE, 2, 1);
-	write_common(world, STATUS, 1, VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+		write_bar(world, QUEUE_AREAS + i * 8, 8,
+			  MADE_UP_RAM + i * 0x1000 + (offset >> i * 4 & 0xf));
+	write_bar(world, QUEUE_ENABLE, 2, 1);
+	write_bar(world, STATUS, 1, VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
 /* A descriptor that points to where something may be; and the index of what is available. */
@@ -218,16 +108,15 @@ static void lose_pin(guint8 where)
 	pin->lost(pin->opaque);
 }
 
-static void reset(World *world)
+static void reset(VirtioWorld *world)
 {
 	pci_bus_reset(world->root);
 	device_registry_reset(world->surroundings.registry);
 	place_bars(world);
 }
 
-static void take_step(World *world, const Step *step)
+static void take_step(VirtioWorld *world, const Step *step)
 {
-	Bus *mmio = world->surroundings.mmio;
 	guint size = 1u << step->where % 4;
 	guint config_size = MIN(size, 4);
 	guint offset = step->offset;
@@ -243,13 +132,13 @@ static void take_step(World *world, const Step *step)
 		break;
 	case STEP_WRITE:
 		/* Most of it is empty. */
-		bus_write(mmio, STRUCTURES + (offset & 0x3000) + offset % 64, size, step->value);
+		write_bar(world, (offset & 0x3000) + offset % 64, size, step->value);
 		break;
 	case STEP_READ:
-		bus_read(mmio, STRUCTURES + (offset & 0x3fff), size);
+		read_bar(world, offset & 0x3fff, size);
 		break;
 	case STEP_MSIX_WRITE:
-		bus_write(mmio, MSIX + (offset & 0xfff), size, step->value);
+		bus_write(world->surroundings.mmio, MSIX + (offset & 0xfff), size, step->value);
 		break;
 	case STEP_STORE:
 	case STEP_STORE_AGAIN:
@@ -262,7 +151,7 @@ static void take_step(World *world, const Step *step)
 		set_up(world, step->where, step->offset, step->value);
 		break;
 	case STEP_KICK:
-		bus_write(mmio, STRUCTURES + 0x3000 + offset % 16, 2, step->value);
+		write_bar(world, NOTIFY + offset % 16, 2, step->value);
 		break;
 	case STEP_PAUSE:
 		device_registry_pause(world->surroundings.registry);
@@ -278,26 +167,28 @@ static void take_step(World *world, const Step *step)
 	}
 }
 
-static void check(World *world)
+static void check(VirtioWorld *world)
 {
 	guint64 enabled;
 
 	made_up_run(world->thread);
 	made_up_serve_signals();
 	place_bars(world);
-	write_common(world, QUEUE_SELECT, 2, 0);
-	enabled = read_common(world, QUEUE_ENABLE, 2);
+	write_bar(world, QUEUE_SELECT, 2, 0);
+	enabled = read_bar(world, QUEUE_ENABLE, 2);
 	g_assert_cmpuint(enabled, <=, 1);
 	g_assert_cmpuint(made_up_n_pins, ==, enabled * 3);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	World world = { 0 };
+	VirtioWorld world = { 0 };
 
 	if (size < 1)
 		return 0;
-	start(&world, data[0]);
+	world_start(&world, &host);
+	make_device(&world, data[0]);
+	place_bars(&world);
 	for (size_t at = 1; at + sizeof(Step) <= size; at += sizeof(Step)) {
 		Step step;
 
@@ -305,8 +196,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		take_step(&world, &step);
 		check(&world);
 	}
-	write_common(&world, STATUS, 1, 0);
+	write_bar(&world, STATUS, 1, 0);
 	g_assert_cmpuint(made_up_n_pins, ==, 0);
-	end(&world);
+	world_end(&world, ID);
 	return 0;
 }
