@@ -24,6 +24,7 @@ TRIES = {
     "the system's programs": "open('/usr/bin/new', 'w')",
     "the kernel's settings": "open('/proc/sys/kernel/core_pattern', 'w')",
     "a network": "socket.socket(socket.AF_INET, socket.SOCK_STREAM)",
+    "datagrams": "socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
     "packets": "socket.socket(socket.AF_PACKET, socket.SOCK_RAW)",
     "netlink": "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
     "a mount": "mount()",
@@ -79,7 +80,8 @@ class Profiles(unittest.TestCase):
         self.assertEqual(self.went_through(profile, names), [])
 
     def test_roots_own_vmm_gets_nowhere(self):
-        self.assert_refused("gmem-vmm", TRIES)
+        # Connections that are handed over are used; that it makes none is its system calls' part.
+        self.assert_refused("gmem-vmm", TRIES.keys() - {"a network"})
 
     def test_a_logger_starts_nothing_and_changes_no_program(self):
         self.assert_refused("gmem-logger", ["a program", "a network", "the system's programs", "the passwords",
