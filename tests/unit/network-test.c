@@ -131,9 +131,24 @@ static void test_libvirt_network(void)
 	g_assert_nonnull(error);
 }
 
+/* The call that was given up ends when its server has gone, and with it what it has open. */
+static void await_fds(guint wanted)
+{
+	const gint64 deadline = g_get_monotonic_time() + 30 * G_TIME_SPAN_SECOND;
+
+	while (count_fds() != wanted) {
+		g_assert_cmpint(g_get_monotonic_time(), <, deadline);
+		g_usleep(1000);
+	}
+}
+
 /* A daemon that takes a connection and says nothing. */
 static void test_libvirt_network_hangs(void)
 {
+	/* What the library opens for all calls is open then. */
+	g_autofree char *bridge = libvirt_network_bridge("test:///default", "default",
+							 LIBVIRT_NETWORK_SECONDS, NULL);
+	const guint before = count_fds();
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	g_autofree char *folder = g_dir_make_tmp("libvirt-gmem-network-XXXXXX", NULL);
 	const int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -150,6 +165,7 @@ static void test_libvirt_network_hangs(void)
 	close(server);
 	unlink(address.sun_path);
 	rmdir(folder);
+	await_fds(before);
 }
 
 /* Devices */
