@@ -20,11 +20,15 @@
 #include "driver/vmm/send-descriptor.h"
 
 /* Numbers that its other sockets have for it. */
-#define MONITOR_SOCKET	 (HANDED_FILE_SOCKET + 1)
-#define SERVER_SOCKET	 (HANDED_FILE_SOCKET + 2)
-#define LIBRARY		 (HANDED_FILE_SOCKET + 3)
+#define MONITOR_SOCKET (HANDED_FILE_SOCKET + 1)
+#define SERVER_SOCKET  (HANDED_FILE_SOCKET + 2)
+#define LIBRARY	       (HANDED_FILE_SOCKET + 3)
 
+/* How long it may take until it greets, with so many connections of so long each. */
 #define GREETING_SECONDS 30
+#define ATTEMPT_SECONDS	 5
+#define ATTEMPTS_MAX	 8
+
 #define END_SECONDS	 10
 
 /* How long what it does for a disk that is gone may take. */
@@ -279,6 +283,29 @@ static VmmProcess *spawn(const VmmStorageSockets *sockets, int library, const Ja
 	return vmm_process_spawn(&jail, &program, error);
 }
 
+/*
+ * QEMU makes a monitor on one thread and accepts its clients on another: of one that is there from
+ * the start it does not always learn, and then does not greet, or not answer, or greets twice. The
+ * next one finds the monitor ready.
+ */
+static QmpClient *connect_to_monitor(VmmProcess *process, const char *path, GError **error)
+{
+	const gint64 deadline = g_get_monotonic_time() + GREETING_SECONDS * G_TIME_SPAN_SECOND;
+	g_autoptr(GError) cause = NULL;
+	QmpClient *monitor = NULL;
+	guint attempts = 0;
+
+	do {
+		g_clear_error(&cause);
+		monitor = qmp_client_connect(path, ATTEMPT_SECONDS, &cause);
+		attempts++;
+	} while (!monitor && attempts < ATTEMPTS_MAX && g_get_monotonic_time() < deadline &&
+		 !vmm_process_wait(process, 0));
+	if (!monitor)
+		g_propagate_error(error, g_steal_pointer(&cause));
+	return monitor;
+}
+
 /* Why it does not answer: how it has ended, if it has. */
 static void explain(VmmStorage *storage, const GError *cause, GError **error)
 {
@@ -310,7 +337,7 @@ VmmStorage *vmm_storage_spawn(const VmmStorageDomain *domain, const VmmStorageSo
 	if (!process)
 		return NULL;
 	storage = storage_new(domain, process);
-	storage->monitor = qmp_client_connect(path, GREETING_SECONDS, &cause);
+	storage->monitor = connect_to_monitor(process, path, &cause);
 	if (storage->monitor && qmp_client_start(storage->monitor, vmm_process_pidfd(process),
 						 &callbacks, storage, &cause))
 		return storage;
