@@ -78,7 +78,7 @@ static char *text_of_answer(JsonNode *answer, GError **cause, GError **error)
 
 	if (answer) {
 		json_object_set_member(object, "return", json_node_copy(answer));
-	} else if (g_error_matches(*cause, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED)) {
+	} else if (qmp_outcome(*cause) == QMP_REFUSED) {
 		failure = json_object_new();
 		json_object_set_string_member(failure, "class", "GenericError");
 		json_object_set_string_member(failure, "desc", driver_error_detail(*cause));

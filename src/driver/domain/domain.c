@@ -75,6 +75,16 @@ DomainVmm *domain_vmm_ref(DomainVmm *vmm)
 	return vmm;
 }
 
+gboolean domain_vmm_is_current(const DomainVmm *vmm)
+{
+	gboolean is_current;
+
+	g_mutex_lock(&vmm->domain->lock);
+	is_current = vmm->domain->vmm == vmm;
+	g_mutex_unlock(&vmm->domain->lock);
+	return is_current;
+}
+
 void domain_vmm_unref(DomainVmm *vmm)
 {
 	if (!vmm || !g_atomic_ref_count_dec(&vmm->references))

@@ -150,6 +150,9 @@ void domain_fill_wire(Domain *domain, RpcDomain *wire);
 /* With the lock: what runs, otherwise what is defined. */
 const DomainDef *domain_current_def(const Domain *domain);
 
+/* Without the lock: whether that is the VMM of its domain's run. */
+gboolean domain_vmm_is_current(const DomainVmm *vmm);
+
 /* With the lock: the VMM, for domain_vmm_unref(); NULL with VIR_ERR_OPERATION_INVALID. */
 DomainVmm *domain_get_vmm(Domain *domain, GError **error);
 

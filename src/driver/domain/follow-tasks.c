@@ -32,7 +32,7 @@ static void put_restart_off(DomainVmm *vmm, const GError *error)
 
 static void handle_failed_restart(DomainVmm *vmm, const GError *error)
 {
-	if (!g_error_matches(error, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED)) {
+	if (qmp_outcome(error) != QMP_REFUSED) {
 		put_restart_off(vmm, error);
 		return;
 	}
@@ -202,12 +202,9 @@ gboolean follow_read_threads(DomainVmm *vmm, GError **error)
 
 	if (domain_vmm_count_threads(vmm) > 0)
 		return TRUE;
-	reply = qmp_client_ask(vmm->monitor, "query-cpus-fast", error);
+	reply = qmp_client_ask_array(vmm->monitor, "query-cpus-fast", NULL, error);
 	if (!reply)
 		return FALSE;
-	if (!JSON_NODE_HOLDS_ARRAY(reply))
-		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
-				    _("the VMM's answer to query-cpus-fast is no array"));
 	list = json_node_get_array(reply);
 	for (guint i = 0; i < json_array_get_length(list) && count < DOMAIN_MAX_VCPUS; i++) {
 		JsonNode *element = json_array_get_element(list, i);
@@ -220,21 +217,6 @@ gboolean follow_read_threads(DomainVmm *vmm, GError **error)
 	return TRUE;
 }
 
-/* The first answer about a port; or NULL. */
-static JsonObject *find_chardev(JsonArray *list, const char *alias)
-{
-	for (guint i = 0; i < json_array_get_length(list); i++) {
-		JsonNode *element = json_array_get_element(list, i);
-		JsonObject *object = JSON_NODE_HOLDS_OBJECT(element) ?
-					     json_node_get_object(element) :
-					     NULL;
-
-		if (strcmp(follow_string(object, "label"), alias) == 0)
-			return object;
-	}
-	return NULL;
-}
-
 /* Whether programs in the guest have the channels open. */
 static void read_channels(DomainVmm *vmm)
 {
@@ -243,13 +225,13 @@ static void read_channels(DomainVmm *vmm)
 
 	if (domain->live->channels->len == 0)
 		return;
-	reply = qmp_client_ask(vmm->monitor, "query-chardev", NULL);
-	if (!reply || !JSON_NODE_HOLDS_ARRAY(reply))
+	reply = qmp_client_ask_array(vmm->monitor, "query-chardev", NULL, NULL);
+	if (!reply)
 		return;
 	g_mutex_lock(&domain->lock);
 	for (guint i = 0; domain->vmm == vmm && i < domain->live->channels->len; i++) {
 		const DomainPort *port = domain->live->channels->pdata[i];
-		JsonObject *object = find_chardev(json_node_get_array(reply), port->alias);
+		JsonObject *object = follow_find(json_node_get_array(reply), "label", port->alias);
 
 		if (object)
 			(void)agent_set_channel_state(domain, port->alias,

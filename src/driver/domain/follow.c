@@ -74,6 +74,20 @@ const char *follow_string(JsonObject *data, const char *name)
 		       "";
 }
 
+JsonObject *follow_find(JsonArray *list, const char *member, const char *text)
+{
+	for (guint i = 0; i < json_array_get_length(list); i++) {
+		JsonNode *element = json_array_get_element(list, i);
+		JsonObject *object = JSON_NODE_HOLDS_OBJECT(element) ?
+					     json_node_get_object(element) :
+					     NULL;
+
+		if (object && strcmp(follow_string(object, member), text) == 0)
+			return object;
+	}
+	return NULL;
+}
+
 gint64 follow_number(JsonObject *data, const char *name)
 {
 	JsonNode *node = data ? json_object_get_member(data, name) : NULL;
@@ -281,21 +295,17 @@ static int disk_error_action(const char *action)
 /* With the lock. Clients are told of disks that the domain has. */
 static void tell_disk_error(const DomainVmm *vmm, JsonObject *data, int action)
 {
-	const DomainDef *live = vmm->domain->live;
 	const char *alias = follow_string(data, "device");
+	const DomainDisk *disk = domain_find_disk_alias(vmm->domain->live, alias);
+	const RpcDiskError disk_error = {
+		.source = disk && disk->path ? disk->path : "",
+		.alias = alias,
+		.action = action,
+		.reason = follow_boolean(data, "nospace") ? "enospc" : "",
+	};
 
-	for (guint i = 0; i < live->disks->len; i++) {
-		const DomainDisk *disk = live->disks->pdata[i];
-		const RpcDiskError disk_error = {
-			.source = disk->path ? disk->path : "",
-			.alias = alias,
-			.action = action,
-			.reason = follow_boolean(data, "nospace") ? "enospc" : "",
-		};
-
-		if (g_strcmp0(disk->info.alias, alias) == 0)
-			domain_send_disk_error(vmm->domain, &disk_error);
-	}
+	if (disk)
+		domain_send_disk_error(vmm->domain, &disk_error);
 }
 
 /*

@@ -50,5 +50,8 @@ gboolean follow_save_status(const Domain *domain, GError **error);
 
 /* Members of what the VMM says: "", -1 and FALSE where they are missing or something else. */
 const char *follow_string(JsonObject *data, const char *name);
+
+/* The first object of a list whose member has that text; or NULL. */
+JsonObject *follow_find(JsonArray *list, const char *member, const char *text);
 gint64 follow_number(JsonObject *data, const char *name);
 gboolean follow_boolean(JsonObject *data, const char *name);

@@ -232,55 +232,35 @@ static gboolean prepare(DomainVmm *vmm, DomainDef *def, const DomainDevice *devi
 			    domain_device_name(device));
 }
 
-static JsonObject *name_argument(const char *member, const char *value)
-{
-	JsonObject *arguments = json_object_new();
-
-	json_object_set_string_member(arguments, member, value);
-	return arguments;
-}
-
 static gboolean send_descriptors(const DomainVmm *vmm, const Plug *plug, GError **error)
 {
 	for (guint i = 0; i < plug->fds->len; i++)
 		if (!qmp_client_tell_with(vmm->monitor, "getfd",
-					  name_argument("fdname", plug_names(plug)[i]),
+					  qmp_argument("fdname", plug_names(plug)[i]),
 					  g_array_index(plug->fds, int, i), error))
 			return FALSE;
 	return TRUE;
 }
-
-typedef enum {
-	PLUGGED,
-	REFUSED,
-	UNKNOWN, /* the VMM has not said */
-} PlugResult;
 
 /* Descriptors of a device that was refused may have been taken, or not. */
 static void close_descriptors(const DomainVmm *vmm, const Plug *plug)
 {
 	for (guint i = 0; i < plug->fds->len; i++)
 		(void)qmp_client_tell_with(vmm->monitor, "closefd",
-					   name_argument("fdname", plug_names(plug)[i]), -1, NULL);
+					   qmp_argument("fdname", plug_names(plug)[i]), -1, NULL);
 }
 
-/* @cause: why a command that was sent has failed */
-static PlugResult result_of(const GError *cause)
-{
-	return g_error_matches(cause, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED) ? REFUSED : UNKNOWN;
-}
-
-static PlugResult plug_in(const DomainVmm *vmm, Plug *plug, GError **error)
+static QmpOutcome plug_in(const DomainVmm *vmm, Plug *plug, GError **error)
 {
 	g_autoptr(GError) cause = NULL;
-	PlugResult result = PLUGGED;
+	QmpOutcome result = QMP_REFUSED;
 
-	if (!send_descriptors(vmm, plug, &cause))
-		result = REFUSED;
-	else if (!qmp_client_tell_with(vmm->monitor, "device_add",
-				       g_steal_pointer(&plug->description), -1, &cause))
-		result = result_of(cause);
-	if (result == REFUSED)
+	if (send_descriptors(vmm, plug, &cause)) {
+		(void)qmp_client_tell_with(vmm->monitor, "device_add",
+					   g_steal_pointer(&plug->description), -1, &cause);
+		result = qmp_outcome(cause);
+	}
+	if (result == QMP_REFUSED)
 		close_descriptors(vmm, plug);
 	if (cause)
 		g_propagate_error(error, g_steal_pointer(&cause));
@@ -327,11 +307,11 @@ static gboolean plug_in_or_take_back(DomainVmm *vmm, Plug *plug, DomainDef *befo
 {
 	g_autoptr(DomainDef) without = before;
 	g_autoptr(GError) cause = NULL;
-	const PlugResult result = plug_in(vmm, plug, &cause);
+	const QmpOutcome result = plug_in(vmm, plug, &cause);
 
-	if (result == PLUGGED)
+	if (result == QMP_DONE)
 		return TRUE;
-	if (result == UNKNOWN)
+	if (result == QMP_UNKNOWN)
 		return leave_open(vmm, plug->alias, cause, error);
 	withdraw(vmm, plug);
 	definition_set_live_anyway(vmm, g_steal_pointer(&without));
@@ -371,7 +351,7 @@ gboolean hot_plug_attach(DomainVmm *vmm, const DomainDevice *device, GError **er
 
 static gboolean set_link(DomainVmm *vmm, const DomainInterface *interface, GError **error)
 {
-	JsonObject *arguments = name_argument("name", interface->info.alias);
+	JsonObject *arguments = qmp_argument("name", interface->info.alias);
 
 	json_object_set_boolean_member(arguments, "up", interface->link != DOMAIN_LINK_DOWN);
 	return qmp_client_tell_with(vmm->monitor, "set_link", arguments, -1, error);
@@ -417,7 +397,7 @@ gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, gboolean is
 
 gboolean hot_plug_detach(DomainVmm *vmm, const char *alias, GError **error)
 {
-	return qmp_client_tell_with(vmm->monitor, "device_del", name_argument("id", alias), -1,
+	return qmp_client_tell_with(vmm->monitor, "device_del", qmp_argument("id", alias), -1,
 				    error);
 }
 
@@ -425,14 +405,11 @@ gboolean hot_plug_detach(DomainVmm *vmm, const char *alias, GError **error)
 static void forget_device(DomainVmm *vmm, const char *alias)
 {
 	const DomainDef *def = vmm->domain->live;
+	const DomainDisk *disk = domain_find_disk_alias(def, alias);
 	const DomainPort *port = domain_find_port(def, alias);
 
-	for (guint i = 0; i < def->disks->len; i++) {
-		const DomainDisk *disk = def->disks->pdata[i];
-
-		if (g_strcmp0(disk->info.alias, alias) == 0)
-			served_disk_detach(vmm, disk);
-	}
+	if (disk)
+		served_disk_detach(vmm, disk);
 	for (guint i = 0; i < def->interfaces->len; i++) {
 		const DomainInterface *interface = def->interfaces->pdata[i];
 
@@ -477,24 +454,12 @@ void hot_plug_remove_gone(DomainVmm *vmm)
 		remove_device(vmm, gone->pdata[i], TRUE);
 }
 
-static gboolean has_device(JsonArray *devices, const char *alias)
-{
-	for (guint i = 0; i < json_array_get_length(devices); i++) {
-		JsonNode *device = json_array_get_element(devices, i);
-
-		if (JSON_NODE_HOLDS_OBJECT(device) &&
-		    strcmp(follow_string(json_node_get_object(device), "name"), alias) == 0)
-			return TRUE;
-	}
-	return FALSE;
-}
-
 static void add_missing_ports(const GPtrArray *ports, JsonArray *devices, GPtrArray *missing)
 {
 	for (guint i = 0; i < ports->len; i++) {
 		const DomainPort *port = ports->pdata[i];
 
-		if (!has_device(devices, port->alias))
+		if (!follow_find(devices, "name", port->alias))
 			g_ptr_array_add(missing, g_strdup(port->alias));
 	}
 }
@@ -509,7 +474,8 @@ static GPtrArray *find_missing(const DomainDef *live, JsonArray *devices)
 	for (guint i = 0; i < list.count; i++) {
 		const char *alias = list.entries[i].info->alias;
 
-		if (alias && domain_def_has_alias(live, alias) && !has_device(devices, alias))
+		if (alias && domain_def_has_alias(live, alias) &&
+		    !follow_find(devices, "name", alias))
 			g_ptr_array_add(missing, g_strdup(alias));
 	}
 	add_missing_ports(live->channels, devices, missing);
@@ -537,24 +503,17 @@ static void take_devices(DomainVmm *vmm, JsonArray *devices)
 gboolean hot_plug_catch_up(DomainVmm *vmm, GError **error)
 {
 	g_autoptr(GError) cause = NULL;
-	g_autoptr(JsonNode) reply = qmp_client_ask_with(
-		vmm->monitor, "qom-list", name_argument("path", "/machine/peripheral"), &cause);
-	gboolean is_current;
+	g_autoptr(JsonNode) reply = qmp_client_ask_array(
+		vmm->monitor, "qom-list", qmp_argument("path", "/machine/peripheral"), &cause);
 
 	/* One of before an upgrade does not know the question. */
-	if (g_error_matches(cause, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED))
+	if (qmp_outcome(cause) == QMP_REFUSED)
 		return TRUE;
 	if (!reply) {
 		g_propagate_error(error, g_steal_pointer(&cause));
 		return FALSE;
 	}
-	if (!JSON_NODE_HOLDS_ARRAY(reply))
-		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
-				    _("the VMM's answer to qom-list is no array"));
-	g_mutex_lock(&vmm->domain->lock);
-	is_current = vmm->domain->vmm == vmm;
-	g_mutex_unlock(&vmm->domain->lock);
-	if (is_current)
+	if (domain_vmm_is_current(vmm))
 		take_devices(vmm, json_node_get_array(reply));
 	return TRUE;
 }

@@ -30,34 +30,17 @@ gboolean medium_set_tray(Domain *domain, const char *alias, gboolean is_open)
  * What the VMM says of its drives.
  */
 
-/* Return: QMP's answer, an array; NULL with @error set, VIR_ERR_OPERATION_FAILED of one of before
- * an upgrade, which does not know the question. */
+/* Return: QMP's answer, an array; NULL with @error set, also by one of before an upgrade, which
+ * does not know the question. */
 static JsonNode *ask_drives(const DomainVmm *vmm, GError **error)
 {
-	g_autoptr(JsonNode) reply = qmp_client_ask(vmm->monitor, "query-block", error);
-
-	if (!reply || JSON_NODE_HOLDS_ARRAY(reply))
-		return g_steal_pointer(&reply);
-	driver_error(error, VIR_ERR_INTERNAL_ERROR,
-		     _("the VMM's answer to query-block is no array"));
-	return NULL;
+	return qmp_client_ask_array(vmm->monitor, "query-block", NULL, error);
 }
 
 /* The first answer about a drive; or NULL. */
 static JsonObject *find_drive(JsonNode *reply, const char *alias)
 {
-	JsonArray *drives = json_node_get_array(reply);
-
-	for (guint i = 0; i < json_array_get_length(drives); i++) {
-		JsonNode *element = json_array_get_element(drives, i);
-		JsonObject *drive = JSON_NODE_HOLDS_OBJECT(element) ?
-					    json_node_get_object(element) :
-					    NULL;
-
-		if (strcmp(follow_string(drive, "qdev"), alias) == 0)
-			return drive;
-	}
-	return NULL;
+	return follow_find(json_node_get_array(reply), "qdev", alias);
 }
 
 static void empty_drive(DomainVmm *vmm, guint index)
@@ -91,32 +74,22 @@ static gboolean has_drives(const DomainDef *def)
 	return FALSE;
 }
 
-static gboolean is_current(const DomainVmm *vmm)
-{
-	gboolean is_it;
-
-	g_mutex_lock(&vmm->domain->lock);
-	is_it = vmm->domain->vmm == vmm;
-	g_mutex_unlock(&vmm->domain->lock);
-	return is_it;
-}
-
 gboolean medium_catch_up(DomainVmm *vmm, GError **error)
 {
 	const Domain *domain = vmm->domain;
 	g_autoptr(GError) cause = NULL;
 	g_autoptr(JsonNode) reply = NULL;
 
-	if (!is_current(vmm) || !has_drives(domain->live))
+	if (!domain_vmm_is_current(vmm) || !has_drives(domain->live))
 		return TRUE;
 	reply = ask_drives(vmm, &cause);
-	if (g_error_matches(cause, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED))
+	if (qmp_outcome(cause) == QMP_REFUSED)
 		return TRUE;
 	if (!reply) {
 		g_propagate_error(error, g_steal_pointer(&cause));
 		return FALSE;
 	}
-	for (guint i = 0; is_current(vmm) && i < domain->live->disks->len; i++) {
+	for (guint i = 0; domain_vmm_is_current(vmm) && i < domain->live->disks->len; i++) {
 		const DomainDisk *disk = domain->live->disks->pdata[i];
 		JsonObject *drive = disk->is_cdrom ? find_drive(reply, disk->info.alias) : NULL;
 
@@ -163,20 +136,6 @@ static gboolean is_opened_by_guest(const DomainVmm *vmm, const char *alias)
  * Changes.
  */
 
-typedef enum {
-	DONE,
-	REFUSED,
-	UNKNOWN, /* the VMM has not said */
-} Result;
-
-/* @cause: why a command that was sent has failed; or NULL */
-static Result result_of(const GError *cause)
-{
-	if (!cause)
-		return DONE;
-	return g_error_matches(cause, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED) ? REFUSED : UNKNOWN;
-}
-
 /* The monitor is connected to anew, so that the VMM is asked when it answers again. */
 static void leave_open(const DomainVmm *vmm, const DomainDisk *disk, const GError *cause,
 		       GError **error)
@@ -192,9 +151,8 @@ static void leave_open(const DomainVmm *vmm, const DomainDisk *disk, const GErro
 static gboolean tell(const DomainVmm *vmm, const DomainDisk *disk, const char *fd_name,
 		     gboolean is_forced, GError **error)
 {
-	JsonObject *arguments = json_object_new();
+	JsonObject *arguments = qmp_argument("id", disk->info.alias);
 
-	json_object_set_string_member(arguments, "id", disk->info.alias);
 	if (fd_name)
 		json_object_set_object_member(arguments, "blockdev",
 					      vmm_device_describe_medium(disk, fd_name));
@@ -209,16 +167,16 @@ static gboolean eject(DomainVmm *vmm, guint index, gboolean is_forced, GError **
 	g_autoptr(GError) cause = NULL;
 
 	(void)tell(vmm, disk, NULL, is_forced, &cause);
-	if (result_of(cause) == REFUSED && !is_forced &&
+	if (qmp_outcome(cause) == QMP_REFUSED && !is_forced &&
 	    is_opened_by_guest(vmm, disk->info.alias)) {
 		g_clear_error(&cause);
 		(void)tell(vmm, disk, NULL, FALSE, &cause);
 	}
-	if (result_of(cause) == DONE) {
+	if (qmp_outcome(cause) == QMP_DONE) {
 		empty_drive(vmm, index);
 		return TRUE;
 	}
-	if (result_of(cause) == UNKNOWN)
+	if (qmp_outcome(cause) == QMP_UNKNOWN)
 		leave_open(vmm, disk, cause, error);
 	else
 		g_propagate_error(error, g_steal_pointer(&cause));
@@ -228,27 +186,24 @@ static gboolean eject(DomainVmm *vmm, guint index, gboolean is_forced, GError **
 static gboolean pass(const DomainVmm *vmm, const char *command, const char *name, int fd,
 		     GError **error)
 {
-	JsonObject *arguments = json_object_new();
-
-	json_object_set_string_member(arguments, "fdname", name);
-	return qmp_client_tell_with(vmm->monitor, command, arguments, fd, error);
+	return qmp_client_tell_with(vmm->monitor, command, qmp_argument("fdname", name), fd, error);
 }
 
-static Result give(const DomainVmm *vmm, const DomainDisk *disk, int fd, gboolean is_forced,
-		   GError **error)
+static QmpOutcome give(const DomainVmm *vmm, const DomainDisk *disk, int fd, gboolean is_forced,
+		       GError **error)
 {
 	g_autofree char *name = g_strconcat("fd-", disk->info.alias, NULL);
 	g_autoptr(GError) cause = NULL;
-	Result result = REFUSED;
+	QmpOutcome result = QMP_REFUSED;
 
 	if (pass(vmm, "getfd", name, fd, &cause)) {
 		(void)tell(vmm, disk, name, is_forced, &cause);
-		result = result_of(cause);
+		result = qmp_outcome(cause);
 	}
 	/* What was refused may have been taken, or not. */
-	if (result == REFUSED)
+	if (result == QMP_REFUSED)
 		(void)pass(vmm, "closefd", name, -1, NULL);
-	if (result == UNKNOWN)
+	if (result == QMP_UNKNOWN)
 		leave_open(vmm, disk, cause, error);
 	else if (cause)
 		g_propagate_error(error, g_steal_pointer(&cause));
@@ -265,12 +220,12 @@ static int open_image(DomainVmm *vmm, DomainDisk *disk, GError **error)
  * Puts the medium that @def has into a drive that is empty.
  * @image: of open_image(), taken
  */
-static Result insert(DomainVmm *vmm, const DomainDef *def, guint index, int image,
-		     gboolean is_forced, GError **error)
+static QmpOutcome insert(DomainVmm *vmm, const DomainDef *def, guint index, int image,
+			 gboolean is_forced, GError **error)
 {
 	g_autoptr(DomainDef) filled = domain_def_copy(def);
 	DomainDisk *disk = filled->disks->pdata[index];
-	Result result = REFUSED;
+	QmpOutcome result = QMP_REFUSED;
 	int fd = image;
 
 	if (domain_disk_is_served(disk)) {
@@ -278,11 +233,12 @@ static Result insert(DomainVmm *vmm, const DomainDef *def, guint index, int imag
 		fd = served_disk_attach(vmm, disk, error);
 	}
 	if (fd < 0)
-		return REFUSED;
-	if (definition_set_live(vmm->domain, domain_def_copy(filled), error))
+		return QMP_REFUSED;
+	/* The disk is there for as long as what runs is no other. */
+	if (definition_set_live(vmm->domain, g_steal_pointer(&filled), error))
 		result = give(vmm, disk, fd, is_forced, error);
 	close(fd);
-	if (result == REFUSED)
+	if (result == QMP_REFUSED)
 		empty_drive(vmm, index);
 	return result;
 }
@@ -315,7 +271,7 @@ gboolean medium_change(DomainVmm *vmm, const DomainDisk *wanted, gboolean is_for
 	g_autoptr(DomainDef) before = definition_copy_live(vmm->domain);
 	g_autoptr(DomainDef) def = NULL;
 	g_autoptr(GError) cause = NULL;
-	Result result = DONE;
+	QmpOutcome result = QMP_DONE;
 	guint index = 0;
 	int image = -1;
 
@@ -332,9 +288,9 @@ gboolean medium_change(DomainVmm *vmm, const DomainDisk *wanted, gboolean is_for
 	}
 	if (is_filled)
 		result = insert(vmm, def, index, image, is_forced, &cause);
-	if (result == REFUSED)
+	if (result == QMP_REFUSED)
 		put_back(vmm, before, index, is_forced, g_steal_pointer(&cause), error);
 	else if (cause)
 		g_propagate_error(error, g_steal_pointer(&cause));
-	return result == DONE;
+	return result == QMP_DONE;
 }

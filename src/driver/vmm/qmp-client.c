@@ -670,6 +670,34 @@ JsonNode *qmp_client_ask_with(QmpClient *client, const char *command, JsonObject
 	return ask(client, command, arguments, -1, error);
 }
 
+JsonNode *qmp_client_ask_array(QmpClient *client, const char *command, JsonObject *arguments,
+			       GError **error)
+{
+	g_autoptr(JsonNode) reply = ask(client, command, arguments, -1, error);
+
+	if (!reply || JSON_NODE_HOLDS_ARRAY(reply))
+		return g_steal_pointer(&reply);
+	driver_error(error, VIR_ERR_INTERNAL_ERROR, _("the VMM's answer to %s is no array"),
+		     command);
+	return NULL;
+}
+
+JsonObject *qmp_argument(const char *member, const char *value)
+{
+	JsonObject *arguments = json_object_new();
+
+	json_object_set_string_member(arguments, member, value);
+	return arguments;
+}
+
+QmpOutcome qmp_outcome(const GError *error)
+{
+	if (!error)
+		return QMP_DONE;
+	return g_error_matches(error, DRIVER_ERROR, VIR_ERR_OPERATION_FAILED) ? QMP_REFUSED :
+										QMP_UNKNOWN;
+}
+
 gboolean qmp_client_tell(QmpClient *client, const char *command, GError **error)
 {
 	return qmp_client_tell_with(client, command, NULL, -1, error);

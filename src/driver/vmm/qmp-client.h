@@ -152,6 +152,23 @@ JsonNode *qmp_client_ask(QmpClient *client, const char *command, GError **error)
 JsonNode *qmp_client_ask_with(QmpClient *client, const char *command, JsonObject *arguments,
 			      GError **error);
 
+/* The same for a question whose answer is an array; @arguments: or NULL; taken over. */
+JsonNode *qmp_client_ask_array(QmpClient *client, const char *command, JsonObject *arguments,
+			       GError **error);
+
+/* Arguments that are one text, for json_object_unref(). */
+JsonObject *qmp_argument(const char *member, const char *value);
+
+/* What is known of a command that was sent. */
+typedef enum {
+	QMP_DONE,
+	QMP_REFUSED, /* the VMM says that it has not done it */
+	QMP_UNKNOWN, /* the VMM has not said */
+} QmpOutcome;
+
+/* @error: that of asking or telling; NULL: there was none */
+QmpOutcome qmp_outcome(const GError *error);
+
 /* The same for a command whose answer says nothing more. */
 gboolean qmp_client_tell(QmpClient *client, const char *command, GError **error);
 
