@@ -195,6 +195,13 @@ static gboolean is_same_rng(const DomainRng *a, const DomainRng *b)
 	       a->rate_bytes == b->rate_bytes && a->rate_period == b->rate_period;
 }
 
+static int find_none(DomainDeviceKind kind, GError **error)
+{
+	driver_error(error, VIR_ERR_DEVICE_MISSING, _("no device '%s' is as the document says"),
+		     kind_names[kind]);
+	return -1;
+}
+
 static int find_rng(const DomainDef *def, const DomainRng *wanted, GError **error)
 {
 	for (guint i = 0; i < def->rngs->len; i++) {
@@ -203,9 +210,7 @@ static int find_rng(const DomainDef *def, const DomainRng *wanted, GError **erro
 		if (is_same_rng(rng, wanted) && may_be(&rng->info, &wanted->info))
 			return (int)i;
 	}
-	driver_error(error, VIR_ERR_DEVICE_MISSING, _("no device '%s' is as the document says"),
-		     kind_names[DOMAIN_DEVICE_RNG]);
-	return -1;
+	return find_none(DOMAIN_DEVICE_RNG, error);
 }
 
 /* Port 0 of a channel asks for one that is free, and is no place. */
@@ -226,7 +231,7 @@ static gboolean is_port(const DomainPort *port, const DomainPort *wanted)
 	return g_strcmp0(wanted->name, port->name) == 0;
 }
 
-static int find_port(const GPtrArray *ports, const DomainPort *wanted, const char *kind,
+static int find_port(const GPtrArray *ports, const DomainPort *wanted, DomainDeviceKind kind,
 		     GError **error)
 {
 	int index = -1;
@@ -238,15 +243,12 @@ static int find_port(const GPtrArray *ports, const DomainPort *wanted, const cha
 			driver_error(error, VIR_ERR_OPERATION_FAILED,
 				     _("several devices '%s' are as the document says: say which "
 				       "by its address"),
-				     kind);
+				     kind_names[kind]);
 			return -1;
 		}
 		index = (int)i;
 	}
-	if (index < 0)
-		driver_error(error, VIR_ERR_DEVICE_MISSING,
-			     _("no device '%s' is as the document says"), kind);
-	return index;
+	return index < 0 ? find_none(kind, error) : index;
 }
 
 static int find_input(const DomainDef *def, const DomainInput *wanted, GError **error)
@@ -258,9 +260,7 @@ static int find_input(const DomainDef *def, const DomainInput *wanted, GError **
 		    may_be(&input->info, &wanted->info))
 			return (int)i;
 	}
-	driver_error(error, VIR_ERR_DEVICE_MISSING, _("no device '%s' is as the document says"),
-		     "input");
-	return -1;
+	return find_none(DOMAIN_DEVICE_INPUT, error);
 }
 
 /* The devices of a kind. */
@@ -292,8 +292,7 @@ static int find_device(const DomainDef *def, const DomainDevice *device, GError 
 		return find_interface(def, device->interface, error);
 	case DOMAIN_DEVICE_CHANNEL:
 	case DOMAIN_DEVICE_CONSOLE:
-		return find_port(array_of(def, device->kind), device->port,
-				 domain_device_name(device), error);
+		return find_port(array_of(def, device->kind), device->port, device->kind, error);
 	case DOMAIN_DEVICE_INPUT:
 		return find_input(def, device->input, error);
 	default:
@@ -392,9 +391,8 @@ static GPtrArray *find_alias(const DomainDef *def, const char *alias, guint *ind
 
 static gboolean check_can_move(const DomainDevice *device, GError **error)
 {
-	if (device->kind != DOMAIN_DEVICE_INPUT || device->input->bus != DOMAIN_INPUT_PS2)
-		return TRUE;
-	return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+	return !is_in_chipset(device->kind, device->input) ||
+	       driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
 			    _("an input on bus 'ps2' cannot be attached or detached while the "
 			      "domain runs: it is in the chipset"));
 }

@@ -145,7 +145,7 @@ guint domain_count_virtio_inputs(const DomainDef *def)
 {
 	guint n = 0;
 
-	for (gsize i = 0; i < G_N_ELEMENTS(type_names); i++)
-		n += count(def, DOMAIN_INPUT_VIRTIO, (DomainInputType)i);
+	for (guint i = 0; i < def->inputs->len; i++)
+		n += ((const DomainInput *)def->inputs->pdata[i])->bus == DOMAIN_INPUT_VIRTIO;
 	return n;
 }
