@@ -49,8 +49,7 @@ static gboolean query_blockstats(JsonObject *arguments, gpointer opaque, JsonNod
 	(void)arguments;
 	(void)error;
 	machine_foreach_disk(context->machine, add_disk, disks);
-	*result = json_node_init_array(json_node_alloc(), disks);
-	json_array_unref(disks);
+	*result = command_result_array(disks);
 	return TRUE;
 }
 
@@ -79,8 +78,7 @@ static gboolean query_block(JsonObject *arguments, gpointer opaque, JsonNode **r
 	(void)arguments;
 	(void)error;
 	machine_foreach_tray(context->machine, add_tray, drives);
-	*result = json_node_init_array(json_node_alloc(), drives);
-	json_array_unref(drives);
+	*result = command_result_array(drives);
 	return TRUE;
 }
 

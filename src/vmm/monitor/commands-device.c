@@ -59,8 +59,7 @@ static gboolean qom_list(JsonObject *arguments, gpointer opaque, JsonNode **resu
 	}
 	devices = json_array_new();
 	machine_foreach_device(context->machine, add_device, devices);
-	*result = json_node_init_array(json_node_alloc(), devices);
-	json_array_unref(devices);
+	*result = command_result_array(devices);
 	return TRUE;
 }
 
@@ -84,8 +83,7 @@ static gboolean query_chardev(JsonObject *arguments, gpointer opaque, JsonNode *
 	(void)arguments;
 	(void)error;
 	machine_foreach_chardev(context->machine, add_chardev, chardevs);
-	*result = json_node_init_array(json_node_alloc(), chardevs);
-	json_array_unref(chardevs);
+	*result = command_result_array(chardevs);
 	return TRUE;
 }
 
@@ -112,8 +110,7 @@ static gboolean query_iothreads(JsonObject *arguments, gpointer opaque, JsonNode
 	(void)arguments;
 	(void)error;
 	machine_foreach_io_thread(context->machine, add_io_thread, threads);
-	*result = json_node_init_array(json_node_alloc(), threads);
-	json_array_unref(threads);
+	*result = command_result_array(threads);
 	return TRUE;
 }
 

@@ -101,8 +101,7 @@ static gboolean query_cpus_fast(JsonObject *arguments, gpointer opaque, JsonNode
 		json_object_set_object_member(vcpu, "props", place_object(topology, i));
 		json_array_add_object_element(list, vcpu);
 	}
-	*result = json_node_init_array(json_node_alloc(), list);
-	json_array_unref(list);
+	*result = command_result_array(list);
 	return TRUE;
 }
 

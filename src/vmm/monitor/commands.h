@@ -20,3 +20,6 @@ extern const QmpCommand input_commands[];   /* keys, buttons and motion */
 
 /* Return: a node with @object, whose reference is taken. */
 JsonNode *command_result(JsonObject *object);
+
+/* The same with an array. */
+JsonNode *command_result_array(JsonArray *array);

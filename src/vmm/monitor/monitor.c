@@ -24,6 +24,14 @@ JsonNode *command_result(JsonObject *object)
 	return node;
 }
 
+JsonNode *command_result_array(JsonArray *array)
+{
+	JsonNode *node = json_node_init_array(json_node_alloc(), array);
+
+	json_array_unref(array);
+	return node;
+}
+
 Monitor *monitor_new(GSocket *listener, Machine *machine)
 {
 	Monitor *monitor = g_new0(Monitor, 1);
