@@ -35,7 +35,14 @@ ANSWERS = {
     "guest-get-users": [{"user": "root", "login-time": 1.5}],
     "guest-get-timezone": {"zone": "CET", "offset": 3600},
     "guest-get-fsinfo": [{"name": "vda1", "mountpoint": "/", "type": "ext4", "total-bytes": 10, "used-bytes": 5,
-                          "disk": [{"serial": "s", "dev": "/dev/vda1", "pci-controller": {"bus": 9}}]}],
+                          "disk": [{"serial": "s", "dev": "/dev/vda1", "pci-controller": {"bus": 9}}]},
+                         {"name": "sda1", "mountpoint": "/data", "type": "ext4", "disk": [
+                             {"bus-type": "sata", "unit": 3, "pci-controller": {"bus": 0, "slot": 31, "function": 2}},
+                             {"bus-type": "sata", "unit": 4, "pci-controller": {"bus": 0, "slot": 31, "function": 2}},
+                             {"bus-type": "sata", "unit": 3, "pci-controller": {"bus": 0, "slot": 30, "function": 2}},
+                             {"unit": -1, "pci-controller": {}}]},
+                         {"name": "vdb", "mountpoint": "/more", "type": "ext4",
+                          "disk": [{"pci-controller": {"bus": 1}}]}],
     "guest-network-get-interfaces": [
         {"name": "eth0", "hardware-address": "52:54:00:00:00:01", "ip-addresses": [
             {"ip-address": "10.0.2.15", "ip-address-type": "ipv4", "prefix": 24},
@@ -94,7 +101,13 @@ class Agents(unittest.TestCase):
                    f"<source mode='bind' path='{self.path}'/>"
                    f"<target type='virtio' name='org.qemu.guest_agent.0' state='disconnected'/>"
                    f"<alias name='channel0'/>"
-                   f"<address type='virtio-serial' controller='0' bus='0' port='1'/></channel>")
+                   f"<address type='virtio-serial' controller='0' bus='0' port='1'/></channel>"
+                   f"<disk type='file' device='disk'><source file='/never'/><target dev='vdb' bus='virtio'/>"
+                   f"<alias name='virtio-disk1'/>"
+                   f"<address type='pci' domain='0x0000' bus='0x01' slot='0x00' function='0x0'/></disk>"
+                   f"<disk type='file' device='disk'><source file='/neither'/><target dev='sdd' bus='sata'/>"
+                   f"<alias name='sata0-0-3'/>"
+                   f"<address type='drive' controller='0' bus='0' target='0' unit='3'/></disk>")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
         self.agent = self.enterContext(Agent(self.path))
@@ -144,6 +157,8 @@ class Agents(unittest.TestCase):
         info = virsh("guestinfo", "test")
         for part in ("os.id", "debian", "user.0.name", "fs.0.mountpoint", "if.0.addr.0.addr", "timezone.offset"):
             self.assertIn(part, info)
+        disks = {line.split()[0]: line.split()[3:] for line in virsh("domfsinfo", "test").splitlines()}
+        self.assertEqual(disks, {"/": [], "/data": ["sdd"], "/more": ["vdb"]})
         # What is of another type than it should be is left out.
         self.assertNotIn("kernel-release", info)
 

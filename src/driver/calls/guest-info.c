@@ -13,6 +13,7 @@
 
 #include "driver/agent/agent-reader.h"
 #include "driver/calls/calls.h"
+#include "driver/conf/devices/controller.h"
 #include "driver/domain/agent.h"
 #include "driver/error.h"
 
@@ -130,15 +131,27 @@ static void fill_hostname(GArray *params, JsonNode *answer, const DomainDef *liv
 	add_text(params, "hostname", agent_string(json_node_get_object(answer), "host-name"));
 }
 
-/* The target of the disk that is at a place of the guest's PCI bus; or NULL. */
+/* Where the chipset has its SATA controller, as the agent says it. */
+static gboolean is_sata_controller(JsonObject *controller)
+{
+	return agent_number(controller, "bus", -1) == 0 &&
+	       agent_number(controller, "slot", -1) == DOMAIN_SATA_SLOT &&
+	       agent_number(controller, "function", -1) == DOMAIN_SATA_FUNCTION;
+}
+
+/* The target of the disk at a place of the guest's PCI bus, or at a port of SATA; or NULL. */
 static const char *find_disk_target(const DomainDef *live, JsonObject *disk)
 {
-	const gint64 bus = agent_number(agent_object(disk, "pci-controller"), "bus", -1);
+	JsonObject *controller = agent_object(disk, "pci-controller");
+	const gint64 bus = agent_number(controller, "bus", -1);
+	const gint64 port = is_sata_controller(controller) ? agent_number(disk, "unit", -1) : -1;
 
 	for (guint i = 0; i < live->disks->len; i++) {
 		const DomainDisk *candidate = live->disks->pdata[i];
+		const DomainPciAddress *address = &candidate->info.address;
 
-		if (candidate->info.address.is_set && candidate->info.address.bus == bus)
+		if (address->is_set ? address->bus == bus :
+				      candidate->has_unit && candidate->unit == port)
 			return candidate->target;
 	}
 	return NULL;

@@ -39,9 +39,6 @@ GPtrArray *domain_pci_controllers_new(void)
 /* There are 256 PCI buses, and a controller makes one. */
 #define MAX_CONTROLLERS 256
 
-#define SATA_SLOT	0x1f
-#define SATA_FUNCTION	2
-
 static void parse_address(XmlWalk *walk, xmlNode *node, DomainPciAddress *address)
 {
 	const guint domain = domain_parse_pci_address(walk, node, address);
@@ -175,8 +172,8 @@ static void parse_sata_controller(XmlWalk *walk, xmlNode *controller, DomainDef 
 	xml_walk_attribute_required(walk, alias, "name");
 	domain_parse_only(walk, controller, "index", "0");
 	domain_parse_only(walk, controller, "model", "ich9-ahci");
-	if (address.is_set && (domain || address.bus || address.slot != SATA_SLOT ||
-			       address.function != SATA_FUNCTION))
+	if (address.is_set && (domain || address.bus || address.slot != DOMAIN_SATA_SLOT ||
+			       address.function != DOMAIN_SATA_FUNCTION))
 		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
 			       _("element '%s': the SATA controller is at 0000:00:1f.2"),
 			       xml_walk_path(walk, address_node));
@@ -243,8 +240,8 @@ static void format_sata_controller(XmlWriter *writer, gboolean live)
 {
 	const DomainPciAddress address = {
 		.is_set = TRUE,
-		.slot = SATA_SLOT,
-		.function = SATA_FUNCTION,
+		.slot = DOMAIN_SATA_SLOT,
+		.function = DOMAIN_SATA_FUNCTION,
 	};
 
 	xml_writer_start(writer, "controller");

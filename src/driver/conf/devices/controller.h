@@ -6,6 +6,10 @@
 
 #include "driver/conf/devices/device.h"
 
+/* Where on bus 0 the chipset has its SATA controller. */
+#define DOMAIN_SATA_SLOT     0x1f
+#define DOMAIN_SATA_FUNCTION 2
+
 /* <controller type='pci'>: index 0 is pcie-root, the others are pcie-root-port. */
 typedef struct {
 	guint index; /* of the bus that it makes */
