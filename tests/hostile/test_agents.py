@@ -43,6 +43,11 @@ ANSWERS = {
                              {"unit": -1, "pci-controller": {}}]},
                          {"name": "vdb", "mountpoint": "/more", "type": "ext4",
                           "disk": [{"pci-controller": {"bus": 1}}]}],
+    "guest-get-disks": [
+        {"name": "/dev/sdd", "partition": False, "address": {
+            "bus-type": "sata", "unit": 3, "serial": "s", "pci-controller": {"bus": 0, "slot": 31, "function": 2}}},
+        {"name": "/dev/dm-0", "partition": False, "dependencies": ["/dev/sdd", 7], "alias": "home"},
+        {"name": "/dev/vdb1", "partition": True, "dependencies": ["/dev/vdb"], "address": 7}],
     "guest-network-get-interfaces": [
         {"name": "eth0", "hardware-address": "52:54:00:00:00:01", "ip-addresses": [
             {"ip-address": "10.0.2.15", "ip-address-type": "ipv4", "prefix": 24},
@@ -159,6 +164,16 @@ class Agents(unittest.TestCase):
             self.assertIn(part, info)
         disks = {line.split()[0]: line.split()[3:] for line in virsh("domfsinfo", "test").splitlines()}
         self.assertEqual(disks, {"/": [], "/data": ["sdd"], "/more": ["vdb"]})
+        disks = {line.split(":")[0].strip(): line.split(":")[1].strip()
+                 for line in virsh("guestinfo", "test", "--disk").splitlines()}
+        self.assertEqual(disks, {
+            "disk.count": "3",
+            "disk.0.name": "/dev/sdd", "disk.0.partition": "no", "disk.0.serial": "s", "disk.0.alias": "sdd",
+            "disk.0.guest_bus": "sata",
+            "disk.1.name": "/dev/dm-0", "disk.1.partition": "no", "disk.1.dependency.count": "2",
+            "disk.1.dependency.0.name": "/dev/sdd", "disk.1.guest_alias": "home",
+            "disk.2.name": "/dev/vdb1", "disk.2.partition": "yes", "disk.2.dependency.count": "1",
+            "disk.2.dependency.0.name": "/dev/vdb"})
         # What is of another type than it should be is left out.
         self.assertNotIn("kernel-release", info)
 

@@ -50,6 +50,11 @@ static void add_size(GArray *params, const char *field, gint64 value)
 			(guint64)value;
 }
 
+static void add_flag(GArray *params, const char *field, gboolean value)
+{
+	add_param(params, field, VIR_TYPED_PARAM_BOOLEAN)->value.RpcTypedValue_u.b = value;
+}
+
 /* "PREFIX.N.NAME", for g_free() */
 static char *indexed(const char *prefix, guint n, const char *name)
 {
@@ -192,6 +197,46 @@ static void fill_filesystems(GArray *params, JsonNode *answer, const DomainDef *
 	}
 }
 
+/* What a disk is made of, or a partition is on. */
+static void fill_dependencies(GArray *params, const char *prefix, JsonArray *names)
+{
+	const guint length = names ? json_array_get_length(names) : 0;
+	g_autofree char *count = g_strconcat(prefix, ".count", NULL);
+
+	add_count(params, count, length);
+	for (guint i = 0; i < length; i++) {
+		JsonNode *name = json_array_get_element(names, i);
+
+		if (JSON_NODE_HOLDS_VALUE(name))
+			add_indexed_text(params, prefix, i, "name", json_node_get_string(name));
+	}
+}
+
+static void fill_disks(GArray *params, JsonNode *answer, const DomainDef *live)
+{
+	g_autoptr(GPtrArray) disks = agent_objects(json_node_get_array(answer));
+
+	add_count(params, "disk.count", disks->len);
+	for (guint i = 0; i < disks->len; i++) {
+		JsonObject *disk = disks->pdata[i];
+		JsonObject *address = agent_object(disk, "address");
+		JsonArray *dependencies = agent_array(disk, "dependencies");
+		g_autofree char *partition = indexed("disk", i, "partition");
+
+		add_indexed_text(params, "disk", i, "name", agent_string(disk, "name"));
+		add_flag(params, partition, agent_boolean(disk, "partition"));
+		if (dependencies) {
+			g_autofree char *prefix = indexed("disk", i, "dependency");
+
+			fill_dependencies(params, prefix, dependencies);
+		}
+		add_indexed_text(params, "disk", i, "serial", agent_string(address, "serial"));
+		add_indexed_text(params, "disk", i, "alias", find_disk_target(live, address));
+		add_indexed_text(params, "disk", i, "guest_alias", agent_string(disk, "alias"));
+		add_indexed_text(params, "disk", i, "guest_bus", agent_string(address, "bus-type"));
+	}
+}
+
 static void fill_addresses(GArray *params, const char *prefix, JsonArray *array)
 {
 	g_autoptr(GPtrArray) addresses = agent_objects(array);
@@ -243,6 +288,7 @@ static const struct {
 	{ VIR_DOMAIN_GUEST_INFO_FILESYSTEM, "guest-get-fsinfo", JSON_NODE_ARRAY, fill_filesystems },
 	{ VIR_DOMAIN_GUEST_INFO_INTERFACES, "guest-network-get-interfaces", JSON_NODE_ARRAY,
 	  fill_interfaces },
+	{ VIR_DOMAIN_GUEST_INFO_DISKS, "guest-get-disks", JSON_NODE_ARRAY, fill_disks },
 };
 
 /* What runs, for domain_def_free(); NULL with @error. */
