@@ -105,11 +105,14 @@ class Drives(SataTest):
 
     def test_medium_goes_and_comes(self):
         self.start(drive_xml(self.first))
+        events = self.daemon.events()
         virsh("change-media", "test", "sda", "--eject", "--live")
+        events.wait_tray("opened", "sata0-0-0")
         self.assertFalse(self.has_open(self.first))
         self.assertEqual((self.medium(), self.medium("--inactive")), (None, self.first))
         self.assertEqual((self.tray(), self.tray("--inactive")), ("open", None))
         virsh("change-media", "test", "sda", self.second, "--insert", "--live")
+        events.wait_tray("closed", "sata0-0-0")
         self.assertTrue(self.has_open(self.second))
         self.assertEqual(self.tray(), None)
         virsh("destroy", "test")

@@ -288,6 +288,11 @@ class Events:
     def wait_watchdog(self, action, name="test", seconds=60):
         self._console.wait_for(rf"'watchdog' for domain '{re.escape(name)}': {action}\r?\n", seconds)
 
+    def wait_tray(self, move, alias, name="test", seconds=60):
+        """Waits for a drive's tray to be 'opened' or 'closed'."""
+        self._console.wait_for(
+            rf"'tray-change' for domain '{re.escape(name)}' disk {re.escape(alias)}: {move}\r?\n", seconds)
+
     def close(self):
         if self.process.poll() is None:
             self.process.kill()
