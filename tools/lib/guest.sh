@@ -15,9 +15,11 @@ export GMEM_GUEST
 GUEST_MODULES=(button evdev virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
 	virtio-rng virtio_blk failover net_failover virtio_net virtio_console virtio_balloon)
 
-# The cloud kernel has no drivers for AHCI and for virtio's keyboards: a second guest, in
-# GMEM_GUEST/sata, is Debian's kernel for all machines, with these modules and what they need.
-SATA_MODULES=(button evdev ahci sd_mod sr_mod virtio_pci virtio_input)
+# The cloud kernel has no drivers for AHCI, virtio's keyboards, watchdogs and pvpanic: a second
+# guest, in GMEM_GUEST/sata, is Debian's kernel for all machines, with these modules and what they
+# need.
+SATA_MODULES=(button evdev ahci sd_mod sr_mod virtio_pci virtio_input lpc_ich iTCO_wdt i6300esb
+	pvpanic-mmio)
 
 # Whether the modules are there, and are those.
 has_guest_modules() {
@@ -65,28 +67,32 @@ list_modules() {
 	done
 }
 
-# Unpacks the second guest's kernel and its modules, once.
+# Makes the second guest, once. One with other modules is there until this one is complete: it may
+# be in use.
 fetch_sata_kernel() {
-	local folder=$GMEM_GUEST/sata work=$GMEM_GUEST/work-sata package file
+	local folder=$GMEM_GUEST/sata work=$GMEM_GUEST/work-sata made=$GMEM_GUEST/work-sata/guest package file
 	[ "$(cat "$folder/wanted" 2>/dev/null)" != "${SATA_MODULES[*]}" ] || return 0
 	package=$(metapackage_target linux-image-amd64)
 	[ -n "$package" ] || fail "Debian's linux-image-amd64 is not in the package lists" || return
 	progress "downloading $package"
-	rm -rf "$work" "$folder"
-	mkdir -p "$work/tree" "$folder/modules"
+	rm -rf "$work"
+	mkdir -p "$work/tree" "$made/modules"
 	(cd "$work" && download_package "$package") || fail "$package cannot be downloaded" || return
 	dpkg-deb -x "$work"/linux-image-*.deb "$work/tree"
 	list_modules "$work/tree" "${SATA_MODULES[@]}" | awk '!seen[$0]++' >"$work/files"
 	while read -r file; do
-		cp "$file" "$folder/modules/"
+		cp "$file" "$made/modules/"
 		file=${file##*/}
 		echo "${file%%.ko*}" >>"$work/order"
 	done <"$work/files"
-	find "$folder/modules" -name '*.xz' -exec xz -d {} +
-	mv "$work/order" "$folder/modules/order"
-	install -m 644 "$work"/tree/boot/vmlinuz-* "$folder/vmlinuz"
+	find "$made/modules" -name '*.xz' -exec xz -d {} +
+	mv "$work/order" "$made/modules/order"
+	install -m 644 "$work"/tree/boot/vmlinuz-* "$made/vmlinuz"
+	make_guest_initramfs "$made" || return
+	echo "${SATA_MODULES[*]}" >"$made/wanted"
+	rm -rf "$folder"
+	mv "$made" "$folder"
 	rm -rf "$work"
-	echo "${SATA_MODULES[*]}" >"$folder/wanted"
 }
 
 # Unpacks memtest86+, a kernel that is no Linux: GMEM_GUEST/memtest.
