@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
 Debian's kernel for all machines, with drivers that the cloud kernel of test_debian.py lacks: keys, the tray of a CD-ROM
-drive, pvpanic. The domain has all of them, and libvirt's events tell what becomes of it.
+drive, watchdogs, pvpanic. The domain has all of them, and libvirt's events tell what becomes of it.
 
 It is started once and used by one test after the other; each leaves it running.
 """
@@ -35,9 +35,9 @@ def drive_xml(path):
 
 
 def devices_xml(medium):
-    """A drive, a keyboard, and pvpanic."""
+    """Watchdogs and pvpanic that begin anew; a drive, and a keyboard."""
     return (drive_xml(medium) + "<input type='keyboard' bus='virtio'/><memballoon model='none'/><panic model='isa'/>"
-            "<watchdog model='itco' action='reset'/>")
+            "<watchdog model='itco' action='reset'/><watchdog model='i6300esb' action='reset'/>")
 
 
 class Linux(unittest.TestCase):
@@ -114,6 +114,18 @@ class Linux(unittest.TestCase):
         self.run_in("exec 4<&-")
         self.assertEqual(self.read_medium(), content)
         self.put_first_back()
+
+    def let_bite(self, module, identity):
+        """Starts a watchdog's driver alone, with a short time, opens the watchdog, and does no more."""
+        self.run_in("rmmod iTCO_wdt i6300esb", f"insmod /modules/{module}.ko heartbeat=4")
+        self.assertEqual(self.run_in("cat /sys/class/watchdog/watchdog0/identity"), identity)
+        self.console.send("exec 5>/dev/watchdog0\r")
+        self.events.wait_watchdog("reset", NAME)
+        self.events.wait_reboot(NAME)
+        self.console.wait_shell()
+
+    def test_the_chipsets_watchdog_bites(self):
+        self.let_bite("iTCO_wdt", "iTCO_wdt")
 
     def test_a_kernel_that_crashes_begins_anew(self):
         self.console.send("echo c >/proc/sysrq-trigger\r")
