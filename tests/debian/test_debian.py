@@ -7,7 +7,6 @@ It is started once and used by one test after the other, since a start takes min
 leaves it as it may be left, or shut down. GMEM_DEBIAN is a folder with its disks, which are written to.
 """
 
-import ctypes
 import hashlib
 import os
 import subprocess
@@ -17,16 +16,14 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../integration"))
 
 # pylint: disable=wrong-import-position
+from support import debian
 from support.daemon import Daemon, memory_elements, virsh, vm_statistics
-from support.waiting import PATIENCE, Deadline, Timeout
+from support.debian import FOLDER, PORT, run
 
-FOLDER = os.environ["GMEM_DEBIAN"]
 # Where the images are for the daemon: libvirt's own folder, which its AppArmor profile knows.
 IMAGES = "/var/lib/libvirt/images/gmem-debian"
 NAME = "debian"
-PORT = 2222
 
-NEW_NAMESPACES = 0x40000000 | 0x00020000
 MIB = 1 << 20
 # Of the content that goes through disks and network. A guest in an emulated host takes a second for each.
 CONTENT = 32 * MIB
@@ -38,10 +35,6 @@ ROOT_PORTS = 8 * "<controller type='pci' model='pcie-root-port'/>"
 
 # Of ext4, as long as it is mounted.
 NEEDS_RECOVERY = 0x4
-
-
-def run(command):
-    subprocess.run(command, shell=True, check=True, capture_output=True)
 
 
 def disk_xml(file, target, readonly=False):
@@ -85,6 +78,10 @@ class Debian(unittest.TestCase):
     processors = 3
     limit = 900
 
+    ssh = staticmethod(debian.ssh)
+    text = staticmethod(debian.text)
+    wait_in_guest = staticmethod(debian.wait_in_guest)
+
     @classmethod
     def setUpClass(cls):
         cls.enter_namespaces()
@@ -96,45 +93,15 @@ class Debian(unittest.TestCase):
 
     @staticmethod
     def enter_namespaces():
-        """A network of its own, where passt finds an interface to speak for; and the images where libvirt has them."""
-        if ctypes.CDLL(None, use_errno=True).unshare(NEW_NAMESPACES):
-            raise OSError(ctypes.get_errno(), "namespaces")
-        run("mount --make-rprivate /")
+        """A network that passt can speak for; and the images where libvirt has them."""
+        debian.enter_namespaces()
         os.makedirs(IMAGES, exist_ok=True)
         run(f"mount --bind {FOLDER} {IMAGES}")
-        run("ip link set lo up; ip link add host0 type dummy; ip address add 192.0.2.2/24 dev host0; "
-            "ip link set host0 up; ip route add default via 192.0.2.1")
 
     def setUp(self):
         if virsh("domstate", NAME) == "shut off":
             type(self).console = self.daemon.start_on_console(NAME)
-            self.console.wait_for("GRUB starts Linux", 300)
-            self.wait_login()
-
-    def wait_login(self):
-        self.console.wait_for("login:", 600)
-
-    def ssh(self, command, data=None, check=True, seconds=300):
-        """What a command in the guest prints, as bytes."""
-        result = subprocess.run(
-            ["ssh", "-p", str(PORT), "-i", os.path.join(FOLDER, "ssh-key"), "-o", "StrictHostKeyChecking=no",
-             "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "root@127.0.0.1", command],
-            input=data, stdin=None if data is not None else subprocess.DEVNULL, capture_output=True,
-            timeout=seconds * PATIENCE, check=False)
-        if check and result.returncode:
-            raise AssertionError(f"in the guest, {command}: exit status {result.returncode}: "
-                                 f"{result.stderr.decode(errors='replace')}")
-        return result.stdout
-
-    def text(self, command, **arguments):
-        return self.ssh(command, **arguments).decode().strip()
-
-    def wait_in_guest(self, condition, seconds=120):
-        """Until a shell's condition is so in the guest."""
-        deadline = Deadline(seconds)
-        while not self.text(f"if {condition}; then echo so; fi"):
-            if deadline.is_over():
-                raise Timeout(f"in the guest, {condition}: not in time")
+            debian.wait_boot(self.console)
 
     def make_image(self, name, size):
         path = os.path.join(FOLDER, name)
@@ -229,7 +196,7 @@ class Debian(unittest.TestCase):
                  "'while :; do head -c 262144 /dev/urandom >/root/written.$((number = number + 1)); done'")
         self.wait_in_guest("[ -e /root/written.20 ]")
         virsh("reset", NAME)
-        self.wait_login()
+        debian.wait_login(self.console)
         # The journal was needed, and was enough.
         self.assertIn("recovery complete", self.text("dmesg").lower())
         self.assertEqual(self.text("sha256sum </root/kept").split()[0], kept)
