@@ -21,13 +21,14 @@ class GuestLost(AssertionError):
 class Retries:
     """Runs what may lose its guest."""
 
-    def __init__(self):
+    def __init__(self, tries=TRIES):
         self.lost = 0
+        self._tries = tries
         self._is_emulated = "GMEM_TESTHOST" in os.environ
 
     def run(self, measure):
         """measure()'s result; it starts a guest of its own each time."""
-        for _ in range(TRIES - 1):
+        for _ in range(self._tries - 1):
             try:
                 return measure()
             except (GuestLost, Timeout, EOFError) as error:

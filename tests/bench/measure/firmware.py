@@ -42,13 +42,13 @@ class Firmware:
     def _variables(self):
         return shutil.copyfile(self._path("VARS"), os.path.join(self._copies.name, "VARS.fd"))
 
-    def gmem(self, *arguments):
+    def gmem(self, *arguments, **popen):
         return Vmm(f"--pflash-code={self._path('CODE')}", f"--pflash-vars={self._variables()}",
-                   "--vcpus=1", "--no-reboot", *arguments)
+                   "--vcpus=1", "--no-reboot", *arguments, **popen)
 
-    def qemu(self, *arguments):
+    def qemu(self, *arguments, **machine):
         return Qemu("-drive", f"if=pflash,format=raw,readonly=on,file={self._path('CODE')}",
-                    "-drive", f"if=pflash,format=raw,file={self._variables()}", *arguments)
+                    "-drive", f"if=pflash,format=raw,file={self._variables()}", *arguments, **machine)
 
 
 class Round:

@@ -5,11 +5,20 @@ import statistics
 import sys
 
 
+class PartlyFailed(AssertionError):
+    """Some of what a benchmark compares has failed; it has the rows of the rest, and what has failed, by name."""
+
+    def __init__(self, rows, failures):
+        super().__init__("; ".join(failures))
+        self.rows = rows
+        self.failures = failures
+
+
 def row(benchmark, what, unit, values, *, wanted=None, to=None, judged="median"):
     """
     One result.
 
-    unit is "ratio", "us", "ms", "KiB", "MiB" or nothing for a number; to says what a ratio is to. wanted is
+    unit is "ratio", "us", "ms", "KiB", "MiB", "%" or nothing for a number; to says what a ratio is to. wanted is
     the most that the value called judged may be.
     """
     result = {
