@@ -13,6 +13,7 @@ import struct
 import sys
 import tempfile
 import unittest
+from xml.etree import ElementTree
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../integration"))
 
@@ -83,6 +84,10 @@ class Linux(unittest.TestCase):
         self.assertEqual([kind for kind, _, _ in events], [EV_KEY, EV_SYN] * count, printed)
         return [(code, value) for kind, code, value in events if kind == EV_KEY]
 
+    def tray(self):
+        target = ElementTree.fromstring(virsh("dumpxml", NAME)).find("devices/disk[@device='cdrom']/target")
+        return target.get("tray", "closed")
+
     def read_medium(self):
         return self.run_in("sha256sum /dev/sr0").split()[0]
 
@@ -98,6 +103,19 @@ class Linux(unittest.TestCase):
         virsh("send-key", NAME, "KEY_LEFTCTRL", "KEY_LEFTALT", "KEY_DELETE")
         self.events.wait_reboot(NAME)
         self.console.wait_shell()
+
+    def test_a_medium_that_the_guest_ejects(self):
+        (_, first), (second, content) = self.media
+        self.assertEqual(self.read_medium(), first)
+        # Debian's busybox has no eject. Linux does that, too, when the drive is closed.
+        self.run_in("cd /proc/sys/dev/cdrom; echo 1 >autoeject; : </dev/sr0; echo 0 >autoeject; cd /")
+        self.events.wait_tray("opened", "sata0-0-0", NAME)
+        self.assertEqual(self.tray(), "open")
+        virsh("change-media", NAME, "sda", second, "--update", "--live")
+        self.events.wait_tray("closed", "sata0-0-0", NAME)
+        self.assertEqual(self.tray(), "closed")
+        self.assertEqual(self.read_medium(), content)
+        self.put_first_back()
 
     def put_first_back(self):
         virsh("change-media", NAME, "sda", self.media[0][0], "--update", "--live")

@@ -722,9 +722,11 @@ class Linux(unittest.TestCase):
         vmm.qmp.execute("blockdev-change-medium", id="sata0-0-1",
                         blockdev={"driver": "raw", "fd": "medium", "read-only": True})
         self.assertEqual(self.run_in(vmm, "sha256sum /dev/sr0").split()[0], hashlib.sha256(medium[::-1]).hexdigest())
-        self.run_in(vmm, "eject /dev/sr0")
-        while not vmm.qmp.wait_event("DEVICE_TRAY_MOVED")["data"]["tray-open"]:
-            pass
+        moves = [vmm.qmp.wait_event("DEVICE_TRAY_MOVED")["data"]["tray-open"] for _ in range(2)]
+        self.assertEqual(moves, [True, False])
+        # Debian's busybox has no eject. Linux does that, too, when the drive is closed.
+        self.run_in(vmm, "echo 1 >/proc/sys/dev/cdrom/autoeject; : </dev/sr0")
+        self.assertTrue(vmm.qmp.wait_event("DEVICE_TRAY_MOVED")["data"]["tray-open"])
         self.assertEqual(self.run_in(vmm, "dmesg | grep -c 'ata.*exception'"), "0")
 
 
