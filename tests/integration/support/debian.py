@@ -42,13 +42,18 @@ def wait_boot(console):
     wait_login(console)
 
 
-def ssh(command, data=None, check=True, seconds=300):
+def ssh_command(command, address=("127.0.0.1", PORT)):
+    """What runs a command in the guest."""
+    host, port = address
+    return ["ssh", "-p", str(port), "-i", os.path.join(FOLDER, "ssh-key"), "-o", "StrictHostKeyChecking=no",
+            "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", f"root@{host}", command]
+
+
+def ssh(command, data=None, check=True, seconds=300, **arguments):
     """What a command in the guest prints, as bytes."""
     result = subprocess.run(
-        ["ssh", "-p", str(PORT), "-i", os.path.join(FOLDER, "ssh-key"), "-o", "StrictHostKeyChecking=no",
-         "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "root@127.0.0.1", command],
-        input=data, stdin=None if data is not None else subprocess.DEVNULL, capture_output=True,
-        timeout=seconds * PATIENCE, check=False)
+        ssh_command(command, **arguments), input=data, stdin=None if data is not None else subprocess.DEVNULL,
+        capture_output=True, timeout=seconds * PATIENCE, check=False)
     if check and result.returncode:
         raise AssertionError(f"in the guest, {command}: exit status {result.returncode}: "
                              f"{result.stderr.decode(errors='replace')}")
