@@ -11,8 +11,24 @@
 #include "vmm/log.h"
 #include "vmm/sandbox/system-calls.h"
 
-/* Areas that glibc's allocator has for threads. How many it would choose it reads from a file. */
+/* Areas that the C library's allocator has for threads. */
 #define MALLOC_AREAS 16
+/* Bytes; a block that is as large has a mapping of its own. */
+#define MAPPED_BLOCK_SIZE (128 << 10)
+
+/*
+ * glibc's allocator reads files: how many areas it would choose for threads, and, before it gives
+ * the free end of an area to the system, whether the system promises more memory than it has. So
+ * the first is said, and the second never done: what is larger than blocks of an area has a mapping
+ * of its own, and that goes when it is freed. The size from which on that is so would grow with
+ * what is freed, as long as neither is set.
+ */
+static void bound_allocator(void)
+{
+	(void)mallopt(M_ARENA_MAX, MALLOC_AREAS);
+	(void)mallopt(M_MMAP_THRESHOLD, MAPPED_BLOCK_SIZE);
+	(void)mallopt(M_TRIM_THRESHOLD, -1);
+}
 
 /* What libraries read from files when it is first wanted, and would read too late. */
 static void load_what_comes_late(void)
@@ -20,7 +36,7 @@ static void load_what_comes_late(void)
 	static const char *const catalogues[] = { "glib20", "json-glib-1.0" };
 
 	tzset();
-	(void)mallopt(M_ARENA_MAX, MALLOC_AREAS);
+	bound_allocator();
 	for (gsize i = 0; i < G_N_ELEMENTS(catalogues); i++)
 		(void)dgettext(catalogues[i], catalogues[i]);
 }
