@@ -225,9 +225,10 @@ class Daemon:
         # It listens at two sockets, and each VMM's monitor is one.
         sockets = 2 + domains + clients
         deadline = Deadline(30)
-        while (found := self.descriptors()).get("socket:") != sockets:
+        # Nor does it keep the pipe by which it has told its starter that it serves.
+        while (found := self.descriptors()).get("socket:") != sockets or "pipe:" in found:
             if deadline.is_over():
-                raise Timeout(f"the daemon has not {sockets} sockets open: {found}")
+                raise Timeout(f"the daemon has not {sockets} sockets and no pipe open: {found}")
             virsh("uri")
         return found
 
