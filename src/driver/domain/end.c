@@ -106,14 +106,8 @@ static gboolean end_process(DomainVmm *vmm, gboolean graceful)
 
 void end_finish(DomainVmm *vmm)
 {
-	Domain *domain = vmm->domain;
-	gboolean is_current;
-
-	g_mutex_lock(&domain->lock);
-	is_current = domain->vmm == vmm;
-	g_mutex_unlock(&domain->lock);
-	if (is_current)
-		finish(domain, vmm);
+	if (domain_vmm_is_current(vmm))
+		finish(vmm->domain, vmm);
 }
 
 void end_set_reason(DomainVmm *vmm, int reason)
