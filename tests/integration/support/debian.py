@@ -8,7 +8,7 @@ import ctypes
 import os
 import subprocess
 
-from .waiting import PATIENCE, Deadline, Timeout
+from .waiting import PATIENCE, wait_until
 
 FOLDER = os.environ.get("GMEM_DEBIAN", "")
 # Where passt takes connections for the guest's ssh.
@@ -67,7 +67,4 @@ def text(command, **arguments):
 
 def wait_in_guest(condition, seconds=120):
     """Until a shell's condition is so in the guest."""
-    deadline = Deadline(seconds)
-    while not text(f"if {condition}; then echo so; fi"):
-        if deadline.is_over():
-            raise Timeout(f"in the guest, {condition}: not in time")
+    wait_until(lambda: text(f"if {condition}; then echo so; fi"), seconds, f"in the guest, {condition}")
