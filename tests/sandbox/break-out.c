@@ -129,22 +129,22 @@ static long call_32_bit(void)
 
 /* Of the blocks that give_memory_back() has: each from the allocator's areas, not of its own
  * mapping. */
-#define BLOCKS	   64
-#define BLOCK_SIZE 65536
+#define FREED_BLOCKS	 64
+#define FREED_BLOCK_SIZE 65536
 
 /* So much that the C library gives what is free to the system, too, which threads other than the
  * first do their own way. */
 static long give_memory_back(void)
 {
-	void *blocks[BLOCKS];
+	void *blocks[FREED_BLOCKS];
 
-	for (int i = 0; i < BLOCKS; i++) {
-		blocks[i] = malloc(BLOCK_SIZE);
+	for (int i = 0; i < FREED_BLOCKS; i++) {
+		blocks[i] = malloc(FREED_BLOCK_SIZE);
 		if (!blocks[i])
 			return -1;
-		memset(blocks[i], 1, BLOCK_SIZE);
+		memset(blocks[i], 1, FREED_BLOCK_SIZE);
 	}
-	for (int i = BLOCKS; i > 0; i--)
+	for (int i = FREED_BLOCKS; i > 0; i--)
 		free(blocks[i - 1]);
 	return 0;
 }
