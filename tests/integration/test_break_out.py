@@ -98,6 +98,7 @@ class Beside(unittest.TestCase):
 
     where = NATIVE
     limit = 300
+    is_refused = True
 
     def setUp(self):
         kinds.require(MEMORY_KIND)

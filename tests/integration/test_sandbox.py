@@ -146,6 +146,7 @@ class OfTheDaemon(DaemonTest, ProcessTest):
     """Those that virtgmemd starts."""
 
     where = NATIVE
+    is_refused = True
 
     def start(self):
         if kinds.why_not("windows"):

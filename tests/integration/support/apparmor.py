@@ -67,25 +67,3 @@ def confinement(pid):
     """The profile that a process runs under, with its mode."""
     with open(f"/proc/{pid}/attr/current", encoding="ascii") as file:
         return file.read().strip("\n\0")
-
-
-class Denials:
-    """What AppArmor refuses from now on, from the kernel's log."""
-
-    def __init__(self):
-        self._log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
-        os.lseek(self._log, 0, os.SEEK_END)
-
-    def take(self):
-        """The new ones."""
-        found = []
-        while True:
-            try:
-                line = os.read(self._log, 8192).decode(errors="replace")
-            except BlockingIOError:
-                return found
-            except BrokenPipeError:
-                # Lines were overwritten before they were read; what follows is the oldest there is.
-                continue
-            if 'apparmor="DENIED"' in line:
-                found.append(line.split(";", 1)[-1].splitlines()[0])
