@@ -565,12 +565,19 @@ static void test_identity_comes_back(Fixture *fixture, gconstpointer data G_GNUC
 	}
 }
 
-/* As an earlier version writes it. */
+/* As an earlier version writes it, whose domains ran as the daemon did. */
 static void test_status_without_identity(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
+	const DomainIdentity *found;
+
 	save_status(fixture, "a");
 	load_statuses(fixture, 1);
-	g_assert_null(fixture->status.identity);
+	found = fixture->status.identity;
+	g_assert_cmpuint(found->uid, ==, geteuid());
+	g_assert_cmpuint(found->gid, ==, getegid());
+	g_assert_false(found->is_claimed);
+	g_assert_null(found->cgroup);
+	g_assert_cmpuint(found->files->len, ==, 0);
 	g_assert_false(fixture->status.is_starting);
 }
 

@@ -279,7 +279,7 @@ static void get_files(GKeyFile *file, DomainIdentity *identity)
 	}
 }
 
-/* Return: NULL where the file has none, as that of an earlier version. */
+/* A file that has none is of a version whose domains ran as the daemon does. */
 static DomainIdentity *get_identity(GKeyFile *file)
 {
 	g_autoptr(GError) error = NULL;
@@ -288,7 +288,7 @@ static DomainIdentity *get_identity(GKeyFile *file)
 	DomainIdentity *identity;
 
 	if (error || uid >= G_MAXUINT32 || gid >= G_MAXUINT32)
-		return NULL;
+		return identity_new(geteuid(), getegid(), FALSE);
 	identity = identity_new((uid_t)uid, (gid_t)gid,
 				g_key_file_get_boolean(file, STATUS_GROUP, "user-is-own", NULL));
 	identity->cgroup = g_key_file_get_string(file, STATUS_GROUP, "cgroup", NULL);

@@ -39,9 +39,9 @@ typedef struct {
 	pid_t storage_pid; /* of QEMU's storage daemon; 0: there is none */
 	guint64 storage_start_time;
 	VmmLogMark log_mark;
-	gboolean is_tainted;	  /* a client has given the VMM's monitor commands */
-	gboolean is_starting;	  /* what runs, if anything does, has not been let go yet */
-	DomainIdentity *identity; /* NULL: a status file that says none */
+	gboolean is_tainted;  /* a client has given the VMM's monitor commands */
+	gboolean is_starting; /* what runs, if anything does, has not been let go yet */
+	DomainIdentity *identity;
 	int state;
 	int reason;
 } StoreStatus;
