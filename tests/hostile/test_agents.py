@@ -101,7 +101,7 @@ class Agents(unittest.TestCase):
     """A domain whose VMM is made up, and has the agent's channel."""
 
     def setUp(self):
-        self.path = "/run/gmem-test-agent/socket"
+        self.path = "/run/libvirt/gmem-test-agent/socket"
         channel = (f"<controller type='virtio-serial' index='0'/><channel type='unix'>"
                    f"<source mode='bind' path='{self.path}'/>"
                    f"<target type='virtio' name='org.qemu.guest_agent.0' state='disconnected'/>"
