@@ -12,18 +12,6 @@
 /* A password is sent in base64, and so longer than it is. */
 #define PASSWORD_MAX 4096
 
-/* The agent's answer where it is to be a number. Return: FALSE with @error. */
-static gboolean take_number(JsonNode *answer, gint64 *number, GError **error)
-{
-	if (!answer)
-		return FALSE;
-	if (!JSON_NODE_HOLDS_VALUE(answer) || json_node_get_value_type(answer) != G_TYPE_INT64)
-		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
-				    _("the guest agent's answer is no number"));
-	*number = json_node_get_int(answer);
-	return TRUE;
-}
-
 /* One command whose answer says nothing more. */
 static gboolean tell(Domain *domain, const char *command, JsonObject *arguments, GError **error)
 {
@@ -37,53 +25,44 @@ static gboolean tell(Domain *domain, const char *command, JsonObject *arguments,
 	return answer != NULL;
 }
 
-/* How much a command has changed. */
-static gboolean ask_count(Domain *domain, const char *command, JsonObject *arguments, int *count,
-			  GError **error)
+static JsonObject *mountpoints_argument(const DomainFsFreeze_args *request)
 {
-	g_autoptr(AgentSession) session = agent_begin(domain, error);
-	g_autoptr(JsonNode) answer = NULL;
-	gint64 number = 0;
+	JsonObject *arguments = json_object_new();
+	JsonArray *list = json_array_new();
 
-	if (session)
-		answer = agent_ask_long(session, command, arguments, error);
-	else if (arguments)
-		json_object_unref(arguments);
-	if (!take_number(answer, &number, error))
-		return FALSE;
-	*count = (int)CLAMP(number, 0, G_MAXINT);
-	return TRUE;
+	for (guint i = 0; i < request->mountpoints.mountpoints_len; i++)
+		json_array_add_string_element(list, request->mountpoints.mountpoints_val[i]);
+	json_object_set_array_member(arguments, "mountpoints", list);
+	return arguments;
 }
 
 static gboolean fs_freeze(RpcCall *call, const void *args, void *result, GError **error)
 {
+	g_autoptr(AgentSession) session = agent_begin(call->object, error);
 	const DomainFsFreeze_args *request = args;
 	DomainFsFreeze_ret *ret = result;
-	JsonObject *arguments = NULL;
 
-	if (request->mountpoints.mountpoints_len > 0) {
-		JsonArray *list = json_array_new();
-
-		for (guint i = 0; i < request->mountpoints.mountpoints_len; i++)
-			json_array_add_string_element(list,
-						      request->mountpoints.mountpoints_val[i]);
-		arguments = json_object_new();
-		json_object_set_array_member(arguments, "mountpoints", list);
-	}
-	return ask_count(call->object,
-			 arguments ? "guest-fsfreeze-freeze-list" : "guest-fsfreeze-freeze",
-			 arguments, &ret->filesystems, error);
+	if (!session)
+		return FALSE;
+	if (request->mountpoints.mountpoints_len == 0)
+		return agent_ask_count(session, "guest-fsfreeze-freeze", NULL, &ret->filesystems,
+				       error);
+	return agent_ask_count(session, "guest-fsfreeze-freeze-list", mountpoints_argument(request),
+			       &ret->filesystems, error);
 }
 
 static gboolean fs_thaw(RpcCall *call, const void *args, void *result, GError **error)
 {
+	g_autoptr(AgentSession) session = NULL;
 	const DomainFsThaw_args *request = args;
 	DomainFsThaw_ret *ret = result;
 
 	if (request->mountpoints.mountpoints_len > 0)
 		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
 				    _("the guest agent thaws all file systems, not some"));
-	return ask_count(call->object, "guest-fsfreeze-thaw", NULL, &ret->filesystems, error);
+	session = agent_begin(call->object, error);
+	return session &&
+	       agent_ask_count(session, "guest-fsfreeze-thaw", NULL, &ret->filesystems, error);
 }
 
 static gboolean fs_trim(RpcCall *call, const void *args, void *result, GError **error)
@@ -115,7 +94,7 @@ static gboolean get_time(RpcCall *call, const void *args, void *result, GError *
 	(void)args;
 	if (session)
 		answer = agent_ask(session, "guest-get-time", NULL, error);
-	if (!take_number(answer, &nanoseconds, error))
+	if (!agent_answer_number(answer, &nanoseconds, error))
 		return FALSE;
 	if (nanoseconds < 0)
 		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
@@ -200,132 +179,6 @@ static gboolean set_response_timeout(RpcCall *call, const void *args, void *resu
 	return agent_set_timeout(call->object, request->timeout, error);
 }
 
-/*
- * The guest's processors.
- */
-
-/* The agent's list of them, for g_ptr_array_unref(); NULL with @error. @answer: keeps it */
-static GPtrArray *ask_vcpus(AgentSession *session, JsonNode **answer, GError **error)
-{
-	*answer = agent_ask(session, "guest-get-vcpus", NULL, error);
-	if (!*answer)
-		return NULL;
-	return agent_objects(JSON_NODE_HOLDS_ARRAY(*answer) ? json_node_get_array(*answer) : NULL);
-}
-
-/* A list as libvirt writes it, "0-3,5", of those with a number and for which @member is true. */
-static char *list_vcpus(GPtrArray *vcpus, const char *member)
-{
-	CpuSet set = { 0 };
-	GString *text = g_string_new(NULL);
-
-	for (guint i = 0; i < vcpus->len; i++) {
-		const gint64 number = agent_number(vcpus->pdata[i], "logical-id", -1);
-
-		if (number >= 0 && number < DOMAIN_MAX_VCPUS &&
-		    (!member || agent_boolean(vcpus->pdata[i], member)))
-			cpu_set_add(&set, (guint)number);
-	}
-	cpu_set_append(text, &set, ',');
-	return g_string_free(text, FALSE);
-}
-
-static gboolean get_guest_vcpus(RpcCall *call, const void *args, void *result, GError **error)
-{
-	static const struct {
-		const char *field, *member;
-	} fields[] = { { "vcpus", NULL }, { "online", "online" }, { "offlinable", "can-offline" } };
-	g_autoptr(AgentSession) session = agent_begin(call->object, error);
-	DomainGetGuestVcpus_ret *ret = result;
-	g_autoptr(JsonNode) answer = NULL;
-	g_autoptr(GPtrArray) vcpus = session ? ask_vcpus(session, &answer, error) : NULL;
-
-	(void)args;
-	if (!vcpus)
-		return FALSE;
-	ret->params.params_len = G_N_ELEMENTS(fields);
-	ret->params.params_val = g_new0(RpcTypedParam, G_N_ELEMENTS(fields));
-	for (gsize i = 0; i < G_N_ELEMENTS(fields); i++) {
-		RpcTypedParam *param = &ret->params.params_val[i];
-
-		param->field = g_strdup(fields[i].field);
-		param->value.type = VIR_TYPED_PARAM_STRING;
-		param->value.RpcTypedValue_u.s = list_vcpus(vcpus, fields[i].member);
-	}
-	return TRUE;
-}
-
-/* "3" or "3-5". Return: FALSE for anything else. */
-static gboolean parse_range(const char *text, CpuSet *set)
-{
-	g_auto(GStrv) ends = g_strsplit(text, "-", 2);
-	guint64 first = 0, last = 0;
-
-	if (!ends[0] ||
-	    !g_ascii_string_to_unsigned(ends[0], 10, 0, DOMAIN_MAX_VCPUS - 1, &first, NULL))
-		return FALSE;
-	last = first;
-	if (ends[1] &&
-	    !g_ascii_string_to_unsigned(ends[1], 10, first, DOMAIN_MAX_VCPUS - 1, &last, NULL))
-		return FALSE;
-	for (guint64 i = first; i <= last; i++)
-		cpu_set_add(set, (guint)i);
-	return TRUE;
-}
-
-static gboolean parse_vcpus(const char *text, CpuSet *set)
-{
-	g_auto(GStrv) ranges = g_strsplit(text, ",", DOMAIN_MAX_VCPUS);
-
-	for (guint i = 0; ranges[i]; i++)
-		if (!parse_range(ranges[i], set))
-			return FALSE;
-	return !cpu_set_is_empty(set);
-}
-
-/* What the agent is to be told; NULL with @error. */
-static JsonObject *vcpus_argument(const char *text, gboolean is_online, GError **error)
-{
-	JsonArray *list;
-	JsonObject *arguments;
-	CpuSet set = { 0 };
-
-	if (!parse_vcpus(text, &set)) {
-		driver_error(error, VIR_ERR_INVALID_ARG, _("'%s' is no list of vCPUs"), text);
-		return NULL;
-	}
-	list = json_array_new();
-	for (guint i = 0; i < DOMAIN_MAX_VCPUS; i++) {
-		JsonObject *vcpu;
-
-		if (!cpu_set_has(&set, i))
-			continue;
-		vcpu = json_object_new();
-		json_object_set_int_member(vcpu, "logical-id", i);
-		json_object_set_boolean_member(vcpu, "online", is_online);
-		json_array_add_object_element(list, vcpu);
-	}
-	arguments = json_object_new();
-	json_object_set_array_member(arguments, "vcpus", list);
-	return arguments;
-}
-
-static gboolean set_guest_vcpus(RpcCall *call, const void *args, void *result, GError **error)
-{
-	const DomainSetGuestVcpus_args *request = args;
-	JsonObject *arguments = NULL;
-	int count = 0;
-
-	(void)result;
-	if (request->state != 0 && request->state != 1)
-		return driver_error(error, VIR_ERR_INVALID_ARG, _("unknown state %d of vCPUs"),
-				    request->state);
-	arguments = vcpus_argument(request->cpumap, request->state == 1, error);
-	return arguments && ask_count(call->object, "guest-set-vcpus", arguments, &count, error) &&
-	       (count > 0 || driver_error(error, VIR_ERR_OPERATION_FAILED,
-					  _("the guest agent has changed no vCPU")));
-}
-
 const RpcProcedure calls_agent[] = {
 	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_FS_FREEZE, RPC_ACCESS_WRITE, CALLS_DOMAIN, DomainFsFreeze,
 			    fs_freeze, 0),
@@ -343,10 +196,6 @@ const RpcProcedure calls_agent[] = {
 	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_GET_HOSTNAME, RPC_ACCESS_WRITE, CALLS_DOMAIN,
 			    DomainGetHostname, get_hostname,
 			    VIR_DOMAIN_GET_HOSTNAME_AGENT | VIR_DOMAIN_GET_HOSTNAME_LEASE),
-	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_GET_GUEST_VCPUS, RPC_ACCESS_WRITE, CALLS_DOMAIN,
-			    DomainGetGuestVcpus, get_guest_vcpus, 0),
-	RPC_PROCEDURE_ARGS_FLAGS(RPC_DOMAIN_SET_GUEST_VCPUS, RPC_ACCESS_WRITE, CALLS_DOMAIN,
-				 DomainSetGuestVcpus, set_guest_vcpus, 0),
 	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_AGENT_SET_RESPONSE_TIMEOUT, RPC_ACCESS_WRITE, CALLS_DOMAIN,
 			    DomainAgentSetResponseTimeout, set_response_timeout, 0),
 	{ .name = NULL },

@@ -3,25 +3,10 @@
 #include "driver/calls/calls.h"
 
 const RpcProcedure *const calls_tables[] = {
-	calls_host,
-	calls_find,
-	calls_define,
-	calls_lifecycle,
-	calls_query,
-	calls_security,
-	calls_statistics,
-	calls_console,
-	calls_devices,
-	calls_disks,
-	calls_input,
-	calls_interfaces,
-	calls_iothreads,
-	calls_agent,
-	calls_guest_info,
-	calls_memory,
-	calls_qemu,
-	calls_tuning,
-	NULL,
+	calls_host,	calls_find,	  calls_define,	   calls_lifecycle, calls_query,
+	calls_security, calls_statistics, calls_console,   calls_devices,   calls_disks,
+	calls_input,	calls_interfaces, calls_iothreads, calls_agent,	    calls_guest_info,
+	calls_memory,	calls_qemu,	  calls_tuning,	   calls_vcpus,	    NULL,
 };
 
 Domain *calls_find_domain(const Driver *driver, const RpcDomain *wire, GError **error)

@@ -31,6 +31,7 @@ extern const RpcProcedure calls_agent[];
 extern const RpcProcedure calls_guest_info[];
 extern const RpcProcedure calls_qemu[];
 extern const RpcProcedure calls_tuning[];
+extern const RpcProcedure calls_vcpus[];
 
 /* All of the above, for rpc_server_new(). */
 extern const RpcProcedure *const calls_tables[];

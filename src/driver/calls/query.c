@@ -134,120 +134,6 @@ static gboolean get_max_memory(RpcCall *call, const void *args, void *result, GE
 	return TRUE;
 }
 
-/* What a domain's number of vCPUs is, live or in its definition; -1 with @error set. */
-static int count_vcpus(Domain *domain, guint flags, GError **error)
-{
-	const DomainDef *def;
-	int count = -1;
-
-	g_mutex_lock(&domain->lock);
-	def = definition_choose_def(domain, flags, error);
-	if (def)
-		count = (int)def->vcpus;
-	g_mutex_unlock(&domain->lock);
-	return count;
-}
-
-static gboolean get_max_vcpus(RpcCall *call, const void *args, void *result, GError **error)
-{
-	DomainGetMaxVcpus_ret *ret = result;
-
-	(void)args;
-	ret->num = count_vcpus(call->object, VIR_DOMAIN_AFFECT_CURRENT, error);
-	return ret->num >= 0;
-}
-
-static gboolean get_vcpus_flags(RpcCall *call, const void *args, void *result, GError **error)
-{
-	const DomainGetVcpusFlags_args *request = args;
-	DomainGetVcpusFlags_ret *ret = result;
-
-	ret->num = count_vcpus(call->object, request->flags, error);
-	return ret->num >= 0;
-}
-
-/* Bitmap of the host's processors, which a vCPU may run on all of. */
-static void fill_cpumap(guint8 *map, guint length)
-{
-	const long processors = sysconf(_SC_NPROCESSORS_CONF);
-
-	for (long i = 0; i < processors && i / 8 < (long)length; i++)
-		map[i / 8] |= (guint8)(1u << (i % 8));
-}
-
-static gboolean check_cpumaps(int count, int length, GError **error)
-{
-	if (count >= 0 && count <= RPC_VCPUINFO_MAX && length >= 0 && length <= RPC_CPUMAP_MAX)
-		return TRUE;
-	return driver_error(
-		error, VIR_ERR_INVALID_ARG,
-		ngettext("%d processor map of %d bytes", "%d processor maps of %d bytes", count),
-		count, length);
-}
-
-static char *new_cpumaps(guint count, guint length)
-{
-	guint8 *maps = g_malloc0(MAX((gsize)count * length, 1));
-
-	for (guint i = 0; i < count; i++)
-		fill_cpumap(maps + (gsize)i * length, length);
-	return (char *)maps;
-}
-
-static gboolean get_vcpus(RpcCall *call, const void *args, void *result, GError **error)
-{
-	const DomainGetVcpus_args *request = args;
-	DomainGetVcpus_ret *ret = result;
-	Domain *domain = call->object;
-	g_autoptr(DomainVmm) vmm = NULL;
-	guint count;
-
-	if (!check_cpumaps(request->max_info, request->map_length, error))
-		return FALSE;
-	g_mutex_lock(&domain->lock);
-	vmm = domain_get_vmm(domain, error);
-	g_mutex_unlock(&domain->lock);
-	if (!vmm)
-		return FALSE;
-
-	count = MIN(domain_vmm_count_threads(vmm), (guint)request->max_info);
-	ret->info.info_val = g_new0(RpcVcpuInfo, count + 1);
-	ret->info.info_len = count;
-	for (guint i = 0; i < count; i++) {
-		RpcVcpuInfo *info = &ret->info.info_val[i];
-		VmmCpuTime time = { 0 };
-
-		info->number = i;
-		info->state = VIR_VCPU_RUNNING;
-		if (vmm_process_cpu_time(vmm->process, vmm->vcpu_threads[i], &time)) {
-			info->cpu_time = time.user_ns + time.system_ns;
-			info->cpu = time.processor;
-		}
-	}
-	ret->cpumaps.cpumaps_val = new_cpumaps(count, (guint)request->map_length);
-	ret->cpumaps.cpumaps_len = count * (guint)request->map_length;
-	return TRUE;
-}
-
-static gboolean get_vcpu_pin_info(RpcCall *call, const void *args, void *result, GError **error)
-{
-	const DomainGetVcpuPinInfo_args *request = args;
-	DomainGetVcpuPinInfo_ret *ret = result;
-	int vcpus;
-	guint count;
-
-	if (!check_cpumaps(request->max_maps, request->map_length, error))
-		return FALSE;
-	vcpus = count_vcpus(call->object, request->flags, error);
-	if (vcpus < 0)
-		return FALSE;
-	count = (guint)MIN(vcpus, request->max_maps);
-	ret->cpumaps.cpumaps_val = new_cpumaps(count, (guint)request->map_length);
-	ret->cpumaps.cpumaps_len = count * (guint)request->map_length;
-	ret->num = (int)count;
-	return TRUE;
-}
-
 static gboolean is_active(RpcCall *call, const void *args, void *result, GError **error)
 {
 	DomainIsActive_ret *ret = result;
@@ -345,17 +231,6 @@ const RpcProcedure calls_query[] = {
 		      get_os_type),
 	RPC_PROCEDURE(RPC_DOMAIN_GET_MAX_MEMORY, RPC_ACCESS_READ, CALLS_DOMAIN, DomainGetMaxMemory,
 		      get_max_memory),
-	RPC_PROCEDURE(RPC_DOMAIN_GET_MAX_VCPUS, RPC_ACCESS_READ, CALLS_DOMAIN, DomainGetMaxVcpus,
-		      get_max_vcpus),
-	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_GET_VCPUS_FLAGS, RPC_ACCESS_READ, CALLS_DOMAIN,
-			    DomainGetVcpusFlags, get_vcpus_flags,
-			    VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG |
-				    VIR_DOMAIN_VCPU_MAXIMUM),
-	RPC_PROCEDURE(RPC_DOMAIN_GET_VCPUS, RPC_ACCESS_READ, CALLS_DOMAIN, DomainGetVcpus,
-		      get_vcpus),
-	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_GET_VCPU_PIN_INFO, RPC_ACCESS_READ, CALLS_DOMAIN,
-			    DomainGetVcpuPinInfo, get_vcpu_pin_info,
-			    VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG),
 	RPC_PROCEDURE(RPC_DOMAIN_IS_ACTIVE, RPC_ACCESS_READ, CALLS_DOMAIN, DomainIsActive,
 		      is_active),
 	RPC_PROCEDURE(RPC_DOMAIN_IS_PERSISTENT, RPC_ACCESS_READ, CALLS_DOMAIN, DomainIsPersistent,

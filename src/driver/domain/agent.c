@@ -147,6 +147,29 @@ JsonNode *agent_ask_long(AgentSession *session, const char *command, JsonObject 
 	return agent_client_ask(session->client, command, arguments, deadline_in(seconds), error);
 }
 
+gboolean agent_answer_number(JsonNode *answer, gint64 *number, GError **error)
+{
+	if (!answer)
+		return FALSE;
+	if (!JSON_NODE_HOLDS_VALUE(answer) || json_node_get_value_type(answer) != G_TYPE_INT64)
+		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
+				    _("the guest agent's answer is no number"));
+	*number = json_node_get_int(answer);
+	return TRUE;
+}
+
+gboolean agent_ask_count(AgentSession *session, const char *command, JsonObject *arguments,
+			 int *count, GError **error)
+{
+	g_autoptr(JsonNode) answer = agent_ask_long(session, command, arguments, error);
+	gint64 number = 0;
+
+	if (!agent_answer_number(answer, &number, error))
+		return FALSE;
+	*count = (int)CLAMP(number, 0, G_MAXINT);
+	return TRUE;
+}
+
 char *agent_pass(AgentSession *session, const char *command, int seconds, GError **error)
 {
 	if (seconds == VIR_DOMAIN_QEMU_AGENT_COMMAND_DEFAULT)

@@ -48,6 +48,18 @@ JsonNode *agent_ask(AgentSession *session, const char *command, JsonObject *argu
 JsonNode *agent_ask_long(AgentSession *session, const char *command, JsonObject *arguments,
 			 GError **error);
 
+/* The answer where it is to be a number. @answer: or NULL, with @error. Return: FALSE with @error.
+ */
+gboolean agent_answer_number(JsonNode *answer, gint64 *number, GError **error);
+
+/*
+ * agent_ask_count - a command whose answer is how much it has changed, in AGENT_LONG_SECONDS
+ * @arguments: as of agent_client_ask()
+ * @count: not below 0
+ */
+gboolean agent_ask_count(AgentSession *session, const char *command, JsonObject *arguments,
+			 int *count, GError **error);
+
 /*
  * agent_pass - somebody's own command
  * @seconds: VIR_DOMAIN_QEMU_AGENT_COMMAND_*, or how long the answer may take
