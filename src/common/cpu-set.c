@@ -51,6 +51,15 @@ void cpu_set_unite(CpuSet *set, const CpuSet *other)
 		set->words[i] |= other->words[i];
 }
 
+guint cpu_set_count(const CpuSet *set)
+{
+	guint count = 0;
+
+	for (guint i = 0; i < CPU_SET_WORDS; i++)
+		count += (guint)__builtin_popcountll(set->words[i]);
+	return count;
+}
+
 guint cpu_set_first_missing(const CpuSet *set)
 {
 	guint cpu = 0;

@@ -19,6 +19,9 @@ void cpu_set_remove(CpuSet *set, guint cpu);
 
 gboolean cpu_set_is_empty(const CpuSet *set);
 
+/* Return: how many vCPUs are in it. */
+guint cpu_set_count(const CpuSet *set);
+
 /* Whether a vCPU is in both. */
 gboolean cpu_set_intersects(const CpuSet *set, const CpuSet *other);
 

@@ -157,6 +157,15 @@ class Agents(unittest.TestCase):
         self.assertIn("0-1", virsh("guestvcpus", "test"))
         virsh("guestvcpus", "test", "--disable", "--cpulist", "1")
         self.assertEqual(self.agent.asked[-1]["arguments"], {"vcpus": [{"logical-id": 1, "online": False}]})
+        self.assertEqual([virsh("vcpucount", "test", "--guest"), virsh("vcpucount", "test", "--guest", "--maximum")],
+                         ["2", "2"])
+        virsh("setvcpus", "test", "1", "--guest")
+        self.assertEqual(self.agent.asked[-1]["arguments"], {"vcpus": [{"logical-id": 1, "online": False}]})
+        asked = len(self.agent.asked)
+        virsh("setvcpus", "test", "2", "--guest")
+        self.assertEqual([request["execute"] for request in self.agent.asked[asked:]], ["guest-get-vcpus"])
+        with self.assertRaisesRegex(VirshError, "cannot use 3 vCPUs: it has 2, 2 of them online"):
+            virsh("setvcpus", "test", "3", "--guest")
         self.assertIn("10.0.2.15/24", virsh("domifaddr", "test", "--source", "agent"))
         self.assertIn("ext4", virsh("domfsinfo", "test"))
         info = virsh("guestinfo", "test")

@@ -16,6 +16,7 @@ static void test_empty(void)
 
 	g_assert_true(cpu_set_is_empty(&set));
 	g_assert_cmpuint(cpu_set_end(&set), ==, 0);
+	g_assert_cmpuint(cpu_set_count(&set), ==, 0);
 	g_assert_cmpuint(cpu_set_first_missing(&set), ==, 0);
 	assert_text(&set, "=");
 }
@@ -28,6 +29,7 @@ static void test_each_is_another(void)
 		cpu_set_add(&set, cpu);
 		g_assert_false(cpu_set_is_empty(&set));
 		g_assert_cmpuint(cpu_set_end(&set), ==, cpu + 1);
+		g_assert_cmpuint(cpu_set_count(&set), ==, 1);
 		for (guint other = 0; other < LIMIT_VCPUS; other++)
 			g_assert_cmpint(cpu_set_has(&set, other), ==, other == cpu);
 		cpu_set_remove(&set, cpu);
@@ -45,6 +47,7 @@ static void test_all(void)
 	}
 	g_assert_cmpuint(cpu_set_first_missing(&set), ==, LIMIT_VCPUS);
 	g_assert_cmpuint(cpu_set_end(&set), ==, LIMIT_VCPUS);
+	g_assert_cmpuint(cpu_set_count(&set), ==, LIMIT_VCPUS);
 	assert_text(&set, "=0-239");
 }
 

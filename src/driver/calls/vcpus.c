@@ -40,15 +40,6 @@ static gboolean get_max_vcpus(RpcCall *call, const void *args, void *result, GEr
 	return ret->num >= 0;
 }
 
-static gboolean get_vcpus_flags(RpcCall *call, const void *args, void *result, GError **error)
-{
-	const DomainGetVcpusFlags_args *request = args;
-	DomainGetVcpusFlags_ret *ret = result;
-
-	ret->num = count_vcpus(call->object, request->flags, error);
-	return ret->num >= 0;
-}
-
 /* Bitmap of the host's processors, which a vCPU may run on all of. */
 static void fill_cpumap(guint8 *map, guint length)
 {
@@ -132,6 +123,14 @@ static gboolean get_vcpu_pin_info(RpcCall *call, const void *args, void *result,
 }
 
 /* Those that the guest uses */
+
+static gboolean refuse_config_of_guest(guint flags, GError **error)
+{
+	return !(flags & VIR_DOMAIN_AFFECT_CONFIG) ||
+	       driver_error(error, VIR_ERR_INVALID_ARG,
+			    _("a guest's vCPUs are in no definition: flags for the guest and for "
+			      "config exclude each other"));
+}
 
 /* The agent's list of them, for g_ptr_array_unref(); NULL with @error. @answer: keeps it */
 static GPtrArray *ask_vcpus(AgentSession *session, JsonNode **answer, GError **error)
@@ -239,8 +238,10 @@ static gboolean switch_vcpus(AgentSession *session, const CpuSet *set, gboolean 
 	if (!agent_ask_count(session, "guest-set-vcpus", vcpus_argument(set, is_online), &count,
 			     error))
 		return FALSE;
-	return count > 0 || driver_error(error, VIR_ERR_OPERATION_FAILED,
-					 _("the guest agent has changed no vCPU"));
+	return count >= (int)cpu_set_count(set) ||
+	       driver_error(error, VIR_ERR_OPERATION_FAILED,
+			    _("the guest agent has changed %d of %u vCPUs"), count,
+			    cpu_set_count(set));
 }
 
 static gboolean set_guest_vcpus(RpcCall *call, const void *args, void *result, GError **error)
@@ -260,13 +261,167 @@ static gboolean set_guest_vcpus(RpcCall *call, const void *args, void *result, G
 	return session && switch_vcpus(session, &set, request->state == 1, error);
 }
 
+static guint count_online(GPtrArray *vcpus)
+{
+	guint count = 0;
+
+	for (guint i = 0; i < vcpus->len; i++)
+		count += agent_boolean(vcpus->pdata[i], "online");
+	return count;
+}
+
+/*
+ * Adds @count of those to @set that are online or not, the last ones first if they are to go and
+ * the first ones first if they are to come. Return: FALSE where there are not so many.
+ */
+static gboolean pick_vcpus(GPtrArray *vcpus, guint count, gboolean is_online, CpuSet *set)
+{
+	for (guint i = 0; i < vcpus->len && count > 0; i++) {
+		JsonObject *vcpu = vcpus->pdata[is_online ? vcpus->len - 1 - i : i];
+		const gint64 number = agent_number(vcpu, "logical-id", -1);
+
+		if (number < 0 || number >= DOMAIN_MAX_VCPUS || cpu_set_has(set, (guint)number) ||
+		    agent_boolean(vcpu, "online") != is_online ||
+		    (is_online && !agent_boolean(vcpu, "can-offline")))
+			continue;
+		cpu_set_add(set, (guint)number);
+		count--;
+	}
+	return count == 0;
+}
+
+static gboolean set_guest_count(Domain *domain, guint count, GError **error)
+{
+	g_autoptr(AgentSession) session = agent_begin(domain, error);
+	g_autoptr(JsonNode) answer = NULL;
+	g_autoptr(GPtrArray) vcpus = session ? ask_vcpus(session, &answer, error) : NULL;
+	CpuSet set = { 0 };
+	guint online;
+
+	if (!vcpus)
+		return FALSE;
+	online = count_online(vcpus);
+	if (online == count)
+		return TRUE;
+	if (!pick_vcpus(vcpus, MAX(online, count) - MIN(online, count), online > count, &set))
+		return driver_error(error, VIR_ERR_INVALID_ARG,
+				    _("the guest of domain '%s' cannot use %u vCPUs: it has %u, "
+				      "%u of them online"),
+				    domain->name, count, vcpus->len, online);
+	return switch_vcpus(session, &set, online < count, error);
+}
+
+/* @is_maximum: not those alone that it uses. Return: -1 with @error. */
+static int get_guest_count(Domain *domain, gboolean is_maximum, GError **error)
+{
+	g_autoptr(AgentSession) session = agent_begin(domain, error);
+	g_autoptr(JsonNode) answer = NULL;
+	g_autoptr(GPtrArray) vcpus = session ? ask_vcpus(session, &answer, error) : NULL;
+
+	if (!vcpus)
+		return -1;
+	return (int)(is_maximum ? vcpus->len : count_online(vcpus));
+}
+
+/* How many there are */
+
+#define COUNT_FLAGS (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG | VIR_DOMAIN_VCPU_MAXIMUM)
+
+static gboolean get_vcpus_flags(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainGetVcpusFlags_args *request = args;
+	DomainGetVcpusFlags_ret *ret = result;
+
+	if (!(request->flags & VIR_DOMAIN_VCPU_GUEST))
+		ret->num = count_vcpus(call->object, request->flags, error);
+	else if (refuse_config_of_guest(request->flags, error))
+		ret->num = get_guest_count(call->object,
+					   (request->flags & VIR_DOMAIN_VCPU_MAXIMUM) != 0, error);
+	else
+		ret->num = -1;
+	return ret->num >= 0;
+}
+
+/* What is to change. */
+typedef struct {
+	gboolean is_maximum;
+	guint count;
+} CountChange;
+
+static gboolean change_config(DomainDef *def, gconstpointer data, GError **error)
+{
+	const CountChange *change = data;
+
+	if (!change->is_maximum && change->count != def->vcpus)
+		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+				    _("domain '%s' starts with all of its %u vCPUs: set their "
+				      "maximum to have %u"),
+				    def->name, def->vcpus, change->count);
+	def->vcpus = change->count;
+	return TRUE;
+}
+
+static gboolean check_live(const Domain *domain, gconstpointer data, GError **error)
+{
+	(void)data;
+	return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+			    _("domain '%s' keeps its vCPUs while it runs: its guest agent can "
+			      "take them offline (guest), its definition says how many there are "
+			      "next time (maximum, config)"),
+			    domain->name);
+}
+
+static gboolean set_count(Domain *domain, const CountChange *change, guint flags, GError **error)
+{
+	const DefinitionChange both = {
+		.job = N_("change of vCPUs"),
+		.change_config = change_config,
+		.check_live = check_live,
+		.data = change,
+	};
+
+	return definition_change(domain, flags, &both, error);
+}
+
+static gboolean set_vcpus(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainSetVcpus_args *request = args;
+	const CountChange change = { .count = request->nvcpus };
+
+	(void)result;
+	return set_count(call->object, &change, VIR_DOMAIN_AFFECT_LIVE, error);
+}
+
+static gboolean set_vcpus_flags(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainSetVcpusFlags_args *request = args;
+	const CountChange change = {
+		.is_maximum = (request->flags & VIR_DOMAIN_VCPU_MAXIMUM) != 0,
+		.count = request->nvcpus,
+	};
+
+	(void)result;
+	if (!(request->flags & VIR_DOMAIN_VCPU_GUEST))
+		return set_count(call->object, &change, request->flags, error);
+	if (change.is_maximum)
+		return driver_error(error, VIR_ERR_INVALID_ARG,
+				    _("flags for the guest and for the maximum exclude each "
+				      "other"));
+	return refuse_config_of_guest(request->flags, error) &&
+	       set_guest_count(call->object, request->nvcpus, error);
+}
+
 const RpcProcedure calls_vcpus[] = {
 	RPC_PROCEDURE(RPC_DOMAIN_GET_MAX_VCPUS, RPC_ACCESS_READ, CALLS_DOMAIN, DomainGetMaxVcpus,
 		      get_max_vcpus),
-	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_GET_VCPUS_FLAGS, RPC_ACCESS_READ, CALLS_DOMAIN,
-			    DomainGetVcpusFlags, get_vcpus_flags,
-			    VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG |
-				    VIR_DOMAIN_VCPU_MAXIMUM),
+	RPC_PROCEDURE_WRITE_FLAGS(RPC_DOMAIN_GET_VCPUS_FLAGS, RPC_ACCESS_READ, CALLS_DOMAIN,
+				  DomainGetVcpusFlags, get_vcpus_flags,
+				  COUNT_FLAGS | VIR_DOMAIN_VCPU_GUEST, VIR_DOMAIN_VCPU_GUEST),
+	RPC_PROCEDURE_ARGS(RPC_DOMAIN_SET_VCPUS, RPC_ACCESS_WRITE, CALLS_DOMAIN, DomainSetVcpus,
+			   set_vcpus),
+	RPC_PROCEDURE_ARGS_FLAGS(RPC_DOMAIN_SET_VCPUS_FLAGS, RPC_ACCESS_WRITE, CALLS_DOMAIN,
+				 DomainSetVcpusFlags, set_vcpus_flags,
+				 COUNT_FLAGS | VIR_DOMAIN_VCPU_GUEST),
 	RPC_PROCEDURE(RPC_DOMAIN_GET_VCPUS, RPC_ACCESS_READ, CALLS_DOMAIN, DomainGetVcpus,
 		      get_vcpus),
 	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_GET_VCPU_PIN_INFO, RPC_ACCESS_READ, CALLS_DOMAIN,
