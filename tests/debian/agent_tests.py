@@ -104,8 +104,9 @@ class AgentTests:
         try:
             self.assertEqual(self.text("nproc"), "1")
         finally:
-            virsh("guestvcpus", self.name, "--enable", "--cpulist", "1")
+            virsh("setvcpus", self.name, "2", "--guest")
         self.assertEqual(self.text("nproc"), "2")
+        self.assertEqual(virsh("vcpucount", self.name, "--guest"), "2")
 
     def test_agent_sets_a_password(self):
         self.wait_agent()
