@@ -136,16 +136,24 @@ def _makers(firmware, kind):
             "ordinary": functools.partial(_gmem, firmware, "ordinary"), "qemu": functools.partial(_qemu, firmware)}
 
 
+def _stat(path):
+    """The name of a process or thread, and the seconds of processor time that it has used."""
+    with open(path, encoding="ascii", errors="replace") as file:
+        name, values = re.fullmatch(r"\d+ \((.*)\) (.*)\n", file.read()).groups()
+    values = values.split()
+    return name, (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _processor_seconds(pid):
-    """What the threads of a process have used: those that are processors of the guest's, and the others."""
-    used = {True: 0.0, False: 0.0}
+    """What threads of a process have used that are the guest's processors, and what all others, ended ones too."""
+    processors = 0.0
     for path in glob.glob(f"/proc/{pid}/task/*/stat"):
         # A thread may end meanwhile.
-        with contextlib.suppress(OSError), open(path, encoding="ascii", errors="replace") as file:
-            name, values = re.fullmatch(r"\d+ \((.*)\) (.*)\n", file.read()).groups()
-            values = values.split()
-            used[bool(re.match(r"(?i)v?cpu", name))] += (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
-    return used[True], used[False]
+        with contextlib.suppress(OSError):
+            name, used = _stat(path)
+            if re.match(r"(?i)v?cpu", name):
+                processors += used
+    return processors, _stat(f"/proc/{pid}/stat")[1] - processors
 
 
 def _fio(job):
