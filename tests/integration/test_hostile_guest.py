@@ -14,6 +14,7 @@ import unittest
 
 from support import kinds, tiny
 from support.agent import Agent, GROUND, PAGE, SHARED
+from support.procfs import processor_seconds
 from support.vmm import MEMORY_KIND, Vmm, payload
 from support.waiting import Timeout
 from support.where import EVERYWHERE, NATIVE
@@ -30,13 +31,6 @@ CHANNEL_CODE = CHANNEL + 42 * PAGE
 
 # A user that nobody is.
 SOMEBODY = 4242
-
-
-def processor_seconds(pid):
-    """What a process has used of the processor so far."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_bytes(pid):

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* query.c - procedures that say what one domain is and does */
 #include <glib/gi18n.h>
-#include <unistd.h>
 
 #include "driver/calls/calls.h"
-#include "driver/domain/definition.h"
 #include "driver/error.h"
 
 /* The VMM of a domain where it runs, for domain_vmm_unref(), else NULL. With the lock. */

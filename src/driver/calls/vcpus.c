@@ -124,7 +124,7 @@ static gboolean get_vcpu_pin_info(RpcCall *call, const void *args, void *result,
 
 /* Those that the guest uses */
 
-static gboolean refuse_config_of_guest(guint flags, GError **error)
+static gboolean check_guest_flags(guint flags, GError **error)
 {
 	return !(flags & VIR_DOMAIN_AFFECT_CONFIG) ||
 	       driver_error(error, VIR_ERR_INVALID_ARG,
@@ -141,6 +141,14 @@ static GPtrArray *ask_vcpus(AgentSession *session, JsonNode **answer, GError **e
 	return agent_objects(JSON_NODE_HOLDS_ARRAY(*answer) ? json_node_get_array(*answer) : NULL);
 }
 
+/* Return: the number that the agent has for it, or -1 where that is none a domain can have. */
+static int vcpu_number(JsonObject *vcpu)
+{
+	const gint64 number = agent_number(vcpu, "logical-id", -1);
+
+	return number >= 0 && number < DOMAIN_MAX_VCPUS ? (int)number : -1;
+}
+
 /* A list as libvirt writes it, "0-3,5", of those with a number and for which @member is true. */
 static char *list_vcpus(GPtrArray *vcpus, const char *member)
 {
@@ -148,10 +156,9 @@ static char *list_vcpus(GPtrArray *vcpus, const char *member)
 	GString *text = g_string_new(NULL);
 
 	for (guint i = 0; i < vcpus->len; i++) {
-		const gint64 number = agent_number(vcpus->pdata[i], "logical-id", -1);
+		const int number = vcpu_number(vcpus->pdata[i]);
 
-		if (number >= 0 && number < DOMAIN_MAX_VCPUS &&
-		    (!member || agent_boolean(vcpus->pdata[i], member)))
+		if (number >= 0 && (!member || agent_boolean(vcpus->pdata[i], member)))
 			cpu_set_add(&set, (guint)number);
 	}
 	cpu_set_append(text, &set, ',');
@@ -278,9 +285,9 @@ static gboolean pick_vcpus(GPtrArray *vcpus, guint count, gboolean is_online, Cp
 {
 	for (guint i = 0; i < vcpus->len && count > 0; i++) {
 		JsonObject *vcpu = vcpus->pdata[is_online ? vcpus->len - 1 - i : i];
-		const gint64 number = agent_number(vcpu, "logical-id", -1);
+		const int number = vcpu_number(vcpu);
 
-		if (number < 0 || number >= DOMAIN_MAX_VCPUS || cpu_set_has(set, (guint)number) ||
+		if (number < 0 || cpu_set_has(set, (guint)number) ||
 		    agent_boolean(vcpu, "online") != is_online ||
 		    (is_online && !agent_boolean(vcpu, "can-offline")))
 			continue;
@@ -334,7 +341,7 @@ static gboolean get_vcpus_flags(RpcCall *call, const void *args, void *result, G
 
 	if (!(request->flags & VIR_DOMAIN_VCPU_GUEST))
 		ret->num = count_vcpus(call->object, request->flags, error);
-	else if (refuse_config_of_guest(request->flags, error))
+	else if (check_guest_flags(request->flags, error))
 		ret->num = get_guest_count(call->object,
 					   (request->flags & VIR_DOMAIN_VCPU_MAXIMUM) != 0, error);
 	else
@@ -407,7 +414,7 @@ static gboolean set_vcpus_flags(RpcCall *call, const void *args, void *result, G
 		return driver_error(error, VIR_ERR_INVALID_ARG,
 				    _("flags for the guest and for the maximum exclude each "
 				      "other"));
-	return refuse_config_of_guest(request->flags, error) &&
+	return check_guest_flags(request->flags, error) &&
 	       set_guest_count(call->object, request->nvcpus, error);
 }
 

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 
-from support import debian
+from support import debian, procfs
 from support.devices import device, root_port
 from support.vmm import Vmm
 from support.waiting import PATIENCE, Timeout, wait_until
@@ -136,24 +136,16 @@ def _makers(firmware, kind):
             "ordinary": functools.partial(_gmem, firmware, "ordinary"), "qemu": functools.partial(_qemu, firmware)}
 
 
-def _stat(path):
-    """The name of a process or thread, and the seconds of processor time that it has used."""
-    with open(path, encoding="ascii", errors="replace") as file:
-        name, values = re.fullmatch(r"\d+ \((.*)\) (.*)\n", file.read()).groups()
-    values = values.split()
-    return name, (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def _processor_seconds(pid):
     """What threads of a process have used that are the guest's processors, and what all others, ended ones too."""
     processors = 0.0
-    for path in glob.glob(f"/proc/{pid}/task/*/stat"):
-        # A thread may end meanwhile.
-        with contextlib.suppress(OSError):
-            name, used = _stat(path)
-            if re.match(r"(?i)v?cpu", name):
-                processors += used
-    return processors, _stat(f"/proc/{pid}/stat")[1] - processors
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        # It may end meanwhile.
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/comm", encoding="ascii",
+                                                errors="replace") as name:
+            if re.match(r"(?i)v?cpu", name.read()):
+                processors += procfs.processor_seconds(pid, thread)
+    return processors, procfs.processor_seconds(pid) - processors
 
 
 def _fio(job):
