@@ -14,11 +14,9 @@ BUILD_PACKAGES=(gcc libc6-dev pkg-config meson ninja-build gettext
 	libvirt-dev libsystemd-dev systemtap-sdt-dev acpica-tools
 	libvirt-clients libxml2-utils dbus-daemon locales iproute2 passt)
 
-# Sets up the build folder $1 with the further options of meson's, and builds.
-build() {
+set_up_and_build() {
 	local folder=$1
 	shift
-	install_packages "${BUILD_PACKAGES[@]}" || return
 	# The folders of libvirt's own daemons, where stock clients look.
 	[ -e "$folder/build.ninja" ] ||
 		quietly meson setup "$folder" "$GMEM_SOURCE" \
@@ -26,4 +24,17 @@ build() {
 		fail "the build cannot be set up; see $folder/meson-logs/meson-log.txt" || return
 	progress "building in $folder"
 	quietly ninja -C "$folder" || fail "the build in $folder fails: see above"
+}
+
+# Sets up the build folder $1 with the further options of meson's, and builds. One that somebody else is
+# building is waited for.
+build() {
+	local lock status
+	install_packages "${BUILD_PACKAGES[@]}" || return
+	mkdir -p "$1" || return
+	exec {lock}<"$1"
+	flock "$lock" && set_up_and_build "$@"
+	status=$?
+	exec {lock}<&-
+	return $status
 }
