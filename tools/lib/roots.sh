@@ -34,6 +34,11 @@ release_suite() {
 	esac
 }
 
+# Prints the number of this machine's own release, if it has one.
+machine_release() {
+	sed -n 's/^VERSION_ID="\?\([0-9]*\)"\?$/\1/p' /etc/os-release
+}
+
 # Runs a command, which may be a function of this file, as root in mount and process namespaces
 # of its own. It ends with whoever has called this.
 in_namespaces() {
