@@ -581,10 +581,13 @@ class Linux(FirmwareTest):
     def test_through_ovmf(self):
         vmm = self.boot_linux(f"--pflash-code={ovmf(RELEASES[1], 'CODE')}",
                               f"--pflash-vars={self.variables(RELEASES[1])}", "--hpet")
+        self.assertEqual(self.run_in_linux(vmm, "cat /sys/firmware/efi/fw_platform_size"), "64")
+        self.assertMostlyPrivate(vmm)
         self.assertFacts(self.gather(vmm), "HPET")
         self.reboot(vmm, "kbd")
-        self.wait_linux(vmm)
-        self.power_off(vmm)
+        # What EDK II's terminal begins with.
+        vmm.console.wait_for(r"\x1b\[2J\x1b\[01;01H", 60)
+        self.end(vmm)
 
     def test_through_seabios(self):
         vmm = self.boot_linux(f"--bios={BIOS}", f"--linuxboot-rom={LINUXBOOT_ROM}", "--sercon")

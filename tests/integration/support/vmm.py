@@ -23,8 +23,8 @@ KERNEL = os.path.join(GUEST, "vmlinuz")
 INITRD = os.path.join(GUEST, "initrd")
 MEMTEST = os.path.join(GUEST, "memtest")
 # What shortens a Linux' start in an emulated host by a third: no messages on the console, where each letter is an exit
-# or two, and neither random addresses nor detours around other processors' faults. Domains with firmware start one
-# without any of these (test_domain_firmware).
+# or two, and neither random addresses nor detours around other processors' faults. A domain with SeaBIOS starts one
+# without any of these (test_domain_firmware), and the demo does.
 CMDLINE = "console=ttyS0 quiet nokaslr mitigations=off"
 
 # The exit status that a payload's write of N to the debug exit port makes.
