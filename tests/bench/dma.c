@@ -19,7 +19,9 @@
  *   file-window      a file is read into a window elsewhere, which is made for it and goes again
  *   ring-buffer      a file is read into a plain buffer that io_uring has registered
  *   ring-guest       the same of guest memory, with no window open: the engine has registered it
- *   register         a piece of guest memory is registered, in the place of another
+ *   ring-scattered   pages that are no neighbours are written to a file of memory, from guest
+ * memory that is registered; all in one system call register         a piece of guest memory is
+ * registered, in the place of another
  *
  *   KIND COUNT
  *
@@ -61,6 +63,7 @@ typedef struct {
 	DmaChannel *channel;
 	DmaChannel *other;
 	int file;
+	int carrier;	 /* a file of memory, as large as the largest transfer */
 	guint8 *content; /* of the file */
 	guint8 *buffer;	 /* as large as the largest transfer */
 	guint8 *plain;	 /* as large as what is used of guest memory, in pages of the same size */
@@ -132,6 +135,9 @@ static void make_file(Bench *bench)
 	if (bench->file < 0 || unlink(path) < 0 ||
 	    write(bench->file, bench->content, size) != (gssize)size)
 		err(1, "%s", path);
+	bench->carrier = memfd_create("carrier", MFD_CLOEXEC);
+	if (bench->carrier < 0 || ftruncate(bench->carrier, (off_t)size) < 0)
+		err(1, "memfd_create");
 }
 
 /* Each place's pages hold something: their first use would be another measurement. */
@@ -187,7 +193,7 @@ static gboolean set_buffer(void *opaque, guint buffer, void *address, gsize size
 static void register_buffers(Bench *bench)
 {
 	struct iovec buffer = { bench->plain, PLACES * STRIDE };
-	int result = io_uring_queue_init(4, &bench->ring, 0);
+	int result = io_uring_queue_init(LARGE, &bench->ring, 0);
 	GError *error = NULL;
 
 	if (result == 0)
@@ -269,20 +275,31 @@ static void by_file_window(Bench *bench, guint64 gpa, guint64 pages)
 	munmap(window, pages * PAGE);
 }
 
+/* What is prepared, @count requests that end with @size bytes each. */
+static void finish_ring(Bench *bench, guint count, gsize size)
+{
+	struct io_uring_cqe *completion;
+
+	if (io_uring_submit_and_wait(&bench->ring, count) < 0)
+		errx(1, "io_uring");
+	for (guint i = 0; i < count; i++) {
+		int result;
+
+		if (io_uring_wait_cqe(&bench->ring, &completion) < 0)
+			errx(1, "io_uring");
+		result = completion->res;
+		io_uring_cqe_seen(&bench->ring, completion);
+		if (result != (int)size)
+			errx(1, "a transfer by io_uring: %d", result);
+	}
+}
+
 static void by_ring(Bench *bench, guint8 *buffer, guint64 pages, int index)
 {
 	struct io_uring_sqe *entry = io_uring_get_sqe(&bench->ring);
-	struct io_uring_cqe *completion;
-	int result;
 
 	io_uring_prep_read_fixed(entry, bench->file, buffer, pages * PAGE, 0, index);
-	if (io_uring_submit_and_wait(&bench->ring, 1) < 0 ||
-	    io_uring_wait_cqe(&bench->ring, &completion) < 0)
-		errx(1, "io_uring");
-	result = completion->res;
-	io_uring_cqe_seen(&bench->ring, completion);
-	if (result != (int)(pages * PAGE))
-		errx(1, "a read by io_uring: %d", result);
+	finish_ring(bench, 1, pages * PAGE);
 }
 
 static void by_ring_buffer(Bench *bench, guint64 gpa, guint64 pages)
@@ -298,6 +315,21 @@ static void by_ring_guest(Bench *bench, guint64 gpa, guint64 pages)
 		;
 	by_ring(bench, use.address, pages, use.buffer);
 	direct_memory_end(bench->direct, &use);
+}
+
+static void by_ring_scattered(Bench *bench, guint64 gpa, guint64 pages)
+{
+	DirectUse uses[LARGE];
+
+	for (guint64 i = 0; i < pages; i++) {
+		while (!direct_memory_begin(bench->direct, gpa + i * 2 * PAGE, PAGE, &uses[i]))
+			;
+		io_uring_prep_write_fixed(io_uring_get_sqe(&bench->ring), bench->carrier,
+					  uses[i].address, PAGE, i * PAGE, uses[i].buffer);
+	}
+	finish_ring(bench, pages, PAGE);
+	for (guint64 i = 0; i < pages; i++)
+		direct_memory_end(bench->direct, &uses[i]);
 }
 
 static void by_register(Bench *bench, guint64 gpa, guint64 pages)
@@ -346,6 +378,7 @@ static const Way ways[] = {
 	{ .name = "file-window", .carry = by_file_window, .maps = TRUE, .fills = TRUE },
 	{ .name = "ring-buffer", .carry = by_ring_buffer, .maps = TRUE },
 	{ .name = "ring-guest", .carry = by_ring_guest, .maps = TRUE, .fills = TRUE },
+	{ .name = "ring-scattered", .carry = by_ring_scattered, .maps = TRUE },
 	{ .name = "register", .carry = by_register, .maps = TRUE },
 };
 
@@ -386,6 +419,24 @@ static void check_way(Bench *bench, const Way *way)
 	by_read(bench, GROUND, LARGE);
 	if (memcmp(bench->buffer, bench->content, LARGE * PAGE) != 0)
 		errx(1, "%s: guest memory has not what the file has", way->name);
+}
+
+/* What pages that are no neighbours have, by either way. */
+static void check_scattered(Bench *bench)
+{
+	g_autofree guint8 *carried = g_malloc(LARGE * PAGE);
+
+	for (guint i = 0; i < 2; i++) {
+		GError *error = NULL;
+		const DmaPiece piece = { GROUND + i * LARGE * PAGE, LARGE * PAGE };
+
+		check(dma_channel_write(bench->channel, &piece, 1, bench->content, &error), error);
+	}
+	by_scattered(bench, GROUND, LARGE);
+	by_ring_scattered(bench, GROUND, LARGE);
+	if (pread(bench->carrier, carried, LARGE * PAGE, 0) != (gssize)(LARGE * PAGE) ||
+	    memcmp(carried, bench->buffer, LARGE * PAGE) != 0)
+		errx(1, "ring-scattered: the file has not what guest memory has");
 }
 
 static void convert(Bench *bench, guint64 gpa)
@@ -459,6 +510,8 @@ int main(int argc, char **argv)
 		if (ways[i].fills && (can_map || !ways[i].maps))
 			check_way(&bench, &ways[i]);
 	}
+	if (can_map)
+		check_scattered(&bench);
 	check_pin(&bench, kind != KVM_MEMORY_ORDINARY);
 	direct_memory_free(bench.narrow);
 	direct_memory_free(bench.direct);
@@ -471,6 +524,7 @@ int main(int argc, char **argv)
 	munmap(bench.plain, PLACES * STRIDE);
 	g_free(bench.buffer);
 	g_free(bench.content);
+	close(bench.carrier);
 	close(bench.file);
 	return 0;
 }

@@ -20,6 +20,7 @@ WAYS = {
     "file-window": "file to a window made for it",
     "ring-buffer": "file to a registered buffer",
     "ring-guest": "file to registered guest memory",
+    "ring-scattered": "registered guest memory to a file, pages apart",
     "register": "guest memory registered, for another",
 }
 
@@ -29,6 +30,7 @@ RATIOS = (
     ("file-channel", "file-buffer", None),
     ("file-window", "file-buffer", None),
     ("ring-guest", "ring-buffer", 1.2),
+    ("ring-scattered", "scattered", None),
 )
 
 
