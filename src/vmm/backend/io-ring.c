@@ -7,8 +7,8 @@
 #include <glib/gi18n.h>
 #include <liburing.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+
+#include "vmm/backend/uring.h"
 
 /* As many as a guest's queue has; more wait in the list of what is to be begun. */
 #define ENTRIES 256u
@@ -52,86 +52,6 @@ static struct {
 	GQueue rings;
 } spares;
 
-/* All that a ring may do. */
-static const guint8 operations[] = {
-	IORING_OP_READV,       IORING_OP_WRITEV, IORING_OP_READ_FIXED,
-	IORING_OP_WRITE_FIXED, IORING_OP_FSYNC,	 IORING_OP_FALLOCATE,
-};
-
-/* liburing 2.3 declares calls for what is needed here, and does not have them. */
-static int register_with(struct io_uring *uring, guint what, const void *argument, guint count)
-{
-	if (syscall(SYS_io_uring_register, uring->ring_fd, what, argument, count) < 0)
-		return -errno;
-	return 0;
-}
-
-static int restrict_ring(struct io_uring *uring)
-{
-	struct io_uring_restriction restrictions[G_N_ELEMENTS(operations) + 3] = { 0 };
-	guint count = 0;
-
-	for (; count < G_N_ELEMENTS(operations); count++) {
-		restrictions[count].opcode = IORING_RESTRICTION_SQE_OP;
-		restrictions[count].sqe_op = operations[count];
-	}
-	restrictions[count].opcode = IORING_RESTRICTION_REGISTER_OP;
-	restrictions[count++].register_op = IORING_REGISTER_BUFFERS2;
-	restrictions[count].opcode = IORING_RESTRICTION_REGISTER_OP;
-	restrictions[count++].register_op = IORING_REGISTER_BUFFERS_UPDATE;
-	restrictions[count].opcode = IORING_RESTRICTION_REGISTER_OP;
-	restrictions[count++].register_op = IORING_REGISTER_ENABLE_RINGS;
-	return register_with(uring, IORING_REGISTER_RESTRICTIONS, restrictions, count);
-}
-
-static gboolean make_uring(struct io_uring *uring, GError **error)
-{
-	int result = io_uring_queue_init(ENTRIES, uring, IORING_SETUP_R_DISABLED);
-
-	if (result < 0) {
-		g_set_error(error, G_IO_ERROR, g_io_error_from_errno(-result),
-			    _("io_uring, by which disks are read and written, cannot be used: %s; "
-			      "see /proc/sys/kernel/io_uring_disabled"),
-			    g_strerror(-result));
-		return FALSE;
-	}
-	result = restrict_ring(uring);
-	if (result == 0)
-		result = register_with(uring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
-	if (result < 0) {
-		io_uring_queue_exit(uring);
-		g_set_error(error, G_IO_ERROR, g_io_error_from_errno(-result),
-			    _("io_uring cannot be restricted to what disks take: %s"),
-			    g_strerror(-result));
-		return FALSE;
-	}
-	return TRUE;
-}
-
-static gboolean update_buffer(const struct io_uring *uring, guint buffer, void *memory, gsize size)
-{
-	const struct iovec iovec = { memory, size };
-	const struct io_uring_rsrc_update2 update = {
-		.offset = buffer,
-		.data = (guintptr)&iovec,
-		.nr = 1,
-	};
-
-	return syscall(SYS_io_uring_register, uring->ring_fd, IORING_REGISTER_BUFFERS_UPDATE,
-		       &update, sizeof(update)) == 1;
-}
-
-/* Without any memory behind its buffers. */
-static gboolean make_buffers(struct io_uring *uring)
-{
-	const struct io_uring_rsrc_register buffers = {
-		.nr = IO_RING_FIRST_DIRECT + IO_RING_DIRECT,
-		.flags = IORING_RSRC_REGISTER_SPARSE,
-	};
-
-	return register_with(uring, IORING_REGISTER_BUFFERS2, &buffers, sizeof(buffers)) == 0;
-}
-
 gboolean io_ring_set_buffer(void *data, guint buffer, void *address, gsize size)
 {
 	IoRing *ring = data;
@@ -140,7 +60,7 @@ gboolean io_ring_set_buffer(void *data, guint buffer, void *address, gsize size)
 		ring->direct = (guint8 *)address - (buffer - IO_RING_FIRST_DIRECT) * size;
 		ring->direct_size = size;
 	}
-	return update_buffer(&ring->uring, buffer, address, size);
+	return uring_set_buffer(&ring->uring, buffer, address, size);
 }
 
 static IoRing *make(GError **error)
@@ -148,11 +68,11 @@ static IoRing *make(GError **error)
 	g_autoptr(Staging) staging = staging_new(STAGING_SIZE, error);
 	g_autofree IoRing *ring = g_new0(IoRing, 1);
 
-	if (!staging || !make_uring(&ring->uring, error))
+	if (!staging || !uring_init(&ring->uring, ENTRIES, error))
 		return NULL;
-	ring->is_registered = make_buffers(&ring->uring) &&
-			      update_buffer(&ring->uring, 0, staging_memory(staging),
-					    staging_size(staging));
+	ring->is_registered =
+		uring_make_buffers(&ring->uring, IO_RING_FIRST_DIRECT + IO_RING_DIRECT) &&
+		uring_set_buffer(&ring->uring, 0, staging_memory(staging), staging_size(staging));
 	ring->staging = g_steal_pointer(&staging);
 	ring->last = &ring->first;
 	return g_steal_pointer(&ring);
@@ -183,6 +103,11 @@ gboolean io_ring_keep_spares(guint count, GError **error)
 		g_queue_push_tail(&spares.rings, ring);
 	}
 	return TRUE;
+}
+
+gboolean io_ring_can_be_made(void)
+{
+	return !spares.are_kept;
 }
 
 static void detach(IoRing *ring)

@@ -9,15 +9,11 @@
  * kernel in one system call just before the thread sleeps, so that what a guest asks for in one
  * kick leaves together. What has ended is told by the ring's own descriptor.
  *
- * What io_uring does, it does past seccomp's filters: so the ring is restricted to the operations
- * below, before anything else, and the kernel refuses all others for ever after. A thread needs
- * io_uring_enter() for it, and io_uring_register() for what follows.
- *
- * The kernel can know memory by a number, a buffer, and needs no address of this process's for it
- * then. Buffer 0 is the staging memory; others are guest memory that is mapped nowhere: see
- * vmm/memory/direct.h. Such memory is told from all other by its addresses, of which each buffer
- * has its own. What goes there in one request, to several buffers, is several for the kernel, and
- * one for its owner again when all have ended.
+ * It may do no more than what is below (uring.h). The kernel can know memory by a number, a buffer,
+ * and needs no address of this process's for it then. Buffer 0 is the staging memory; others are
+ * guest memory that is mapped nowhere: see vmm/memory/direct.h. Such memory is told from all other
+ * by its addresses, of which each buffer has its own. What goes there in one request, to several
+ * buffers, is several for the kernel, and one for its owner again when all have ended.
  *
  * An entry is its owner's memory, and is the ring's until it is complete. The kernel gives a part
  * of the work back, now and then: what is incomplete is for the owner to continue, but what was
@@ -77,6 +73,9 @@ void io_ring_attach(IoRing *ring, GMainContext *context);
  * if there was room for that under the limit of locked memory.
  */
 Staging *io_ring_staging(const IoRing *ring);
+
+/* Whether set-up still goes on. */
+gboolean io_ring_can_be_made(void);
 
 /*
  * io_ring_keep_spares - make @count rings for later, and none otherwise from now on
