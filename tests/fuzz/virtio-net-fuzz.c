@@ -4,9 +4,9 @@
  *
  * The input is a list of steps: chains that the guest makes available, with any flags, addresses
  * and sizes; bytes that it writes into rings, buffers and commands; kicks; frames with any header
- * that come; a network that is full, or goes away; pauses and resets in between. What must hold:
- * a frame that leaves has a size that Ethernet has, and a header that asks for nothing but what was
- * agreed on.
+ * that come; a network that is full, or goes away; pauses and resets in between. Where its length
+ * is odd, the kernel makes the card's copies. What must hold: a frame that leaves has a size that
+ * Ethernet has, and a header that asks for nothing but what was agreed on.
  */
 #include "../unit/made-up-net.h"
 #include "input.h"
@@ -111,7 +111,8 @@ int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 {
 	Input input = { data, size };
 	MadeUpCard *card = made_up_card_new(MADE_UP_PAIRS,
-					    NET_FEATURES_TSO | NET_FEATURES_UFO | NET_FEATURES_USO);
+					    NET_FEATURES_TSO | NET_FEATURES_UFO | NET_FEATURES_USO,
+					    size % 2 != 0);
 	NetBackend *backend = &card->network->backend;
 	gboolean is_drained = FALSE;
 	guint64 features;

@@ -9,6 +9,7 @@
 
 #include <linux/virtio_ring.h>
 
+#include "made-up-copy.h"
 #include "made-up-memory.h"
 #include "vmm/backend/net-backend.h"
 #include "vmm/backend/net-features.h"
@@ -184,7 +185,7 @@ static inline void made_up_interrupt(void *opaque, guint index)
 
 static const guint8 made_up_mac[NET_MAC_SIZE] = { 0x52, 0x54, 0, 1, 2, 3 };
 
-static inline MadeUpCard *made_up_card_new(guint pairs, guint64 offloads)
+static inline MadeUpCard *made_up_card_new(guint pairs, guint64 offloads, gboolean has_copy)
 {
 	MadeUpCard *card = g_new0(MadeUpCard, 1);
 	VirtioNetConfig config = { .mtu = 1500, .has_multiqueue = pairs > 1, .is_link_up = TRUE };
@@ -198,7 +199,10 @@ static inline MadeUpCard *made_up_card_new(guint pairs, guint64 offloads)
 	for (guint i = 0; i < MADE_UP_QUEUES; i++)
 		card->queues[i] = virtio_queue_new(i, made_up_interrupt, card);
 	card->net = virtio_net_new(&config, &card->network->backend);
-	virtio_net_attach(card->net, (VirtioDevice *)(void *)card);
+	virtio_net_attach(card->net, (VirtioDevice *)(void *)card,
+			  has_copy ? guest_copy_new(NULL, VIRTIO_NET_BATCH,
+						    virtio_net_buffers(card->net), NULL) :
+				     NULL);
 	return card;
 }
 

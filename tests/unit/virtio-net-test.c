@@ -27,16 +27,28 @@ typedef struct {
 
 static const guint8 no_header[NET_HEADER_SIZE];
 
-static void start_with(Fixture *fixture, guint pairs, guint64 offloads, guint64 features)
+static void start_card(Fixture *fixture, guint pairs, guint64 offloads, guint64 features,
+		       gboolean has_copy)
 {
 	*fixture = (Fixture){ .buffer = MADE_UP_BUFFERS };
-	fixture->card = made_up_card_new(pairs, offloads);
+	fixture->card = made_up_card_new(pairs, offloads, has_copy);
 	made_up_card_start(fixture->card, features, FALSE);
+}
+
+static void start_with(Fixture *fixture, guint pairs, guint64 offloads, guint64 features)
+{
+	start_card(fixture, pairs, offloads, features, FALSE);
 }
 
 static void start(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
 	start_with(fixture, 1, 0, FEATURES);
+}
+
+/* The kernel makes its copies. */
+static void start_copied(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+	start_card(fixture, 1, 0, FEATURES, TRUE);
 }
 
 static void stop(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -811,7 +823,10 @@ static void test_offloads(void)
 
 static void add_test(const char *name, void (*function)(Fixture *, gconstpointer))
 {
+	g_autofree char *copied = g_strconcat(name, "/copied", NULL);
+
 	g_test_add(name, Fixture, NULL, start, function, stop);
+	g_test_add(copied, Fixture, NULL, start_copied, function, stop);
 }
 
 int main(int argc, char **argv)

@@ -216,6 +216,8 @@ static gint64 hypercall(Fixture *fixture, guint64 gpa, guint64 pages, gboolean t
 
 #include "tests/unit/registered.h"
 #include "tests/unit/released.h"
+/* Uses what registered.h names. */
+#include "tests/unit/copied.h"
 
 static guint64 reclaim(Fixture *fixture, guint64 gpa, guint64 size)
 {
@@ -714,5 +716,6 @@ int main(int argc, char **argv)
 	add_pinned_tests("/windows");
 	add_released_tests("/windows");
 	add_registered_tests();
+	add_copied_tests();
 	return g_test_run();
 }

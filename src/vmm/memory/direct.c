@@ -72,6 +72,11 @@ gboolean memory_can_be_direct(const Memory *memory)
 	return !memory->kind->has_states || memory->kind->map_to_register;
 }
 
+gboolean memory_can_be_registered(const Memory *memory)
+{
+	return memory->kind->map_to_register != NULL;
+}
+
 static guint8 *place(const DirectMemory *direct, guint index)
 {
 	return direct->places + index * DIRECT_PIECE_SIZE;
@@ -201,7 +206,7 @@ gboolean engine_drop_direct(Memory *memory, const RamRun *run, GError **error)
 	}
 	if (!is_dropped)
 		g_set_error(error, KVM_ERROR, KVM_ERROR_SYSTEM,
-			    _("the kernel keeps guest memory that disks are read into"));
+			    _("the kernel keeps guest memory that disks or frames are read into"));
 	return is_dropped;
 }
 

@@ -53,6 +53,9 @@ typedef struct {
 /* Whether this kind of memory has any. */
 gboolean memory_can_be_direct(const Memory *memory);
 
+/* Whether it has to be registered for that: windows. */
+gboolean memory_can_be_registered(const Memory *memory);
+
 /*
  * direct_memory_new - make a table for an I/O thread's ring
  * @first: number of the first of @count buffers, all of which the ring has and knows nothing by

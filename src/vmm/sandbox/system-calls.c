@@ -87,6 +87,8 @@ static const FilterCall calls[] = {
 	{ SCMP_SYS(io_uring_enter), MAIN | IO },
 	{ SCMP_SYS(io_uring_register), SET_UP },
 	{ SCMP_SYS(io_uring_setup), SET_UP },
+	{ SCMP_SYS(memfd_create), SET_UP | WINDOWS },
+	{ SCMP_SYS(ftruncate), SET_UP | WINDOWS },
 	{ SCMP_SYS(timerfd_create), MAIN },
 	{ SCMP_SYS(timerfd_settime), MAIN | VCPU },
 	{ SCMP_SYS(fallocate), MAIN | MEMORY },

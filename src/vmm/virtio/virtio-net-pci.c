@@ -6,7 +6,10 @@
 #include <linux/virtio_ids.h>
 #include <unistd.h>
 
+#include "vmm/backend/guest-copy.h"
+#include "vmm/backend/io-ring.h"
 #include "vmm/backend/net.h"
+#include "vmm/log.h"
 #include "vmm/virtio/pci.h"
 #include "vmm/virtio/virtio-net.h"
 
@@ -204,6 +207,20 @@ static VirtioDevice *make_device(const DeviceContext *context, const NetDescript
 	return device;
 }
 
+/* NULL for a card that comes when no io_uring can be made any more, as where it is not needed. */
+static GuestCopy *make_copy(const DeviceContext *context, const VirtioNet *net)
+{
+	g_autoptr(GError) error = NULL;
+	GuestCopy *copy;
+
+	if (!memory_can_be_registered(context->memory) || !io_ring_can_be_made())
+		return NULL;
+	copy = guest_copy_new(context->memory, VIRTIO_NET_BATCH, virtio_net_buffers(net), &error);
+	if (!copy)
+		log_warning(context->id, _("each frame opens a window: %s"), error->message);
+	return copy;
+}
+
 static gboolean create(const DeviceContext *context, const void *opaque, GError **error)
 {
 	const NetDescription *description = opaque;
@@ -242,7 +259,7 @@ static gboolean create(const DeviceContext *context, const void *opaque, GError 
 		virtio_net_operations.free(net);
 		return FALSE;
 	}
-	virtio_net_attach(net, device);
+	virtio_net_attach(net, device, make_copy(context, net));
 	return TRUE;
 }
 

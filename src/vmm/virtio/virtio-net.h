@@ -8,6 +8,7 @@
 
 #include <glib.h>
 
+#include "vmm/backend/guest-copy.h"
 #include "vmm/backend/net.h"
 #include "vmm/virtio/device.h"
 #include "vmm/virtio/net-filter.h"
@@ -33,8 +34,15 @@ guint virtio_net_queues(const VirtioNetConfig *config, const NetBackend *backend
 /* A device without a transport yet. @backend: taken over. */
 VirtioNet *virtio_net_new(const VirtioNetConfig *config, NetBackend *backend);
 
-/* Joins it with its transport; once, before the guest runs. */
-void virtio_net_attach(VirtioNet *net, VirtioDevice *device);
+/* What a GuestCopy for it has: so many buffers of this size, in bytes. */
+#define VIRTIO_NET_BATCH (256u << 10)
+guint virtio_net_buffers(const VirtioNet *net);
+
+/*
+ * Joins it with its transport; once, before the guest runs. @copy: taken over; NULL: the I/O
+ * thread's DMA channel carries all.
+ */
+void virtio_net_attach(VirtioNet *net, VirtioDevice *device, GuestCopy *copy);
 
 /* Whether the guest sees a cable that is plugged in; on any thread. */
 void virtio_net_set_link(VirtioNet *net, gboolean is_up);
