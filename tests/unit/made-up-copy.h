@@ -6,18 +6,15 @@
 
 struct GuestCopy {
 	guint8 *memory;
-	gsize size; /* of each buffer */
-	guint count;
+	gsize size;
 };
 
-GuestCopy *guest_copy_new(Memory *memory G_GNUC_UNUSED, gsize size, guint count,
-			  GError **error G_GNUC_UNUSED)
+GuestCopy *guest_copy_new(Memory *memory G_GNUC_UNUSED, gsize size, GError **error G_GNUC_UNUSED)
 {
 	GuestCopy *copy = g_new0(GuestCopy, 1);
 
-	copy->memory = g_malloc(size * count);
+	copy->memory = g_malloc(size);
 	copy->size = size;
-	copy->count = count;
 	return copy;
 }
 
@@ -29,31 +26,18 @@ void guest_copy_free(GuestCopy *copy)
 	g_free(copy);
 }
 
-guint8 *guest_copy_buffer(const GuestCopy *copy, guint index)
+guint8 *guest_copy_buffer(const GuestCopy *copy)
 {
-	g_assert_cmpuint(index, <, copy->count);
-	return copy->memory + index * copy->size;
+	return copy->memory;
 }
 
-static inline void made_up_copy_check(const GuestCopy *copy, const DmaPiece *pieces, guint count)
+gboolean guest_copy_write(GuestCopy *copy, DmaChannel *channel, const DmaPiece *pieces, guint count,
+			  GError **error)
 {
 	guint64 size = 0;
 
 	for (guint i = 0; i < count; i++)
 		size += pieces[i].size;
 	g_assert_cmpuint(size, <=, copy->size);
-}
-
-gboolean guest_copy_read(GuestCopy *copy, DmaChannel *channel, const DmaPiece *pieces, guint count,
-			 guint index, GError **error)
-{
-	made_up_copy_check(copy, pieces, count);
-	return dma_channel_read(channel, pieces, count, guest_copy_buffer(copy, index), error);
-}
-
-gboolean guest_copy_write(GuestCopy *copy, DmaChannel *channel, const DmaPiece *pieces, guint count,
-			  guint index, GError **error)
-{
-	made_up_copy_check(copy, pieces, count);
-	return dma_channel_write(channel, pieces, count, guest_copy_buffer(copy, index), error);
+	return dma_channel_write(channel, pieces, count, copy->memory, error);
 }

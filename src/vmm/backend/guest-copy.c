@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* guest-copy.c - what a device copies to and from guest memory all the time */
+/* guest-copy.c - what a device copies to guest memory all the time */
 #include "vmm/backend/guest-copy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gio/gio.h>
 #include <glib/gi18n.h>
 #include <string.h>
@@ -28,22 +29,13 @@ typedef struct {
 struct GuestCopy {
 	struct io_uring uring;
 	DirectMemory *direct;
-	int fd; /* of all buffers, one behind the other */
+	int fd; /* of the buffer */
 	guint8 *memory;
-	gsize size; /* of each */
-	guint count;
+	gsize size;
 	gboolean is_broken; /* the ring is not used any more */
 	Part parts[ENTRIES];
 	guint n_parts;
 };
-
-/* What is under way. */
-typedef struct {
-	GuestCopy *copy;
-	DmaChannel *channel;
-	gboolean is_read; /* out of the guest */
-	guint index;	  /* of the buffer */
-} Transfer;
 
 static gboolean set_buffer(void *opaque, guint buffer, void *address, gsize size)
 {
@@ -62,9 +54,9 @@ static gboolean fail(const char *what, GError **error)
 	return FALSE;
 }
 
-static gboolean make_buffers(GuestCopy *copy, GError **error)
+static gboolean make_buffer(GuestCopy *copy, GError **error)
 {
-	const gsize size = copy->size * copy->count;
+	const gsize size = copy->size;
 	void *memory;
 
 	copy->fd = memfd_create("guest-copy", MFD_CLOEXEC);
@@ -72,6 +64,9 @@ static gboolean make_buffers(GuestCopy *copy, GError **error)
 		return fail("memfd_create", error);
 	if (ftruncate(copy->fd, (off_t)size) < 0)
 		return fail("ftruncate", error);
+	/* Else io_uring has another thread read it, which takes several times as long. */
+	if (fcntl(copy->fd, F_SETFL, O_NONBLOCK) < 0)
+		return fail("F_SETFL", error);
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, copy->fd, 0);
 	if (memory == MAP_FAILED)
 		return fail("mmap", error);
@@ -93,14 +88,13 @@ static gboolean make_ring(GuestCopy *copy, Memory *memory, GError **error)
 	return copy->direct != NULL;
 }
 
-GuestCopy *guest_copy_new(Memory *memory, gsize size, guint count, GError **error)
+GuestCopy *guest_copy_new(Memory *memory, gsize size, GError **error)
 {
 	g_autoptr(GuestCopy) copy = g_new0(GuestCopy, 1);
 
 	copy->fd = -1;
 	copy->size = size;
-	copy->count = count;
-	if (!make_buffers(copy, error) || !make_ring(copy, memory, error))
+	if (!make_buffer(copy, error) || !make_ring(copy, memory, error))
 		return NULL;
 	return g_steal_pointer(&copy);
 }
@@ -114,41 +108,32 @@ void guest_copy_free(GuestCopy *copy)
 		io_uring_queue_exit(&copy->uring);
 	}
 	if (copy->memory)
-		munmap(copy->memory, copy->size * copy->count);
+		munmap(copy->memory, copy->size);
 	if (copy->fd >= 0)
 		close(copy->fd);
 	g_free(copy);
 }
 
-guint8 *guest_copy_buffer(const GuestCopy *copy, guint index)
+guint8 *guest_copy_buffer(const GuestCopy *copy)
 {
-	return copy->memory + index * copy->size;
+	return copy->memory;
 }
 
-static gboolean carry(const Transfer *transfer, guint64 gpa, guint64 size, gsize offset,
-		      GError **error)
+static gboolean carry(const GuestCopy *copy, DmaChannel *channel, guint64 gpa, guint64 size,
+		      gsize offset, GError **error)
 {
-	guint8 *data = guest_copy_buffer(transfer->copy, transfer->index) + offset;
 	const DmaPiece piece = { gpa, size };
 
-	return transfer->is_read ? dma_channel_read(transfer->channel, &piece, 1, data, error) :
-				   dma_channel_write(transfer->channel, &piece, 1, data, error);
+	return dma_channel_write(channel, &piece, 1, copy->memory + offset, error);
 }
 
-static void prepare(const Transfer *transfer, guint number)
+static void prepare(GuestCopy *copy, guint number)
 {
-	GuestCopy *copy = transfer->copy;
 	const Part *part = &copy->parts[number];
 	struct io_uring_sqe *entry = io_uring_get_sqe(&copy->uring);
-	const guint64 offset = transfer->index * copy->size + part->offset;
-	const guint size = (guint)part->use.size;
 
-	if (transfer->is_read)
-		io_uring_prep_write_fixed(entry, copy->fd, part->use.address, size, offset,
-					  part->use.buffer);
-	else
-		io_uring_prep_read_fixed(entry, copy->fd, part->use.address, size, offset,
-					 part->use.buffer);
+	io_uring_prep_read_fixed(entry, copy->fd, part->use.address, (guint)part->use.size,
+				 part->offset, part->use.buffer);
 	io_uring_sqe_set_data(entry, GUINT_TO_POINTER(number));
 }
 
@@ -190,14 +175,13 @@ static gboolean await(GuestCopy *copy, guint n)
 
 /* What did not go through the ring, a piece that was taken away meanwhile say, the channel carries.
  */
-static gboolean copy_parts(const Transfer *transfer, GError **error)
+static gboolean copy_parts(GuestCopy *copy, DmaChannel *channel, GError **error)
 {
-	GuestCopy *copy = transfer->copy;
 	gboolean is_good = TRUE;
 	guint n;
 
 	for (guint i = 0; i < copy->n_parts; i++)
-		prepare(transfer, i);
+		prepare(copy, i);
 	n = submit(copy);
 	copy->is_broken = n < copy->n_parts;
 	copy->is_broken |= !await(copy, n);
@@ -206,28 +190,28 @@ static gboolean copy_parts(const Transfer *transfer, GError **error)
 
 		direct_memory_end(copy->direct, &part->use);
 		if (is_good && !part->is_done)
-			is_good = carry(transfer, part->gpa, part->use.size, part->offset, error);
+			is_good = carry(copy, channel, part->gpa, part->use.size, part->offset,
+					error);
 	}
 	copy->n_parts = 0;
 	return is_good;
 }
 
 /* Adds a piece to what is copied next, or has the channel carry it. */
-static gboolean add_piece(const Transfer *transfer, const DmaPiece *piece, gsize offset,
+static gboolean add_piece(GuestCopy *copy, DmaChannel *channel, const DmaPiece *piece, gsize offset,
 			  GError **error)
 {
-	GuestCopy *copy = transfer->copy;
 	guint64 done = 0;
 
 	while (done < piece->size) {
 		const guint64 gpa = piece->gpa + done, left = piece->size - done;
 		Part *part;
 
-		if (copy->n_parts == ENTRIES && !copy_parts(transfer, error))
+		if (copy->n_parts == ENTRIES && !copy_parts(copy, channel, error))
 			return FALSE;
 		part = &copy->parts[copy->n_parts];
 		if (copy->is_broken || !direct_memory_begin(copy->direct, gpa, left, &part->use))
-			return carry(transfer, gpa, left, offset + done, error);
+			return carry(copy, channel, gpa, left, offset + done, error);
 		part->gpa = gpa;
 		part->offset = offset + done;
 		part->is_done = FALSE;
@@ -244,10 +228,9 @@ static void forget_parts(GuestCopy *copy)
 	copy->n_parts = 0;
 }
 
-static gboolean copy_pieces(const Transfer *transfer, const DmaPiece *pieces, guint count,
-			    GError **error)
+gboolean guest_copy_write(GuestCopy *copy, DmaChannel *channel, const DmaPiece *pieces, guint count,
+			  GError **error)
 {
-	GuestCopy *copy = transfer->copy;
 	gsize offset = 0;
 
 	for (guint i = 0; i < count; i++) {
@@ -257,27 +240,11 @@ static gboolean copy_pieces(const Transfer *transfer, const DmaPiece *pieces, gu
 			forget_parts(copy);
 			return FALSE;
 		}
-		if (!add_piece(transfer, &pieces[i], offset, error)) {
+		if (!add_piece(copy, channel, &pieces[i], offset, error)) {
 			forget_parts(copy);
 			return FALSE;
 		}
 		offset += pieces[i].size;
 	}
-	return copy->n_parts == 0 || copy_parts(transfer, error);
-}
-
-gboolean guest_copy_read(GuestCopy *copy, DmaChannel *channel, const DmaPiece *pieces, guint count,
-			 guint index, GError **error)
-{
-	const Transfer transfer = { copy, channel, TRUE, index };
-
-	return copy_pieces(&transfer, pieces, count, error);
-}
-
-gboolean guest_copy_write(GuestCopy *copy, DmaChannel *channel, const DmaPiece *pieces, guint count,
-			  guint index, GError **error)
-{
-	const Transfer transfer = { copy, channel, FALSE, index };
-
-	return copy_pieces(&transfer, pieces, count, error);
+	return copy->n_parts == 0 || copy_parts(copy, channel, error);
 }

@@ -208,14 +208,14 @@ static VirtioDevice *make_device(const DeviceContext *context, const NetDescript
 }
 
 /* NULL for a card that comes when no io_uring can be made any more, as where it is not needed. */
-static GuestCopy *make_copy(const DeviceContext *context, const VirtioNet *net)
+static GuestCopy *make_copy(const DeviceContext *context)
 {
 	g_autoptr(GError) error = NULL;
 	GuestCopy *copy;
 
 	if (!memory_can_be_registered(context->memory) || !io_ring_can_be_made())
 		return NULL;
-	copy = guest_copy_new(context->memory, VIRTIO_NET_BATCH, virtio_net_buffers(net), &error);
+	copy = guest_copy_new(context->memory, VIRTIO_NET_BATCH, &error);
 	if (!copy)
 		log_warning(context->id, _("each frame opens a window: %s"), error->message);
 	return copy;
@@ -259,7 +259,7 @@ static gboolean create(const DeviceContext *context, const void *opaque, GError 
 		virtio_net_operations.free(net);
 		return FALSE;
 	}
-	virtio_net_attach(net, device, make_copy(context, net));
+	virtio_net_attach(net, device, make_copy(context));
 	return TRUE;
 }
 

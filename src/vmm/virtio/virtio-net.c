@@ -14,8 +14,8 @@
  * transfer writes all, and the chains go back with one interrupt. Where the guest has no buffers,
  * the backend keeps its frame until the guest's kick.
  *
- * With windows both transfers are guest-copy.h's: the buffers are files that the kernel copies from
- * and to, so that frames open no window each.
+ * With windows the latter transfer is guest-copy.h's: its buffer is a file that the kernel copies
+ * from, so that frames open no window each.
  *
  * Both go through the header of virtio-net that the backend shares with the guest. What it says is
  * checked against what was agreed on: a frame whose header asks for what it may not is lost. A
@@ -49,8 +49,7 @@ G_STATIC_ASSERT(offsetof(struct virtio_net_config, speed) == VIRTIO_NET_CONFIG_S
 G_STATIC_ASSERT(G_BYTE_ORDER == G_LITTLE_ENDIAN);
 
 typedef struct {
-	guint index;  /* of its buffer, where the kernel copies */
-	guint8 *data; /* the batch's own, or that buffer's; NULL: not used yet */
+	guint8 *data; /* NULL: not used yet */
 	gsize used;
 	GArray *pieces; /* DmaPiece */
 } Batch;
@@ -99,7 +98,7 @@ struct VirtioNet {
 	NetBackend *backend;
 	VirtioDevice *device;
 	IoThread *thread;
-	GuestCopy *copy; /* NULL: the thread's channel carries all */
+	GuestCopy *copy; /* of frames that come; NULL: the thread's channel carries them */
 
 	GMutex lock; /* of: */
 	gboolean is_plugged;
@@ -177,27 +176,29 @@ static void cancel_later(Later *later)
 
 /* Batches */
 
-static void batch_init(Batch *batch, guint index)
+static void batch_init(Batch *batch)
 {
-	batch->index = index;
 	batch->pieces = g_array_new(FALSE, FALSE, sizeof(DmaPiece));
 }
 
-static void batch_clear(const VirtioNet *net, Batch *batch)
+static void batch_clear(Batch *batch)
 {
-	if (!net->copy)
-		g_free(batch->data);
-	batch->data = NULL;
+	g_clear_pointer(&batch->data, g_free);
 	g_clear_pointer(&batch->pieces, g_array_unref);
 }
 
 /* Room for the frames of a device that is used; one that is not has none. */
-static guint8 *batch_data(const VirtioNet *net, Batch *batch)
+static guint8 *batch_data(Batch *batch)
 {
 	if (!batch->data)
-		batch->data = net->copy ? guest_copy_buffer(net->copy, batch->index) :
-					  g_malloc(BATCH_BYTES);
+		batch->data = g_malloc(BATCH_BYTES);
 	return batch->data;
+}
+
+/* The same for those that come, from where the kernel copies them, where it does. */
+static guint8 *came_data(VirtioNet *net)
+{
+	return net->copy ? guest_copy_buffer(net->copy) : batch_data(&net->came);
 }
 
 static void batch_empty(Batch *batch)
@@ -209,29 +210,6 @@ static void batch_empty(Batch *batch)
 static const DmaPiece *batch_pieces(const Batch *batch)
 {
 	return (const DmaPiece *)batch->pieces->data;
-}
-
-/* Out of the guest. */
-static gboolean batch_read(const VirtioNet *net, Batch *batch, GError **error)
-{
-	DmaChannel *channel = io_thread_dma(net->thread);
-	guint8 *data = batch_data(net, batch);
-
-	if (net->copy)
-		return guest_copy_read(net->copy, channel, batch_pieces(batch), batch->pieces->len,
-				       batch->index, error);
-	return dma_channel_read(channel, batch_pieces(batch), batch->pieces->len, data, error);
-}
-
-static gboolean batch_write(const VirtioNet *net, const Batch *batch, GError **error)
-{
-	DmaChannel *channel = io_thread_dma(net->thread);
-
-	if (net->copy)
-		return guest_copy_write(net->copy, channel, batch_pieces(batch), batch->pieces->len,
-					batch->index, error);
-	return dma_channel_write(channel, batch_pieces(batch), batch->pieces->len, batch->data,
-				 error);
 }
 
 /* Headers */
@@ -298,6 +276,16 @@ static void give_back(Pair *pair, gboolean is_good)
 	g_array_set_size(filled, 0);
 }
 
+static gboolean copy_came(VirtioNet *net, GError **error)
+{
+	DmaChannel *channel = io_thread_dma(net->thread);
+	const DmaPiece *pieces = batch_pieces(&net->came);
+	const guint count = net->came.pieces->len;
+
+	return net->copy ? guest_copy_write(net->copy, channel, pieces, count, error) :
+			   dma_channel_write(channel, pieces, count, came_data(net), error);
+}
+
 static void write_came(Pair *pair)
 {
 	VirtioNet *net = pair->net;
@@ -306,7 +294,7 @@ static void write_came(Pair *pair)
 
 	if (net->filled->len == 0)
 		return;
-	is_good = batch_write(net, &net->came, &error);
+	is_good = copy_came(net, &error);
 	if (!is_good)
 		break_device(net, error);
 	batch_empty(&net->came);
@@ -384,7 +372,7 @@ static void add_frame(Pair *pair, const struct virtio_net_hdr_v1 *header, const 
 	if (has_feature(net, VIRTIO_NET_F_GUEST_CSUM))
 		own = *header;
 	own.num_buffers = (guint16)take_spare(pair, NET_HEADER_SIZE + size);
-	place = batch_data(net, batch) + batch->used;
+	place = came_data(net) + batch->used;
 	memcpy(place, &own, sizeof(own));
 	memcpy(place + sizeof(own), frame, size);
 	batch->used += NET_HEADER_SIZE + size;
@@ -515,7 +503,9 @@ static guint fill_batch(Pair *pair)
 	if (error)
 		break_device(net, error);
 	g_clear_error(&error);
-	if (pair->n_frames > 0 && !batch_read(net, &pair->sent, &error)) {
+	if (pair->n_frames > 0 &&
+	    !dma_channel_read(io_thread_dma(net->thread), batch_pieces(&pair->sent),
+			      pair->sent.pieces->len, batch_data(&pair->sent), &error)) {
 		break_device(net, error);
 		pair->n_frames = 0;
 	}
@@ -934,10 +924,10 @@ static void net_device_free(void *device)
 	g_clear_pointer(&net->thread, io_thread_unref);
 	for (guint i = 0; i < net->n_pairs; i++) {
 		g_ptr_array_unref(net->pairs[i].spare);
-		batch_clear(net, &net->pairs[i].sent);
+		batch_clear(&net->pairs[i].sent);
 	}
 	g_free(net->pairs);
-	batch_clear(net, &net->came);
+	batch_clear(&net->came);
 	guest_copy_free(net->copy);
 	g_array_unref(net->filled);
 	g_mutex_clear(&net->lock);
@@ -977,7 +967,7 @@ VirtioNet *virtio_net_new(const VirtioNetConfig *config, NetBackend *backend)
 	net->is_plugged = config->is_link_up;
 	memcpy(net->mac, config->mac, NET_MAC_SIZE);
 	g_mutex_init(&net->lock);
-	batch_init(&net->came, 0);
+	batch_init(&net->came);
 	net->filled = g_array_new(FALSE, FALSE, sizeof(Filled));
 	net->control_later = (Later){ .run = serve_control, .opaque = net };
 	net->n_pairs = count_pairs(config, backend);
@@ -987,7 +977,7 @@ VirtioNet *virtio_net_new(const VirtioNetConfig *config, NetBackend *backend)
 		net->pairs[i].index = i;
 		net->pairs[i].spare = g_ptr_array_new();
 		net->pairs[i].later = (Later){ .run = transmit, .opaque = &net->pairs[i] };
-		batch_init(&net->pairs[i].sent, 1 + i);
+		batch_init(&net->pairs[i].sent);
 	}
 	return net;
 }
@@ -997,11 +987,6 @@ static void attach_backend(void *opaque)
 	VirtioNet *net = opaque;
 
 	net_attach(net->backend, io_thread_context(net->thread), &client, net);
-}
-
-guint virtio_net_buffers(const VirtioNet *net)
-{
-	return 1 + net->n_pairs;
 }
 
 void virtio_net_attach(VirtioNet *net, VirtioDevice *device, GuestCopy *copy)

@@ -34,9 +34,8 @@ guint virtio_net_queues(const VirtioNetConfig *config, const NetBackend *backend
 /* A device without a transport yet. @backend: taken over. */
 VirtioNet *virtio_net_new(const VirtioNetConfig *config, NetBackend *backend);
 
-/* What a GuestCopy for it has: so many buffers of this size, in bytes. */
+/* What the buffer of a GuestCopy for it has to hold, in bytes. */
 #define VIRTIO_NET_BATCH (256u << 10)
-guint virtio_net_buffers(const VirtioNet *net);
 
 /*
  * Joins it with its transport; once, before the guest runs. @copy: taken over; NULL: the I/O

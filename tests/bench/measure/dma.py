@@ -20,7 +20,7 @@ WAYS = {
     "file-window": "file to a window made for it",
     "ring-buffer": "file to a registered buffer",
     "ring-guest": "file to registered guest memory",
-    "ring-scattered": "registered guest memory to a file, pages apart",
+    "ring-scattered": "file of memory to registered guest memory, pages apart",
     "register": "guest memory registered, for another",
 }
 
