@@ -68,10 +68,9 @@ class OvmfOfDebian12(FirmwareTest):
     """The older one; Linux by the newer one is test_machine's, and its variables are test_domain_firmware's."""
 
     limit = 300
-    release = RELEASES[0]
 
     def test_boots_a_kernel(self):
-        vmm = self.boot_ovmf(self.release, "--vcpus=2", "--memory=512M", f"--kernel={KERNEL}",
+        vmm = self.boot_ovmf(RELEASES[0], "--vcpus=2", "--memory=512M", f"--kernel={KERNEL}",
                              f"--initrd={INITRD}", f"--append={CMDLINE}")
         vmm.console.wait_for("Hello from Linux", 200)
         vmm.console.wait_for("/ # ", 60)
@@ -82,7 +81,7 @@ class OvmfOfDebian12(FirmwareTest):
         self.end(vmm)
 
     def test_a_reset_starts_the_firmware_anew(self):
-        vmm = self.boot_ovmf(self.release)
+        vmm = self.boot_ovmf(RELEASES[0])
         vmm.console.wait_for(SHELL, 150)
         vmm.console.send("reset\r")
         vmm.qmp.wait_event("RESET", 60)

@@ -88,11 +88,11 @@ static void tear_down_disk(Disk *disk)
 	tear_down(&disk->fixture);
 }
 
-static guint64 registered_bytes(Disk *disk)
+static guint64 registered_bytes(Fixture *fixture)
 {
 	MemoryStatistics statistics;
 
-	memory_statistics(disk->fixture.memory, &statistics);
+	memory_statistics(fixture->memory, &statistics);
 	return statistics.registered_bytes;
 }
 
@@ -141,7 +141,7 @@ static void test_registered(void)
 		MemoryStatistics statistics;
 
 		g_assert_false(direct_memory_begin(disk.direct, PIECE_A, PAGE, &use));
-		g_assert_cmpuint(registered_bytes(&disk), ==, 0);
+		g_assert_cmpuint(registered_bytes(&disk.fixture), ==, 0);
 		g_assert_true(begin(&disk, PIECE_A + 5 * PAGE, PAGE, &use));
 		g_assert_cmpuint(use.size, ==, PAGE);
 		g_assert_false(is_mapped(use.address));
@@ -174,7 +174,7 @@ static void test_registered_dropped(void)
 
 		g_assert_true(begin(&disk, PIECE_A, PAGE, &use));
 		g_assert_cmpint(hypercall(&disk.fixture, PIECE_A + PAGE, 1, FALSE), ==, 0);
-		g_assert_cmpuint(registered_bytes(&disk), ==, 0);
+		g_assert_cmpuint(registered_bytes(&disk.fixture), ==, 0);
 		g_assert_cmpint(read_into(&disk, &use, 0), ==, -EFAULT);
 		g_assert_cmpint(disk.fixture.guest[0], ==, 0);
 		/* Its slot is nobody's until the use has ended: the other one is for all. */
@@ -191,11 +191,11 @@ static void test_registered_dropped(void)
 		g_assert_cmpint(read_into(&disk, &use, 0), ==, PAGE);
 		g_assert_cmpint(disk.fixture.guest[0], ==, 0xd1);
 		direct_memory_end(disk.direct, &use);
-		g_assert_cmpuint(registered_bytes(&disk), ==, 2 * DIRECT_PIECE_SIZE);
+		g_assert_cmpuint(registered_bytes(&disk.fixture), ==, 2 * DIRECT_PIECE_SIZE);
 
 		g_assert_true(memory_release_touches(disk.fixture.memory, &error));
 		g_assert_true(memory_discard(disk.fixture.memory, &error));
-		g_assert_cmpuint(registered_bytes(&disk), ==, 0);
+		g_assert_cmpuint(registered_bytes(&disk.fixture), ==, 0);
 		g_assert_cmpint(disk.fixture.guest[0], ==, 0);
 	}
 	tear_down_disk(&disk);
@@ -213,7 +213,7 @@ static void test_registered_released(void)
 		g_assert_true(begin(&disk, PIECE_A, PAGE, &use));
 		g_assert_cmpint(read_into(&disk, &use, 0), ==, PAGE);
 		g_assert_true(memory_release(disk.fixture.memory, PIECE_A, PAGE, &error));
-		g_assert_cmpuint(registered_bytes(&disk), ==, 0);
+		g_assert_cmpuint(registered_bytes(&disk.fixture), ==, 0);
 		g_assert_cmpint(read_into(&disk, &use, 0), ==, -EFAULT);
 		g_assert_cmpint(disk.fixture.guest[0], ==, 0);
 		direct_memory_end(disk.direct, &use);
@@ -240,7 +240,7 @@ static void test_registered_bound(void)
 		g_assert_false(begin(&disk, PIECE_B, PAGE, &b));
 		direct_memory_end(disk.direct, &a);
 		direct_memory_end(disk.direct, &c);
-		g_assert_cmpuint(registered_bytes(&disk), ==, 2 * DIRECT_PIECE_SIZE);
+		g_assert_cmpuint(registered_bytes(&disk.fixture), ==, 2 * DIRECT_PIECE_SIZE);
 
 		/* As many as the kernel lets it have. */
 		g_atomic_int_set(&disk.is_refusing, TRUE);
@@ -249,7 +249,7 @@ static void test_registered_bound(void)
 		for (guint i = 0; i < 4; i++) {
 			g_assert_true(begin(&disk, i % 2 ? PIECE_B : PIECE_C, PAGE, &b));
 			direct_memory_end(disk.direct, &b);
-			g_assert_cmpuint(registered_bytes(&disk), ==, DIRECT_PIECE_SIZE);
+			g_assert_cmpuint(registered_bytes(&disk.fixture), ==, DIRECT_PIECE_SIZE);
 		}
 	}
 	tear_down_disk(&disk);
@@ -288,7 +288,7 @@ static void test_registered_kept(void)
 		direct_memory_end(disk.direct, &b);
 		g_atomic_int_set(&disk.is_keeping, TRUE);
 		g_assert_false(begin(&disk, PIECE_C, PAGE, &c));
-		g_assert_cmpuint(registered_bytes(&disk), ==, 2 * DIRECT_PIECE_SIZE);
+		g_assert_cmpuint(registered_bytes(&disk.fixture), ==, 2 * DIRECT_PIECE_SIZE);
 		g_assert_cmpint(g_atomic_int_get(&disk.fixture.failures), ==, 0);
 		disk.fixture.guest[0] = 0x77;
 		g_assert_cmpint(hypercall(&disk.fixture, PIECE_A, 1, FALSE), !=, 0);

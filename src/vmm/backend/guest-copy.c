@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <glib/gi18n.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -203,6 +202,11 @@ static gboolean add_piece(GuestCopy *copy, DmaChannel *channel, const DmaPiece *
 {
 	guint64 done = 0;
 
+	if (piece->size > copy->size - offset) {
+		g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+				    _("the pieces are larger than the buffer"));
+		return FALSE;
+	}
 	while (done < piece->size) {
 		const guint64 gpa = piece->gpa + done, left = piece->size - done;
 		Part *part;
@@ -234,12 +238,6 @@ gboolean guest_copy_write(GuestCopy *copy, DmaChannel *channel, const DmaPiece *
 	gsize offset = 0;
 
 	for (guint i = 0; i < count; i++) {
-		if (pieces[i].size > copy->size - offset) {
-			g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
-					    _("the pieces are larger than the buffer"));
-			forget_parts(copy);
-			return FALSE;
-		}
 		if (!add_piece(copy, channel, &pieces[i], offset, error)) {
 			forget_parts(copy);
 			return FALSE;

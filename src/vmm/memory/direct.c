@@ -67,14 +67,14 @@ struct DirectMemory {
 	guint64 bytes; /* that are registered */
 };
 
-gboolean memory_can_be_direct(const Memory *memory)
-{
-	return !memory->kind->has_states || memory->kind->map_to_register;
-}
-
 gboolean memory_can_be_registered(const Memory *memory)
 {
 	return memory->kind->map_to_register != NULL;
+}
+
+gboolean memory_can_be_direct(const Memory *memory)
+{
+	return !memory->kind->has_states || memory_can_be_registered(memory);
 }
 
 static guint8 *place(const DirectMemory *direct, guint index)
@@ -119,7 +119,7 @@ DirectMemory *direct_memory_new(Memory *memory, guint first, guint count, Direct
 	direct->opaque = opaque;
 	g_mutex_init(&direct->lock);
 	direct->by_piece = g_hash_table_new(NULL, NULL);
-	if (memory->kind->map_to_register && count > 0) {
+	if (memory_can_be_registered(memory) && count > 0) {
 		direct->n_slots = count;
 		direct->n_usable = count;
 		direct->slots = g_new0(Slot, count);
