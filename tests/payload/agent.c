@@ -12,6 +12,11 @@
  * before its name the operation is only begun, and "PROCESSOR join" answers for it; so the
  * first processor, which reads the lines, cannot be the one. Nothing here uses memory that
  * a test converts: that is from 4 MiB on.
+ *
+ * Processors that wait are halted, so that a guest with nothing to do leaves its host to the
+ * tests. The first one waits for the serial port's interrupt, which comes by the 8259 and is
+ * let in while it is halted only. What tests send to its APIC stays in the APIC meanwhile, for
+ * them to see: the task priority holds it back, and what is more urgent than that is dropped.
  */
 #include "guest.h"
 
@@ -29,6 +34,26 @@ enum {
 	PORT_NOTHING = 0x80,
 	PORT_DEBUG_EXIT = 0xf4,
 	PORT_FW_CFG_DMA_LOW = 0x518,
+	/* The first 8259; what is written to it has these names in its data sheet. */
+	PORT_PIC_ICW1 = 0x20,
+	PORT_PIC_MASK = 0x21,
+	ICW1_EDGES_ICW4 = 0x11,
+	ICW2_VECTOR = 0x20,
+	ICW3_CASCADE = 0x04,
+	ICW4_8086_AUTOMATIC_END = 0x03,
+	TIMER_INPUT = 0,
+	SERIAL_INPUT = 4,
+	/* Channel 0 of the 8254, as its data sheet calls it: both bytes, mode 0. */
+	PORT_PIT_COUNTER = 0x40,
+	PORT_PIT_CONTROL = 0x43,
+	CONTROL_COUNTER0_BOTH_MODE0 = 0x30,
+	PIT_MILLISECOND = 1193,
+	PORT_SERIAL_INTERRUPTS = 0x3f9,
+	SERIAL_RECEIVED = 1 << 0,
+	PORT_SERIAL_FIFO = 0x3fa,
+	SERIAL_FIFO_ON = 1 << 0,
+	PORT_SERIAL_MODEM = 0x3fc,
+	SERIAL_OUT2 = 1 << 3,
 	PORT_RESET = 0xcf9,
 	RESET_NOW = 6,
 
@@ -41,6 +66,8 @@ enum {
 	MSR_APIC_BASE = 0x1b,
 	APIC_BASE_X2APIC = 1 << 10,
 	APIC_BASE_ENABLE = 1 << 11,
+	MSR_X2APIC_TASK_PRIORITY = 0x808,
+	BELOW_THE_HIGHEST = 0xe0,
 	MSR_X2APIC_ICR = 0x830,
 	XAPIC_ICR_LOW = 0xfee00300,
 	XAPIC_ICR_HIGH = 0xfee00310,
@@ -75,10 +102,11 @@ extern u32 ap_page_tables;
 
 static Mailbox mailboxes[MAX_PROCESSORS];
 static volatile u64 stop_counting;
+static volatile u64 interrupts; /* that the first processor has had, beside NMIs */
 static u64 n_processors;
 static int is_intel;
 
-enum { NMI_VECTOR = 2 };
+enum { NMI_VECTOR = 2, FIRST_INTERRUPT = 0x20, N_VECTORS = 256 };
 
 /* A gate of an interrupt descriptor table in 64-bit mode. */
 static struct __attribute__((packed)) {
@@ -88,7 +116,7 @@ static struct __attribute__((packed)) {
 	u16 offset_middle;
 	u32 offset_high;
 	u32 reserved;
-} gates[NMI_VECTOR + 1];
+} gates[N_VECTORS];
 
 static void write_msr(u32 number, u64 value)
 {
@@ -172,9 +200,14 @@ static void write32(u64 gpa, u32 value)
 	*(volatile u32 *)gpa = value;
 }
 
+/* Without zeroes before it: each digit is an exit. */
 static void print_number(u64 number)
 {
-	for (int shift = 60; shift >= 0; shift -= 4)
+	int shift = 60;
+
+	while (shift > 0 && !(number >> shift))
+		shift -= 4;
+	for (; shift >= 0; shift -= 4)
 		guest_out8(GUEST_SERIAL, "0123456789abcdef"[number >> shift & 15]);
 }
 
@@ -183,23 +216,51 @@ static u64 hypercall(u64 gpa, u64 pages, u64 attributes)
 	return (u64)guest_map(is_intel, gpa, pages, attributes);
 }
 
+/* How much of a range is accessed next: an access costs an exit where there is no memory. */
+static u64 step(u64 gpa, u64 other, u64 end)
+{
+	return (gpa | other) % sizeof(u64) || end - gpa < sizeof(u64) ? 1 : sizeof(u64);
+}
+
+/* How many bytes of a number are not zero. */
+static u64 count_bytes(u64 number)
+{
+	u64 n = 0;
+
+	for (; number; number >>= 8)
+		n += (u8)number != 0;
+	return n;
+}
+
+static u64 repeated(u8 byte, u64 size)
+{
+	return size == 1 ? byte : byte * 0x0101010101010101ull;
+}
+
 static void fill(u64 gpa, u64 size, u8 byte)
 {
-	volatile u8 *memory = (volatile u8 *)gpa;
+	const u64 end = gpa + size;
 
-	for (u64 i = 0; i < size; i++)
-		memory[i] = byte;
+	for (u64 at = gpa, n; at < end; at += n) {
+		n = step(at, at, end);
+		store(at, n, repeated(byte, n));
+	}
 }
 
 /* How many bytes differ; @first: the address of the first that does. */
 static u64 check(u64 gpa, u64 size, u8 byte, u64 *first)
 {
-	const volatile u8 *memory = (const volatile u8 *)gpa;
+	const u64 end = gpa + size;
 	u64 different = 0;
 
-	for (u64 i = 0; i < size; i++) {
-		if (memory[i] != byte && different++ == 0)
-			*first = gpa + i;
+	for (u64 at = gpa, n; at < end; at += n) {
+		u64 wrong;
+
+		n = step(at, at, end);
+		wrong = load(at, n) ^ repeated(byte, n);
+		if (wrong && different == 0)
+			*first = at + (u64)__builtin_ctzll(wrong) / 8;
+		different += count_bytes(wrong);
 	}
 	return different;
 }
@@ -207,11 +268,13 @@ static u64 check(u64 gpa, u64 size, u8 byte, u64 *first)
 /* How many bytes of two ranges are not the same. */
 static u64 compare(u64 gpa, u64 other, u64 size)
 {
-	const volatile u8 *one = (const volatile u8 *)gpa, *two = (const volatile u8 *)other;
+	const u64 end = gpa + size;
 	u64 different = 0;
 
-	for (u64 i = 0; i < size; i++)
-		different += one[i] != two[i];
+	for (u64 at = gpa, n; at < end; at += n) {
+		n = step(at, other + (at - gpa), end);
+		different += count_bytes(load(at, n) ^ load(other + (at - gpa), n));
+	}
 	return different;
 }
 
@@ -404,10 +467,23 @@ static __attribute__((interrupt)) void on_nmi(const void *frame)
 	(void)frame;
 }
 
-/* The other vectors have no gate: an exception resets the machine. */
+static __attribute__((interrupt)) void on_interrupt(const void *frame)
+{
+	(void)frame;
+	interrupts++;
+}
+
+static void make_gate(u64 vector, u64 handler, u16 selector)
+{
+	gates[vector].offset_low = handler;
+	gates[vector].selector = selector;
+	gates[vector].offset_middle = handler >> 16;
+	gates[vector].type = 0x8e00;
+}
+
+/* Exceptions but the NMI have no gate: they reset the machine. */
 static void load_gates(void)
 {
-	const u64 handler = (u64)on_nmi;
 	const struct __attribute__((packed)) {
 		u16 limit;
 		u64 base;
@@ -416,12 +492,61 @@ static void load_gates(void)
 
 	asm volatile("mov %%cs, %0" : "=r"(selector));
 	if (!gates[NMI_VECTOR].type) {
-		gates[NMI_VECTOR].offset_low = handler;
-		gates[NMI_VECTOR].selector = selector;
-		gates[NMI_VECTOR].offset_middle = handler >> 16;
-		gates[NMI_VECTOR].type = 0x8e00;
+		make_gate(NMI_VECTOR, (u64)on_nmi, selector);
+		for (u64 vector = FIRST_INTERRUPT; vector < N_VECTORS; vector++)
+			make_gate(vector, (u64)on_interrupt, selector);
 	}
 	asm volatile("lidt %0" : : "m"(table));
+}
+
+/* Lets one input of the first 8259 through. */
+static void unmask(u64 input)
+{
+	out(PORT_PIC_MASK, 1, (u8) ~(1u << input));
+}
+
+/* Has the serial port interrupt this processor, the first, and nothing else that is less urgent. */
+static void prepare_serial_interrupt(void)
+{
+	write_msr(MSR_X2APIC_TASK_PRIORITY, BELOW_THE_HIGHEST);
+	out(PORT_PIC_ICW1, 1, ICW1_EDGES_ICW4);
+	out(PORT_PIC_MASK, 1, ICW2_VECTOR);
+	out(PORT_PIC_MASK, 1, ICW3_CASCADE);
+	out(PORT_PIC_MASK, 1, ICW4_8086_AUTOMATIC_END);
+	unmask(SERIAL_INPUT);
+	out(PORT_SERIAL_FIFO, 1, SERIAL_FIFO_ON);
+	out(PORT_SERIAL_MODEM, 1, SERIAL_OUT2);
+	out(PORT_SERIAL_INTERRUPTS, 1, SERIAL_RECEIVED);
+}
+
+/* One that has come before is not lost: STI lets it in after the instruction that follows. */
+static void wait_for_interrupt(void)
+{
+	asm volatile("sti; hlt; cli" : : : "memory");
+}
+
+/* Has the timer interrupt so many times, after a millisecond each; how often the processor was
+ * interrupted. */
+static u64 tick(u64 rounds)
+{
+	const u64 before = interrupts;
+
+	unmask(TIMER_INPUT);
+	for (u64 i = 0; i < rounds; i++) {
+		out(PORT_PIT_CONTROL, 1, CONTROL_COUNTER0_BOTH_MODE0);
+		out(PORT_PIT_COUNTER, 1, PIT_MILLISECOND & 0xff);
+		out(PORT_PIT_COUNTER, 1, PIT_MILLISECOND >> 8);
+		wait_for_interrupt();
+	}
+	unmask(SERIAL_INPUT);
+	return interrupts - before;
+}
+
+static char wait_for_character(void)
+{
+	while (!(guest_in8(GUEST_SERIAL_STATUS) & GUEST_SERIAL_DATA_READY))
+		wait_for_interrupt();
+	return guest_in8(GUEST_SERIAL);
 }
 
 /*
@@ -567,6 +692,8 @@ static void carry_out(u64 processor, Mailbox *mailbox)
 		mailbox->result = in(a[0], a[1]);
 	else if (operation == name_of("out"))
 		out(a[0], a[1], a[2]);
+	else if (operation == name_of("tick"))
+		mailbox->result = tick(a[0]);
 	else if (operation == name_of("toggle"))
 		toggle(a[0], a[1], a[2], a[3]);
 	else if (operation == name_of("compare"))
@@ -650,7 +777,7 @@ static u64 read_line(char words[][20], u64 max_words)
 	u64 n_words = 0, length = 0;
 
 	for (;;) {
-		char c = guest_read_character();
+		char c = wait_for_character();
 
 		if (c != ' ' && c != '\n') {
 			if (n_words < max_words && length < 19)
@@ -733,6 +860,7 @@ void first_main(u64 memory, u64 processors)
 	load_gates();
 	prepare_parking();
 	start_others();
+	prepare_serial_interrupt();
 	guest_print("agent ");
 	print_number(memory);
 	guest_print("\n");

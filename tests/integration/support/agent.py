@@ -56,7 +56,7 @@ class Agent(Vmm):
 
     def _answer(self, seconds):
         try:
-            match = self.console.wait_for(r"(?:= ([0-9a-f]{16}) ([0-9a-f]{16})|agent [0-9a-f]+)\n",
+            match = self.console.wait_for(r"(?:= ([0-9a-f]+) ([0-9a-f]+)|agent [0-9a-f]+)\n",
                                           seconds)
         except Timeout:
             raise Timeout(f"no answer; the VMM's log: {self._messages()}") from None
