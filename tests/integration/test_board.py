@@ -13,7 +13,7 @@ from support.agent import Agent, GROUND
 from support.devices import device, root_port
 from support.qmp import QmpError
 from support.vmm import Vmm, payload
-from support.where import NATIVE, everywhere
+from support.where import EVERYWHERE, NATIVE, everywhere
 
 
 class BoardTest(unittest.TestCase):
@@ -42,6 +42,15 @@ class BoardTest(unittest.TestCase):
         """Events come before the reply to a command that is sent after them."""
         self.guest.qmp.execute("query-status")
         self.assertNotIn(name, [event["event"] for event in self.guest.qmp.events])
+
+
+class InterruptController(BoardTest):
+    """The 8259, whose interrupts KVM hands to the first vCPU that takes them: not to one of the engine's own."""
+
+    where = EVERYWHERE
+
+    def test_each_interrupt_ends_a_halt(self):
+        self.assertEqual(self.guest.call("tick", 20), 20)
 
 
 class Pvpanic(BoardTest):

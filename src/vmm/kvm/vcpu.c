@@ -298,7 +298,7 @@ gboolean vcpu_check_limits(KvmVm *vm, const VcpuConfig *config, GError **error)
 	return TRUE;
 }
 
-VcpuSet *vcpu_set_new(KvmVm *vm, Memory *memory, const VcpuConfig *config, GError **error)
+VcpuSet *vcpu_set_new(KvmVm *vm, const VcpuConfig *config, GError **error)
 {
 	g_autoptr(VcpuSet) set = g_new0(VcpuSet, 1);
 	int run_size = ioctl(kvm_vm_kvm_fd(vm), KVM_GET_VCPU_MMAP_SIZE, 0);
@@ -307,7 +307,6 @@ VcpuSet *vcpu_set_new(KvmVm *vm, Memory *memory, const VcpuConfig *config, GErro
 
 	kick_install_handler();
 	set->vm = vm;
-	set->memory = memory;
 	set->handlers = config->handlers;
 	set->opaque = config->opaque;
 	set->count = config->count;
@@ -326,12 +325,21 @@ VcpuSet *vcpu_set_new(KvmVm *vm, Memory *memory, const VcpuConfig *config, GErro
 		return NULL;
 	}
 	for (guint i = 0; i < set->count; i++) {
-		if (!create_vcpu(&set->vcpus[i], config->cpu, error) ||
-		    !start_thread(&set->vcpus[i], error))
+		if (!create_vcpu(&set->vcpus[i], config->cpu, error))
 			return NULL;
 	}
-	memory_set_gates(memory, set->gates);
 	return g_steal_pointer(&set);
+}
+
+gboolean vcpu_set_start(VcpuSet *set, Memory *memory, GError **error)
+{
+	set->memory = memory;
+	for (guint i = 0; i < set->count; i++) {
+		if (!start_thread(&set->vcpus[i], error))
+			return FALSE;
+	}
+	memory_set_gates(memory, set->gates);
+	return TRUE;
 }
 
 void vcpu_set_free(VcpuSet *set)
@@ -340,7 +348,8 @@ void vcpu_set_free(VcpuSet *set)
 		return;
 	gate_set_close(set->gates, GATE_STOP);
 	/* From here on nobody waits for a host touch to be served. */
-	memory_set_gates(set->memory, NULL);
+	if (set->memory)
+		memory_set_gates(set->memory, NULL);
 	for (guint i = 0; i < set->count; i++) {
 		Vcpu *vcpu = &set->vcpus[i];
 

@@ -76,7 +76,17 @@ typedef struct {
  */
 gboolean vcpu_check_limits(KvmVm *vm, const VcpuConfig *config, GError **error);
 
-VcpuSet *vcpu_set_new(KvmVm *vm, Memory *memory, const VcpuConfig *config, GError **error);
+/*
+ * vcpu_set_new - makes the vCPUs, which have no threads yet
+ *
+ * Before the memory engine is made: KVM hands an interrupt of the 8259 to the first vCPU made that
+ * takes such interrupts, and one whose local APIC is off, as a courier's is, takes them all.
+ */
+VcpuSet *vcpu_set_new(KvmVm *vm, const VcpuConfig *config, GError **error);
+
+/* vcpu_set_start - gives each vCPU its thread, which waits; @memory must stay until vcpu_set_free()
+ */
+gboolean vcpu_set_start(VcpuSet *set, Memory *memory, GError **error);
 
 /* Ends every vCPU thread and waits for it, then frees. */
 void vcpu_set_free(VcpuSet *set);

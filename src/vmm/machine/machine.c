@@ -709,7 +709,6 @@ static gboolean make_core(Machine *machine, const MachineConfig *config, GError 
 		return FALSE;
 	if (config->discard_pit_ticks && !kvm_vm_discard_pit_ticks(machine->vm, error))
 		return FALSE;
-	/* The memory thread's courier, which comes with the memory, is the first vCPU. */
 	if (config->cpu.no_pmu && !kvm_vm_disable_pmu(machine->vm, error))
 		return FALSE;
 	if (config->tsc_khz && !kvm_vm_set_tsc_frequency(machine->vm, config->tsc_khz, error))
@@ -717,11 +716,11 @@ static gboolean make_core(Machine *machine, const MachineConfig *config, GError 
 	if (!vcpu_check_limits(machine->vm, &vcpus, error) ||
 	    !check_addresses(machine->vm, config->memory_size, error))
 		return FALSE;
-	machine->memory = memory_new(machine->vm, &memory, error);
-	if (!machine->memory)
+	machine->vcpus = vcpu_set_new(machine->vm, &vcpus, error);
+	if (!machine->vcpus)
 		return FALSE;
-	machine->vcpus = vcpu_set_new(machine->vm, machine->memory, &vcpus, error);
-	return machine->vcpus != NULL;
+	machine->memory = memory_new(machine->vm, &memory, error);
+	return machine->memory && vcpu_set_start(machine->vcpus, machine->memory, error);
 }
 
 /* The other end of a line; one without is not there. */
