@@ -21,6 +21,8 @@
  *   ring-guest       the same of guest memory, with no window open: the engine has registered it
  *   ring-scattered   a file of memory is read into registered pages that are no neighbours, all in
  *                    one system call
+ *   ring-gathered    registered pages that are no neighbours go into a pipe in one system call, and
+ *                    are read from there
  *   register         a piece of guest memory is registered, in the place of another
  *
  *   KIND COUNT
@@ -64,6 +66,7 @@ typedef struct {
 	DmaChannel *other;
 	int file;
 	int carrier;	 /* a file of memory, as large as the largest transfer */
+	int pipe[2];	 /* that takes the largest transfer */
 	guint8 *content; /* of the file */
 	guint8 *buffer;	 /* as large as the largest transfer */
 	guint8 *plain;	 /* as large as what is used of guest memory, in pages of the same size */
@@ -139,6 +142,9 @@ static void make_file(Bench *bench)
 	if (bench->carrier < 0 || ftruncate(bench->carrier, (off_t)size) < 0 ||
 	    fcntl(bench->carrier, F_SETFL, O_NONBLOCK) < 0)
 		err(1, "memfd_create");
+	if (pipe2(bench->pipe, O_CLOEXEC | O_NONBLOCK) < 0 ||
+	    fcntl(bench->pipe[1], F_SETPIPE_SZ, (int)size) < 0)
+		err(1, "pipe2");
 }
 
 /* Each place's pages hold something: their first use would be another measurement. */
@@ -333,6 +339,23 @@ static void by_ring_scattered(Bench *bench, guint64 gpa, guint64 pages)
 		direct_memory_end(bench->direct, &uses[i]);
 }
 
+static void by_ring_gathered(Bench *bench, guint64 gpa, guint64 pages)
+{
+	DirectUse uses[LARGE];
+
+	for (guint64 i = 0; i < pages; i++) {
+		while (!direct_memory_begin(bench->direct, gpa + i * 2 * PAGE, PAGE, &uses[i]))
+			;
+		io_uring_prep_write_fixed(io_uring_get_sqe(&bench->ring), bench->pipe[1],
+					  uses[i].address, PAGE, 0, uses[i].buffer);
+	}
+	finish_ring(bench, pages, PAGE);
+	if (read(bench->pipe[0], bench->buffer, pages * PAGE) != (gssize)(pages * PAGE))
+		err(1, "reading the pipe");
+	for (guint64 i = 0; i < pages; i++)
+		direct_memory_end(bench->direct, &uses[i]);
+}
+
 static void by_register(Bench *bench, guint64 gpa, guint64 pages)
 {
 	DirectUse use;
@@ -380,6 +403,7 @@ static const Way ways[] = {
 	{ .name = "ring-buffer", .carry = by_ring_buffer, .maps = TRUE },
 	{ .name = "ring-guest", .carry = by_ring_guest, .maps = TRUE, .fills = TRUE },
 	{ .name = "ring-scattered", .carry = by_ring_scattered, .maps = TRUE },
+	{ .name = "ring-gathered", .carry = by_ring_gathered, .maps = TRUE },
 	{ .name = "register", .carry = by_register, .maps = TRUE },
 };
 

@@ -21,6 +21,7 @@ WAYS = {
     "ring-buffer": "file to a registered buffer",
     "ring-guest": "file to registered guest memory",
     "ring-scattered": "file of memory to registered guest memory, pages apart",
+    "ring-gathered": "registered guest memory, pages apart, to a pipe and from there",
     "register": "guest memory registered, for another",
 }
 
@@ -31,6 +32,7 @@ RATIOS = (
     ("file-window", "file-buffer", None),
     ("ring-guest", "ring-buffer", 1.2),
     ("ring-scattered", "scattered", None),
+    ("ring-gathered", "scattered", None),
 )
 
 
