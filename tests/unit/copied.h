@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * copied.h - what holds of copies that the kernel makes to guest memory; for
+ * copied.h - what holds of copies that the kernel makes to and from guest memory; for
  * windows-test.c
  *
  * It needs an io_uring; else it is skipped.
@@ -163,23 +163,207 @@ static gpointer keep_copying(gpointer data)
 	return NULL;
 }
 
+static void take_pages_away(Card *card, GThreadFunc beside)
+{
+	Copier copier = { .card = card };
+	GThread *thread = g_thread_new("card", beside, &copier);
+
+	for (guint round = 0; round < 1000; round++)
+		hypercall(&card->fixture, PIECE_A + round % 40 * PAGE, 3, round % 2);
+	g_atomic_int_set(&copier.is_over, TRUE);
+	g_thread_join(thread);
+	g_test_message("%" G_GUINT64_FORMAT " rounds", copier.rounds);
+	g_assert_cmpuint(copier.rounds, >, 0);
+	g_assert_cmpint(g_atomic_int_get(&card->fixture.failures), ==, 0);
+}
+
 /* Pages go away beside those that are copied to. */
 static void test_copied_under_fire(void)
 {
 	Card card;
 
-	if (set_up_card(&card)) {
-		Copier copier = { .card = &card };
-		GThread *thread = g_thread_new("card", keep_copying, &copier);
+	if (set_up_card(&card))
+		take_pages_away(&card, keep_copying);
+	tear_down_card(&card);
+}
 
-		for (guint round = 0; round < 1000; round++)
-			hypercall(&card.fixture, PIECE_A + round % 40 * PAGE, 3, round % 2);
-		g_atomic_int_set(&copier.is_over, TRUE);
-		g_thread_join(thread);
-		g_test_message("%" G_GUINT64_FORMAT " rounds", copier.rounds);
-		g_assert_cmpuint(copier.rounds, >, 0);
+/* For a channel: all that it carries, either way */
+
+/* Whether the kernel copied it all, and right. */
+static gboolean is_served(Card *card, const DmaPiece *pieces, guint count, guint8 first)
+{
+	const DmaCopier *copier = card->channel->copier;
+	void *opaque = card->channel->copier_opaque;
+	const gsize size = size_of(pieces, count);
+	g_autofree guint8 *out = g_malloc(size), *in = g_malloc0(size);
+	gsize offset = 0;
+
+	for (gsize i = 0; i < size; i++)
+		out[i] = (guint8)(first + i * 7 + i / PAGE);
+	if (!copier->write(opaque, pieces, count, out) || !copier->read(opaque, pieces, count, in))
+		return FALSE;
+	g_assert_cmpmem(in, size, out, size);
+	for (guint i = 0; i < count; i++) {
+		g_assert_cmpmem(guest_address(&card->fixture, pieces[i].gpa), pieces[i].size,
+				out + offset, pieces[i].size);
+		offset += pieces[i].size;
+	}
+	return TRUE;
+}
+
+/* The same by the channel, which has what the kernel does not know. */
+static void check_served(Card *card, const DmaPiece *pieces, guint count, guint8 first)
+{
+	const gsize size = size_of(pieces, count);
+	g_autofree guint8 *out = g_malloc(size), *in = g_malloc0(size);
+	g_autoptr(GError) error = NULL;
+
+	for (gsize i = 0; i < size; i++)
+		out[i] = (guint8)(first + i * 5);
+	dma_channel_write(card->channel, pieces, count, out, &error);
+	g_assert_no_error(error);
+	dma_channel_read(card->channel, pieces, count, in, &error);
+	g_assert_no_error(error);
+	g_assert_cmpmem(in, size, out, size);
+}
+
+static gboolean set_up_served(Card *card)
+{
+	if (!set_up_card(card))
+		return FALSE;
+	guest_copy_serve(card->copy, card->channel);
+	return TRUE;
+}
+
+static void test_served(void)
+{
+	/* What a disk's request is: header, state, an indirect table; and a frame. */
+	const DmaPiece pieces[] = {
+		{ PIECE_A + 100, 16 },	      { PIECE_A + 131, 1 },
+		{ PIECE_C + 5 * PAGE, 2048 }, { PIECE_B - 50, 100 },
+		{ PIECE_A + 9 * PAGE, 0 },    { PIECE_A + 8 * PAGE + 1, 9 * PAGE },
+	};
+	Card card;
+
+	if (set_up_served(&card)) {
+		g_assert_false(is_served(&card, pieces, G_N_ELEMENTS(pieces), 1));
+		for (guint8 i = 0; i < OFTEN; i++)
+			check_served(&card, pieces, G_N_ELEMENTS(pieces), i);
+		for (guint8 i = 0; i < 3; i++)
+			g_assert_true(is_served(&card, pieces, G_N_ELEMENTS(pieces), i));
+		g_assert_cmpuint(runs(&card.fixture), ==, 0);
+		g_assert_cmpint(g_atomic_int_get(&card.fixture.host_touches), ==, 0);
+		/* A piece that is known no more is the channel's again, and nothing is left of what
+		 * went before. */
+		g_assert_cmpint(hypercall(&card.fixture, PIECE_C, 1, FALSE), ==, 0);
+		g_assert_false(is_served(&card, pieces, G_N_ELEMENTS(pieces), 9));
+		for (guint8 i = 0; i < OFTEN; i++)
+			check_served(&card, pieces, G_N_ELEMENTS(pieces), i);
+		g_assert_true(is_served(&card, pieces, G_N_ELEMENTS(pieces), 4));
+	}
+	tear_down_card(&card);
+}
+
+/* What the guest has there. Return: whether the kernel copied it. */
+static gboolean is_gathered(Card *card, const DmaPiece *pieces, guint count)
+{
+	const DmaCopier *copier = card->channel->copier;
+	const gsize size = size_of(pieces, count);
+	g_autofree guint8 *in = g_malloc0(size);
+	gsize offset = 0;
+
+	if (!copier->read(card->channel->copier_opaque, pieces, count, in))
+		return FALSE;
+	for (guint i = 0; i < count; i++) {
+		g_assert_cmpmem(in + offset, pieces[i].size,
+				guest_address(&card->fixture, pieces[i].gpa), pieces[i].size);
+		offset += pieces[i].size;
+	}
+	return TRUE;
+}
+
+/* More than a pipe takes at a time: as pages that lie across two, as bytes, as much in one piece.
+ */
+static void test_served_much(void)
+{
+	static const struct {
+		guint64 size, step;
+		guint count;
+	} shapes[] = {
+		{ PAGE, PAGE, 200 }, { 1, PAGE + 1, 300 }, { 700, 700, 360 }, { 130 * PAGE, 0, 1 }
+	};
+	Card card;
+
+	if (set_up_served(&card)) {
+		for (guint i = 0; i < 3 * DIRECT_PIECE_SIZE; i++)
+			*guest_address(&card.fixture, PIECE_A + i) = (guint8)(i * 7 + i / PAGE);
+		for (guint shape = 0; shape < G_N_ELEMENTS(shapes); shape++) {
+			const guint count = shapes[shape].count;
+			DmaPiece pieces[360];
+			guint tries = 0;
+
+			for (guint i = 0; i < count; i++)
+				pieces[i] = (DmaPiece){
+					PIECE_A + 3 + i * shapes[shape].step % (60 * PAGE),
+					shapes[shape].size
+				};
+			while (!is_gathered(&card, pieces, count))
+				g_assert_cmpuint(++tries, <, 2 * OFTEN);
+			g_assert_true(is_gathered(&card, pieces, count));
+		}
+	}
+	tear_down_card(&card);
+}
+
+/* What is no RAM, or more than a buffer, is the channel's, which says so; the next transfer is as
+ * always. */
+static void test_served_bad(void)
+{
+	const DmaPiece bad[] = {
+		{ RAM_SIZE, 1 },	  { RAM_SIZE - 1, 2 },
+		{ G_MAXUINT64, 1 },	  { PIECE_A, G_MAXUINT64 - PIECE_A + 1 },
+		{ PIECE_A, G_MAXUINT64 }, { MEMORY_WINDOW_START, 8 },
+	};
+	const DmaPiece good = { PIECE_A + 7, PAGE };
+	Card card;
+
+	if (set_up_served(&card)) {
+		for (guint8 i = 0; i < OFTEN; i++)
+			check_served(&card, &good, 1, i);
+		g_assert_true(is_served(&card, &good, 1, 1));
+		for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+			const DmaPiece pieces[] = { good, bad[i] };
+			g_autofree guint8 *data = g_malloc0(RAM_SIZE);
+			g_autoptr(GError) read = NULL, write = NULL;
+
+			g_assert_false(dma_channel_read(card.channel, pieces, 2, data, &read));
+			g_assert_nonnull(read);
+			g_assert_false(dma_channel_write(card.channel, pieces, 2, data, &write));
+			g_assert_nonnull(write);
+			g_assert_true(is_served(&card, &good, 1, (guint8)i));
+		}
 		g_assert_cmpint(g_atomic_int_get(&card.fixture.failures), ==, 0);
 	}
+	tear_down_card(&card);
+}
+
+static gpointer keep_serving(gpointer data)
+{
+	/* In a piece of which other pages go away, and one by itself. */
+	const DmaPiece pieces[] = { { PIECE_A + 50 * PAGE, 2 * PAGE }, { PIECE_C + PAGE, 9 } };
+	Copier *copier = data;
+
+	for (; !g_atomic_int_get(&copier->is_over); copier->rounds++)
+		check_served(copier->card, pieces, G_N_ELEMENTS(pieces), (guint8)copier->rounds);
+	return NULL;
+}
+
+static void test_served_under_fire(void)
+{
+	Card card;
+
+	if (set_up_served(&card))
+		take_pages_away(&card, keep_serving);
 	tear_down_card(&card);
 }
 
@@ -189,4 +373,8 @@ static void add_copied_tests(void)
 	g_test_add_func("/windows/copied/many", test_copied_many);
 	g_test_add_func("/windows/copied/bad", test_copied_bad);
 	g_test_add_func("/windows/copied/under-fire", test_copied_under_fire);
+	g_test_add_func("/windows/served/known", test_served);
+	g_test_add_func("/windows/served/much", test_served_much);
+	g_test_add_func("/windows/served/bad", test_served_bad);
+	g_test_add_func("/windows/served/under-fire", test_served_under_fire);
 }

@@ -55,6 +55,11 @@ GMainContext *io_thread_context(IoThread *thread)
 	return thread->context;
 }
 
+void io_thread_own(IoThread *thread G_GNUC_UNUSED, gpointer object, GDestroyNotify free_object)
+{
+	free_object(object);
+}
+
 DmaChannel *io_thread_dma(IoThread *thread G_GNUC_UNUSED)
 {
 	return NULL;

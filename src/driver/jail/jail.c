@@ -26,11 +26,11 @@
 #define OPEN_FILES 2048
 
 /*
- * The kernel's own default, and what one I/O thread with disks and one network card can have
- * registered of memory in windows, which cannot be swapped anyway: whatever the daemon's starter
- * has made of it, if it is no less.
+ * The kernel's own default, and what one I/O thread with disks, the copies of two threads or of a
+ * thread and a network card can have registered of memory in windows, which cannot be swapped
+ * anyway: whatever the daemon's starter has made of it, if it is no less.
  */
-#define LOCKED_MEMORY ((8 + 256 + 64) << 20)
+#define LOCKED_MEMORY ((8 + 256 + 2 * 64) << 20)
 
 /* More than any file that a program of ours may write to has: variables of a firmware, logs. */
 #define FILE_SIZE ((rlim_t)1 << 40)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* guest-copy.c - what a device copies to guest memory all the time */
+/* guest-copy.c - what devices copy to and from guest memory all the time */
 #include "vmm/backend/guest-copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <glib/gi18n.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,6 +17,12 @@
 
 /* Pieces of guest memory that the kernel knows, 64 MiB: more than a card's buffers are in. */
 #define PIECES 256u
+
+/* Pages that a pipe has room for; a part of guest memory begins one of its own at worst. */
+#define PIPE_PAGES 64u
+#define PAGE_SIZE  4096u
+
+G_STATIC_ASSERT(PIPE_PAGES <= ENTRIES);
 
 /* What one request copies. */
 typedef struct {
@@ -31,10 +38,14 @@ struct GuestCopy {
 	int fd; /* of the buffer */
 	guint8 *memory;
 	gsize size;
+	int pipe[2];	    /* to read from, and for the kernel to write to */
 	gboolean is_broken; /* the ring is not used any more */
 	Part parts[ENTRIES];
 	guint n_parts;
 };
+
+/* Asks the kernel for a part's copy. */
+typedef void (*PreparePart)(const GuestCopy *copy, const Part *part, struct io_uring_sqe *entry);
 
 static gboolean set_buffer(void *opaque, guint buffer, void *address, gsize size)
 {
@@ -75,6 +86,15 @@ static gboolean make_buffer(GuestCopy *copy, GError **error)
 	return TRUE;
 }
 
+static gboolean make_pipe(GuestCopy *copy, GError **error)
+{
+	if (pipe2(copy->pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+		return fail("pipe2", error);
+	if (fcntl(copy->pipe[1], F_SETPIPE_SZ, (int)(PIPE_PAGES * PAGE_SIZE)) < 0)
+		return fail("F_SETPIPE_SZ", error);
+	return TRUE;
+}
+
 static gboolean make_ring(GuestCopy *copy, Memory *memory, GError **error)
 {
 	if (!uring_init(&copy->uring, ENTRIES, error))
@@ -91,11 +111,17 @@ GuestCopy *guest_copy_new(Memory *memory, gsize size, GError **error)
 {
 	g_autoptr(GuestCopy) copy = g_new0(GuestCopy, 1);
 
-	copy->fd = -1;
+	copy->fd = copy->pipe[0] = copy->pipe[1] = -1;
 	copy->size = size;
-	if (!make_buffer(copy, error) || !make_ring(copy, memory, error))
+	if (!make_buffer(copy, error) || !make_pipe(copy, error) || !make_ring(copy, memory, error))
 		return NULL;
 	return g_steal_pointer(&copy);
+}
+
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
 }
 
 void guest_copy_free(GuestCopy *copy)
@@ -108,8 +134,9 @@ void guest_copy_free(GuestCopy *copy)
 	}
 	if (copy->memory)
 		munmap(copy->memory, copy->size);
-	if (copy->fd >= 0)
-		close(copy->fd);
+	close_if_open(copy->pipe[1]);
+	close_if_open(copy->pipe[0]);
+	close_if_open(copy->fd);
 	g_free(copy);
 }
 
@@ -118,22 +145,18 @@ guint8 *guest_copy_buffer(const GuestCopy *copy)
 	return copy->memory;
 }
 
-static gboolean carry(const GuestCopy *copy, DmaChannel *channel, guint64 gpa, guint64 size,
-		      gsize offset, GError **error)
+/* The kernel, with parts */
+
+static void prepare_write(const GuestCopy *copy, const Part *part, struct io_uring_sqe *entry)
 {
-	const DmaPiece piece = { gpa, size };
-
-	return dma_channel_write(channel, &piece, 1, copy->memory + offset, error);
-}
-
-static void prepare(GuestCopy *copy, guint number)
-{
-	const Part *part = &copy->parts[number];
-	struct io_uring_sqe *entry = io_uring_get_sqe(&copy->uring);
-
 	io_uring_prep_read_fixed(entry, copy->fd, part->use.address, (guint)part->use.size,
 				 part->offset, part->use.buffer);
-	io_uring_sqe_set_data(entry, GUINT_TO_POINTER(number));
+}
+
+static void prepare_read(const GuestCopy *copy, const Part *part, struct io_uring_sqe *entry)
+{
+	io_uring_prep_write_fixed(entry, copy->pipe[1], part->use.address, (guint)part->use.size, 0,
+				  part->use.buffer);
 }
 
 /* Return: how many of them the kernel has taken. */
@@ -172,23 +195,75 @@ static gboolean await(GuestCopy *copy, guint n)
 	return TRUE;
 }
 
-/* What did not go through the ring, a piece that was taken away meanwhile say, the channel carries.
- */
-static gboolean copy_parts(GuestCopy *copy, DmaChannel *channel, GError **error)
+/* Has the kernel copy all parts, as far as it does. */
+static void copy_parts(GuestCopy *copy, PreparePart prepare)
 {
-	gboolean is_good = TRUE;
 	guint n;
 
-	for (guint i = 0; i < copy->n_parts; i++)
-		prepare(copy, i);
+	for (guint i = 0; i < copy->n_parts; i++) {
+		struct io_uring_sqe *entry = io_uring_get_sqe(&copy->uring);
+
+		prepare(copy, &copy->parts[i], entry);
+		io_uring_sqe_set_data(entry, GUINT_TO_POINTER(i));
+	}
 	n = submit(copy);
 	copy->is_broken = n < copy->n_parts;
 	copy->is_broken |= !await(copy, n);
+	for (guint i = 0; i < copy->n_parts; i++)
+		direct_memory_end(copy->direct, &copy->parts[i].use);
+}
+
+static gboolean are_parts_done(const GuestCopy *copy)
+{
 	for (guint i = 0; i < copy->n_parts; i++) {
+		if (!copy->parts[i].is_done)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+static void forget_parts(GuestCopy *copy)
+{
+	for (guint i = 0; i < copy->n_parts; i++)
+		direct_memory_end(copy->direct, &copy->parts[i].use);
+	copy->n_parts = 0;
+}
+
+/* Return: the next part, which there has to be room for; NULL where the kernel does not know the
+ * memory. */
+static const Part *add_part(GuestCopy *copy, guint64 gpa, guint64 size, gsize offset)
+{
+	Part *part = &copy->parts[copy->n_parts];
+
+	if (copy->is_broken || !direct_memory_begin(copy->direct, gpa, size, &part->use))
+		return NULL;
+	part->gpa = gpa;
+	part->offset = offset;
+	part->is_done = FALSE;
+	copy->n_parts++;
+	return part;
+}
+
+/* What the kernel does not copy, the channel carries */
+
+static gboolean carry(const GuestCopy *copy, DmaChannel *channel, guint64 gpa, guint64 size,
+		      gsize offset, GError **error)
+{
+	const DmaPiece piece = { gpa, size };
+
+	return dma_channel_write(channel, &piece, 1, copy->memory + offset, error);
+}
+
+/* What did not go through the ring, a piece that was taken away meanwhile say. */
+static gboolean write_parts(GuestCopy *copy, DmaChannel *channel, GError **error)
+{
+	gboolean is_good = TRUE;
+
+	copy_parts(copy, prepare_write);
+	for (guint i = 0; i < copy->n_parts && is_good; i++) {
 		const Part *part = &copy->parts[i];
 
-		direct_memory_end(copy->direct, &part->use);
-		if (is_good && !part->is_done)
+		if (!part->is_done)
 			is_good = carry(copy, channel, part->gpa, part->use.size, part->offset,
 					error);
 	}
@@ -209,27 +284,16 @@ static gboolean add_piece(GuestCopy *copy, DmaChannel *channel, const DmaPiece *
 	}
 	while (done < piece->size) {
 		const guint64 gpa = piece->gpa + done, left = piece->size - done;
-		Part *part;
+		const Part *part;
 
-		if (copy->n_parts == ENTRIES && !copy_parts(copy, channel, error))
+		if (copy->n_parts == ENTRIES && !write_parts(copy, channel, error))
 			return FALSE;
-		part = &copy->parts[copy->n_parts];
-		if (copy->is_broken || !direct_memory_begin(copy->direct, gpa, left, &part->use))
+		part = add_part(copy, gpa, left, offset + done);
+		if (!part)
 			return carry(copy, channel, gpa, left, offset + done, error);
-		part->gpa = gpa;
-		part->offset = offset + done;
-		part->is_done = FALSE;
-		copy->n_parts++;
 		done += part->use.size;
 	}
 	return TRUE;
-}
-
-static void forget_parts(GuestCopy *copy)
-{
-	for (guint i = 0; i < copy->n_parts; i++)
-		direct_memory_end(copy->direct, &copy->parts[i].use);
-	copy->n_parts = 0;
 }
 
 gboolean guest_copy_write(GuestCopy *copy, DmaChannel *channel, const DmaPiece *pieces, guint count,
@@ -244,5 +308,132 @@ gboolean guest_copy_write(GuestCopy *copy, DmaChannel *channel, const DmaPiece *
 		}
 		offset += pieces[i].size;
 	}
-	return copy->n_parts == 0 || copy_parts(copy, channel, error);
+	return copy->n_parts == 0 || write_parts(copy, channel, error);
+}
+
+/* For a channel: all or nothing */
+
+/* Return: their size; or as much as no buffer has. */
+static gsize size_of(const DmaPiece *pieces, guint count)
+{
+	guint64 size = 0;
+
+	for (guint i = 0; i < count; i++) {
+		if (!g_uint64_checked_add(&size, size, pieces[i].size))
+			return G_MAXSIZE;
+	}
+	return size;
+}
+
+static gboolean serve_write(void *opaque, const DmaPiece *pieces, guint count, const void *data)
+{
+	GuestCopy *copy = opaque;
+	const gsize size = size_of(pieces, count);
+	gsize offset = 0;
+	gboolean is_done;
+
+	if (size > copy->size)
+		return FALSE;
+	for (guint i = 0; i < count; i++) {
+		for (guint64 done = 0; done < pieces[i].size;) {
+			const Part *part = copy->n_parts == ENTRIES ?
+						   NULL :
+						   add_part(copy, pieces[i].gpa + done,
+							    pieces[i].size - done, offset);
+
+			if (!part) {
+				forget_parts(copy);
+				return FALSE;
+			}
+			done += part->use.size;
+			offset += part->use.size;
+		}
+	}
+	memcpy(copy->memory, data, size);
+	copy_parts(copy, prepare_write);
+	is_done = are_parts_done(copy);
+	copy->n_parts = 0;
+	return is_done;
+}
+
+/* Empties the pipe of @size bytes, which are there. */
+static gboolean read_pipe(const GuestCopy *copy, guint8 *data, gsize size)
+{
+	while (size > 0) {
+		const gssize n = read(copy->pipe[0], data, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return FALSE;
+		data += n;
+		size -= (gsize)n;
+	}
+	return TRUE;
+}
+
+static void empty_pipe(const GuestCopy *copy)
+{
+	guint8 dropped[PAGE_SIZE];
+	gssize n;
+
+	do
+		n = read(copy->pipe[0], dropped, sizeof(dropped));
+	while (n > 0 || (n < 0 && errno == EINTR));
+}
+
+/* @data: @size bytes, which all parts have together */
+static gboolean read_parts(GuestCopy *copy, guint8 *data, gsize size)
+{
+	gboolean is_done;
+
+	copy_parts(copy, prepare_read);
+	is_done = !copy->is_broken && are_parts_done(copy) && read_pipe(copy, data, size);
+	if (!is_done)
+		empty_pipe(copy);
+	copy->n_parts = 0;
+	return is_done;
+}
+
+static guint pages_of(guint64 size)
+{
+	return (guint)((size + PAGE_SIZE - 1) / PAGE_SIZE);
+}
+
+static gboolean serve_read(void *opaque, const DmaPiece *pieces, guint count, void *data)
+{
+	GuestCopy *copy = opaque;
+	guint8 *next = data;
+	gsize size = 0;	 /* of the parts that wait */
+	guint pages = 0; /* that they take of the pipe at most */
+
+	for (guint i = 0; i < count; i++) {
+		for (guint64 done = 0; done < pieces[i].size;) {
+			const guint64 room = (guint64)(PIPE_PAGES - pages) * PAGE_SIZE;
+			const Part *part = add_part(copy, pieces[i].gpa + done,
+						    MIN(pieces[i].size - done, room), 0);
+
+			if (!part) {
+				forget_parts(copy);
+				return FALSE;
+			}
+			done += part->use.size;
+			size += part->use.size;
+			pages += pages_of(part->use.size);
+			if (pages < PIPE_PAGES)
+				continue;
+			if (!read_parts(copy, next, size))
+				return FALSE;
+			next += size;
+			size = pages = 0;
+		}
+	}
+	return copy->n_parts == 0 || read_parts(copy, next, size);
+}
+
+static const DmaCopier copier = { .read = serve_read, .write = serve_write };
+
+void guest_copy_serve(GuestCopy *copy, DmaChannel *channel)
+{
+	dma_channel_set_copier(channel, &copier, copy);
 }

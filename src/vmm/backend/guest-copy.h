@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * guest-copy.h - what a device copies to guest memory all the time
+ * guest-copy.h - what devices copy to and from guest memory all the time
  *
  * Theory of operation
  *
  * With windows a DMA channel maps each piece for its copy, which takes longer than the copy. But
  * the kernel knows pieces of guest memory that are used often (vmm/memory/direct.h), and its
- * io_uring reads files into them. So the device's buffer is a file of memory, which is mapped here:
- * what is put into it io_uring reads into guest memory. No mapping is made, no window opened, and
- * all pieces of a transfer go in one system call.
+ * io_uring reads files into them and writes files from them. No mapping is made, no window opened,
+ * and all pieces of a transfer go in one system call.
  *
- * The other way round io_uring would write to that file, and hands what is to be written to a file
- * of memory to another thread: 47 us for a page, where a channel takes 9. So that is a channel's.
+ * To the guest: a buffer is a file of memory, which is mapped here; what is put into it io_uring
+ * reads into guest memory.
+ *
+ * From the guest: io_uring writes to a pipe, and that is read. Not to a file of memory: what is to
+ * be written to any file io_uring hands to another thread, which takes 47 us for a page where a
+ * channel takes 9. A pipe takes it at once, in the order in which it was asked, as it never waits
+ * for room: no more is under way than it has room for.
  *
  * Pieces that the kernel does not know, or not any more, are carried by the channel.
  */
@@ -48,3 +52,11 @@ guint8 *guest_copy_buffer(const GuestCopy *copy);
  */
 gboolean guest_copy_write(GuestCopy *copy, DmaChannel *channel, const DmaPiece *pieces, guint count,
 			  GError **error);
+
+/*
+ * guest_copy_serve - from now on the channel carries only what the kernel does not know
+ * @channel: of the copy's thread; used no more when @copy is freed
+ *
+ * What fits into the buffer, which is the channel's then, and as much as there is the other way.
+ */
+void guest_copy_serve(GuestCopy *copy, DmaChannel *channel);

@@ -6,11 +6,46 @@
  */
 #include "vmm/device/io-thread-type.h"
 
+#include <glib/gi18n.h>
+
+#include "vmm/backend/guest-copy.h"
+#include "vmm/log.h"
+
+/* What is larger is copied in several goes. */
+#define COPY_SIZE (64u << 10)
+
+static void free_copy(gpointer copy)
+{
+	guest_copy_free(copy);
+}
+
+/* What its devices read and write the kernel copies, where it can. */
+static void add_copy(IoThread *thread, const char *name, Memory *memory)
+{
+	g_autoptr(GError) error = NULL;
+	GuestCopy *copy;
+
+	if (!memory_can_be_registered(memory) || !io_ring_can_be_made())
+		return;
+	copy = guest_copy_new(memory, COPY_SIZE, &error);
+	if (!copy) {
+		log_warning(name, _("each access of a device opens a window: %s"), error->message);
+		return;
+	}
+	guest_copy_serve(copy, io_thread_dma(thread));
+	io_thread_own(thread, copy, free_copy);
+}
+
 IoThread *io_thread_get(const DeviceContext *context, const char *name, GError **error)
 {
-	IoThread *late = context->surroundings->late_io_thread;
+	IoThread *thread = context->surroundings->late_io_thread;
 
-	return late ? io_thread_ref(late) : io_thread_new(name, context->memory, error);
+	if (thread)
+		return io_thread_ref(thread);
+	thread = io_thread_new(name, context->memory, error);
+	if (thread)
+		add_copy(thread, name, context->memory);
+	return thread;
 }
 
 static void free_device(void *device)

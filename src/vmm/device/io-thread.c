@@ -13,6 +13,8 @@ struct IoThread {
 	DmaChannel *dma;
 	IoRing *ring;	      /* or NULL */
 	DirectMemory *direct; /* the same */
+	gpointer object;      /* that goes with it, or NULL */
+	GDestroyNotify free_object;
 	GMainContext *context;
 	GMainLoop *loop;
 	GThread *thread;
@@ -95,6 +97,8 @@ void io_thread_unref(IoThread *thread)
 		io_thread_call(thread, quit, thread);
 		g_thread_join(thread->thread);
 	}
+	if (thread->object)
+		thread->free_object(thread->object);
 	direct_memory_free(thread->direct);
 	io_ring_free(thread->ring);
 	g_main_loop_unref(thread->loop);
@@ -111,6 +115,12 @@ GMainContext *io_thread_context(IoThread *thread)
 DmaChannel *io_thread_dma(IoThread *thread)
 {
 	return thread->dma;
+}
+
+void io_thread_own(IoThread *thread, gpointer object, GDestroyNotify free_object)
+{
+	thread->object = object;
+	thread->free_object = free_object;
 }
 
 static gboolean make_ring(IoThread *thread, GError **error)

@@ -43,6 +43,10 @@ GMainContext *io_thread_context(IoThread *thread);
 /* The thread's channel, to be used on the thread. */
 DmaChannel *io_thread_dma(IoThread *thread);
 
+/* Has something go with the thread: it is freed when the thread has ended, and before its channel
+ * is. Once. */
+void io_thread_own(IoThread *thread, gpointer object, GDestroyNotify free_object);
+
 /*
  * io_thread_ring - the thread's io_uring, which a first disk has made
  *

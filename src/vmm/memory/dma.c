@@ -69,6 +69,12 @@ void dma_channel_free(DmaChannel *channel)
 	g_free(channel);
 }
 
+void dma_channel_set_copier(DmaChannel *channel, const DmaCopier *copier, void *opaque)
+{
+	channel->copier = copier;
+	channel->copier_opaque = opaque;
+}
+
 /* Leaves out what is done, and what is empty. Return: FALSE at the end. */
 static gboolean has_more(Transfer *transfer)
 {
@@ -250,7 +256,10 @@ gboolean dma_channel_read(DmaChannel *channel, const DmaPiece *pieces, guint cou
 			  GError **error)
 {
 	const Transfer transfer = { .pieces = pieces, .count = count, .data = data };
+	const DmaCopier *copier = channel->copier;
 
+	if (copier && copier->read(channel->copier_opaque, pieces, count, data))
+		return TRUE;
 	return carry_out(channel, MEMORY_ACCESS_READ, transfer, error);
 }
 
@@ -258,6 +267,9 @@ gboolean dma_channel_write(DmaChannel *channel, const DmaPiece *pieces, guint co
 			   const void *data, GError **error)
 {
 	const Transfer transfer = { .pieces = pieces, .count = count, .data = (guint8 *)data };
+	const DmaCopier *copier = channel->copier;
 
+	if (copier && copier->write(channel->copier_opaque, pieces, count, data))
+		return TRUE;
 	return carry_out(channel, MEMORY_ACCESS_WRITE, transfer, error);
 }

@@ -17,8 +17,9 @@
  * How content gets there is the kind of memory's. With two-sided memory there are a few couriers,
  * vCPUs that the guest does not know of, which channels take in turn: one trip carries as many
  * private pieces as there are in a part. Pages that are shared are copied where the host has them.
- * With windows guest memory is mapped elsewhere for as long as it is being copied.
- * docs/memory-engine.md says why, and what was measured.
+ * With windows guest memory is mapped elsewhere for as long as it is being copied; what can be
+ * copied without (a copier) does not come so far. docs/memory-engine.md says why, and what was
+ * measured.
  */
 #pragma once
 
@@ -50,6 +51,20 @@ typedef struct {
 DmaChannel *dma_channel_new(Memory *memory, GError **error);
 void dma_channel_free(DmaChannel *channel);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmaChannel, dma_channel_free)
+
+/* Who can copy without the channel. For the thread that uses the channel, and does not call it. */
+typedef struct {
+	/*
+	 * As dma_channel_read() and dma_channel_write(). Return: FALSE where not all was copied,
+	 * whatever the reason: the channel carries it from the start on.
+	 */
+	gboolean (*read)(void *opaque, const DmaPiece *pieces, guint count, void *data);
+	gboolean (*write)(void *opaque, const DmaPiece *pieces, guint count, const void *data);
+} DmaCopier;
+
+/* Has a channel carry only what @copier does not copy; it outlives the channel's use. Before that
+ * is used. */
+void dma_channel_set_copier(DmaChannel *channel, const DmaCopier *copier, void *opaque);
 
 /*
  * dma_channel_read - get the content of pieces of guest memory, one behind the other

@@ -132,6 +132,8 @@ struct MemoryPin {
 
 struct DmaChannel {
 	Memory *memory;
+	const DmaCopier *copier; /* or NULL */
+	void *copier_opaque;
 
 	/* With two-sided memory. */
 	Courier *courier;			 /* for the part under way; or NULL */

@@ -89,6 +89,7 @@ static const FilterCall calls[] = {
 	{ SCMP_SYS(io_uring_setup), SET_UP },
 	{ SCMP_SYS(memfd_create), SET_UP | WINDOWS },
 	{ SCMP_SYS(ftruncate), SET_UP | WINDOWS },
+	{ SCMP_SYS(pipe2), SET_UP | WINDOWS },
 	{ SCMP_SYS(timerfd_create), MAIN },
 	{ SCMP_SYS(timerfd_settime), MAIN | VCPU },
 	{ SCMP_SYS(fallocate), MAIN | MEMORY },
@@ -159,6 +160,7 @@ static const FilterCheckedCall checked_calls[] = {
 	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_DUPFD_CLOEXEC), MAIN },
 	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_OFD_GETLK), MAIN },
 	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_OFD_SETLK), MAIN },
+	{ SCMP_SYS(fcntl), 1, EXACTLY_32(F_SETPIPE_SZ), SET_UP | WINDOWS },
 
 	/* Who connects to a console or to a port; nobody asks where from. */
 	{ SCMP_SYS(accept4), 1, EXACTLY(0), IO },
