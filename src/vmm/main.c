@@ -16,6 +16,7 @@
 
 #include "common/confinement.h"
 #include "common/words.h"
+#include "vmm/backend/guest-copy.h"
 #include "vmm/backend/io-ring.h"
 #include "vmm/log.h"
 #include "vmm/machine/machine.h"
@@ -180,12 +181,17 @@ static void close_done_with(MachineConfig *machine)
 	close_device(&machine->debug_console_log_fd);
 }
 
-/* For a disk that is plugged in; without one, that disk is refused. */
-static void keep_ring(const Options *options)
+/* What is made for copies ahead of devices: two for a network card, one for another. */
+#define SPARE_COPIES 4u
+
+/* For a disk that is plugged in; without one, that disk is refused. And for copies of what is. */
+static void keep_rings(const Options *options)
 {
 	const gboolean has_room = options->machine.devices && options->machine.devices->len > 0;
+	const gboolean has_windows = options->machine.memory_kind == KVM_MEMORY_WINDOWS;
 
 	(void)io_ring_keep_spares(has_room ? 1 : 0, NULL);
+	guest_copy_keep_spares(has_room && has_windows ? SPARE_COPIES : 0);
 }
 
 int main(int argc, char **argv)
@@ -231,7 +237,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	close_done_with(&options.machine);
-	keep_ring(&options);
+	keep_rings(&options);
 	sandbox_enter_thread(SANDBOX_THREAD_MAIN);
 
 	status = run(&program, &options, &error);

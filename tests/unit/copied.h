@@ -7,9 +7,9 @@
  */
 #pragma once
 
-#include "vmm/backend/guest-copy.h"
+#include <gio/gio.h>
 
-#define COPY_SIZE (64 * PAGE)
+#include "vmm/backend/guest-copy.h"
 
 typedef struct {
 	Fixture fixture;
@@ -28,7 +28,7 @@ static gboolean set_up_card(Card *card)
 	g_assert_true(memory_can_be_registered(card->fixture.memory));
 	card->channel = dma_channel_new(card->fixture.memory, &error);
 	g_assert_no_error(error);
-	card->copy = guest_copy_new(card->fixture.memory, COPY_SIZE, &error);
+	card->copy = guest_copy_new(card->fixture.memory, &error);
 	if (!card->copy)
 		g_test_skip(error->message);
 	return card->copy != NULL;
@@ -123,7 +123,7 @@ static void test_copied_bad(void)
 		{ G_MAXUINT64, 1 },
 		{ PIECE_A, G_MAXUINT64 - PIECE_A + 1 },
 		{ PIECE_A, G_MAXUINT64 },
-		{ PIECE_A, COPY_SIZE },
+		{ PIECE_A, GUEST_COPY_SIZE },
 		{ MEMORY_WINDOW_START, 8 },
 	};
 	const DmaPiece good = { PIECE_A, PAGE };
@@ -367,6 +367,29 @@ static void test_served_under_fire(void)
 	tear_down_card(&card);
 }
 
+/* What was made ahead serves one machine after another, and knows nothing of the one before. */
+static void test_spare(void)
+{
+	const DmaPiece piece = { PIECE_A + 7, PAGE };
+
+	guest_copy_keep_spares(1);
+	for (guint round = 0; round < 3; round++) {
+		g_autoptr(GError) error = NULL;
+		Card card;
+
+		if (set_up_served(&card)) {
+			g_assert_null(guest_copy_new(card.fixture.memory, &error));
+			g_assert_error(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
+			g_assert_cmpuint(registered_bytes(&card.fixture), ==, 0);
+			g_assert_false(is_served(&card, &piece, 1, 1));
+			for (guint8 i = 0; i < OFTEN; i++)
+				check_served(&card, &piece, 1, i);
+			g_assert_true(is_served(&card, &piece, 1, 2));
+		}
+		tear_down_card(&card);
+	}
+}
+
 static void add_copied_tests(void)
 {
 	g_test_add_func("/windows/copied/known", test_copied);
@@ -377,4 +400,5 @@ static void add_copied_tests(void)
 	g_test_add_func("/windows/served/much", test_served_much);
 	g_test_add_func("/windows/served/bad", test_served_bad);
 	g_test_add_func("/windows/served/under-fire", test_served_under_fire);
+	g_test_add_func("/windows/served/spare", test_spare);
 }

@@ -6,15 +6,13 @@
 
 struct GuestCopy {
 	guint8 *memory;
-	gsize size;
 };
 
-GuestCopy *guest_copy_new(Memory *memory G_GNUC_UNUSED, gsize size, GError **error G_GNUC_UNUSED)
+GuestCopy *guest_copy_new(Memory *memory G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
 {
 	GuestCopy *copy = g_new0(GuestCopy, 1);
 
-	copy->memory = g_malloc(size);
-	copy->size = size;
+	copy->memory = g_malloc(GUEST_COPY_SIZE);
 	return copy;
 }
 
@@ -38,7 +36,7 @@ gboolean guest_copy_write(GuestCopy *copy, DmaChannel *channel, const DmaPiece *
 
 	for (guint i = 0; i < count; i++)
 		size += pieces[i].size;
-	g_assert_cmpuint(size, <=, copy->size);
+	g_assert_cmpuint(size, <=, GUEST_COPY_SIZE);
 	return dma_channel_write(channel, pieces, count, copy->memory, error);
 }
 

@@ -200,7 +200,7 @@ static inline MadeUpCard *made_up_card_new(guint pairs, guint64 offloads, gboole
 		card->queues[i] = virtio_queue_new(i, made_up_interrupt, card);
 	card->net = virtio_net_new(&config, &card->network->backend);
 	virtio_net_attach(card->net, (VirtioDevice *)(void *)card,
-			  has_copy ? guest_copy_new(NULL, VIRTIO_NET_BATCH, NULL) : NULL);
+			  has_copy ? guest_copy_new(NULL, NULL) : NULL);
 	return card;
 }
 

@@ -34,15 +34,22 @@ typedef struct {
 
 struct GuestCopy {
 	struct io_uring uring;
-	DirectMemory *direct;
-	int fd; /* of the buffer */
+	gboolean has_ring;
+	gboolean has_buffers; /* numbers for pieces */
+	DirectMemory *direct; /* NULL of a spare one */
+	int fd;		      /* of the buffer */
 	guint8 *memory;
-	gsize size;
 	int pipe[2];	    /* to read from, and for the kernel to write to */
 	gboolean is_broken; /* the ring is not used any more */
 	Part parts[ENTRIES];
 	guint n_parts;
 };
+
+/* The main thread's. */
+static struct {
+	gboolean are_kept;
+	GQueue copies;
+} spares;
 
 /* Asks the kernel for a part's copy. */
 typedef void (*PreparePart)(const GuestCopy *copy, const Part *part, struct io_uring_sqe *entry);
@@ -66,7 +73,7 @@ static gboolean fail(const char *what, GError **error)
 
 static gboolean make_buffer(GuestCopy *copy, GError **error)
 {
-	const gsize size = copy->size;
+	const gsize size = GUEST_COPY_SIZE;
 	void *memory;
 
 	copy->fd = memfd_create("guest-copy", MFD_CLOEXEC);
@@ -95,27 +102,11 @@ static gboolean make_pipe(GuestCopy *copy, GError **error)
 	return TRUE;
 }
 
-static gboolean make_ring(GuestCopy *copy, Memory *memory, GError **error)
+static gboolean make_ring(GuestCopy *copy, GError **error)
 {
-	if (!uring_init(&copy->uring, ENTRIES, error))
-		return FALSE;
-	copy->direct = direct_memory_new(memory, 0,
-					 uring_make_buffers(&copy->uring, PIECES) ? PIECES : 0,
-					 set_buffer, copy, error);
-	if (!copy->direct)
-		io_uring_queue_exit(&copy->uring);
-	return copy->direct != NULL;
-}
-
-GuestCopy *guest_copy_new(Memory *memory, gsize size, GError **error)
-{
-	g_autoptr(GuestCopy) copy = g_new0(GuestCopy, 1);
-
-	copy->fd = copy->pipe[0] = copy->pipe[1] = -1;
-	copy->size = size;
-	if (!make_buffer(copy, error) || !make_pipe(copy, error) || !make_ring(copy, memory, error))
-		return NULL;
-	return g_steal_pointer(&copy);
+	copy->has_ring = uring_init(&copy->uring, ENTRIES, error);
+	copy->has_buffers = copy->has_ring && uring_make_buffers(&copy->uring, PIECES);
+	return copy->has_ring;
 }
 
 static void close_if_open(int fd)
@@ -124,20 +115,81 @@ static void close_if_open(int fd)
 		close(fd);
 }
 
-void guest_copy_free(GuestCopy *copy)
+static void destroy(GuestCopy *copy)
 {
-	if (!copy)
-		return;
-	if (copy->direct) {
-		direct_memory_free(copy->direct);
+	if (copy->has_ring)
 		io_uring_queue_exit(&copy->uring);
-	}
 	if (copy->memory)
-		munmap(copy->memory, copy->size);
+		munmap(copy->memory, GUEST_COPY_SIZE);
 	close_if_open(copy->pipe[1]);
 	close_if_open(copy->pipe[0]);
 	close_if_open(copy->fd);
 	g_free(copy);
+}
+
+/* All that it takes but the table, which is a machine's. */
+static GuestCopy *make(GError **error)
+{
+	GuestCopy *copy = g_new0(GuestCopy, 1);
+
+	copy->fd = copy->pipe[0] = copy->pipe[1] = -1;
+	if (make_buffer(copy, error) && make_pipe(copy, error) && make_ring(copy, error))
+		return copy;
+	destroy(copy);
+	return NULL;
+}
+
+static GuestCopy *take_spare(GError **error)
+{
+	GuestCopy *copy = g_queue_pop_head(&spares.copies);
+
+	if (!copy)
+		g_set_error_literal(
+			error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+			_("devices that have come before have all that was made for copies"));
+	return copy;
+}
+
+static void give_back(GuestCopy *copy)
+{
+	if (spares.are_kept && !copy->is_broken)
+		g_queue_push_tail(&spares.copies, copy);
+	else
+		destroy(copy);
+}
+
+GuestCopy *guest_copy_new(Memory *memory, GError **error)
+{
+	GuestCopy *copy = spares.are_kept ? take_spare(error) : make(error);
+
+	if (!copy)
+		return NULL;
+	copy->direct = direct_memory_new(memory, 0, copy->has_buffers ? PIECES : 0, set_buffer,
+					 copy, error);
+	if (copy->direct)
+		return copy;
+	give_back(copy);
+	return NULL;
+}
+
+void guest_copy_free(GuestCopy *copy)
+{
+	if (!copy)
+		return;
+	g_clear_pointer(&copy->direct, direct_memory_free);
+	give_back(copy);
+}
+
+void guest_copy_keep_spares(guint count)
+{
+	spares.are_kept = TRUE;
+	for (guint i = 0; i < count; i++) {
+		GuestCopy *copy = make(NULL);
+
+		if (!copy)
+			return;
+		g_queue_push_tail(&spares.copies, copy);
+	}
 }
 
 guint8 *guest_copy_buffer(const GuestCopy *copy)
@@ -277,7 +329,7 @@ static gboolean add_piece(GuestCopy *copy, DmaChannel *channel, const DmaPiece *
 {
 	guint64 done = 0;
 
-	if (piece->size > copy->size - offset) {
+	if (piece->size > GUEST_COPY_SIZE - offset) {
 		g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
 				    _("the pieces are larger than the buffer"));
 		return FALSE;
@@ -332,7 +384,7 @@ static gboolean serve_write(void *opaque, const DmaPiece *pieces, guint count, c
 	gsize offset = 0;
 	gboolean is_done;
 
-	if (size > copy->size)
+	if (size > GUEST_COPY_SIZE)
 		return FALSE;
 	for (guint i = 0; i < count; i++) {
 		for (guint64 done = 0; done < pieces[i].size;) {

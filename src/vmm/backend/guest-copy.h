@@ -28,18 +28,30 @@
 
 typedef struct GuestCopy GuestCopy;
 
+/* The size of each one's buffer, in bytes. */
+#define GUEST_COPY_SIZE (256u << 10)
+
 /*
  * guest_copy_new - make one with a buffer
  * @memory: memory_can_be_registered(); outlives it
- * @size:   of the buffer, in bytes, in whole pages
  *
- * While the machine is set up, io_ring_can_be_made(). For one thread at a time.
+ * On the main thread; for one thread at a time then.
  *
- * Return: one for guest_copy_free(), or NULL with @error set where the host does not let it.
+ * Return: one for guest_copy_free(), or NULL with @error set where the host does not let it, or
+ * where there are only spares and none is left.
  */
-GuestCopy *guest_copy_new(Memory *memory, gsize size, GError **error);
+GuestCopy *guest_copy_new(Memory *memory, GError **error);
 void guest_copy_free(GuestCopy *copy);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestCopy, guest_copy_free)
+
+/*
+ * guest_copy_keep_spares - make @count for later, and none otherwise from now on
+ *
+ * For the end of setting up, after which no ring can be made any more: guest_copy_new() takes one
+ * of these then, and guest_copy_free() gives them back. Where the host does not let it, there are
+ * fewer. On the main thread.
+ */
+void guest_copy_keep_spares(guint count);
 
 /* The memory of the buffer. */
 guint8 *guest_copy_buffer(const GuestCopy *copy);

@@ -105,11 +105,6 @@ gboolean io_ring_keep_spares(guint count, GError **error)
 	return TRUE;
 }
 
-gboolean io_ring_can_be_made(void)
-{
-	return !spares.are_kept;
-}
-
 static void detach(IoRing *ring)
 {
 	if (!ring->source)

@@ -74,9 +74,6 @@ void io_ring_attach(IoRing *ring, GMainContext *context);
  */
 Staging *io_ring_staging(const IoRing *ring);
 
-/* Whether set-up still goes on. */
-gboolean io_ring_can_be_made(void);
-
 /*
  * io_ring_keep_spares - make @count rings for later, and none otherwise from now on
  *

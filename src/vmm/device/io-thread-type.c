@@ -11,9 +11,6 @@
 #include "vmm/backend/guest-copy.h"
 #include "vmm/log.h"
 
-/* What is larger is copied in several goes. */
-#define COPY_SIZE (64u << 10)
-
 static void free_copy(gpointer copy)
 {
 	guest_copy_free(copy);
@@ -25,9 +22,9 @@ static void add_copy(IoThread *thread, const char *name, Memory *memory)
 	g_autoptr(GError) error = NULL;
 	GuestCopy *copy;
 
-	if (!memory_can_be_registered(memory) || !io_ring_can_be_made())
+	if (!memory_can_be_registered(memory))
 		return;
-	copy = guest_copy_new(memory, COPY_SIZE, &error);
+	copy = guest_copy_new(memory, &error);
 	if (!copy) {
 		log_warning(name, _("each access of a device opens a window: %s"), error->message);
 		return;

@@ -207,15 +207,17 @@ static VirtioDevice *make_device(const DeviceContext *context, const NetDescript
 	return device;
 }
 
-/* NULL for a card that comes when no io_uring can be made any more, as where it is not needed. */
+G_STATIC_ASSERT(VIRTIO_NET_BATCH <= GUEST_COPY_SIZE);
+
+/* NULL where it is not needed, or cannot be had. */
 static GuestCopy *make_copy(const DeviceContext *context)
 {
 	g_autoptr(GError) error = NULL;
 	GuestCopy *copy;
 
-	if (!memory_can_be_registered(context->memory) || !io_ring_can_be_made())
+	if (!memory_can_be_registered(context->memory))
 		return NULL;
-	copy = guest_copy_new(context->memory, VIRTIO_NET_BATCH, &error);
+	copy = guest_copy_new(context->memory, &error);
 	if (!copy)
 		log_warning(context->id, _("each frame opens a window: %s"), error->message);
 	return copy;
