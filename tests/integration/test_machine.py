@@ -44,6 +44,8 @@ class AgentTest(unittest.TestCase):
     def setUp(self):
         self.guest = Agent(*self.arguments, image=self.image)
         self.addCleanup(self.guest.end)
+        # Connected from here on, so that no event is missed.
+        self.guest.qmp.execute("query-status")
 
     def assertGuestSees(self, gpa, size, byte):
         wrong, first = self.guest.detail("check", gpa, size, byte)
