@@ -324,36 +324,46 @@ static void by_ring_guest(Bench *bench, guint64 gpa, guint64 pages)
 	direct_memory_end(bench->direct, &use);
 }
 
-static void by_ring_scattered(Bench *bench, guint64 gpa, guint64 pages)
+/* One request for each of pages that are no neighbours, all in one system call. */
+static void by_ring_apart(Bench *bench, guint64 gpa, guint64 pages,
+			  void (*prepare)(const Bench *bench, struct io_uring_sqe *entry,
+					  const DirectUse *use, guint64 offset))
 {
 	DirectUse uses[LARGE];
 
 	for (guint64 i = 0; i < pages; i++) {
 		while (!direct_memory_begin(bench->direct, gpa + i * 2 * PAGE, PAGE, &uses[i]))
 			;
-		io_uring_prep_read_fixed(io_uring_get_sqe(&bench->ring), bench->carrier,
-					 uses[i].address, PAGE, i * PAGE, uses[i].buffer);
+		prepare(bench, io_uring_get_sqe(&bench->ring), &uses[i], i * PAGE);
 	}
 	finish_ring(bench, pages, PAGE);
 	for (guint64 i = 0; i < pages; i++)
 		direct_memory_end(bench->direct, &uses[i]);
 }
 
+static void prepare_scatter(const Bench *bench, struct io_uring_sqe *entry, const DirectUse *use,
+			    guint64 offset)
+{
+	io_uring_prep_read_fixed(entry, bench->carrier, use->address, PAGE, offset, use->buffer);
+}
+
+static void by_ring_scattered(Bench *bench, guint64 gpa, guint64 pages)
+{
+	by_ring_apart(bench, gpa, pages, prepare_scatter);
+}
+
+static void prepare_gather(const Bench *bench, struct io_uring_sqe *entry, const DirectUse *use,
+			   guint64 offset)
+{
+	(void)offset;
+	io_uring_prep_write_fixed(entry, bench->pipe[1], use->address, PAGE, 0, use->buffer);
+}
+
 static void by_ring_gathered(Bench *bench, guint64 gpa, guint64 pages)
 {
-	DirectUse uses[LARGE];
-
-	for (guint64 i = 0; i < pages; i++) {
-		while (!direct_memory_begin(bench->direct, gpa + i * 2 * PAGE, PAGE, &uses[i]))
-			;
-		io_uring_prep_write_fixed(io_uring_get_sqe(&bench->ring), bench->pipe[1],
-					  uses[i].address, PAGE, 0, uses[i].buffer);
-	}
-	finish_ring(bench, pages, PAGE);
+	by_ring_apart(bench, gpa, pages, prepare_gather);
 	if (read(bench->pipe[0], bench->buffer, pages * PAGE) != (gssize)(pages * PAGE))
 		err(1, "reading the pipe");
-	for (guint64 i = 0; i < pages; i++)
-		direct_memory_end(bench->direct, &uses[i]);
 }
 
 static void by_register(Bench *bench, guint64 gpa, guint64 pages)

@@ -79,10 +79,6 @@ class NetTest(unittest.TestCase):
         words = (self.guest.call("load", gpa + at, 8) for at in range(0, size, 8))
         return b"".join(struct.pack("<q", word) for word in words)[:size]
 
-    def registered(self):
-        """Bytes of guest memory that the kernel knows, and copies to and from."""
-        return self.guest.qmp.conversions()["registered-bytes"]
-
     def transmit(self, content):
         self.write(BUFFER, content)
         self.rings[TRANSMIT].add(BUFFER, len(content), flags=0)
@@ -147,7 +143,7 @@ class Works(NetTest):
         self.check_frames(is_packed=False)
         self.check_frames(is_packed=True)
         # By the kernel, which knows the memory that they are in by now; where it can.
-        self.assertEqual(self.registered() > 0, MEMORY_KIND == "windows")
+        self.assertEqual(self.guest.qmp.registered() > 0, MEMORY_KIND == "windows")
 
     def test_frame_in_several_buffers(self):
         self.start()
@@ -328,14 +324,14 @@ class HotPlug(NetTest):
             for size in range(60, 80):
                 self.transmit(bytes(HEADER) + frame(size, seed))
                 self.assertEqual(self.get_frame(), frame(size, seed))
-            self.assertEqual(self.registered() > 0, MEMORY_KIND == "windows")
+            self.assertEqual(self.guest.qmp.registered() > 0, MEMORY_KIND == "windows")
             # In the middle of receiving: there is a buffer, and a frame under way.
             self.rings[RECEIVE].add(BUFFER, 128)
             self.device.kick(RECEIVE)
             self.peer.sendall(struct.pack("!I", 60) + bytes(30))
             self.plug_out()
             self.assertEqual(self.peer.recv(1), b"")
-            self.assertEqual(self.registered(), 0)
+            self.assertEqual(self.guest.qmp.registered(), 0)
             self.peer.close()
 
 

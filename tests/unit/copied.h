@@ -51,23 +51,31 @@ static gsize size_of(const DmaPiece *pieces, guint count)
 	return size;
 }
 
-/* There, as the guest sees it. */
+static void fill(guint8 *data, gsize size, guint8 first)
+{
+	for (gsize i = 0; i < size; i++)
+		data[i] = (guint8)(first + i * 7 + i / PAGE);
+}
+
+/* What is there, as the guest sees it. */
+static void check_content(Card *card, const DmaPiece *pieces, guint count, const guint8 *data)
+{
+	for (guint i = 0; i < count; i++) {
+		g_assert_cmpmem(guest_address(&card->fixture, pieces[i].gpa), pieces[i].size, data,
+				pieces[i].size);
+		data += pieces[i].size;
+	}
+}
+
 static void check_copy(Card *card, const DmaPiece *pieces, guint count, guint8 first)
 {
 	guint8 *out = guest_copy_buffer(card->copy);
-	const gsize size = size_of(pieces, count);
 	g_autoptr(GError) error = NULL;
-	gsize offset = 0;
 
-	for (gsize i = 0; i < size; i++)
-		out[i] = (guint8)(first + i * 7 + i / PAGE);
+	fill(out, size_of(pieces, count), first);
 	guest_copy_write(card->copy, card->channel, pieces, count, &error);
 	g_assert_no_error(error);
-	for (guint i = 0; i < count; i++) {
-		g_assert_cmpmem(guest_address(&card->fixture, pieces[i].gpa), pieces[i].size,
-				out + offset, pieces[i].size);
-		offset += pieces[i].size;
-	}
+	check_content(card, pieces, count, out);
 }
 
 /* By the channel at first, by the kernel when it knows the pieces; and no window is opened. */
@@ -148,6 +156,7 @@ static void test_copied_bad(void)
 
 typedef struct {
 	Card *card;
+	void (*check)(Card *card, const DmaPiece *pieces, guint count, guint8 first);
 	gint is_over;
 	guint64 rounds; /* its own */
 } Copier;
@@ -159,14 +168,15 @@ static gpointer keep_copying(gpointer data)
 	Copier *copier = data;
 
 	for (; !g_atomic_int_get(&copier->is_over); copier->rounds++)
-		check_copy(copier->card, pieces, G_N_ELEMENTS(pieces), (guint8)copier->rounds);
+		copier->check(copier->card, pieces, G_N_ELEMENTS(pieces), (guint8)copier->rounds);
 	return NULL;
 }
 
-static void take_pages_away(Card *card, GThreadFunc beside)
+static void take_pages_away(Card *card, void (*check)(Card *card, const DmaPiece *pieces,
+						      guint count, guint8 first))
 {
-	Copier copier = { .card = card };
-	GThread *thread = g_thread_new("card", beside, &copier);
+	Copier copier = { .card = card, .check = check };
+	GThread *thread = g_thread_new("card", keep_copying, &copier);
 
 	for (guint round = 0; round < 1000; round++)
 		hypercall(&card->fixture, PIECE_A + round % 40 * PAGE, 3, round % 2);
@@ -183,32 +193,36 @@ static void test_copied_under_fire(void)
 	Card card;
 
 	if (set_up_card(&card))
-		take_pages_away(&card, keep_copying);
+		take_pages_away(&card, check_copy);
 	tear_down_card(&card);
 }
 
 /* For a channel: all that it carries, either way */
 
-/* Whether the kernel copied it all, and right. */
+/* What the guest has there. Return: whether the kernel copied it. */
+static gboolean is_gathered(Card *card, const DmaPiece *pieces, guint count)
+{
+	const DmaCopier *copier = card->channel->copier;
+	g_autofree guint8 *in = g_malloc0(size_of(pieces, count));
+
+	if (!copier->read(card->channel->copier_opaque, pieces, count, in))
+		return FALSE;
+	check_content(card, pieces, count, in);
+	return TRUE;
+}
+
+/* Whether the kernel copied it all, and right, there and back. */
 static gboolean is_served(Card *card, const DmaPiece *pieces, guint count, guint8 first)
 {
 	const DmaCopier *copier = card->channel->copier;
-	void *opaque = card->channel->copier_opaque;
 	const gsize size = size_of(pieces, count);
-	g_autofree guint8 *out = g_malloc(size), *in = g_malloc0(size);
-	gsize offset = 0;
+	g_autofree guint8 *out = g_malloc(size);
 
-	for (gsize i = 0; i < size; i++)
-		out[i] = (guint8)(first + i * 7 + i / PAGE);
-	if (!copier->write(opaque, pieces, count, out) || !copier->read(opaque, pieces, count, in))
+	fill(out, size, first);
+	if (!copier->write(card->channel->copier_opaque, pieces, count, out))
 		return FALSE;
-	g_assert_cmpmem(in, size, out, size);
-	for (guint i = 0; i < count; i++) {
-		g_assert_cmpmem(guest_address(&card->fixture, pieces[i].gpa), pieces[i].size,
-				out + offset, pieces[i].size);
-		offset += pieces[i].size;
-	}
-	return TRUE;
+	check_content(card, pieces, count, out);
+	return is_gathered(card, pieces, count);
 }
 
 /* The same by the channel, which has what the kernel does not know. */
@@ -218,8 +232,7 @@ static void check_served(Card *card, const DmaPiece *pieces, guint count, guint8
 	g_autofree guint8 *out = g_malloc(size), *in = g_malloc0(size);
 	g_autoptr(GError) error = NULL;
 
-	for (gsize i = 0; i < size; i++)
-		out[i] = (guint8)(first + i * 5);
+	fill(out, size, first);
 	dma_channel_write(card->channel, pieces, count, out, &error);
 	g_assert_no_error(error);
 	dma_channel_read(card->channel, pieces, count, in, &error);
@@ -264,24 +277,6 @@ static void test_served(void)
 	tear_down_card(&card);
 }
 
-/* What the guest has there. Return: whether the kernel copied it. */
-static gboolean is_gathered(Card *card, const DmaPiece *pieces, guint count)
-{
-	const DmaCopier *copier = card->channel->copier;
-	const gsize size = size_of(pieces, count);
-	g_autofree guint8 *in = g_malloc0(size);
-	gsize offset = 0;
-
-	if (!copier->read(card->channel->copier_opaque, pieces, count, in))
-		return FALSE;
-	for (guint i = 0; i < count; i++) {
-		g_assert_cmpmem(in + offset, pieces[i].size,
-				guest_address(&card->fixture, pieces[i].gpa), pieces[i].size);
-		offset += pieces[i].size;
-	}
-	return TRUE;
-}
-
 /* More than a pipe takes at a time: as pages that lie across two, as bytes, as much in one piece.
  */
 static void test_served_much(void)
@@ -295,8 +290,7 @@ static void test_served_much(void)
 	Card card;
 
 	if (set_up_served(&card)) {
-		for (guint i = 0; i < 3 * DIRECT_PIECE_SIZE; i++)
-			*guest_address(&card.fixture, PIECE_A + i) = (guint8)(i * 7 + i / PAGE);
+		fill(guest_address(&card.fixture, PIECE_A), 3 * DIRECT_PIECE_SIZE, 0);
 		for (guint shape = 0; shape < G_N_ELEMENTS(shapes); shape++) {
 			const guint count = shapes[shape].count;
 			DmaPiece pieces[360];
@@ -347,23 +341,12 @@ static void test_served_bad(void)
 	tear_down_card(&card);
 }
 
-static gpointer keep_serving(gpointer data)
-{
-	/* In a piece of which other pages go away, and one by itself. */
-	const DmaPiece pieces[] = { { PIECE_A + 50 * PAGE, 2 * PAGE }, { PIECE_C + PAGE, 9 } };
-	Copier *copier = data;
-
-	for (; !g_atomic_int_get(&copier->is_over); copier->rounds++)
-		check_served(copier->card, pieces, G_N_ELEMENTS(pieces), (guint8)copier->rounds);
-	return NULL;
-}
-
 static void test_served_under_fire(void)
 {
 	Card card;
 
 	if (set_up_served(&card))
-		take_pages_away(&card, keep_serving);
+		take_pages_away(&card, check_served);
 	tear_down_card(&card);
 }
 

@@ -247,6 +247,12 @@ static gboolean await(GuestCopy *copy, guint n)
 	return TRUE;
 }
 
+static void end_uses(GuestCopy *copy)
+{
+	for (guint i = 0; i < copy->n_parts; i++)
+		direct_memory_end(copy->direct, &copy->parts[i].use);
+}
+
 /* Has the kernel copy all parts, as far as it does. */
 static void copy_parts(GuestCopy *copy, PreparePart prepare)
 {
@@ -261,8 +267,7 @@ static void copy_parts(GuestCopy *copy, PreparePart prepare)
 	n = submit(copy);
 	copy->is_broken = n < copy->n_parts;
 	copy->is_broken |= !await(copy, n);
-	for (guint i = 0; i < copy->n_parts; i++)
-		direct_memory_end(copy->direct, &copy->parts[i].use);
+	end_uses(copy);
 }
 
 static gboolean are_parts_done(const GuestCopy *copy)
@@ -276,18 +281,18 @@ static gboolean are_parts_done(const GuestCopy *copy)
 
 static void forget_parts(GuestCopy *copy)
 {
-	for (guint i = 0; i < copy->n_parts; i++)
-		direct_memory_end(copy->direct, &copy->parts[i].use);
+	end_uses(copy);
 	copy->n_parts = 0;
 }
 
-/* Return: the next part, which there has to be room for; NULL where the kernel does not know the
- * memory. */
+/* Return: the next part; NULL where the kernel does not know the memory, or there is no room for a
+ * part. */
 static const Part *add_part(GuestCopy *copy, guint64 gpa, guint64 size, gsize offset)
 {
 	Part *part = &copy->parts[copy->n_parts];
 
-	if (copy->is_broken || !direct_memory_begin(copy->direct, gpa, size, &part->use))
+	if (copy->is_broken || copy->n_parts == ENTRIES ||
+	    !direct_memory_begin(copy->direct, gpa, size, &part->use))
 		return NULL;
 	part->gpa = gpa;
 	part->offset = offset;
@@ -388,10 +393,8 @@ static gboolean serve_write(void *opaque, const DmaPiece *pieces, guint count, c
 		return FALSE;
 	for (guint i = 0; i < count; i++) {
 		for (guint64 done = 0; done < pieces[i].size;) {
-			const Part *part = copy->n_parts == ENTRIES ?
-						   NULL :
-						   add_part(copy, pieces[i].gpa + done,
-							    pieces[i].size - done, offset);
+			const Part *part = add_part(copy, pieces[i].gpa + done,
+						    pieces[i].size - done, offset);
 
 			if (!part) {
 				forget_parts(copy);

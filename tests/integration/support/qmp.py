@@ -85,3 +85,7 @@ class Qmp:
             (counter["direction"], counter["cause"]): counter
             for counter in statistics["conversions"]}
         return statistics
+
+    def registered(self):
+        """Bytes of guest memory that the kernel knows, and reads files into and copies to and from."""
+        return self.conversions()["registered-bytes"]
