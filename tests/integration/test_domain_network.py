@@ -5,7 +5,6 @@ Network cards of domains, through stock virsh: what is behind them on the host, 
 That frames go through them is tested where guests use them.
 """
 
-import ctypes
 import os
 import shutil
 import signal
@@ -16,10 +15,9 @@ from xml.etree import ElementTree
 
 from support import networks
 from support.daemon import DaemonTest, STDIN, virsh, vmm_pid, vmm_user
+from support.networks import run
 from support.waiting import wait_until
 from support.where import NATIVE
-
-NEW_NETWORK = 0x40000000
 
 MAC = "52:54:00:a1:b2:c3"
 
@@ -31,10 +29,6 @@ def interface_xml(kind, content="", mac=MAC):
 def forward(port, to=22):
     return ("<backend type='passt'/><portForward proto='tcp' address='127.0.0.1'>"
             f"<range start='{port}' to='{to}'/></portForward>")
-
-
-def run(command):
-    subprocess.run(command, shell=True, check=True, capture_output=True)
 
 
 def has_interface(name):
@@ -60,24 +54,8 @@ class DomainNetwork(DaemonTest):
     where = NATIVE
 
     def setUp(self):
-        self.enter_network()
+        networks.enter_namespace(self)
         super().setUp()
-
-    def enter_network(self):
-        libc = ctypes.CDLL(None, use_errno=True)
-        before = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        self.addCleanup(os.close, before)
-        if libc.unshare(NEW_NETWORK) != 0:
-            raise unittest.SkipTest("there is no right to make a network namespace")
-        self.addCleanup(libc.setns, before, NEW_NETWORK)
-        # It shows the interfaces of who mounts it.
-        cgroups = os.open("/sys/fs/cgroup", os.O_PATH)
-        run("mount -t sysfs sysfs /sys")
-        self.addCleanup(run, "umount --recursive /sys")
-        run(f"mount --no-canonicalize --rbind /proc/{os.getpid()}/fd/{cgroups} /sys/fs/cgroup")
-        os.close(cgroups)
-        run("ip link set lo up; ip tuntap add up0 mode tap; ip addr add 192.0.2.2/24 dev up0; ip link set up0 up; "
-            "ip route add default via 192.0.2.1")
 
     def start(self, xml, name="test"):
         self.define(name, devices=xml)

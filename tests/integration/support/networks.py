@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-libvirt's own daemon for networks, stock, in the network namespace of a test and among the tests' folders.
+A network namespace of a test's, and libvirt's own daemon for networks, stock, in it and among the tests' folders.
 
-It is virtnetworkd, or of releases that have none libvirtd, which is shown nothing but the driver of networks.
+The daemon is virtnetworkd, or of releases that have none libvirtd, which is shown nothing but the driver of networks.
 """
 
+import ctypes
 import glob
 import os
 import shutil
 import subprocess
 import tempfile
+import unittest
 
 from support.daemon import STDIN
 from support.waiting import wait_until
@@ -17,6 +19,29 @@ from support.waiting import wait_until
 URI = "network:///system"
 CONFIGURATION = 'auth_unix_ro = "none"\nauth_unix_rw = "none"\n'
 DRIVERS = "/usr/lib/*/libvirt/connection-driver/libvirt_driver_network.so"
+NEW_NETWORK = 0x40000000
+
+
+def run(command):
+    subprocess.run(command, shell=True, check=True, capture_output=True)
+
+
+def enter_namespace(test):
+    """Until the test's end this process is on a host with one network card, whose other end is nobody's."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    before = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    test.addCleanup(os.close, before)
+    if libc.unshare(NEW_NETWORK) != 0:
+        raise unittest.SkipTest("there is no right to make a network namespace")
+    test.addCleanup(libc.setns, before, NEW_NETWORK)
+    # It shows the interfaces of who mounts it.
+    cgroups = os.open("/sys/fs/cgroup", os.O_PATH)
+    run("mount -t sysfs sysfs /sys")
+    test.addCleanup(run, "umount --recursive /sys")
+    run(f"mount --no-canonicalize --rbind /proc/{os.getpid()}/fd/{cgroups} /sys/fs/cgroup")
+    os.close(cgroups)
+    run("ip link set lo up; ip tuntap add up0 mode tap; ip addr add 192.0.2.2/24 dev up0; ip link set up0 up; "
+        "ip route add default via 192.0.2.1")
 
 
 def why_not():
