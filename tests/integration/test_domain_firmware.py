@@ -12,10 +12,11 @@ import unittest.mock
 import uuid
 import xml.etree.ElementTree as ElementTree
 
+from support import networks
 from support.daemon import (DaemonTest, NVRAM_FOLDER, STDIN, domain_names, left_behind, memory_elements, virsh,
                             vm_statistics, vmm_pid, vmm_user)
 from support.media import option_rom
-from support.vmm import CMDLINE, GUEST, INITRD, KERNEL
+from support.vmm import CMDLINE, GUEST, INITRD, KERNEL, MEMTEST, SNPONLY
 from support.where import NATIVE, native
 
 EXAMPLE = os.path.join(os.path.dirname(os.path.realpath(__file__)),
@@ -368,6 +369,63 @@ class Bios(FirmwareDomainTest):
         console.send("reboot -f\r")
         events.wait("Stopped Shutdown")
         self.assertEqual(self.state(), "shut off (shutdown)")
+
+
+@unittest.skipIf(networks.why_not(), str(networks.why_not()))
+class FromTheNetwork(FirmwareDomainTest):
+    """
+    PXE, from a network of libvirt's own daemon, which serves files, too: iPXE, where firmware has not got it, and what
+    its script names.
+    """
+
+    # memtest86+ wants a display of UEFI's, which there is none of; Linux takes minutes to come by TFTP in an emulated host.
+    SCRIPT = """#!ipxe
+iseq ${platform} efi && goto uefi ||
+kernel memtest console=ttyS0,115200
+boot
+:uefi
+echo ${next-server} has started iPXE on ${platform}
+"""
+
+    def setUp(self):
+        networks.enter_namespace(self)
+        super().setUp()
+        # dnsmasq serves them as a user of its own.
+        os.chmod(self.folder, 0o755)
+        self.file_of("boot.ipxe", self.SCRIPT.encode())
+        for path in (MEMTEST, SNPONLY):
+            shutil.copy(path, self.folder)
+        server = self.enterContext(networks.NetworkDaemon())
+        server.define("default", f"""<bridge name='virbr7'/><forward mode='open'/>
+          <ip address='192.168.122.1' netmask='255.255.255.0'>
+            <tftp root='{self.folder}'/>
+            <dhcp>
+              <range start='192.168.122.2' end='192.168.122.254'/>
+              <bootp file='boot.ipxe'/>
+            </dhcp>
+          </ip>
+          <dnsmasq:options xmlns:dnsmasq='http://libvirt.org/schemas/network/dnsmasq/1.0'>
+            <dnsmasq:option value='dhcp-match=set:ipxe,175'/>
+            <dnsmasq:option value='dhcp-boot=tag:!ipxe,snponly.efi'/>
+          </dnsmasq:options>""")
+        server.start("default")
+
+    def start(self, **arguments):
+        card = "<interface type='network'><source network='default'/><model type='virtio'/><boot order='1'/></interface>"
+        self.define_machine(devices="<serial type='pty'/>" + card, **arguments)
+        return self.daemon.start_on_console()
+
+    @unittest.skipUnless(os.path.exists(IPXE), "iPXE's option ROMs are not installed")
+    def test_a_bios_starts_what_the_network_has(self):
+        console = self.start(boot="<bios useserial='yes'/>")
+        console.wait_for("Memtest86", 150)
+        # Of the first pass: it writes and reads back what memory there is.
+        console.wait_for(r"Pass\s", 60)
+
+    def test_ovmf_starts_what_the_network_has(self):
+        console = self.start(firmware="efi")
+        console.wait_for("NBP file downloaded successfully", 150)
+        console.wait_for(r"192\.168\.122\.1 has started iPXE on efi", 60)
 
 
 class Machine(FirmwareDomainTest):

@@ -3,11 +3,10 @@
 
 import os
 import shutil
-import socket
 import tempfile
 import unittest
 
-from support.devices import device, root_port
+from support.devices import device
 from support.media import cd_that_boots, efi_system
 from support.vmm import CMDLINE, GUEST, INITRD, KERNEL, Vmm, refused
 from support.where import NATIVE
@@ -16,9 +15,6 @@ RELEASES = ("bookworm", "trixie")
 BIOS = "/usr/share/seabios/bios-256k.bin"
 LINUXBOOT_ROM = "/usr/share/qemu/linuxboot_dma.bin"
 SHELL = r"Shell> "
-
-# What each message of DHCP has behind its addresses.
-DHCP = b"\x63\x82\x53\x63"
 
 
 def ovmf(release, part):
@@ -122,28 +118,6 @@ class OvmfFromSata(FirmwareTest):
                     vmm.console.wait_for(r"starting Boot\d+ .*/Pci\(0x1F,0x2\)/Sata\(0x2,", 150)
                 finally:
                     vmm.end()
-
-
-class OvmfFromTheNetwork(FirmwareTest):
-    """PXE by the firmware's own driver, from a card that is to be tried first."""
-
-    limit = 300
-
-    def test_asks_for_an_address(self):
-        ours, other = socket.socketpair()
-        for end in (ours, other):
-            self.addCleanup(end.close)
-        vmm = self.boot_ovmf(RELEASES[0], root_port("pci.1", "0x2.0x0", chassis=1, port=16, multifunction=True),
-                             root_port("pci.2", "0x2.0x1", chassis=2, port=17),
-                             device("virtio-net-pci", "net0", bus="pci.1", addr="0x0", mac="52:54:00:00:00:01",
-                                    bootindex=1, netdev={"type": "stream", "fd": str(other.fileno())}),
-                             device("virtio-rng-pci", "rng0", bus="pci.2", addr="0x0"), pass_fds=[other.fileno()])
-        vmm.console.wait_for("PXE over IPv4", 200)
-        ours.settimeout(60)
-        frames = b""
-        while DHCP not in frames:
-            frames += ours.recv(65536)
-        self.end(vmm)
 
 
 class SeaBios(FirmwareTest):

@@ -7,7 +7,7 @@
 # shellcheck source=tools/lib/packages.sh
 . "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
 
-# Where the guest's files are: vmlinuz and initrd, and memtest.
+# Where the guest's files are: vmlinuz and initrd, memtest, and iPXE.
 GMEM_GUEST=$GMEM_CACHE/guest
 export GMEM_GUEST
 
@@ -110,6 +110,20 @@ fetch_memtest() {
 	rm -rf "$work"
 }
 
+# Unpacks iPXE, as the program of UEFI's that uses firmware's driver of a card: GMEM_GUEST/snponly.efi.
+fetch_ipxe() {
+	local work=$GMEM_GUEST/work-ipxe
+	[ ! -e "$GMEM_GUEST/snponly.efi" ] || return 0
+	progress "downloading ipxe"
+	rm -rf "$work"
+	mkdir -p "$work/tree"
+	(cd "$work" && download_package ipxe) || fail "ipxe cannot be downloaded" || return
+	dpkg-deb -x "$work"/ipxe_*.deb "$work/tree" || return
+	mv "$work/tree/usr/lib/ipxe/snponly.efi" "$GMEM_GUEST/" ||
+		fail "ipxe has no snponly.efi where it is expected" || return
+	rm -rf "$work"
+}
+
 # Makes the initramfs of a folder with modules.
 make_guest_initramfs() {
 	local folder=$1 tree=$1/tree parts=$GMEM_SOURCE/tools/guest.d
@@ -170,7 +184,7 @@ make_guest() {
 	local folder
 	[ -e "$GMEM_GUEST/vmlinuz" ] && has_guest_modules || fetch_guest_kernel || return
 	fetch_sata_kernel || return
-	fetch_memtest || return
+	fetch_memtest && fetch_ipxe || return
 	for folder in "$GMEM_GUEST" "$GMEM_GUEST/sata"; do
 		! is_initramfs_old "$folder" || make_guest_initramfs "$folder"
 	done

@@ -22,6 +22,8 @@ STORAGE_FILES = os.path.join(BUILD, "src/storage/gmem-storage-files.so")
 KERNEL = os.path.join(GUEST, "vmlinuz")
 INITRD = os.path.join(GUEST, "initrd")
 MEMTEST = os.path.join(GUEST, "memtest")
+# iPXE, a program of UEFI's that uses firmware's own driver.
+SNPONLY = os.path.join(GUEST, "snponly.efi")
 # What shortens a Linux' start in an emulated host by a third: no messages on the console, where each letter is an exit
 # or two, neither random addresses nor detours around other processors' faults, and no search of all 256 buses for root
 # buses that ACPI does not name: 16384 exits. A domain with SeaBIOS starts one without any of these
