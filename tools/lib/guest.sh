@@ -26,6 +26,15 @@ has_guest_modules() {
 	[ "$(cat "$GMEM_GUEST/modules/order" 2>/dev/null)" = "$(printf '%s\n' "${GUEST_MODULES[@]}")" ]
 }
 
+# Downloads package $1 and unpacks it to folder "tree" of $2, which is new then.
+unpack_package() {
+	progress "downloading $1"
+	rm -rf "$2"
+	mkdir -p "$2/tree"
+	(cd "$2" && download_package "$1") || fail "$1 cannot be downloaded" || return
+	dpkg-deb -x "$2/$1"_*.deb "$2/tree"
+}
+
 # Unpacks what is needed of the kernel's package: GMEM_GUEST/vmlinuz and the modules.
 fetch_guest_kernel() {
 	local package work=$GMEM_GUEST/work module
@@ -35,11 +44,7 @@ fetch_guest_kernel() {
 		package=$(metapackage_target linux-image-cloud-amd64)
 	fi
 	[ -n "$package" ] || fail "Debian's linux-image-cloud-amd64 is not in the package lists" || return
-	progress "downloading $package"
-	rm -rf "$work"
-	mkdir -p "$work/tree"
-	(cd "$work" && download_package "$package") || fail "$package cannot be downloaded" || return
-	dpkg-deb -x "$work"/linux-image-*.deb "$work/tree"
+	unpack_package "$package" "$work" || return
 	rm -rf "$GMEM_GUEST/modules"
 	mkdir -p "$GMEM_GUEST/modules"
 	for module in "${GUEST_MODULES[@]}"; do
@@ -74,11 +79,8 @@ fetch_sata_kernel() {
 	[ "$(cat "$folder/wanted" 2>/dev/null)" != "${SATA_MODULES[*]}" ] || return 0
 	package=$(metapackage_target linux-image-amd64)
 	[ -n "$package" ] || fail "Debian's linux-image-amd64 is not in the package lists" || return
-	progress "downloading $package"
-	rm -rf "$work"
-	mkdir -p "$work/tree" "$made/modules"
-	(cd "$work" && download_package "$package") || fail "$package cannot be downloaded" || return
-	dpkg-deb -x "$work"/linux-image-*.deb "$work/tree"
+	unpack_package "$package" "$work" || return
+	mkdir -p "$made/modules"
 	list_modules "$work/tree" "${SATA_MODULES[@]}" | awk '!seen[$0]++' >"$work/files"
 	while read -r file; do
 		cp "$file" "$made/modules/"
@@ -99,11 +101,7 @@ fetch_sata_kernel() {
 fetch_memtest() {
 	local work=$GMEM_GUEST/work-memtest program
 	[ ! -e "$GMEM_GUEST/memtest" ] || return 0
-	progress "downloading memtest86+"
-	rm -rf "$work"
-	mkdir -p "$work/tree"
-	(cd "$work" && download_package memtest86+) || fail "memtest86+ cannot be downloaded" || return
-	dpkg-deb -x "$work"/memtest86+_*.deb "$work/tree" || return
+	unpack_package memtest86+ "$work" || return
 	program=$(find "$work/tree/boot" -name '*x64*' ! -name '*.efi' -print -quit)
 	[ -n "$program" ] || fail "memtest86+ has no program of 64 bits where it is expected" || return
 	mv "$program" "$GMEM_GUEST/memtest"
@@ -114,11 +112,7 @@ fetch_memtest() {
 fetch_ipxe() {
 	local work=$GMEM_GUEST/work-ipxe
 	[ ! -e "$GMEM_GUEST/snponly.efi" ] || return 0
-	progress "downloading ipxe"
-	rm -rf "$work"
-	mkdir -p "$work/tree"
-	(cd "$work" && download_package ipxe) || fail "ipxe cannot be downloaded" || return
-	dpkg-deb -x "$work"/ipxe_*.deb "$work/tree" || return
+	unpack_package ipxe "$work" || return
 	mv "$work/tree/usr/lib/ipxe/snponly.efi" "$GMEM_GUEST/" ||
 		fail "ipxe has no snponly.efi where it is expected" || return
 	rm -rf "$work"
@@ -157,12 +151,12 @@ fetch_ovmf() {
 	rm -rf "$work"
 }
 
-# Makes ready what firmware tests boot: two releases' OVMF, and SeaBIOS with the option ROM
-# by which it starts a kernel.
+# Makes ready what firmware tests boot: two releases' OVMF, SeaBIOS with the option ROM by which it
+# starts a kernel, and iPXE.
 prepare_firmware() {
 	install_packages ovmf seabios qemu-system-data || return
 	mkdir -p "$GMEM_GUEST"
-	fetch_ovmf bookworm && fetch_ovmf trixie
+	{ flock 8 && fetch_ovmf bookworm && fetch_ovmf trixie && fetch_ipxe; } 8>"$GMEM_GUEST.lock"
 }
 
 # Makes the guest's files, once, also where several tools want them at the same time.
@@ -184,7 +178,7 @@ make_guest() {
 	local folder
 	[ -e "$GMEM_GUEST/vmlinuz" ] && has_guest_modules || fetch_guest_kernel || return
 	fetch_sata_kernel || return
-	fetch_memtest && fetch_ipxe || return
+	fetch_memtest || return
 	for folder in "$GMEM_GUEST" "$GMEM_GUEST/sata"; do
 		! is_initramfs_old "$folder" || make_guest_initramfs "$folder"
 	done
