@@ -70,10 +70,8 @@ static guint64 size_of(const DomainDisk *disk, int fd, GError **error)
 
 static guint granularity_of(const DomainDisk *disk)
 {
-	const gboolean is_direct = disk->cache == DOMAIN_DISK_CACHE_NONE ||
-				   disk->cache == DOMAIN_DISK_CACHE_DIRECTSYNC;
-
-	return is_direct && disk->type == DOMAIN_DISK_FILE ? DIRECT_BLOCK_SIZE : SECTOR_SIZE;
+	return domain_disk_is_direct(disk) && disk->type == DOMAIN_DISK_FILE ? DIRECT_BLOCK_SIZE :
+									       SECTOR_SIZE;
 }
 
 static gboolean check_size(const DomainDisk *disk, guint64 was, guint64 size, GError **error)

@@ -35,9 +35,7 @@ static void set_cache(JsonObject *object, const DomainDisk *disk)
 {
 	JsonObject *cache = json_object_new();
 
-	json_object_set_boolean_member(cache, "direct",
-				       disk->cache == DOMAIN_DISK_CACHE_NONE ||
-					       disk->cache == DOMAIN_DISK_CACHE_DIRECTSYNC);
+	json_object_set_boolean_member(cache, "direct", domain_disk_is_direct(disk));
 	json_object_set_boolean_member(cache, "no-flush", disk->cache == DOMAIN_DISK_CACHE_UNSAFE);
 	json_object_set_object_member(object, "cache", cache);
 }

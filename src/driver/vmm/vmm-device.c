@@ -110,8 +110,6 @@ JsonObject *vmm_device_describe_medium(const DomainDisk *disk, const char *fd)
 		[DOMAIN_DISK_DETECT_ZEROES_UNMAP] = "unmap",
 	};
 	const gboolean discards = disk->discard == DOMAIN_DISK_DISCARD_UNMAP;
-	const gboolean is_direct = disk->cache == DOMAIN_DISK_CACHE_NONE ||
-				   disk->cache == DOMAIN_DISK_CACHE_DIRECTSYNC;
 	const gboolean is_served = domain_disk_is_served(disk);
 	DomainDiskDetectZeroes zeroes = disk->detect_zeroes;
 	JsonObject *object = json_object_new();
@@ -133,7 +131,7 @@ JsonObject *vmm_device_describe_medium(const DomainDisk *disk, const char *fd)
 	else if (is_served)
 		json_object_set_string_member(object, "export", disk->target);
 	json_object_set_boolean_member(object, "read-only", disk->is_readonly);
-	json_object_set_boolean_member(object, "direct", is_direct);
+	json_object_set_boolean_member(object, "direct", domain_disk_is_direct(disk));
 	json_object_set_boolean_member(object, "no-flush", disk->cache == DOMAIN_DISK_CACHE_UNSAFE);
 	json_object_set_string_member(object, "discard", discards ? "unmap" : "ignore");
 	json_object_set_string_member(object, "detect-zeroes", detect_zeroes[zeroes]);

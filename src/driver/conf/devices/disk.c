@@ -66,6 +66,13 @@ static const char *const cache_names[] = {
 	NULL,
 };
 
+static const char *const io_names[] = {
+	[DOMAIN_DISK_IO_URING - 1] = "io_uring",
+	[DOMAIN_DISK_IO_NATIVE - 1] = "native",
+	[DOMAIN_DISK_IO_THREADS - 1] = "threads",
+	NULL,
+};
+
 static const char *const discard_names[] = {
 	[DOMAIN_DISK_DISCARD_UNMAP - 1] = "unmap",
 	[DOMAIN_DISK_DISCARD_IGNORE - 1] = "ignore",
@@ -285,19 +292,6 @@ static void parse_type(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
 		disk->type = (DomainDiskType)type;
 }
 
-static void parse_io(XmlWalk *walk, xmlNode *driver, DomainDisk *disk)
-{
-	static const char *const known[] = { "io_uring", "native", "threads", NULL };
-	const int io = domain_parse_choice(walk, driver, "io", known);
-
-	if (io > 0)
-		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-			       _("attribute 'io' of element '%s' is '%s': all is done with "
-				 "'io_uring'"),
-			       xml_walk_path(walk, driver), known[io]);
-	disk->says_io_uring = io >= 0;
-}
-
 static void parse_queues(XmlWalk *walk, xmlNode *driver, DomainDisk *disk)
 {
 	domain_parse_number(walk, driver, "queues", DOMAIN_DISK_MAX_QUEUES, &disk->queues);
@@ -338,7 +332,7 @@ static void parse_driver(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
 	domain_parse_only(walk, driver, "name", "qemu");
 	parse_format(walk, driver, disk);
 	disk->cache = (DomainDiskCache)choice_or_default(walk, driver, "cache", cache_names);
-	parse_io(walk, driver, disk);
+	disk->io = (DomainDiskIo)choice_or_default(walk, driver, "io", io_names);
 	disk->discard = (DomainDiskDiscard)choice_or_default(walk, driver, "discard",
 							     discard_names);
 	disk->detect_zeroes = (DomainDiskDetectZeroes)choice_or_default(
@@ -649,8 +643,7 @@ static void format_driver(XmlWriter *writer, const DomainDisk *disk)
 	attribute_choice(writer, "cache", cache_names, (int)disk->cache);
 	attribute_choice(writer, "error_policy", error_names, (int)disk->write_error);
 	attribute_choice(writer, "rerror_policy", read_error_names, (int)disk->read_error);
-	if (disk->says_io_uring)
-		xml_writer_attribute(writer, "io", "io_uring");
+	attribute_choice(writer, "io", io_names, (int)disk->io);
 	attribute_choice(writer, "discard", discard_names, (int)disk->discard);
 	attribute_if(writer, "iothread", disk->iothread);
 	attribute_choice(writer, "detect_zeroes", detect_zeroes_names, (int)disk->detect_zeroes);
@@ -896,9 +889,24 @@ static gboolean check_cdrom(const DomainDisk *disk, GError **error)
 			    disk->target);
 }
 
+gboolean domain_disk_is_direct(const DomainDisk *disk)
+{
+	return disk->cache == DOMAIN_DISK_CACHE_NONE || disk->cache == DOMAIN_DISK_CACHE_DIRECTSYNC;
+}
+
+/* libvirt's rule: so no document is accepted here that it would refuse. */
+static gboolean check_io(const DomainDisk *disk, GError **error)
+{
+	return disk->io != DOMAIN_DISK_IO_NATIVE || domain_disk_is_direct(disk) ||
+	       driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			    _("disk %s has io='native', which takes cache='none' or "
+			      "'directsync'"),
+			    disk->target);
+}
+
 gboolean domain_check_disk(const DomainDisk *disk, GError **error)
 {
-	return check_sata(disk, error) && check_cdrom(disk, error) &&
+	return check_sata(disk, error) && check_cdrom(disk, error) && check_io(disk, error) &&
 	       domain_check_path("devices/disk/source", disk->path, error) &&
 	       domain_check_path("devices/disk/source/host", disk->nbd_socket, error) &&
 	       check_use(disk, error) && check_backings(disk, error) &&

@@ -37,6 +37,14 @@ typedef enum {
 	DOMAIN_DISK_CACHE_UNSAFE,
 } DomainDiskCache;
 
+/* How QEMU would read and write: <driver io=>. Here it is io_uring in each case. */
+typedef enum {
+	DOMAIN_DISK_IO_DEFAULT,
+	DOMAIN_DISK_IO_URING,
+	DOMAIN_DISK_IO_NATIVE, /* not with the host's cache */
+	DOMAIN_DISK_IO_THREADS,
+} DomainDiskIo;
+
 typedef enum {
 	DOMAIN_DISK_DISCARD_DEFAULT, /* as ignore */
 	DOMAIN_DISK_DISCARD_UNMAP,
@@ -87,7 +95,7 @@ typedef struct {
 	gboolean is_chain_complete; /* <backingStore/>: the last has none behind it */
 
 	DomainDiskCache cache;
-	gboolean says_io_uring; /* <driver io='io_uring'>: so it is anyway */
+	DomainDiskIo io;
 	DomainDiskDiscard discard;
 	DomainDiskDetectZeroes detect_zeroes;
 	DomainDiskErrorPolicy write_error, read_error;
@@ -119,6 +127,9 @@ void domain_disk_add_backing(DomainDisk *disk, DomainDiskType type, const char *
 
 /* Whether QEMU's storage daemon serves it: its format is one that the VMM has not. */
 gboolean domain_disk_is_served(const DomainDisk *disk);
+
+/* Whether the host's cache is left out. */
+gboolean domain_disk_is_direct(const DomainDisk *disk);
 
 /* Return: never NULL; errors are in @walk. */
 DomainDisk *domain_parse_disk(XmlWalk *walk, xmlNode *node, DomainParseFlags flags);
