@@ -27,7 +27,7 @@ G_STATIC_ASSERT(PIPE_PAGES <= ENTRIES);
 /* What one request copies. */
 typedef struct {
 	guint64 gpa;
-	gsize offset; /* in the buffer */
+	gsize offset; /* in the content of all pieces */
 	DirectUse use;
 	gboolean is_done;
 } Part;
@@ -51,8 +51,25 @@ static struct {
 	GQueue copies;
 } spares;
 
-/* Asks the kernel for a part's copy. */
-typedef void (*PreparePart)(const GuestCopy *copy, const Part *part, struct io_uring_sqe *entry);
+/* To guest memory, or from there. */
+typedef struct {
+	/* Asks the kernel for a part's copy. */
+	void (*prepare)(const GuestCopy *copy, const Part *part, struct io_uring_sqe *entry);
+	/* Brings what it has copied to where it belongs, or says of parts that they are not done;
+	 * NULL: it is there. */
+	void (*finish)(GuestCopy *copy, guint8 *data);
+	guint pages_max; /* that the parts of one system call may be in */
+} Way;
+
+/* What is to be copied by a way, and how what the kernel does not copy is carried. */
+typedef struct {
+	GuestCopy *copy;
+	const Way *way;
+	guint8 *data; /* of all pieces, one behind the other */
+	guint pages;  /* that the parts which wait are in at most */
+	DmaCarry carry;
+	DmaChannel *channel;
+} Transfer;
 
 static gboolean set_buffer(void *opaque, guint buffer, void *address, gsize size)
 {
@@ -199,6 +216,11 @@ guint8 *guest_copy_buffer(const GuestCopy *copy)
 
 /* The kernel, with parts */
 
+static guint pages_of(guint64 size)
+{
+	return (guint)((size + PAGE_SIZE - 1) / PAGE_SIZE);
+}
+
 static void prepare_write(const GuestCopy *copy, const Part *part, struct io_uring_sqe *entry)
 {
 	io_uring_prep_read_fixed(entry, copy->fd, part->use.address, (guint)part->use.size,
@@ -254,14 +276,14 @@ static void end_uses(GuestCopy *copy)
 }
 
 /* Has the kernel copy all parts, as far as it does. */
-static void copy_parts(GuestCopy *copy, PreparePart prepare)
+static void copy_parts(GuestCopy *copy, const Way *way)
 {
 	guint n;
 
 	for (guint i = 0; i < copy->n_parts; i++) {
 		struct io_uring_sqe *entry = io_uring_get_sqe(&copy->uring);
 
-		prepare(copy, &copy->parts[i], entry);
+		way->prepare(copy, &copy->parts[i], entry);
 		io_uring_sqe_set_data(entry, GUINT_TO_POINTER(i));
 	}
 	n = submit(copy);
@@ -269,6 +291,22 @@ static void copy_parts(GuestCopy *copy, PreparePart prepare)
 	copy->is_broken |= !await(copy, n);
 	end_uses(copy);
 }
+
+/* Return: the next part; NULL where the kernel does not know the memory. */
+static const Part *add_part(GuestCopy *copy, guint64 gpa, guint64 size, gsize offset)
+{
+	Part *part = &copy->parts[copy->n_parts];
+
+	if (copy->is_broken || !direct_memory_begin(copy->direct, gpa, size, &part->use))
+		return NULL;
+	part->gpa = gpa;
+	part->offset = offset;
+	part->is_done = FALSE;
+	copy->n_parts++;
+	return part;
+}
+
+/* From the pipe */
 
 static gboolean are_parts_done(const GuestCopy *copy)
 {
@@ -279,139 +317,7 @@ static gboolean are_parts_done(const GuestCopy *copy)
 	return TRUE;
 }
 
-static void forget_parts(GuestCopy *copy)
-{
-	end_uses(copy);
-	copy->n_parts = 0;
-}
-
-/* Return: the next part; NULL where the kernel does not know the memory, or there is no room for a
- * part. */
-static const Part *add_part(GuestCopy *copy, guint64 gpa, guint64 size, gsize offset)
-{
-	Part *part = &copy->parts[copy->n_parts];
-
-	if (copy->is_broken || copy->n_parts == ENTRIES ||
-	    !direct_memory_begin(copy->direct, gpa, size, &part->use))
-		return NULL;
-	part->gpa = gpa;
-	part->offset = offset;
-	part->is_done = FALSE;
-	copy->n_parts++;
-	return part;
-}
-
-/* What the kernel does not copy, the channel carries */
-
-static gboolean carry(const GuestCopy *copy, DmaChannel *channel, guint64 gpa, guint64 size,
-		      gsize offset, GError **error)
-{
-	const DmaPiece piece = { gpa, size };
-
-	return dma_channel_write(channel, &piece, 1, copy->memory + offset, error);
-}
-
-/* What did not go through the ring, a piece that was taken away meanwhile say. */
-static gboolean write_parts(GuestCopy *copy, DmaChannel *channel, GError **error)
-{
-	gboolean is_good = TRUE;
-
-	copy_parts(copy, prepare_write);
-	for (guint i = 0; i < copy->n_parts && is_good; i++) {
-		const Part *part = &copy->parts[i];
-
-		if (!part->is_done)
-			is_good = carry(copy, channel, part->gpa, part->use.size, part->offset,
-					error);
-	}
-	copy->n_parts = 0;
-	return is_good;
-}
-
-/* Adds a piece to what is copied next, or has the channel carry it. */
-static gboolean add_piece(GuestCopy *copy, DmaChannel *channel, const DmaPiece *piece, gsize offset,
-			  GError **error)
-{
-	guint64 done = 0;
-
-	if (piece->size > GUEST_COPY_SIZE - offset) {
-		g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
-				    _("the pieces are larger than the buffer"));
-		return FALSE;
-	}
-	while (done < piece->size) {
-		const guint64 gpa = piece->gpa + done, left = piece->size - done;
-		const Part *part;
-
-		if (copy->n_parts == ENTRIES && !write_parts(copy, channel, error))
-			return FALSE;
-		part = add_part(copy, gpa, left, offset + done);
-		if (!part)
-			return carry(copy, channel, gpa, left, offset + done, error);
-		done += part->use.size;
-	}
-	return TRUE;
-}
-
-gboolean guest_copy_write(GuestCopy *copy, DmaChannel *channel, const DmaPiece *pieces, guint count,
-			  GError **error)
-{
-	gsize offset = 0;
-
-	for (guint i = 0; i < count; i++) {
-		if (!add_piece(copy, channel, &pieces[i], offset, error)) {
-			forget_parts(copy);
-			return FALSE;
-		}
-		offset += pieces[i].size;
-	}
-	return copy->n_parts == 0 || write_parts(copy, channel, error);
-}
-
-/* For a channel: all or nothing */
-
-/* Return: their size; or as much as no buffer has. */
-static gsize size_of(const DmaPiece *pieces, guint count)
-{
-	guint64 size = 0;
-
-	for (guint i = 0; i < count; i++) {
-		if (!g_uint64_checked_add(&size, size, pieces[i].size))
-			return G_MAXSIZE;
-	}
-	return size;
-}
-
-static gboolean serve_write(void *opaque, const DmaPiece *pieces, guint count, const void *data)
-{
-	GuestCopy *copy = opaque;
-	const gsize size = size_of(pieces, count);
-	gsize offset = 0;
-	gboolean is_done;
-
-	if (size > GUEST_COPY_SIZE)
-		return FALSE;
-	for (guint i = 0; i < count; i++) {
-		for (guint64 done = 0; done < pieces[i].size;) {
-			const Part *part = add_part(copy, pieces[i].gpa + done,
-						    pieces[i].size - done, offset);
-
-			if (!part) {
-				forget_parts(copy);
-				return FALSE;
-			}
-			done += part->use.size;
-			offset += part->use.size;
-		}
-	}
-	memcpy(copy->memory, data, size);
-	copy_parts(copy, prepare_write);
-	is_done = are_parts_done(copy);
-	copy->n_parts = 0;
-	return is_done;
-}
-
-/* Empties the pipe of @size bytes, which are there. */
+/* Takes @size bytes out of the pipe, which are there. */
 static gboolean read_pipe(const GuestCopy *copy, guint8 *data, gsize size)
 {
 	while (size > 0) {
@@ -437,53 +343,157 @@ static void empty_pipe(const GuestCopy *copy)
 	while (n > 0 || (n < 0 && errno == EINTR));
 }
 
-/* @data: @size bytes, which all parts have together */
-static gboolean read_parts(GuestCopy *copy, guint8 *data, gsize size)
+/* To where each part belongs; parts that follow on each other in one go. */
+static gboolean read_parts(const GuestCopy *copy, guint8 *data)
 {
-	gboolean is_done;
+	guint i = 0;
 
-	copy_parts(copy, prepare_read);
-	is_done = !copy->is_broken && are_parts_done(copy) && read_pipe(copy, data, size);
-	if (!is_done)
-		empty_pipe(copy);
+	while (i < copy->n_parts) {
+		const gsize begin = copy->parts[i].offset;
+		gsize end = begin;
+
+		for (; i < copy->n_parts && copy->parts[i].offset == end; i++)
+			end += copy->parts[i].use.size;
+		if (!read_pipe(copy, data + begin, end - begin))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* All or nothing: where a part is missing nobody can tell what the next one's bytes are. */
+static void finish_read(GuestCopy *copy, guint8 *data)
+{
+	if (!copy->is_broken && are_parts_done(copy) && read_parts(copy, data))
+		return;
+	empty_pipe(copy);
+	for (guint i = 0; i < copy->n_parts; i++)
+		copy->parts[i].is_done = FALSE;
+}
+
+/* Transfers */
+
+static const Way write_way = { prepare_write, NULL, G_MAXUINT };
+static const Way read_way = { prepare_read, finish_read, PIPE_PAGES };
+
+/* Copies the parts that wait. What the kernel did not copy, a piece that was taken away meanwhile
+ * say, is carried. */
+static gboolean flush(Transfer *transfer, GError **error)
+{
+	GuestCopy *copy = transfer->copy;
+	gboolean is_good = TRUE;
+
+	copy_parts(copy, transfer->way);
+	if (transfer->way->finish)
+		transfer->way->finish(copy, transfer->data);
+	for (guint i = 0; i < copy->n_parts && is_good; i++) {
+		const Part *part = &copy->parts[i];
+		const DmaPiece piece = { part->gpa, part->use.size };
+
+		if (!part->is_done)
+			is_good = transfer->carry(transfer->channel, &piece, 1,
+						  transfer->data + part->offset, error);
+	}
+	copy->n_parts = transfer->pages = 0;
+	return is_good;
+}
+
+/* Adds a piece to what is copied next, or has it carried. */
+static gboolean add_piece(Transfer *transfer, const DmaPiece *piece, gsize offset, GError **error)
+{
+	GuestCopy *copy = transfer->copy;
+	guint64 done = 0;
+
+	while (done < piece->size) {
+		const guint pages_left = transfer->way->pages_max - transfer->pages;
+		const DmaPiece rest = { piece->gpa + done, piece->size - done };
+		const Part *part;
+
+		if (copy->n_parts == ENTRIES || pages_left == 0) {
+			if (!flush(transfer, error))
+				return FALSE;
+			continue;
+		}
+		part = add_part(copy, rest.gpa, MIN(rest.size, (guint64)pages_left * PAGE_SIZE),
+				offset + done);
+		if (!part)
+			return transfer->carry(transfer->channel, &rest, 1,
+					       transfer->data + offset + done, error);
+		done += part->use.size;
+		transfer->pages += pages_of(part->use.size);
+	}
+	return TRUE;
+}
+
+static void forget_parts(GuestCopy *copy)
+{
+	end_uses(copy);
 	copy->n_parts = 0;
-	return is_done;
 }
 
-static guint pages_of(guint64 size)
+static gboolean carry_out(Transfer *transfer, const DmaPiece *pieces, guint count, GError **error)
 {
-	return (guint)((size + PAGE_SIZE - 1) / PAGE_SIZE);
-}
-
-static gboolean serve_read(void *opaque, const DmaPiece *pieces, guint count, void *data)
-{
-	GuestCopy *copy = opaque;
-	guint8 *next = data;
-	gsize size = 0;	 /* of the parts that wait */
-	guint pages = 0; /* that they take of the pipe at most */
+	gsize offset = 0;
 
 	for (guint i = 0; i < count; i++) {
-		for (guint64 done = 0; done < pieces[i].size;) {
-			const guint64 room = (guint64)(PIPE_PAGES - pages) * PAGE_SIZE;
-			const Part *part = add_part(copy, pieces[i].gpa + done,
-						    MIN(pieces[i].size - done, room), 0);
-
-			if (!part) {
-				forget_parts(copy);
-				return FALSE;
-			}
-			done += part->use.size;
-			size += part->use.size;
-			pages += pages_of(part->use.size);
-			if (pages < PIPE_PAGES)
-				continue;
-			if (!read_parts(copy, next, size))
-				return FALSE;
-			next += size;
-			size = pages = 0;
+		if (!add_piece(transfer, &pieces[i], offset, error)) {
+			forget_parts(transfer->copy);
+			return FALSE;
 		}
+		offset += pieces[i].size;
 	}
-	return copy->n_parts == 0 || read_parts(copy, next, size);
+	return transfer->copy->n_parts == 0 || flush(transfer, error);
+}
+
+/* Return: their size; or as much as no buffer has. */
+static gsize size_of(const DmaPiece *pieces, guint count)
+{
+	guint64 size = 0;
+
+	for (guint i = 0; i < count; i++) {
+		if (!g_uint64_checked_add(&size, size, pieces[i].size))
+			return G_MAXSIZE;
+	}
+	return size;
+}
+
+static gboolean write_buffer(GuestCopy *copy, const DmaPiece *pieces, guint count, DmaCarry carry,
+			     DmaChannel *channel, GError **error)
+{
+	Transfer transfer = { copy, &write_way, copy->memory, 0, carry, channel };
+
+	return carry_out(&transfer, pieces, count, error);
+}
+
+gboolean guest_copy_write(GuestCopy *copy, DmaChannel *channel, const DmaPiece *pieces, guint count,
+			  GError **error)
+{
+	if (size_of(pieces, count) <= GUEST_COPY_SIZE)
+		return write_buffer(copy, pieces, count, dma_channel_carry_write, channel, error);
+	g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+			    _("the pieces are larger than the buffer"));
+	return FALSE;
+}
+
+/* For a channel */
+
+static gboolean serve_write(void *opaque, const DmaPiece *pieces, guint count, const void *data,
+			    DmaCarry carry, DmaChannel *channel, GError **error)
+{
+	GuestCopy *copy = opaque;
+	const gsize size = size_of(pieces, count);
+
+	if (size > GUEST_COPY_SIZE)
+		return carry(channel, pieces, count, (void *)data, error);
+	memcpy(copy->memory, data, size);
+	return write_buffer(copy, pieces, count, carry, channel, error);
+}
+
+static gboolean serve_read(void *opaque, const DmaPiece *pieces, guint count, void *data,
+			   DmaCarry carry, DmaChannel *channel, GError **error)
+{
+	Transfer transfer = { opaque, &read_way, data, 0, carry, channel };
+
+	return carry_out(&transfer, pieces, count, error);
 }
 
 static const DmaCopier copier = { .read = serve_read, .write = serve_write };

@@ -252,24 +252,38 @@ static gboolean carry_out(DmaChannel *channel, MemoryAccess access, Transfer tra
 	return is_done;
 }
 
+static gboolean carry_read(DmaChannel *channel, const DmaPiece *pieces, guint count, void *data,
+			   GError **error)
+{
+	const Transfer transfer = { .pieces = pieces, .count = count, .data = data };
+
+	return carry_out(channel, MEMORY_ACCESS_READ, transfer, error);
+}
+
+gboolean dma_channel_carry_write(DmaChannel *channel, const DmaPiece *pieces, guint count,
+				 void *data, GError **error)
+{
+	const Transfer transfer = { .pieces = pieces, .count = count, .data = data };
+
+	return carry_out(channel, MEMORY_ACCESS_WRITE, transfer, error);
+}
+
 gboolean dma_channel_read(DmaChannel *channel, const DmaPiece *pieces, guint count, void *data,
 			  GError **error)
 {
-	const Transfer transfer = { .pieces = pieces, .count = count, .data = data };
 	const DmaCopier *copier = channel->copier;
 
-	if (copier && copier->read(channel->copier_opaque, pieces, count, data))
-		return TRUE;
-	return carry_out(channel, MEMORY_ACCESS_READ, transfer, error);
+	return copier ? copier->read(channel->copier_opaque, pieces, count, data, carry_read,
+				     channel, error) :
+			carry_read(channel, pieces, count, data, error);
 }
 
 gboolean dma_channel_write(DmaChannel *channel, const DmaPiece *pieces, guint count,
 			   const void *data, GError **error)
 {
-	const Transfer transfer = { .pieces = pieces, .count = count, .data = (guint8 *)data };
 	const DmaCopier *copier = channel->copier;
 
-	if (copier && copier->write(channel->copier_opaque, pieces, count, data))
-		return TRUE;
-	return carry_out(channel, MEMORY_ACCESS_WRITE, transfer, error);
+	return copier ? copier->write(channel->copier_opaque, pieces, count, data,
+				      dma_channel_carry_write, channel, error) :
+			dma_channel_carry_write(channel, pieces, count, (void *)data, error);
 }

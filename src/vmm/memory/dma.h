@@ -52,14 +52,20 @@ DmaChannel *dma_channel_new(Memory *memory, GError **error);
 void dma_channel_free(DmaChannel *channel);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmaChannel, dma_channel_free)
 
-/* Who can copy without the channel. For the thread that uses the channel, and does not call it. */
+/* Carries without a copier; otherwise as dma_channel_read() or dma_channel_write(). */
+typedef gboolean (*DmaCarry)(DmaChannel *channel, const DmaPiece *pieces, guint count, void *data,
+			     GError **error);
+
+/*
+ * Who can copy without the channel. For the thread that uses the channel; what it does not copy,
+ * whatever the reason, it has carried: by @carry, of the channel, and by nothing else. Otherwise as
+ * dma_channel_read() and dma_channel_write().
+ */
 typedef struct {
-	/*
-	 * As dma_channel_read() and dma_channel_write(). Return: FALSE where not all was copied,
-	 * whatever the reason: the channel carries it from the start on.
-	 */
-	gboolean (*read)(void *opaque, const DmaPiece *pieces, guint count, void *data);
-	gboolean (*write)(void *opaque, const DmaPiece *pieces, guint count, const void *data);
+	gboolean (*read)(void *opaque, const DmaPiece *pieces, guint count, void *data,
+			 DmaCarry carry, DmaChannel *channel, GError **error);
+	gboolean (*write)(void *opaque, const DmaPiece *pieces, guint count, const void *data,
+			  DmaCarry carry, DmaChannel *channel, GError **error);
 } DmaCopier;
 
 /* Has a channel carry only what @copier does not copy; it outlives the channel's use. Before that
@@ -79,3 +85,7 @@ gboolean dma_channel_read(DmaChannel *channel, const DmaPiece *pieces, guint cou
 /* The same the other way. */
 gboolean dma_channel_write(DmaChannel *channel, const DmaPiece *pieces, guint count,
 			   const void *data, GError **error);
+
+/* The same, past the channel's copier: for another one. @data is not changed. */
+gboolean dma_channel_carry_write(DmaChannel *channel, const DmaPiece *pieces, guint count,
+				 void *data, GError **error);
