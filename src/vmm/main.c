@@ -19,6 +19,7 @@
 #include "vmm/backend/guest-copy.h"
 #include "vmm/backend/io-ring.h"
 #include "vmm/log.h"
+#include "vmm/machine/devices.h"
 #include "vmm/machine/machine.h"
 #include "vmm/monitor/monitor.h"
 #include "vmm/options.h"
@@ -181,17 +182,17 @@ static void close_done_with(MachineConfig *machine)
 	close_device(&machine->debug_console_log_fd);
 }
 
-/* What is made for copies ahead of devices: two for a network card, one for another. */
-#define SPARE_COPIES 4u
+/* The most that are made for copies ahead of devices: two for a network card, one for another. */
+#define SPARE_COPIES_MAX 16u
 
-/* For a disk that is plugged in; without one, that disk is refused. And for copies of what is. */
-static void keep_rings(const Options *options)
+/* For disks that are plugged in; without one, a disk is refused. And for copies of what is. */
+static void keep_rings(const MachineConfig *machine)
 {
-	const gboolean has_room = options->machine.devices && options->machine.devices->len > 0;
-	const gboolean has_windows = options->machine.memory_kind == KVM_MEMORY_WINDOWS;
+	const guint n_late = machine->devices ? devices_count_late(machine->devices) : 0;
+	const gboolean has_windows = machine->memory_kind == KVM_MEMORY_WINDOWS;
 
-	(void)io_ring_keep_spares(has_room ? 1 : 0, NULL);
-	guest_copy_keep_spares(has_room && has_windows ? SPARE_COPIES : 0);
+	(void)io_ring_keep_spares(n_late, NULL);
+	guest_copy_keep_spares(has_windows ? MIN(2 * n_late, SPARE_COPIES_MAX) : 0);
 }
 
 int main(int argc, char **argv)
@@ -237,7 +238,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	close_done_with(&options.machine);
-	keep_rings(&options);
+	keep_rings(&options.machine);
 	sandbox_enter_thread(SANDBOX_THREAD_MAIN);
 
 	status = run(&program, &options, &error);

@@ -520,10 +520,19 @@ class Linux(unittest.TestCase):
 class PluggedIn(DiskTest, test_hot_plug.HotPlugTest):
     """Disks that come while the guest runs, and go."""
 
+    devices = [root_port(f"pci.{slot}", hex(slot), chassis=slot, port=8 * slot) for slot in range(3, 9)]
+
     def plug_in_disk(self, image, name="disk0", bus="pci.1"):
         self.qmp.execute("getfd", descriptors=[image.fileno()], fdname="fd-" + name)
         self.qmp.execute("device_add", driver="virtio-blk-pci", id=name, bus=bus, addr="0x0",
                          blockdev={"driver": "raw", "fd": "fd-" + name})
+
+    def plug_out_disk(self):
+        self.qmp.execute("device_del", id="disk0")
+        self.take_events()
+        self.command(test_hot_plug.POWER_BLINK)
+        self.command(test_hot_plug.POWER_OFF)
+        self.qmp.wait_event("DEVICE_DELETED")
 
     def test_in_and_out_and_in_again(self):
         image = self.make_image(MIB)
@@ -535,15 +544,21 @@ class PluggedIn(DiskTest, test_hot_plug.HotPlugTest):
             self.guest.call("fill", DATA, PAGE, byte)
             self.assertEqual(self.run_request(OUT, 0, DATA, PAGE), OK)
             self.assertFilled(image, 0, PAGE, byte)
-            # There is one ring for disks that come later, and with two-sided memory one thread for them.
-            if MEMORY_KIND != "two-sided":
-                with self.assertRaisesRegex(QmpError, "no more I/O thread can serve disks"):
-                    self.plug_in_disk(self.make_image(MIB), "disk1", "pci.2")
-            self.qmp.execute("device_del", id="disk0")
+            self.plug_out_disk()
+
+    def test_one_in_each_port(self):
+        for slot in range(2, 9):
+            self.plug_in_disk(self.make_image(MIB), f"disk{slot}", f"pci.{slot}")
+        image = self.make_image(MIB)
+        for byte in (0x33, 0x44):
+            self.plug_in_disk(image)
             self.take_events()
-            self.command(test_hot_plug.POWER_BLINK)
-            self.command(test_hot_plug.POWER_OFF)
-            self.qmp.wait_event("DEVICE_DELETED")
+            self.power_on()
+            self.set_up()
+            self.guest.call("fill", DATA, PAGE, byte)
+            self.assertEqual(self.run_request(OUT, 0, DATA, PAGE), OK)
+            self.assertFilled(image, 0, PAGE, byte)
+            self.plug_out_disk()
 
 
 class Refused(DiskTest):

@@ -207,6 +207,7 @@ const DeviceType ahci_pci_type = {
 	.name = "ich9-ahci",
 	.is_pci = TRUE,
 	.is_cold_only = TRUE,
+	.has_late_disks = TRUE,
 	.fields = fields,
 	.description_size = sizeof(AhciDescription),
 	.create = create,

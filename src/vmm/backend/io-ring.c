@@ -28,7 +28,8 @@ struct IoRing {
 	RingSource *source; /* NULL until it is attached */
 	IoRingEntry *first; /* to be begun, in order */
 	IoRingEntry **last;
-	Staging *staging;
+	gboolean has_buffers;	/* numbers for memory that the kernel knows */
+	Staging *staging;	/* NULL of a spare one */
 	gboolean is_registered; /* the staging memory, as buffer 0 */
 
 	/* Where guest memory has its addresses, a buffer behind the other; NULL: it has none. */
@@ -65,30 +66,44 @@ gboolean io_ring_set_buffer(void *data, guint buffer, void *address, gsize size)
 
 static IoRing *make(GError **error)
 {
-	g_autoptr(Staging) staging = staging_new(STAGING_SIZE, error);
 	g_autofree IoRing *ring = g_new0(IoRing, 1);
 
-	if (!staging || !uring_init(&ring->uring, ENTRIES, error))
+	if (!uring_init(&ring->uring, ENTRIES, error))
 		return NULL;
-	ring->is_registered =
-		uring_make_buffers(&ring->uring, IO_RING_FIRST_DIRECT + IO_RING_DIRECT) &&
-		uring_set_buffer(&ring->uring, 0, staging_memory(staging), staging_size(staging));
-	ring->staging = g_steal_pointer(&staging);
+	ring->has_buffers = uring_make_buffers(&ring->uring, IO_RING_FIRST_DIRECT + IO_RING_DIRECT);
 	ring->last = &ring->first;
 	return g_steal_pointer(&ring);
 }
 
-IoRing *io_ring_new(GError **error)
+static IoRing *take_spare(GError **error)
 {
-	IoRing *ring;
+	IoRing *ring = g_queue_pop_head(&spares.rings);
 
-	if (!spares.are_kept)
-		return make(error);
-	ring = g_queue_pop_head(&spares.rings);
 	if (!ring)
 		g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
 				    _("no more I/O thread can serve disks: let disks that are "
 				      "attached share one, by iothread"));
+	return ring;
+}
+
+/* Only of one that is used: the kernel keeps it in memory. */
+static gboolean add_staging(IoRing *ring, GError **error)
+{
+	ring->staging = staging_new(STAGING_SIZE, error);
+	if (!ring->staging)
+		return FALSE;
+	ring->is_registered = ring->has_buffers &&
+			      uring_set_buffer(&ring->uring, 0, staging_memory(ring->staging),
+					       staging_size(ring->staging));
+	return TRUE;
+}
+
+IoRing *io_ring_new(GError **error)
+{
+	IoRing *ring = spares.are_kept ? take_spare(error) : make(error);
+
+	if (ring && !add_staging(ring, error))
+		g_clear_pointer(&ring, io_ring_free);
 	return ring;
 }
 
@@ -114,13 +129,23 @@ static void detach(IoRing *ring)
 	ring->source = NULL;
 }
 
+/* Return: FALSE where the kernel keeps it. */
+static gboolean forget_staging(IoRing *ring)
+{
+	if (ring->is_registered && !uring_set_buffer(&ring->uring, 0, NULL, 0))
+		return FALSE;
+	ring->is_registered = FALSE;
+	g_clear_pointer(&ring->staging, staging_free);
+	return TRUE;
+}
+
 void io_ring_free(IoRing *ring)
 {
 	if (!ring)
 		return;
 	detach(ring);
 	ring->direct = NULL;
-	if (spares.are_kept) {
+	if (spares.are_kept && forget_staging(ring)) {
 		g_queue_push_tail(&spares.rings, ring);
 		return;
 	}

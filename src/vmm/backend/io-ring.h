@@ -78,7 +78,8 @@ Staging *io_ring_staging(const IoRing *ring);
  * io_ring_keep_spares - make @count rings for later, and none otherwise from now on
  *
  * For the end of setting up, after which no ring can be made any more: io_ring_new() takes one of
- * these then, and io_ring_free() gives them back. On the main thread, as these are.
+ * these then, and io_ring_free() gives them back. What goes to and from disks has no memory as long
+ * as one is spare. On the main thread, as these are.
  */
 gboolean io_ring_keep_spares(guint count, GError **error);
 

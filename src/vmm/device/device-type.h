@@ -50,9 +50,10 @@ typedef struct {
 } DeviceBootPlace;
 
 typedef struct {
-	const char *name;      /* the "driver" */
-	gboolean is_pci;       /* "bus", "addr" and "multifunction" are members, too */
-	gboolean is_cold_only; /* it is not plugged in while the guest runs */
+	const char *name;	 /* the "driver" */
+	gboolean is_pci;	 /* "bus", "addr" and "multifunction" are members, too */
+	gboolean is_cold_only;	 /* it is not plugged in while the guest runs */
+	gboolean has_late_disks; /* with it an I/O thread may come to serve disks later */
 
 	/* What firmware calls it and what it starts of it, "scsi" and "disk@0,0": then "bootindex"
 	 * is a member. NULL where nothing is started from it. */

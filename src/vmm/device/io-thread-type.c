@@ -74,6 +74,7 @@ static gboolean create(const DeviceContext *context, const void *description, GE
 
 const DeviceType io_thread_type = {
 	.name = "iothread",
+	.has_late_disks = TRUE,
 	.fields = fields,
 	.description_size = sizeof(IoThreadDescription),
 	.create = create,

@@ -186,6 +186,18 @@ gboolean devices_check(JsonObject *object, GError **error)
 	return read_description(&description, object, error);
 }
 
+guint devices_count_late(const GPtrArray *descriptions)
+{
+	guint n = 0;
+
+	for (guint i = 0; i < descriptions->len; i++) {
+		const DeviceType *type = find_type(descriptions->pdata[i]);
+
+		n += type && type->has_late_disks ? 1 : 0;
+	}
+	return n;
+}
+
 static DeviceContext make_context(const DeviceShop *shop, const Description *description)
 {
 	return (DeviceContext){

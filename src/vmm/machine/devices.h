@@ -22,6 +22,14 @@ typedef struct {
 gboolean devices_check(JsonObject *description, GError **error);
 
 /*
+ * devices_count_late - how many I/O threads may come to serve disks when the machine is set up
+ * @descriptions: of JsonObject that devices_check() takes
+ *
+ * Those of disks in root ports, those that are named, and those of controllers that had no disk.
+ */
+guint devices_count_late(const GPtrArray *descriptions);
+
+/*
  * devices_create - make a device while the machine is there already
  * @is_hot: the guest has begun to run since the last reset: a PCI device goes behind a root port
  *

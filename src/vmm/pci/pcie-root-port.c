@@ -282,6 +282,7 @@ static gboolean create(const DeviceContext *context, const void *opaque, GError 
 const DeviceType pcie_root_port_type = {
 	.name = "pcie-root-port",
 	.is_pci = TRUE,
+	.has_late_disks = TRUE,
 	.fields = fields,
 	.description_size = sizeof(RootPortDescription),
 	.create = create,

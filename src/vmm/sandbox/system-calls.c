@@ -146,10 +146,11 @@ static const FilterCheckedCall checked_calls[] = {
 	{ SCMP_SYS(clone), 0, EXACTLY(THREAD_FLAGS), MAIN },
 	{ SCMP_SYS(clone), 0, EXACTLY(THREAD_FLAGS), WATCHDOG | TWO_SIDED },
 	{ SCMP_SYS(prctl), 0, EXACTLY_32(PR_SET_NAME), MAIN },
-	/* What a ring knows of guest memory, where that is direct: for its thread, and for those
-	 * that change memory. */
+	/* What a ring knows of the memory that disks are read into, and of guest memory, where that
+	 * is direct: for its thread, and for those that change memory. */
+	{ SCMP_SYS(io_uring_register), 1, EXACTLY_32(IORING_REGISTER_BUFFERS_UPDATE), MAIN },
 	{ SCMP_SYS(io_uring_register), 1, EXACTLY_32(IORING_REGISTER_BUFFERS_UPDATE),
-	  IO | MEMORY | MAIN | WINDOWS },
+	  IO | MEMORY | WINDOWS },
 	/* Without flags: one more filter, and nobody who is asked about a call. */
 	{ SCMP_SYS(seccomp), 1, EXACTLY(0), MAIN },
 
