@@ -428,6 +428,7 @@ echo ${next-server} has started iPXE on ${platform}
         console = self.start(firmware="efi")
         console.wait_for("NBP file downloaded successfully", 150)
         console.wait_for(r"192\.168\.122\.1 has started iPXE on efi", 60)
+        self.assertRegex(virsh("domifaddr", "test"), r"ipv4 +192\.168\.122\.\d+/24")
 
 
 class Machine(FirmwareDomainTest):

@@ -13,7 +13,7 @@ import subprocess
 import unittest
 from xml.etree import ElementTree
 
-from support import networks
+from support import dhcp, networks
 from support.daemon import DaemonTest, STDIN, virsh, vmm_pid, vmm_user
 from support.networks import run
 from support.waiting import wait_until
@@ -223,6 +223,39 @@ class Networks(DomainNetwork):
         self.define(devices=self.card)
         self.assert_refused("'default'", "start", "test")
         self.assertFalse(has_interface("vnet0"))
+
+    def test_lease(self):
+        self.networks.define("default", self.with_dhcp)
+        self.networks.start("default")
+        run("ip link add br8 type bridge; ip link set br8 up")
+        self.define(devices=self.card + interface_xml("bridge", "<source bridge='br8'/>", "52:54:00:a1:b2:c4"))
+        for command in ("domifaddr", "domhostname"):
+            self.assert_refused("'test' is not running", command, "test", "--source", "lease")
+        self.run_tiny("test")
+        self.assertEqual(virsh("domifaddr", "test"), "")
+        self.assert_refused("no hostname found: .*'test'", "domhostname", "test", "--source", "lease")
+        with dhcp.Client("virbr7", MAC, "anvil") as client:
+            address = client.lease()
+        for options in ([], ["--source", "lease"]):
+            self.assertEqual(virsh("domifaddr", "test", *options, readonly=True).split(),
+                             ["vnet0", MAC, "ipv4", f"{address}/24"])
+        self.assertEqual(virsh("domhostname", "test", "--source", "lease"), "anvil")
+        # Who has no lease has no addresses; those of another card are nobody else's.
+        virsh("detach-interface", "test", "network", "--mac", MAC, "--config")
+        self.destroy()
+        self.run_tiny("test")
+        self.assertEqual(virsh("domifaddr", "test"), "")
+        self.destroy()
+
+    def test_lease_of_a_network_that_has_gone(self):
+        self.networks.define("default", self.with_dhcp)
+        self.networks.start("default")
+        self.start(self.card)
+        self.networks.virsh("net-destroy", "default")
+        self.networks.virsh("net-undefine", "default")
+        self.assert_refused("'default'", "domifaddr", "test")
+        self.assert_refused("'default'", "domhostname", "test", "--source", "lease")
+        self.destroy()
 
     def test_plug(self):
         self.networks.define("default", self.with_dhcp)

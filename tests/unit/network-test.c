@@ -126,6 +126,10 @@ static void test_libvirt_network(void)
 	g_assert_error(error, DRIVER_ERROR, VIR_ERR_NO_NETWORK);
 	g_assert_nonnull(strstr(error->message, "'none'"));
 	g_clear_error(&error);
+	g_assert_null(libvirt_network_leases("test:///default", "none", "52:54:00:01:02:03",
+					     LIBVIRT_NETWORK_SECONDS, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_NO_NETWORK);
+	g_clear_error(&error);
 	g_assert_null(
 		libvirt_network_bridge("nowhere:///", "default", LIBVIRT_NETWORK_SECONDS, &error));
 	g_assert_nonnull(error);
@@ -162,6 +166,9 @@ static void test_libvirt_network_hangs(void)
 	g_assert_null(libvirt_network_bridge(uri, "default", 1, &error));
 	g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_TIMEOUT);
 	g_assert_nonnull(strstr(error->message, "'default'"));
+	g_clear_error(&error);
+	g_assert_null(libvirt_network_leases(uri, "default", "52:54:00:01:02:03", 1, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_TIMEOUT);
 	close(server);
 	unlink(address.sun_path);
 	rmdir(folder);

@@ -7,6 +7,7 @@
 #include "driver/agent/agent-reader.h"
 #include "driver/calls/calls.h"
 #include "driver/domain/agent.h"
+#include "driver/domain/leases.h"
 #include "driver/error.h"
 
 /* A password is sent in base64, and so longer than it is. */
@@ -145,29 +146,60 @@ static gboolean set_user_password(RpcCall *call, const void *args, void *result,
 	return tell(call->object, "guest-set-user-password", arguments, error);
 }
 
-static gboolean get_hostname(RpcCall *call, const void *args, void *result, GError **error)
+/* The first that a network knows. Return: for g_free(). */
+static char *find_leased_name(Domain *domain, GError **error)
 {
-	const DomainGetHostname_args *request = args;
-	DomainGetHostname_ret *ret = result;
-	g_autoptr(AgentSession) session = NULL;
+	g_autoptr(GPtrArray) cards = leases_find(domain, error);
+
+	for (guint i = 0; cards && i < cards->len; i++) {
+		const CardLeases *card = cards->pdata[i];
+
+		for (guint j = 0; j < card->leases->len; j++) {
+			const NetworkLease *lease = card->leases->pdata[j];
+
+			if (lease->hostname)
+				return g_strdup(lease->hostname);
+		}
+	}
+	if (cards)
+		driver_error(error, VIR_ERR_NO_HOSTNAME,
+			     _("no network has a lease with a host name for domain '%s'"),
+			     domain->name);
+	return NULL;
+}
+
+/* Return: for g_free(). */
+static char *ask_name(Domain *domain, GError **error)
+{
+	g_autoptr(AgentSession) session = agent_begin(domain, error);
 	g_autoptr(JsonNode) answer = NULL;
 	const char *name;
 
-	if (request->flags == VIR_DOMAIN_GET_HOSTNAME_LEASE)
-		return driver_error(error, VIR_ERR_ARGUMENT_UNSUPPORTED,
-				    _("there are no leases: a guest's name is known to its agent"));
-	session = agent_begin(call->object, error);
 	answer = session ? agent_ask(session, "guest-get-host-name", NULL, error) : NULL;
 	if (!answer)
-		return FALSE;
+		return NULL;
 	name = JSON_NODE_HOLDS_OBJECT(answer) ?
 		       agent_string(json_node_get_object(answer), "host-name") :
 		       NULL;
 	if (!name)
-		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
-				    _("the guest agent's answer has no host name"));
-	ret->hostname = g_strdup(name);
-	return TRUE;
+		driver_error(error, VIR_ERR_INTERNAL_ERROR,
+			     _("the guest agent's answer has no host name"));
+	return g_strdup(name);
+}
+
+static gboolean get_hostname(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainGetHostname_args *request = args;
+	const guint both = VIR_DOMAIN_GET_HOSTNAME_AGENT | VIR_DOMAIN_GET_HOSTNAME_LEASE;
+	DomainGetHostname_ret *ret = result;
+
+	if (request->flags == both)
+		return driver_error(error, VIR_ERR_INVALID_ARG,
+				    _("a host name comes from a lease or from the guest agent"));
+	ret->hostname = request->flags == VIR_DOMAIN_GET_HOSTNAME_LEASE ?
+				find_leased_name(call->object, error) :
+				ask_name(call->object, error);
+	return ret->hostname != NULL;
 }
 
 static gboolean set_response_timeout(RpcCall *call, const void *args, void *result, GError **error)

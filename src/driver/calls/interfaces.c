@@ -6,6 +6,7 @@
 #include "driver/agent/agent-reader.h"
 #include "driver/calls/calls.h"
 #include "driver/domain/agent.h"
+#include "driver/domain/leases.h"
 #include "driver/error.h"
 #include "driver/host/net-device.h"
 
@@ -134,6 +135,38 @@ static gboolean find_by_arp(Domain *domain, DomainInterfaceAddresses_ret *ret, G
 	return TRUE;
 }
 
+static void fill_leases(RpcInterface *wire, const CardLeases *card)
+{
+	wire->name = g_strdup(card->device);
+	wire->hwaddr = g_new(RpcString, 1);
+	*wire->hwaddr = g_strdup(card->mac);
+	wire->addresses.addresses_len = MIN(card->leases->len, RPC_INTERFACE_ADDRESSES_MAX);
+	wire->addresses.addresses_val = g_new0(RpcInterfaceAddress, wire->addresses.addresses_len);
+	for (guint i = 0; i < wire->addresses.addresses_len; i++) {
+		const NetworkLease *lease = card->leases->pdata[i];
+
+		wire->addresses.addresses_val[i] = (RpcInterfaceAddress){
+			.type = lease->is_ipv6 ? VIR_IP_ADDR_TYPE_IPV6 : VIR_IP_ADDR_TYPE_IPV4,
+			.address = g_strdup(lease->address),
+			.prefix = lease->prefix,
+		};
+	}
+}
+
+/* Those that libvirt's networks have given. */
+static gboolean find_by_lease(Domain *domain, DomainInterfaceAddresses_ret *ret, GError **error)
+{
+	g_autoptr(GPtrArray) cards = leases_find(domain, error);
+
+	if (!cards)
+		return FALSE;
+	ret->interfaces.interfaces_len = cards->len;
+	ret->interfaces.interfaces_val = g_new0(RpcInterface, cards->len);
+	for (guint i = 0; i < cards->len; i++)
+		fill_leases(&ret->interfaces.interfaces_val[i], cards->pdata[i]);
+	return TRUE;
+}
+
 /* An address as the protocol has it; FALSE where the guest's is none. */
 static gboolean fill_address(RpcInterfaceAddress *wire, JsonObject *address)
 {
@@ -196,16 +229,12 @@ static gboolean find_by_agent(RpcCall *call, DomainInterfaceAddresses_ret *ret, 
 static gboolean interface_addresses(RpcCall *call, const void *args, void *result, GError **error)
 {
 	const DomainInterfaceAddresses_args *request = args;
-	g_autoptr(GArray) list = NULL;
-	Domain *domain = call->object;
 
 	switch (request->source) {
 	case VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE:
-		/* No domain is on a network that libvirt gives addresses in. */
-		list = list_interfaces(domain, error);
-		return list != NULL;
+		return find_by_lease(call->object, result, error);
 	case VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP:
-		return find_by_arp(domain, result, error);
+		return find_by_arp(call->object, result, error);
 	case VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT:
 		return find_by_agent(call, result, error);
 	default:

@@ -50,6 +50,7 @@ static char *find_bridge(virNetworkPtr network, const char *name, GError **error
 typedef struct {
 	char *uri;
 	char *name;
+	char *mac; /* of whose leases are asked for; NULL: for the bridge */
 } Question;
 
 static void question_free(gpointer data)
@@ -58,7 +59,49 @@ static void question_free(gpointer data)
 
 	g_free(question->uri);
 	g_free(question->name);
+	g_free(question->mac);
 	g_free(question);
+}
+
+static void lease_free(gpointer data)
+{
+	NetworkLease *lease = data;
+
+	g_free(lease->address);
+	g_free(lease->hostname);
+	g_free(lease);
+}
+
+static NetworkLease *take_lease(const virNetworkDHCPLease *known)
+{
+	NetworkLease *lease = g_new0(NetworkLease, 1);
+
+	lease->is_ipv6 = known->type == VIR_IP_ADDR_TYPE_IPV6;
+	lease->address = g_strdup(known->ipaddr);
+	lease->prefix = known->prefix;
+	lease->hostname = g_strdup(known->hostname);
+	return lease;
+}
+
+/* Return: of NetworkLease, for g_ptr_array_unref(). */
+static GPtrArray *find_leases(virNetworkPtr network, const Question *question, GError **error)
+{
+	virNetworkDHCPLeasePtr *known = NULL;
+	const int count = virNetworkGetDHCPLeases(network, question->mac, &known, 0);
+	GPtrArray *leases;
+
+	if (count < 0) {
+		set_error(error, question->name);
+		return NULL;
+	}
+	leases = g_ptr_array_new_with_free_func(lease_free);
+	for (int i = 0; i < count; i++) {
+		if (known[i]->ipaddr)
+			g_ptr_array_add(leases, take_lease(known[i]));
+		virNetworkDHCPLeaseFree(known[i]);
+	}
+	free(known);
+	return leases;
 }
 
 static gpointer ask(gpointer data, GError **error)
@@ -67,17 +110,43 @@ static gpointer ask(gpointer data, GError **error)
 	virConnectPtr connection = virConnectOpen(question->uri);
 	virNetworkPtr network = connection ? virNetworkLookupByName(connection, question->name) :
 					     NULL;
-	char *bridge = NULL;
+	gpointer answer = NULL;
 
-	if (network)
-		bridge = find_bridge(network, question->name, error);
-	else
+	if (!network)
 		set_error(error, question->name);
+	else if (question->mac)
+		answer = find_leases(network, question, error);
+	else
+		answer = find_bridge(network, question->name, error);
 	if (network)
 		virNetworkFree(network);
 	if (connection)
 		virConnectClose(connection);
-	return bridge;
+	return answer;
+}
+
+static gpointer ask_in_time(BoundedCall *asking, const Question *asked, guint seconds,
+			    GError **error)
+{
+	Question *question = g_new0(Question, 1);
+	g_autoptr(GError) cause = NULL;
+	gpointer answer;
+
+	question->uri = g_strdup(asked->uri);
+	if (!question->uri)
+		question->uri = g_strdup(geteuid() == 0 ? "network:///system" :
+							  "network:///session");
+	question->name = g_strdup(asked->name);
+	question->mac = g_strdup(asked->mac);
+	virSetErrorFunc(NULL, say_nothing);
+	answer = bounded_call(asking, question, seconds * 1000, &cause);
+	if (g_error_matches(cause, DRIVER_ERROR, VIR_ERR_OPERATION_TIMEOUT))
+		driver_error(error, VIR_ERR_OPERATION_TIMEOUT,
+			     _("network '%s': libvirt's daemon for networks: %s"), asked->name,
+			     cause->message);
+	else if (cause)
+		g_propagate_error(error, g_steal_pointer(&cause));
+	return answer;
 }
 
 char *libvirt_network_bridge(const char *uri, const char *name, guint seconds, GError **error)
@@ -87,21 +156,30 @@ char *libvirt_network_bridge(const char *uri, const char *name, guint seconds, G
 		.free_input = question_free,
 		.free_result = g_free,
 	};
-	Question *question = g_new0(Question, 1);
-	g_autoptr(GError) cause = NULL;
-	char *bridge;
+	const Question question = { .uri = (char *)uri, .name = (char *)name };
 
-	if (!uri)
-		uri = geteuid() == 0 ? "network:///system" : "network:///session";
-	question->uri = g_strdup(uri);
-	question->name = g_strdup(name);
-	virSetErrorFunc(NULL, say_nothing);
-	bridge = bounded_call(&asking, question, seconds * 1000, &cause);
-	if (g_error_matches(cause, DRIVER_ERROR, VIR_ERR_OPERATION_TIMEOUT))
-		driver_error(error, VIR_ERR_OPERATION_TIMEOUT,
-			     _("network '%s': libvirt's daemon for networks: %s"), name,
-			     cause->message);
-	else if (cause)
-		g_propagate_error(error, g_steal_pointer(&cause));
-	return bridge;
+	return ask_in_time(&asking, &question, seconds, error);
+}
+
+static void leases_unref(gpointer leases)
+{
+	g_ptr_array_unref(leases);
+}
+
+/* Who only looks may ask: these do not count among those that a start of a domain waits for. */
+GPtrArray *libvirt_network_leases(const char *uri, const char *name, const char *mac, guint seconds,
+				  GError **error)
+{
+	static BoundedCall asking = {
+		.function = ask,
+		.free_input = question_free,
+		.free_result = leases_unref,
+	};
+	const Question question = {
+		.uri = (char *)uri,
+		.name = (char *)name,
+		.mac = (char *)mac,
+	};
+
+	return ask_in_time(&asking, &question, seconds, error);
 }

@@ -21,3 +21,22 @@
  * that refuses, VIR_ERR_OPERATION_TIMEOUT where it does not answer, that names the network.
  */
 char *libvirt_network_bridge(const char *uri, const char *name, guint seconds, GError **error);
+
+/* An address that a network's DHCP server has given to somebody. */
+typedef struct {
+	gboolean is_ipv6;
+	char *address;
+	guint prefix;
+	char *hostname; /* that its owner has asked for or been given, or NULL */
+} NetworkLease;
+
+/*
+ * libvirt_network_leases - the addresses that a network has given to one card, as far as they last
+ * @uri, @seconds: as above
+ * @mac: as domain_mac_format() writes it
+ *
+ * Return: of NetworkLease, for g_ptr_array_unref(), none where nobody has asked for one; NULL with
+ * DRIVER_ERROR as above.
+ */
+GPtrArray *libvirt_network_leases(const char *uri, const char *name, const char *mac, guint seconds,
+				  GError **error);
