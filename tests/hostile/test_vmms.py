@@ -21,7 +21,7 @@ from support.waiting import Deadline, Timeout
 
 REGISTER = 316
 LIFECYCLE_EVENT, REBOOT_EVENT = 318, 319
-LIFECYCLE, REBOOT, DISK_ERROR, TRAY_CHANGE, DEVICE_REMOVED, DEVICE_ADDED = 0, 1, 4, 10, 15, 19
+LIFECYCLE, REBOOT, DISK_ERROR, TRAY_CHANGE, DEVICE_REMOVED, DEVICE_ADDED, DEVICE_KEPT = 0, 1, 4, 10, 15, 19, 22
 
 # Threads that may come and go with calls of virsh.
 THREADS_OF_CALLS = 8
@@ -142,6 +142,18 @@ class Floods(VmmTest):
             self.assertEqual(listener.count(1), 1)
         self.assertNotIn("<disk", virsh("dumpxml", "test"))
 
+    def test_devices_that_guests_keep(self):
+        began = time.monotonic()
+        with Listener(DEVICE_KEPT) as listener:
+            self.assert_bounded(["DEVICE_UNPLUG_GUEST_ERROR", {"device": "virtio-disk0"}],
+                                ["DEVICE_UNPLUG_GUEST_ERROR", {"device": "x" * 80}],
+                                ["DEVICE_UNPLUG_GUEST_ERROR", {}])
+            events = listener.count()
+            self.assertGreater(events, 10)
+            # A burst, and one each 20 ms; of devices that the domain has not, none.
+            self.assertLess(events, 110 + 50 * (time.monotonic() - began))
+        self.assertIn("<disk", virsh("dumpxml", "test"))
+
     def check_disk_errors(self, action):
         error = {"operation": "write", "nospace": True, "reason": "r" * 60, "action": action}
         began = time.monotonic()
@@ -235,7 +247,7 @@ class Connections(VmmTest):
 
 
 class Devices(VmmTest):
-    """What a VMM has of devices is asked for when it is reached again."""
+    """What becomes of devices: the VMM says it, and is asked what it has when it is reached again."""
 
     # For the disk, the balloon that each domain has, and two that come.
     devices = ("<controller type='pci' model='pcie-root-port'/>" * 4 +
@@ -248,6 +260,18 @@ class Devices(VmmTest):
         deadline = Deadline(60)
         while not holds(virsh("dumpxml", "test")):
             self.assertFalse(deadline.is_over(), what)
+
+    def test_one_that_the_guest_keeps(self):
+        events = self.daemon.events()
+        for _ in range(2):
+            virsh("detach-disk", "test", "vda", "--live")
+            self.vmm.say("DEVICE_UNPLUG_GUEST_ERROR", device="virtio-disk0", path="/machine/peripheral/virtio-disk0")
+            events.wait_device("removal-failed", "virtio-disk0")
+        self.assertIn("<disk", virsh("dumpxml", "test"))
+        virsh("detach-disk", "test", "vda", "--live")
+        self.vmm.say("DEVICE_DELETED", device="virtio-disk0")
+        events.wait_device("removed", "virtio-disk0")
+        self.assertNotIn("<disk", virsh("dumpxml", "test"))
 
     def test_one_that_went_while_nobody_listened(self):
         self.vmm.order("devices", names=[])

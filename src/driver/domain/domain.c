@@ -261,6 +261,13 @@ void domain_send_device_removed(const Domain *domain, const char *alias)
 	rpc_events_send_device_removed(domain->driver->server, &subject, alias);
 }
 
+void domain_send_device_kept(const Domain *domain, const char *alias)
+{
+	const RpcEventDomain subject = event_domain(domain);
+
+	rpc_events_send_device_kept(domain->driver->server, &subject, alias);
+}
+
 void domain_send_tray_change(const Domain *domain, const char *alias, gboolean is_open)
 {
 	const RpcEventDomain subject = event_domain(domain);

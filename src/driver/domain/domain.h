@@ -164,6 +164,7 @@ void domain_send_event(const Domain *domain, int event, int detail);
 void domain_send_reboot(const Domain *domain);
 void domain_send_device_added(const Domain *domain, const char *alias);
 void domain_send_device_removed(const Domain *domain, const char *alias);
+void domain_send_device_kept(const Domain *domain, const char *alias);
 void domain_send_watchdog(const Domain *domain, int action);
 /* What of its memory the guest has now; with the lock. */
 void domain_send_balloon_change(const Domain *domain);

@@ -264,6 +264,17 @@ static gboolean on_device_deleted(DomainVmm *vmm, JsonObject *data)
 	return TRUE;
 }
 
+/* The guest has been asked for it, and refuses. Each counts as a change: clients hear of each. */
+static gboolean on_device_kept(DomainVmm *vmm, JsonObject *data)
+{
+	const char *alias = follow_string(data, "device");
+
+	if (!domain_def_has_alias(vmm->domain->live, alias))
+		return FALSE;
+	domain_send_device_kept(vmm->domain, alias);
+	return TRUE;
+}
+
 /* A program in the guest has opened or closed a channel. */
 static gboolean on_channel_change(DomainVmm *vmm, JsonObject *data)
 {
@@ -411,6 +422,7 @@ static void on_monitor_event(const char *name, JsonObject *data, gpointer opaque
 		{ "BLOCK_IO_ERROR", on_disk_error },
 		{ "BALLOON_CHANGE", on_balloon_change },
 		{ "DEVICE_DELETED", on_device_deleted },
+		{ "DEVICE_UNPLUG_GUEST_ERROR", on_device_kept },
 		{ "VSERPORT_CHANGE", on_channel_change },
 		{ "DEVICE_TRAY_MOVED", on_tray_moved },
 		{ "WATCHDOG", on_watchdog },

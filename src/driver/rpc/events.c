@@ -280,6 +280,13 @@ void rpc_events_send_device_removed(RpcServer *server, const RpcEventDomain *dom
 		   RPC_DOMAIN_EVENT_CALLBACK_DEVICE_REMOVED, domain, device_payload(domain, alias));
 }
 
+void rpc_events_send_device_kept(RpcServer *server, const RpcEventDomain *domain, const char *alias)
+{
+	send_event(server, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED, 0,
+		   RPC_DOMAIN_EVENT_CALLBACK_DEVICE_REMOVAL_FAILED, domain,
+		   device_payload(domain, alias));
+}
+
 void rpc_events_send_tray_change(RpcServer *server, const RpcEventDomain *domain, const char *alias,
 				 gboolean is_open)
 {

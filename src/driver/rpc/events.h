@@ -43,6 +43,10 @@ void rpc_events_send_device_added(RpcServer *server, const RpcEventDomain *domai
 void rpc_events_send_device_removed(RpcServer *server, const RpcEventDomain *domain,
 				    const char *alias);
 
+/* @alias: of a device that the guest has been asked to let go of, and keeps */
+void rpc_events_send_device_kept(RpcServer *server, const RpcEventDomain *domain,
+				 const char *alias);
+
 /* @alias: of a drive whose tray has been opened or closed */
 void rpc_events_send_tray_change(RpcServer *server, const RpcEventDomain *domain, const char *alias,
 				 gboolean is_open);

@@ -280,7 +280,7 @@ class Events:
             rf"'lifecycle' for domain '{re.escape(name)}': {re.escape(event)}\r?\n", seconds)
 
     def wait_device(self, kind, alias, name="test", seconds=60):
-        """Waits for a device to be 'added' or 'removed'."""
+        """Waits for a device to be 'added' or 'removed', or for a 'removal-failed'."""
         self._console.wait_for(rf"'device-{kind}' for domain '{re.escape(name)}': {re.escape(alias)}\r?\n", seconds)
 
     def wait_reboot(self, name="test", seconds=60):
