@@ -3,7 +3,8 @@
  * devices-fuzz.c - libFuzzer target: any JSON as descriptions of devices
  *
  * The input is a JSON array of descriptions, or one of them, for a machine that has PCI alone.
- * Each is checked, and made if it is a root port: the others need a machine's memory. What
+ * Each is checked, and made if it is a root port or one of the board's: the others need a machine's
+ * memory. What
  * devices_check() refuses is refused. A device that was made is in the registry under its id,
  * and one that was refused has left nothing there; then all of them are reset and freed.
  *
@@ -78,9 +79,11 @@ static guint count_devices(const DeviceSurroundings *surroundings)
 }
 
 /* Of one that has been checked. */
-static gboolean is_root_port(JsonObject *description)
+static gboolean can_be_made(JsonObject *description)
 {
-	return strcmp(json_object_get_string_member(description, "driver"), "pcie-root-port") == 0;
+	static const char *const drivers[] = { "pcie-root-port", "vmcoreinfo", "vmgenid", NULL };
+
+	return g_strv_contains(drivers, json_object_get_string_member(description, "driver"));
 }
 
 static void create(const DeviceShop *shop, JsonObject *description)
@@ -92,7 +95,7 @@ static void create(const DeviceShop *shop, JsonObject *description)
 
 	g_assert(is_checked == !refusal);
 	g_ptr_array_unref(descriptor_names(description));
-	if (is_checked && !is_root_port(description))
+	if (is_checked && !can_be_made(description))
 		return;
 	if (!devices_create(shop, description, FALSE, &error)) {
 		g_assert_nonnull(error);
@@ -137,6 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const Ich9LpcPm pm = { .move = move_pm, .lock_smi = lock_smi };
 	g_autoptr(JsonParser) parser = json_parser_new_immutable();
 	DeviceSurroundings surroundings;
+	DeviceBoard board = { .has_fw_cfg = size % 2 != 0 };
 	g_autoptr(DescriptorTable) descriptors = descriptor_table_new();
 	const DeviceShop shop = { .surroundings = &surroundings, .descriptors = descriptors };
 	PciBus *root;
@@ -147,6 +151,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	device_surroundings_init(&surroundings, &host, NULL);
 	surroundings.messages = made_up_messages;
+	surroundings.board = &board;
 	root = pci_host_root_bus(pci_host_create(&surroundings));
 	ich9_lpc_connect_pm(ich9_lpc_create(&surroundings, root), &pm);
 	create_each(&shop, json_parser_get_root(parser));

@@ -9,18 +9,23 @@
  * and guest RAM. It knows which item is selected and how far it was read, and holds every
  * byte that the guest gets against what was learnt: beyond an item's end there are zeroes,
  * and DMA writes only where the guest asked for it. Of an item that is made anew with each
- * selection it knows only where it ends.
+ * selection it knows only where it ends. The one that the guest may write has what it has
+ * written there, whole or not at all, until a reset.
  */
 #pragma once
 
 #include <string.h>
 
 #include "vmm/chipset/fw-cfg.h"
+#include "vmm/chipset/vmcoreinfo.h"
 
 /* More than any item has here. */
 #define FW_CFG_MODEL_MAX  0x10000u
 
 #define FW_CFG_MODEL_KEYS 0x60u
+
+/* More than the item that can be written has. */
+#define FW_CFG_MODEL_WRITABLE_MAX 64u
 
 typedef struct {
 	guint8 *content; /* NULL: made with each selection */
@@ -32,6 +37,8 @@ typedef struct {
 	GHashTable *items;
 	guint16 keys[2 * FW_CFG_MODEL_KEYS]; /* of @items */
 	guint n_keys;
+	const FwCfgModelItem *writable; /* or NULL, and its key */
+	guint16 writable_key;
 } FwCfgItems;
 
 typedef struct {
@@ -43,6 +50,8 @@ typedef struct {
 	guint64 offset;
 	gboolean is_lost; /* where the item is at; until the next selection */
 	guint32 dma_high;
+	guint8 written[FW_CFG_MODEL_WRITABLE_MAX]; /* what the writable one holds */
+	gboolean is_written_lost;		   /* the same, until a reset */
 
 	/* While an access by DMA is carried out. */
 	gboolean is_dma;
@@ -97,6 +106,11 @@ static inline void fw_cfg_model_learn_directory(FwCfgItems *items, FwCfg *fw)
 		if (g_str_has_prefix(file->name, "etc/acpi/") ||
 		    strcmp(file->name, "etc/table-loader") == 0)
 			g_clear_pointer(&item->content, g_free);
+		if (strcmp(file->name, VMCOREINFO_FILE) == 0) {
+			g_assert_cmpuint(item->size, <=, FW_CFG_MODEL_WRITABLE_MAX);
+			items->writable = item;
+			items->writable_key = key;
+		}
 	}
 }
 
@@ -132,6 +146,8 @@ static inline void fw_cfg_model_check_byte(const FwCfgModel *model, guint64 offs
 		return;
 	if (!item || offset >= item->size)
 		g_assert_cmphex(byte, ==, 0);
+	else if (item == model->items->writable)
+		g_assert_true(model->is_written_lost || byte == model->written[offset]);
 	else if (item->content)
 		g_assert_cmphex(byte, ==, item->content[offset]);
 }
@@ -190,12 +206,40 @@ static inline void fw_cfg_model_begin_dma(FwCfgModel *model, guint64 gpa, guint3
 		model->is_lost = TRUE;
 }
 
+/*
+ * What the guest writes to the item, before the device has it. Return: whether it may, or that is
+ * not known.
+ */
+static inline gboolean fw_cfg_model_take(FwCfgModel *model, guint64 gpa, guint32 length)
+{
+	const FwCfgModelItem *item = model->selected;
+	struct fw_cfg_dma_access access;
+	guint8 data[FW_CFG_MODEL_WRITABLE_MAX];
+
+	if (model->is_lost) {
+		model->is_written_lost = TRUE;
+		return TRUE;
+	}
+	if (length == 0)
+		return TRUE;
+	if (!item || item != model->items->writable || model->offset > item->size ||
+	    length > item->size - model->offset ||
+	    !fw_cfg_model_read_ram(model, gpa, &access, sizeof(access)) ||
+	    !fw_cfg_model_read_ram(model, GUINT64_FROM_BE(access.address), data, length))
+		return FALSE;
+	memcpy(model->written + model->offset, data, length);
+	model->offset += length;
+	return TRUE;
+}
+
 static inline void fw_cfg_model_dma(FwCfgModel *model, guint64 gpa, guint32 value)
 {
 	guint32 control, length, result = 0;
-	gboolean is_told;
+	gboolean is_told, is_write, may_write;
 
 	fw_cfg_model_begin_dma(model, gpa, &control, &length);
+	is_write = (control & (FW_CFG_DMA_CTL_READ | FW_CFG_DMA_CTL_WRITE)) == FW_CFG_DMA_CTL_WRITE;
+	may_write = is_write && fw_cfg_model_take(model, gpa, length);
 	fw_cfg_operations.write(model->fw, 8, 4, value);
 	model->is_dma = FALSE;
 	model->offset += model->n_written;
@@ -204,6 +248,8 @@ static inline void fw_cfg_model_dma(FwCfgModel *model, guint64 gpa, guint32 valu
 		g_assert_true(result == 0 || result == GUINT32_TO_BE(FW_CFG_DMA_CTL_ERROR));
 	if (is_told && !model->is_lost && result == 0 && control & FW_CFG_DMA_CTL_READ)
 		g_assert_cmpuint(model->n_written, >=, length);
+	if (is_told && !model->is_lost && is_write)
+		g_assert_cmphex(result, ==, may_write ? 0 : GUINT32_TO_BE(FW_CFG_DMA_CTL_ERROR));
 	if (control & FW_CFG_DMA_CTL_SKIP &&
 	    !(control & (FW_CFG_DMA_CTL_READ | FW_CFG_DMA_CTL_WRITE)))
 		model->offset += length;
@@ -259,4 +305,8 @@ static inline void fw_cfg_model_reset(FwCfgModel *model)
 	fw_cfg_reset(model->fw);
 	fw_cfg_model_select(model, FW_CFG_SIGNATURE);
 	model->dma_high = 0;
+	model->is_written_lost = FALSE;
+	if (model->items->writable)
+		memcpy(model->written, model->items->writable->content,
+		       model->items->writable->size);
 }

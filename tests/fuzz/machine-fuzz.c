@@ -16,7 +16,7 @@
  * PCIEXBAR says and is the same as at the ports, reads of nothing are all ones. And on the
  * way: interrupt lines hear of changes only, deadlines that are over do not come back, flash
  * stores what it has said is stored and nothing else, fw_cfg hands out its items and nothing
- * behind them.
+ * behind them, and takes what the guest may write.
  *
  *     machine-fuzz CORPUS
  */
@@ -420,6 +420,9 @@ static guint16 choose_key(const World *world, const Step *step)
 	};
 	const FwCfgItems *items = world->fw_cfg.items;
 
+	/* That can be written, where there is one. */
+	if ((step->where & 0xe0) == 0x20 && items->writable)
+		return items->writable_key;
 	if (step->where & 0x80)
 		return keys[step->where % G_N_ELEMENTS(keys)];
 	return step->where & 0x40 ? step->value : items->keys[step->where % items->n_keys];

@@ -22,6 +22,8 @@
 #include "vmm/chipset/itco.h"
 #include "vmm/chipset/pflash.h"
 #include "vmm/chipset/pvpanic.h"
+#include "vmm/chipset/vmcoreinfo.h"
+#include "vmm/chipset/vmgenid.h"
 #include "vmm/pci/pci-host.h"
 #include "vmm/pci/pcie-root-port.h"
 #include "vmm/watchdog/i6300esb.h"
@@ -57,6 +59,8 @@ enum {
 	WITHOUT_KERNEL = 1 << 3,
 	WITHOUT_ROOT_PORTS = 1 << 4,
 	SET_UP = 1 << 5,
+	WITHOUT_GENERATION_ID = 1 << 6,
+	WITHOUT_VMCOREINFO = 1 << 7,
 };
 
 typedef struct {
@@ -371,6 +375,7 @@ static inline void describe_acpi(void *opaque, AcpiConfig *acpi)
 	acpi->physical_address_bits = 40;
 	acpi->has_com2 = !(world->flags & WITHOUT_SECOND_SERIAL);
 	acpi->pvpanic_port = world->board.pvpanic_port;
+	acpi->generation_id = world->board.has_generation_id ? world->board.generation_id : NULL;
 	acpi->has_hpet = !(world->flags & WITHOUT_HPET);
 	chipset_find_ecam(world->chipset, &acpi->ecam_base, &ecam_size);
 	acpi->ecam_buses = ecam_size / PCI_ECAM_BUS_SIZE;
@@ -393,6 +398,7 @@ static inline FwCfg *make_fw_cfg(World *world, const DeviceMemory *memory, FwCfg
 		.vcpus = 2,
 		.smbios = &smbios,
 		.boot_fail_wait = -1,
+		.has_vmcoreinfo = world->board.has_vmcoreinfo,
 		.kernel_fd = -1,
 		.initrd_fd = -1,
 		.option_rom_fd = -1,
@@ -415,9 +421,10 @@ static inline FwCfg *make_fw_cfg(World *world, const DeviceMemory *memory, FwCfg
 static const FwCfgItems *learn_items(World *world)
 {
 	/* With an HPET there is one table more. */
-	static FwCfgItems *learnt[2][2];
-	FwCfgItems **items =
-		&learnt[world->flags & WITHOUT_KERNEL ? 0 : 1][world->flags & WITHOUT_HPET ? 0 : 1];
+	const guint matters = WITHOUT_HPET | WITHOUT_KERNEL | WITHOUT_GENERATION_ID |
+			      WITHOUT_VMCOREINFO;
+	static FwCfgItems *learnt[256];
+	FwCfgItems **items = &learnt[world->flags & matters];
 
 	if (!*items) {
 		FwCfgContent *content = NULL;
@@ -541,8 +548,8 @@ static inline void make_chipset(World *world)
 }
 
 /* @description: members of the type's, as JSON */
-static inline void add_described(World *world, const DeviceType *type, const char *id,
-				 const char *description)
+static inline gboolean try_described(World *world, const DeviceType *type, const char *id,
+				     const char *description)
 {
 	g_autoptr(JsonNode) node = json_from_string(description, NULL);
 	g_autofree void *of_type = g_malloc0(type->description_size);
@@ -554,10 +561,36 @@ static inline void add_described(World *world, const DeviceType *type, const cha
 		.bus = chipset_root_bus(world->chipset),
 		.slot = ESB_SLOT,
 	};
+	gboolean is_made;
 
 	g_assert_true(json_fields_read(json_node_get_object(node), id, &set, 1, NULL));
-	g_assert_true(type->create(&context, of_type, NULL));
+	is_made = type->create(&context, of_type, NULL);
 	json_fields_clear(&set, 1);
+	return is_made;
+}
+
+static inline void add_described(World *world, const DeviceType *type, const char *id,
+				 const char *description)
+{
+	g_assert_true(try_described(world, type, id, description));
+}
+
+/* What ACPI tables and fw_cfg say alone; there can be but one of each. */
+static inline void add_to_board(World *world, const DeviceType *type, const char *id,
+				const char *description)
+{
+	add_described(world, type, id, description);
+	g_assert_false(try_described(world, type, "another", description));
+}
+
+static inline void add_of_board(World *world)
+{
+	world->board.has_fw_cfg = TRUE;
+	if (!(world->flags & WITHOUT_GENERATION_ID))
+		add_to_board(world, &vmgenid_type, "genid0",
+			     "{\"guid\":\"324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87\"}");
+	if (!(world->flags & WITHOUT_VMCOREINFO))
+		add_to_board(world, &vmcoreinfo_type, "vmcoreinfo0", "{}");
 }
 
 /* What is plugged in: a function with interrupts and a BAR, where it reads as nothing. */
@@ -641,6 +674,7 @@ static inline void world_start(World *world, guint flags)
 	add_described(world, &pvpanic_type, "panic0", "{}");
 	add_described(world, &itco_type, "watchdog0", "{\"action\":\"none\"}");
 	add_described(world, &i6300esb_type, "watchdog1", "{\"action\":\"none\"}");
+	add_of_board(world);
 	unit_create(&world->devices, "flash-code", &world->code, CODE_START, CODE_SIZE, TRUE);
 	unit_create(&world->devices, "flash-variables", &world->variables, VARIABLES_START,
 		    VARIABLES_SIZE, FALSE);
