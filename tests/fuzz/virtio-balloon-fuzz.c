@@ -6,7 +6,7 @@
  *
  * The device is on the transport and queues of all. The input is a list of steps: features that are
  * agreed on, chains of any kind in any of its queues, bytes that the guest writes, kicks, accesses
- * to the configuration, what the host asks for, pauses and resets in between.
+ * to the configuration and to the transport, what the host asks for, pauses and resets in between.
  *
  * What must hold: what is given back is whole pages whose range does not wrap; a turn of the I/O
  * thread gives back so much and no more; and what was opened is closed.
@@ -52,15 +52,17 @@ static void make_device(World *world, guint how)
 	world->balloon = virtio_balloon_find(world->virtio.surroundings.registry);
 }
 
-/* @choice: features */
+/* @choice: features, and how rings are */
 static void set_up(World *world, guint choice)
 {
+	const guint how = choice >> 3 & 0xf;
 	/* Those that may be offered; now and then what is not. */
-	const guint64 features = VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | (choice & 1) << 1 |
-				 (choice >> 1 & 3) << 4 | (choice >> 7) << 3;
+	const guint64 features = ring_features(how) | (choice & 1) << 1 | (choice >> 1 & 3) << 4 |
+				 (choice >> 7) << 3;
 
-	agree_on(&world->virtio, features);
-	enable_queues(&world->virtio, QUEUES);
+	agree_on(&world->virtio,
+		 features & (offered_features(&world->virtio) | (choice >> 7) << 3));
+	enable_queues(&world->virtio, QUEUES, how);
 }
 
 /* What the I/O thread is woken for, so many turns of it. */
@@ -103,9 +105,13 @@ static void take_step(World *world, Input *input)
 		break;
 	case 4:
 	case 5:
-		write_bar(&world->virtio, NOTIFY + queue * 4, 2, queue);
+		kick(&world->virtio, queue);
 		break;
 	case 6:
+		if (step >= 128) {
+			touch_transport(&world->virtio, input, queue);
+			break;
+		}
 		write_bar(&world->virtio, CONFIG + get(input, 1) % 24, 1u << queue % 3,
 			  get(input, 4));
 		read_bar(&world->virtio, CONFIG + get(input, 1) % 24, 4);
@@ -136,6 +142,7 @@ int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 		take_step(&world, &input);
 		run_turns(&world, 8);
 		made_up_serve_signals();
+		check_pins(&world.virtio);
 	}
 	if (world.virtio.is_paused)
 		pause_or_go_on(&world.virtio);

@@ -7,7 +7,7 @@
  *
  * The device is on the transport and queues of all. The first byte says which it is. The rest is a
  * list of steps: chains of any kind in either queue, bytes that the guest writes, kicks, accesses
- * to the configuration, what the host sends, pauses and resets in between.
+ * to the configuration and to the transport, what the host sends, pauses and resets in between.
  *
  * What must hold: what the configuration says fits into it; the status queue is not served for
  * ever; and what was opened is closed.
@@ -41,12 +41,6 @@ static void make_device(VirtioWorld *world, guint how)
 
 	json_object_set_string_member(object, "serial", serial);
 	world_make_device(world, types[how % G_N_ELEMENTS(types)], ID, object, FALSE);
-}
-
-static void set_up(VirtioWorld *world)
-{
-	agree_on(world, VIRTIO_FEATURE(VIRTIO_F_VERSION_1));
-	enable_queues(world, QUEUES);
 }
 
 static void select_and_read(VirtioWorld *world, Input *input)
@@ -92,13 +86,6 @@ static void press_keys(VirtioWorld *world, Input *input)
 		(void)virtio_input_press(found, codes, n, hold * 1000000, NULL);
 }
 
-/* What the I/O thread is woken for, so many turns of it. */
-static void run_turns(VirtioWorld *world, guint turns)
-{
-	while (turns-- > 0 && g_main_context_iteration(world->thread->context, FALSE))
-		;
-}
-
 static void take_step(VirtioWorld *world, Input *input)
 {
 	const guint step = get(input, 1), queue = step / 10 % QUEUES;
@@ -112,10 +99,13 @@ static void take_step(VirtioWorld *world, Input *input)
 		write_bytes(input);
 		break;
 	case 3:
-		write_bar(world, NOTIFY + queue * 4, 2, queue);
+		kick(world, queue);
 		break;
 	case 4:
-		select_and_read(world, input);
+		if (step < 128)
+			select_and_read(world, input);
+		else
+			touch_transport(world, input, queue);
 		break;
 	case 5:
 	case 6:
@@ -128,7 +118,7 @@ static void take_step(VirtioWorld *world, Input *input)
 		pause_or_go_on(world);
 		break;
 	case 9:
-		set_up(world);
+		start_driver(world, 0, QUEUES, get(input, 1));
 		break;
 	}
 }
@@ -142,16 +132,17 @@ int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 	world_start(&world, &host);
 	make_device(&world, get(&input, 1));
 	place_bars(&world);
-	set_up(&world);
+	start_driver(&world, 0, QUEUES, get(&input, 1));
 	while (input.left > 0) {
 		take_step(&world, &input);
-		run_turns(&world, 8);
+		run_thread(&world, 8);
 		made_up_serve_signals();
+		check_pins(&world);
 	}
 	if (world.is_paused)
 		pause_or_go_on(&world);
 	write_bar(&world, STATUS, 1, 0);
-	run_turns(&world, 8);
+	run_thread(&world, 8);
 	g_assert_cmpuint(made_up_n_pins, ==, 0);
 	world_end(&world, ID);
 	return 0;

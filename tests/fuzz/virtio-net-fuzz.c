@@ -2,14 +2,34 @@
 /*
  * virtio-net-fuzz.c - a guest and a network that mean harm, at a network card
  *
- * The input is a list of steps: chains that the guest makes available, with any flags, addresses
- * and sizes; bytes that it writes into rings, buffers and commands; kicks; frames with any header
- * that come; a network that is full, or goes away; pauses and resets in between. Where its length
- * is odd, the kernel makes the card's copies. What must hold: a frame that leaves has a size that
- * Ethernet has, and a header that asks for nothing but what was agreed on.
+ * The device is on the transport and queues of all. The input is a list of steps: chains that the
+ * guest makes available, with any flags, addresses and sizes; bytes that it writes into rings,
+ * buffers and commands; kicks; frames with any header that come; a network that is full, or goes
+ * away; accesses to the transport; pauses and resets in between. Where its length is odd, the
+ * kernel makes the card's copies. What must hold: a frame that leaves has a size that Ethernet has,
+ * and a header that asks for nothing but what was agreed on; none is wanted by a card that is
+ * paused.
  */
-#include "../unit/made-up-net.h"
-#include "input.h"
+#include <linux/virtio_net.h>
+
+#include "../unit/made-up-network.h"
+#include "virtio-world.h"
+#include "vmm/virtio/virtio-net.h"
+
+#define ID	   "net0"
+#define QUEUES	   (2 * MADE_UP_PAIRS + 1)
+#define CARD_CLASS 0x020000
+
+/* One for the card, with what goes with it and room for its answer. */
+#define COMMAND (BUFFERS + 0x10000)
+
+typedef struct {
+	VirtioWorld virtio;
+	MadeUpNetwork *network;
+	VirtioNet *net;
+} World;
+
+static const DeviceHost host = { .make_signal = made_up_make_signal };
 
 /* What a guest may agree on. */
 static const guint64 feature_sets[] = {
@@ -23,86 +43,158 @@ static const guint64 feature_sets[] = {
 		NET_FEATURE(CTRL_VQ) | NET_FEATURE(CTRL_GUEST_OFFLOADS),
 };
 
-static guint64 start(MadeUpCard *card, guint choice)
+static void make_card(World *world, gboolean has_copy)
 {
-	const guint64 features = feature_sets[choice % G_N_ELEMENTS(feature_sets)];
+	const VirtioNetConfig config = {
+		.mac = { 0x52, 0x54, 0, 1, 2, 3 },
+		.mtu = 1500,
+		.has_multiqueue = TRUE,
+		.is_link_up = TRUE,
+	};
+	VirtioDeviceConfig device = {
+		.name = "virtio-net",
+		.device_id = VIRTIO_ID_NET,
+		.class_code = CARD_CLASS,
+		.n_queues = QUEUES,
+		.queue_size = 256,
+		.config_size = VIRTIO_NET_CONFIG_SIZE,
+		.operations = &virtio_net_operations,
+	};
 
-	made_up_card_start(card, features, choice >> 4 & 1);
-	return features;
+	world->network = made_up_network_new(MADE_UP_PAIRS, NET_FEATURES_TSO | NET_FEATURES_UFO |
+								    NET_FEATURES_USO);
+	world->net = virtio_net_new(&config, &world->network->backend);
+	device.opaque = world->net;
+	virtio_net_attach(world->net, world_add_device(&world->virtio, ID, &device),
+			  has_copy ? guest_copy_new(NULL, NULL) : NULL);
 }
 
-/* A chain: for each descriptor where, how much, and whether it is written; at last, how many. */
-static void add_chain(Input *input, guint queue)
+/* @choice: the device's features, and how rings are */
+static void start(World *world, guint choice)
 {
-	struct vring_desc *ring = made_up_address(MADE_UP_RING(queue), 0);
-	struct vring_avail *available = made_up_address(MADE_UP_DRIVER(queue), 0);
-	const guint count = 1 + get(input, 1) % 4;
-	const guint head = get(input, 1) % MADE_UP_QUEUE_SIZE;
-
-	for (guint i = 0; i < count; i++) {
-		const guint flags = get(input, 1);
-
-		ring[(head + i) % MADE_UP_QUEUE_SIZE] = (struct vring_desc){
-			.addr = MADE_UP_RAM + get(input, 2) * 4ull + (flags & 0x80 ? 0x30000 : 0),
-			.len = get(input, flags & 0x40 ? 3 : 1),
-			.flags = (guint16)((flags & (VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT)) |
-					   (i + 1 < count ? VRING_DESC_F_NEXT : 0)),
-			.next = (guint16)((head + i + 1) % MADE_UP_QUEUE_SIZE),
-		};
-	}
-	available->ring[available->idx++ % MADE_UP_QUEUE_SIZE] = (guint16)head;
+	start_driver(&world->virtio, feature_sets[choice % G_N_ELEMENTS(feature_sets)], QUEUES,
+		     choice >> 2);
 }
 
-static void write_bytes(Input *input)
-{
-	const guint64 offset = get(input, 2) * 4ull % (MADE_UP_RAM_SIZE - 64);
-	const guint count = get(input, 1) % 64;
-
-	for (guint i = 0; i < count; i++)
-		made_up_ram[offset + i] = (guint8)get(input, 1);
-}
-
-static void receive_frame(Input *input, MadeUpCard *card)
+static void receive_frames(World *world, Input *input)
 {
 	static guint8 frame[NET_FRAME_MAX];
 	guint8 header[NET_HEADER_SIZE] = { 0 };
 	const guint queue = get(input, 1) % MADE_UP_PAIRS;
 	const guint size = CLAMP(get(input, 2), NET_FRAME_MIN, (guint)sizeof(frame));
+	guint n;
 
 	for (guint i = 0; i < 10; i++)
 		header[i] = (guint8)get(input, 1);
 	frame[0] = (guint8)get(input, 1);
-	for (guint n = 1 + get(input, 1) % 4; n > 0 && card->network->is_wanted[queue]; n--)
-		(void)made_up_frame(card, queue, header, frame, size);
-	made_up_frames_end(card, queue);
+	n = 1 + get(input, 1) % 4;
+	if (!world->network->is_wanted[queue])
+		return;
+	while (n-- > 0 && world->network->is_wanted[queue])
+		(void)made_up_network_gives(world->network, queue, header, frame, size);
+	made_up_network_gave(world->network, queue);
 }
 
-static void check_sent(const MadeUpCard *card, guint64 features)
+/* On the queue that is control's with these features. */
+static void add_command(World *world, Input *input)
 {
-	for (guint i = 0; i < card->network->frames->len; i++) {
-		gsize size;
-		const guint8 *data = g_bytes_get_data(card->network->frames->pdata[i], &size);
-		struct virtio_net_hdr_v1 header;
+	const gboolean has_pairs = (agreed_features(&world->virtio) & NET_FEATURE(MQ)) != 0;
+	const guint queue = has_pairs ? QUEUES - 1 : 2, size = get(input, 1) % 64;
+	const Piece pieces[] = {
+		{ COMMAND, 2, 0 },
+		{ COMMAND + 2, size, 0 },
+		{ COMMAND + 0x100, 1, VRING_DESC_F_WRITE },
+	};
 
-		g_assert_cmpuint(size, >=, NET_HEADER_SIZE + NET_FRAME_MIN);
-		g_assert_cmpuint(size, <=, NET_HEADER_SIZE + NET_FRAME_MAX);
-		memcpy(&header, data, sizeof(header));
-		if (header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
-			g_assert_true(features & NET_FEATURE(CSUM));
-		if (header.gso_type != VIRTIO_NET_HDR_GSO_NONE)
-			g_assert_true(features & (NET_FEATURE(HOST_TSO4) | NET_FEATURE(HOST_TSO6) |
-						  NET_FEATURE(HOST_UFO) | NET_FEATURE(HOST_USO)));
+	made_up_store(COMMAND, 1, get(input, 1) % 6);
+	made_up_store(COMMAND + 1, 1, get(input, 1) % 6);
+	for (guint i = 0; i < size; i++)
+		made_up_store(COMMAND + 2 + i, 1, get(input, 1));
+	put_chain(&world->virtio, queue, pieces, G_N_ELEMENTS(pieces),
+		  world->virtio.rings[queue].next, size % 2);
+	kick(&world->virtio, queue);
+}
+
+static void check_frame(GBytes *frame, guint64 features)
+{
+	gsize size;
+	const guint8 *data = g_bytes_get_data(frame, &size);
+	struct virtio_net_hdr_v1 header;
+
+	g_assert_cmpuint(size, >=, NET_HEADER_SIZE + NET_FRAME_MIN);
+	g_assert_cmpuint(size, <=, NET_HEADER_SIZE + NET_FRAME_MAX);
+	memcpy(&header, data, sizeof(header));
+	if (header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		g_assert_true(features & NET_FEATURE(CSUM));
+	if (header.gso_type != VIRTIO_NET_HDR_GSO_NONE)
+		g_assert_true(features & (NET_FEATURE(HOST_TSO4) | NET_FEATURE(HOST_TSO6) |
+					  NET_FEATURE(HOST_UFO) | NET_FEATURE(HOST_USO)));
+}
+
+static void check(World *world)
+{
+	GPtrArray *frames = world->network->frames;
+	const guint64 features = agreed_features(&world->virtio);
+
+	for (guint i = 0; i < frames->len; i++)
+		check_frame(frames->pdata[i], features);
+	g_ptr_array_set_size(frames, 0);
+	for (guint i = 0; i < MADE_UP_PAIRS; i++)
+		g_assert_false(world->virtio.is_paused && world->network->is_wanted[i]);
+	check_pins(&world->virtio);
+}
+
+static void take_step(World *world, Input *input)
+{
+	const guint step = get(input, 1), argument = step / 12;
+	NetBackend *backend = &world->network->backend;
+
+	switch (step % 12) {
+	case 0:
+		add_chain(&world->virtio, input, argument % QUEUES);
+		break;
+	case 1:
+		add_buffer(&world->virtio, input, argument % QUEUES, argument % 2 == 0);
+		break;
+	case 2:
+		if (argument % 2)
+			add_command(world, input);
+		else
+			write_bytes(input);
+		break;
+	case 3:
+	case 4:
+		kick(&world->virtio, argument % QUEUES);
+		break;
+	case 5:
+	case 6:
+		receive_frames(world, input);
+		break;
+	case 7:
+		world->network->room = get(input, 1);
+		if (backend->is_up)
+			backend->client->writable(backend->opaque, argument % MADE_UP_PAIRS);
+		break;
+	case 8:
+		pause_or_go_on(&world->virtio);
+		break;
+	case 9:
+		start(world, get(input, 1));
+		break;
+	case 10:
+		if (argument >= 10) {
+			touch_transport(&world->virtio, input, argument % QUEUES);
+			break;
+		}
+		virtio_net_set_link(world->net, argument & 1);
+		read_bar(&world->virtio, CONFIG + argument, 1);
+		break;
+	case 11:
+		if (step == 251)
+			net_backend_lose(backend, "gone");
+		reset_queue(&world->virtio, argument % QUEUES);
+		break;
 	}
-	g_ptr_array_set_size(card->network->frames, 0);
-}
-
-static void ignore_log(const gchar *domain, GLogLevelFlags level, const gchar *message,
-		       gpointer data)
-{
-	(void)domain;
-	(void)level;
-	(void)message;
-	(void)data;
 }
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
@@ -110,72 +202,22 @@ int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 {
 	Input input = { data, size };
-	MadeUpCard *card = made_up_card_new(MADE_UP_PAIRS,
-					    NET_FEATURES_TSO | NET_FEATURES_UFO | NET_FEATURES_USO,
-					    size % 2 != 0);
-	NetBackend *backend = &card->network->backend;
-	gboolean is_drained = FALSE;
-	guint64 features;
+	World world = { 0 };
 
-	g_log_set_default_handler(ignore_log, NULL);
-	features = start(card, get(&input, 1));
+	g_log_set_default_handler(world_ignore_log, NULL);
+	world_start(&world.virtio, &host);
+	make_card(&world, size % 2 != 0);
+	start(&world, get(&input, 1));
 	while (input.left > 0) {
-		const guint step = get(&input, 1);
-		guint8 config[VIRTIO_NET_CONFIG_SIZE];
-
-		switch (step % 12) {
-		case 0:
-		case 1:
-			add_chain(&input, step / 12 % MADE_UP_QUEUES);
-			break;
-		case 2:
-			write_bytes(&input);
-			break;
-		case 3:
-		case 4:
-			if (!is_drained)
-				virtio_net_operations.kicked(card->net, step / 12 % MADE_UP_QUEUES);
-			break;
-		case 5:
-		case 6:
-			if (!is_drained)
-				receive_frame(&input, card);
-			break;
-		case 7:
-			card->network->room = get(&input, 1);
-			if (backend->is_up)
-				backend->client->writable(backend->opaque,
-							  step / 12 % MADE_UP_PAIRS);
-			break;
-		case 8:
-			if (is_drained)
-				virtio_net_operations.resume(card->net);
-			else
-				virtio_net_operations.drain(card->net);
-			is_drained = !is_drained;
-			break;
-		case 9:
-			check_sent(card, features);
-			made_up_card_stop(card);
-			features = start(card, get(&input, 1));
-			is_drained = FALSE;
-			break;
-		case 10:
-			virtio_net_set_link(card->net, step / 12 & 1);
-			virtio_net_operations.config_read(
-				card->net, step / 12 % VIRTIO_NET_CONFIG_SIZE, config, 1);
-			break;
-		case 11:
-			if (step == 255)
-				net_backend_lose(backend, "gone");
-			virtio_net_operations.stop_queue(card->net, step / 12 % MADE_UP_QUEUES);
-			virtio_queue_disable(card->queues[step / 12 % MADE_UP_QUEUES]);
-			break;
-		}
-		g_main_context_iteration(NULL, FALSE);
+		take_step(&world, &input);
+		run_thread(&world.virtio, 4);
+		made_up_serve_signals();
+		check(&world);
 	}
-	check_sent(card, features);
-	made_up_card_stop(card);
-	made_up_card_free(card);
+	place_bars(&world.virtio);
+	write_bar(&world.virtio, STATUS, 1, 0);
+	g_assert_cmpuint(made_up_n_pins, ==, 0);
+	world_end(&world.virtio, ID);
+	made_up_network_free(world.network);
 	return 0;
 }

@@ -2,29 +2,30 @@
 /*
  * virtio-serial-fuzz.c - libFuzzer target: a guest and peers that mean harm, at consoles and ports
  *
- * The input is a list of steps: chains that the guest makes available, with any flags, addresses
- * and sizes; bytes that it writes into rings, buffers and messages; kicks; bytes that come from
- * the host; a host that is full, comes and goes; ports that are plugged in and out; pauses, resets
- * and resets of queues in between. What must hold: a backend gets no more than it has room for, and
- * no input is taken while the device is drained; what is reported of a port is news.
+ * The device is on the transport and queues of all. The input is a list of steps: chains that the
+ * guest makes available, with any flags, addresses and sizes; bytes that it writes into rings,
+ * buffers and messages; kicks; bytes that come from the host; a host that is full, comes and goes;
+ * ports that are plugged in and out; accesses to the transport; pauses, resets and resets of queues
+ * in between. What must hold: a backend gets no more than it has room for, and no input is taken
+ * while the machine is paused; what is reported of a port is news.
  */
 #include <linux/virtio_console.h>
-#include <linux/virtio_ring.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "../unit/made-up-memory.h"
-#include "input.h"
+#include "virtio-world.h"
 #include "vmm/backend/char-backend.h"
 #include "vmm/virtio/virtio-serial.h"
 
-#define PORTS	      3u
-#define QUEUES	      (2 * (PORTS + 1))
-#define QUEUE_SIZE    16u
+#define ID	     "serial0"
+#define PORTS	     3u
+#define QUEUES	     (2 * (PORTS + 1))
+#define SERIAL_CLASS 0x078000
 
-#define RING(queue)   (MADE_UP_RAM + (queue)*0x1000ull)
-#define DRIVER(queue) (RING(queue) + 0x400)
-#define DEVICE(queue) (RING(queue) + 0x800)
+/* The queue of messages to the device, and where there are some, behind all rings. */
+#define CONTROL	 3u
+#define MESSAGES BUFFERS
+
+/* Of what begins a driver, besides how rings are: no more than a console. */
+#define WITHOUT_PORTS 0x80u
 
 /* A host's end that takes and gives what a step says. */
 typedef struct {
@@ -33,74 +34,14 @@ typedef struct {
 } Peer;
 
 typedef struct {
-	VirtioQueue *queues[QUEUES];
+	VirtioWorld virtio;
 	VirtioSerial *serial;
 	SerialPort *ports[PORTS];
 	Peer *peers[PORTS];
 	gboolean is_reported[PORTS];
-	gboolean is_drained;
-	int signal_fd;
-	void (*report)(void *device);
 } World;
 
 static World *world;
-
-/* What the device calls */
-
-VirtioQueue *virtio_device_queue(VirtioDevice *device G_GNUC_UNUSED, guint index)
-{
-	g_assert_cmpuint(index, <, QUEUES);
-	return world->queues[index];
-}
-
-IoThread *virtio_device_io_thread(VirtioDevice *device)
-{
-	return (IoThread *)(void *)device;
-}
-
-void virtio_device_broken(VirtioDevice *device G_GNUC_UNUSED, const GError *error)
-{
-	g_assert_nonnull(error);
-}
-
-IoThread *io_thread_ref(IoThread *thread)
-{
-	return thread;
-}
-
-void io_thread_unref(IoThread *thread G_GNUC_UNUSED)
-{
-}
-
-GMainContext *io_thread_context(IoThread *thread G_GNUC_UNUSED)
-{
-	return g_main_context_default();
-}
-
-DmaChannel *io_thread_dma(IoThread *thread G_GNUC_UNUSED)
-{
-	return NULL;
-}
-
-void io_thread_call(IoThread *thread G_GNUC_UNUSED, void (*function)(void *opaque), void *opaque)
-{
-	function(opaque);
-}
-
-static void free_signal(void *opaque G_GNUC_UNUSED)
-{
-	close(world->signal_fd);
-}
-
-static gboolean make_signal(void *opaque G_GNUC_UNUSED, void (*received)(void *device),
-			    void *device G_GNUC_UNUSED, DeviceSignal *signal,
-			    GError **error G_GNUC_UNUSED)
-{
-	world->signal_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	world->report = received;
-	*signal = (DeviceSignal){ world->signal_fd, free_signal, NULL };
-	return TRUE;
-}
 
 static void port_changed(void *opaque G_GNUC_UNUSED, const char *id, gboolean is_open)
 {
@@ -112,9 +53,20 @@ static void port_changed(void *opaque G_GNUC_UNUSED, const char *id, gboolean is
 	world->is_reported[number] = is_open;
 }
 
-static const DeviceHost host = { .make_signal = make_signal, .port_changed = port_changed };
+static const DeviceHost host = {
+	.make_signal = made_up_make_signal,
+	.port_changed = port_changed,
+};
 
-static const DeviceSurroundings surroundings = { .host = &host };
+/* What the device sends signals for, whether it has sent one now or will in a second. */
+static void take_reports(void)
+{
+	for (guint i = 0; i < made_up_signals->len; i++) {
+		const MadeUpSignal *signal = g_ptr_array_index(made_up_signals, i);
+
+		signal->received(signal->device);
+	}
+}
 
 /* The host's ends */
 
@@ -167,7 +119,7 @@ static void peer_gives(Peer *peer, guint size)
 		const gsize room = MIN(backend->client->room(backend->opaque), sizeof(data));
 		const gsize part = MIN(room, size);
 
-		g_assert_true(part == 0 || !world->is_drained);
+		g_assert_true(part == 0 || !world->virtio.is_paused);
 		if (part == 0) {
 			backend->is_full = TRUE;
 			return;
@@ -196,90 +148,46 @@ static void unplug(guint number)
 	world->peers[number] = NULL;
 }
 
+static void make_device(void)
+{
+	VirtioDeviceConfig config = {
+		.name = "virtio-serial",
+		.device_id = VIRTIO_ID_CONSOLE,
+		.class_code = SERIAL_CLASS,
+		.n_queues = QUEUES,
+		.queue_size = 64,
+		.config_size = VIRTIO_SERIAL_CONFIG_SIZE,
+		.operations = &virtio_serial_operations,
+	};
+
+	world->serial = virtio_serial_new(&world->virtio.surroundings, PORTS, NULL);
+	g_assert_nonnull(world->serial);
+	config.opaque = world->serial;
+	virtio_serial_attach(world->serial, world_add_device(&world->virtio, ID, &config));
+	plug(0, 0);
+	plug(1, 1);
+}
+
 /* The guest */
 
 static void start(guint how)
 {
-	VirtioQueueSetup setup = { .size = QUEUE_SIZE, .has_indirect = how & 1 };
-
-	for (guint i = 0; i < QUEUES; i++) {
-		setup.descriptors = made_up_address(RING(i), 0x400);
-		setup.driver = made_up_address(DRIVER(i), 0x400);
-		setup.device = made_up_address(DEVICE(i), 0x400);
-		memset(setup.descriptors, 0, 0x1000);
-		virtio_queue_enable(world->queues[i], &setup);
-	}
-	world->is_drained = FALSE;
-	virtio_serial_operations.start(world->serial,
-				       how & 2 ? VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT) : 0);
-}
-
-static void stop(void)
-{
-	virtio_serial_operations.stop(world->serial);
-	for (guint i = 0; i < QUEUES; i++)
-		virtio_queue_disable(world->queues[i]);
-}
-
-/* A chain: for each descriptor where, how much, and whether it is written; at last, how many. */
-static void add_chain(Input *input, guint queue)
-{
-	struct vring_desc *ring = made_up_address(RING(queue), 0);
-	struct vring_avail *available = made_up_address(DRIVER(queue), 0);
-	const guint count = 1 + get(input, 1) % 4;
-	const guint head = get(input, 1) % QUEUE_SIZE;
-
-	for (guint i = 0; i < count; i++) {
-		const guint flags = get(input, 1);
-
-		ring[(head + i) % QUEUE_SIZE] = (struct vring_desc){
-			.addr = MADE_UP_RAM + get(input, 2) * 4ull + (flags & 0x80 ? 0x30000 : 0),
-			.len = get(input, flags & 0x40 ? 3 : 1),
-			.flags = (guint16)((flags & (VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT)) |
-					   (i + 1 < count ? VRING_DESC_F_NEXT : 0)),
-			.next = (guint16)((head + i + 1) % QUEUE_SIZE),
-		};
-	}
-	available->ring[available->idx++ % QUEUE_SIZE] = (guint16)head;
+	start_driver(&world->virtio,
+		     how & WITHOUT_PORTS ? 0 : VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT), QUEUES,
+		     how);
 }
 
 /* A message as a driver sends it, so that an input gets beyond the first. */
 static void add_message(guint what)
 {
-	const guint64 gpa = MADE_UP_RAM + 0x10000 + what * 8;
-	struct vring_desc *ring = made_up_address(RING(3), 0);
-	struct vring_avail *available = made_up_address(DRIVER(3), 0);
-	const guint index = available->idx % QUEUE_SIZE;
-	const struct virtio_console_control control = {
-		.id = what % 4,
-		.event = (guint16)(what / 4 % 8),
-		.value = (guint16)(what / 32 % 2),
-	};
+	const Piece piece = { MESSAGES + what * 8, sizeof(struct virtio_console_control), 0 };
 
-	memcpy(made_up_address(gpa, sizeof(control)), &control, sizeof(control));
-	ring[index] = (struct vring_desc){ .addr = gpa, .len = sizeof(control) };
-	available->ring[index] = (guint16)index;
-	available->idx++;
-	if (!world->is_drained)
-		virtio_serial_operations.kicked(world->serial, 3);
-}
-
-static void write_bytes(Input *input)
-{
-	const guint64 offset = get(input, 2) * 4ull % (MADE_UP_RAM_SIZE - 64);
-	const guint count = get(input, 1) % 64;
-
-	for (guint i = 0; i < count; i++)
-		made_up_ram[offset + i] = (guint8)get(input, 1);
-}
-
-static void ignore_log(const gchar *domain G_GNUC_UNUSED, GLogLevelFlags level G_GNUC_UNUSED,
-		       const gchar *message G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
-{
-}
-
-static void ignore_interrupt(void *opaque G_GNUC_UNUSED, guint index G_GNUC_UNUSED)
-{
+	made_up_store(piece.gpa, 4, what % 4);
+	made_up_store(piece.gpa + 4, 2, what / 4 % 8);
+	made_up_store(piece.gpa + 6, 2, what / 32 % 2);
+	put_chain(&world->virtio, CONTROL, &piece, 1, world->virtio.rings[CONTROL].next,
+		  what >= 0xc0);
+	kick(&world->virtio, CONTROL);
 }
 
 static void step_of_host(Input *input, guint number, guint what)
@@ -309,30 +217,22 @@ static void step_of_host(Input *input, guint number, guint what)
 	}
 }
 
-static void pause_or_resume(void)
-{
-	if (world->is_drained)
-		virtio_serial_operations.resume(world->serial);
-	else
-		virtio_serial_operations.drain(world->serial);
-	world->is_drained = !world->is_drained;
-}
-
-static void step(Input *input)
+static void take_step(Input *input)
 {
 	const guint type = get(input, 1), argument = type / 9;
 
 	switch (type % 9) {
 	case 0:
+		add_chain(&world->virtio, input, argument % QUEUES);
+		break;
 	case 1:
-		add_chain(input, argument % QUEUES);
+		add_buffer(&world->virtio, input, argument % QUEUES, argument % 2 == 0);
 		break;
 	case 2:
 		write_bytes(input);
 		break;
 	case 3:
-		if (!world->is_drained)
-			virtio_serial_operations.kicked(world->serial, argument % QUEUES);
+		kick(&world->virtio, argument % QUEUES);
 		break;
 	case 4:
 		add_message(get(input, 1));
@@ -342,20 +242,18 @@ static void step(Input *input)
 		step_of_host(input, argument % PORTS, get(input, 1));
 		break;
 	case 7:
-		if (argument % 4 == 0) {
-			stop();
+		if (argument % 4 == 0)
 			start(get(input, 1));
-		} else {
-			pause_or_resume();
-		}
+		else
+			pause_or_go_on(&world->virtio);
 		break;
 	case 8:
-		virtio_serial_operations.stop_queue(world->serial, argument % QUEUES);
-		virtio_queue_disable(world->queues[argument % QUEUES]);
+		if (argument >= 16)
+			touch_transport(&world->virtio, input, argument % QUEUES);
+		else
+			reset_queue(&world->virtio, argument % QUEUES);
 		break;
 	}
-	g_main_context_iteration(NULL, FALSE);
-	world->report(world->serial);
 }
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
@@ -366,22 +264,22 @@ int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 	World made = { 0 };
 
 	world = &made;
-	g_log_set_default_handler(ignore_log, NULL);
-	for (guint i = 0; i < QUEUES; i++)
-		made.queues[i] = virtio_queue_new(i, ignore_interrupt, NULL);
-	made.serial = virtio_serial_new(&surroundings, PORTS, NULL);
-	virtio_serial_attach(made.serial, (VirtioDevice *)(void *)&made);
-	plug(0, 0);
-	plug(1, 1);
+	g_log_set_default_handler(world_ignore_log, NULL);
+	world_start(&made.virtio, &host);
+	make_device();
 	start(get(&input, 1));
-	while (input.left > 0)
-		step(&input);
-	stop();
+	while (input.left > 0) {
+		take_step(&input);
+		run_thread(&made.virtio, 4);
+		take_reports();
+		check_pins(&made.virtio);
+	}
+	place_bars(&made.virtio);
+	write_bar(&made.virtio, STATUS, 1, 0);
+	g_assert_cmpuint(made_up_n_pins, ==, 0);
 	for (guint i = 0; i < PORTS; i++)
 		if (made.ports[i])
 			unplug(i);
-	virtio_serial_operations.free(made.serial);
-	for (guint i = 0; i < QUEUES; i++)
-		virtio_queue_free(made.queues[i]);
+	world_end(&made.virtio, ID);
 	return 0;
 }

@@ -70,9 +70,10 @@ IoRing *io_thread_ring(IoThread *thread G_GNUC_UNUSED, GError **error G_GNUC_UNU
 	return NULL;
 }
 
-DirectMemory *io_thread_direct(const IoThread *thread G_GNUC_UNUSED)
+/* Of which made_up_direct_size says how much there is. */
+DirectMemory *io_thread_direct(const IoThread *thread)
 {
-	return NULL;
+	return (DirectMemory *)thread;
 }
 
 gboolean memory_can_be_registered(const Memory *memory G_GNUC_UNUSED)

@@ -2,8 +2,7 @@
 /*
  * made-up-net.h - a network card with a transport, a memory and a network that are made up
  *
- * For the unit test and the fuzzer. The device's I/O thread is the caller; its context is the
- * default one. The network takes and gives frames as the test says.
+ * The device's I/O thread is the caller; its context is the default one.
  */
 #pragma once
 
@@ -11,11 +10,10 @@
 
 #include "made-up-copy.h"
 #include "made-up-memory.h"
-#include "vmm/backend/net-backend.h"
+#include "made-up-network.h"
 #include "vmm/backend/net-features.h"
 #include "vmm/virtio/virtio-net.h"
 
-#define MADE_UP_PAIRS	   2u
 #define MADE_UP_QUEUES	   (2 * MADE_UP_PAIRS + 1)
 #define MADE_UP_QUEUE_SIZE 16u
 
@@ -24,16 +22,6 @@
 #define MADE_UP_DRIVER(queue) (MADE_UP_RING(queue) + 0x400)
 #define MADE_UP_DEVICE(queue) (MADE_UP_RING(queue) + 0x800)
 #define MADE_UP_BUFFERS	      (MADE_UP_RAM + 0x8000)
-
-typedef struct {
-	NetBackend backend; /* first */
-	guint room;	    /* for so many frames more */
-	GPtrArray *frames;  /* GBytes with their headers, that were sent */
-	gboolean is_wanted[MADE_UP_PAIRS];
-	guint used_queues;
-	guint64 set_offloads;
-	gboolean is_freed;
-} MadeUpNetwork;
 
 typedef struct {
 	VirtioQueue *queues[MADE_UP_QUEUES];
@@ -97,83 +85,16 @@ void io_thread_call(IoThread *thread, void (*function)(void *opaque), void *opaq
 	function(opaque);
 }
 
-/* The network. */
-
-static void made_up_attach(NetBackend *backend)
-{
-	(void)backend;
-}
-
-static void made_up_use_queues(NetBackend *backend, guint n)
-{
-	((MadeUpNetwork *)backend)->used_queues = n;
-}
-
-static void made_up_set_offloads(NetBackend *backend, guint64 features)
-{
-	((MadeUpNetwork *)backend)->set_offloads = features;
-}
-
-static void made_up_receive(NetBackend *backend, guint queue, gboolean is_wanted)
-{
-	((MadeUpNetwork *)backend)->is_wanted[queue] = is_wanted;
-}
-
-static gboolean made_up_send(NetBackend *backend, guint queue, const guint8 *frame, gsize size)
-{
-	MadeUpNetwork *network = (MadeUpNetwork *)backend;
-
-	(void)queue;
-	if (network->room == 0)
-		return FALSE;
-	network->room--;
-	g_ptr_array_add(network->frames, g_bytes_new(frame, NET_HEADER_SIZE + size));
-	return TRUE;
-}
-
-static void made_up_close(NetBackend *backend)
-{
-	(void)backend;
-}
-
-/* The test's own. */
-static void made_up_free(NetBackend *backend)
-{
-	((MadeUpNetwork *)backend)->is_freed = TRUE;
-}
-
-static const NetOperations made_up_operations = {
-	.attach = made_up_attach,
-	.use_queues = made_up_use_queues,
-	.set_offloads = made_up_set_offloads,
-	.receive = made_up_receive,
-	.send = made_up_send,
-	.close = made_up_close,
-	.free = made_up_free,
-};
-
-/*
- * A frame comes, with a header. Return: FALSE where the device has no room; then none comes until
- * it wants them again.
- */
+/* As the network's. */
 static inline gboolean made_up_frame(MadeUpCard *card, guint queue, const void *header,
 				     const void *frame, gsize size)
 {
-	NetBackend *backend = &card->network->backend;
-
-	g_assert_true(card->network->is_wanted[queue]);
-	if (!backend->client->receive(backend->opaque, queue, header, frame, size)) {
-		card->network->is_wanted[queue] = FALSE;
-		return FALSE;
-	}
-	return TRUE;
+	return made_up_network_gives(card->network, queue, header, frame, size);
 }
 
 static inline void made_up_frames_end(MadeUpCard *card, guint queue)
 {
-	NetBackend *backend = &card->network->backend;
-
-	backend->client->received(backend->opaque, queue);
+	made_up_network_gave(card->network, queue);
 }
 
 /* The card. */
@@ -191,11 +112,7 @@ static inline MadeUpCard *made_up_card_new(guint pairs, guint64 offloads, gboole
 	VirtioNetConfig config = { .mtu = 1500, .has_multiqueue = pairs > 1, .is_link_up = TRUE };
 
 	memcpy(config.mac, made_up_mac, NET_MAC_SIZE);
-	card->network = g_new0(MadeUpNetwork, 1);
-	card->network->room = G_MAXUINT;
-	card->network->frames = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
-	net_backend_init(&card->network->backend, &made_up_operations, "net0", pairs);
-	card->network->backend.offloads = offloads;
+	card->network = made_up_network_new(pairs, offloads);
 	for (guint i = 0; i < MADE_UP_QUEUES; i++)
 		card->queues[i] = virtio_queue_new(i, made_up_interrupt, card);
 	card->net = virtio_net_new(&config, &card->network->backend);
@@ -234,10 +151,8 @@ static inline void made_up_card_stop(MadeUpCard *card)
 static inline void made_up_card_free(MadeUpCard *card)
 {
 	virtio_net_operations.free(card->net);
-	g_assert_true(card->network->is_freed);
 	for (guint i = 0; i < MADE_UP_QUEUES; i++)
 		virtio_queue_free(card->queues[i]);
-	g_ptr_array_unref(card->network->frames);
-	g_free(card->network);
+	made_up_network_free(card->network);
 	g_free(card);
 }
