@@ -8,6 +8,7 @@ import time
 import unittest
 
 from support.agent import Agent, GROUND, PAGE, PRIVATE, SHARED, STAYS_SHARED
+from support.qmp import QmpError
 from support.vmm import EMULATOR, KERNEL, payload
 from support.waiting import Deadline, Timeout
 
@@ -416,6 +417,30 @@ class HostTouch(GuestTest):
         guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=size)
         for gpa, length, byte in parts:
             self.assertGuestSees(gpa, length, byte)
+
+    def test_a_job_takes_back_while_others_ask(self):
+        guest, size = self.guest, self.pages * PAGE
+        guest.call("fill", GROUND, size, 0x5a)
+        guest.qmp.execute("x-gmem-touch", gpa=GROUND, size=size)
+        guest.qmp.execute("gmem-reclaim-job", **{"job-id": "back"}, gpa=GROUND, size=size)
+        self.assertEqual(guest.qmp.execute("query-jobs")[0]["id"], "back")
+        while guest.qmp.wait_event("JOB_STATUS_CHANGE")["data"] != {"id": "back", "status": "concluded"}:
+            pass
+        self.assertEqual(guest.qmp.execute("query-jobs"), [
+            {"id": "back", "type": "gmem-reclaim", "status": "concluded", "current-progress": size,
+             "total-progress": size}])
+        self.assertNotOnHost(GROUND, self.pages)
+        self.assertGuestSees(GROUND, size, 0x5a)
+        for command, arguments, said in (
+                ("gmem-reclaim-job", {"job-id": "back"}, "there is a job 'back' already"),
+                ("gmem-reclaim-job", {"job-id": "b", "gpa": 1}, "not a range of whole pages"),
+                ("gmem-reclaim-job", {"job-id": "b", "size": -PAGE}, "must not be negative"),
+                ("job-cancel", {"id": "back"}, "job 'back' has concluded"),
+                ("job-dismiss", {"id": "b"}, "there is no job 'b'")):
+            with self.subTest(said), self.assertRaisesRegex(QmpError, said):
+                guest.qmp.execute(command, **arguments)
+        guest.qmp.execute("job-dismiss", id="back")
+        self.assertEqual(guest.qmp.execute("query-jobs"), [])
 
     def test_a_secret_in_private_memory_is_not_in_the_process(self):
         guest = self.guest

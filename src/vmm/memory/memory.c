@@ -350,6 +350,16 @@ gboolean memory_add_rom(Memory *memory, guint64 gpa, guint8 *content, guint64 si
 	return memory_show_rom(memory, *rom, TRUE, error);
 }
 
+gboolean memory_check_range(guint64 gpa, guint64 size, GError **error)
+{
+	if (gpa % GUEST_PAGE_SIZE == 0 && size % GUEST_PAGE_SIZE == 0 && gpa + size >= gpa)
+		return TRUE;
+	g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
+		    _("gpa %#" PRIx64 ", size %#" PRIx64 ": not a range of whole pages"), gpa,
+		    size);
+	return FALSE;
+}
+
 gboolean memory_reclaim(Memory *memory, guint64 gpa, guint64 size, guint64 *reclaimed,
 			GError **error)
 {
@@ -361,12 +371,8 @@ gboolean memory_reclaim(Memory *memory, guint64 gpa, guint64 size, guint64 *recl
 	gboolean done;
 
 	*reclaimed = 0;
-	if (gpa % GUEST_PAGE_SIZE || size % GUEST_PAGE_SIZE || gpa + size < gpa) {
-		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    _("gpa %#" PRIx64 ", size %#" PRIx64 ": not a range of whole pages"),
-			    gpa, size);
+	if (!memory_check_range(gpa, size, error))
 		return FALSE;
-	}
 	if (!memory->kind->has_states)
 		return TRUE;
 	done = engine_request(memory, &request, error);

@@ -154,6 +154,9 @@ gboolean memory_release_touches(Memory *memory, GError **error);
  */
 gboolean memory_discard(Memory *memory, GError **error);
 
+/* Whether a range is of whole pages, and does not wrap; @error is set where it is not. */
+gboolean memory_check_range(guint64 gpa, guint64 size, GError **error);
+
 /*
  * memory_reclaim - make shared pages of a range private again, content kept
  * @gpa, @size: the range, page-aligned; pages that are no RAM or are private are skipped

@@ -18,7 +18,6 @@
  * A page that cannot be freed is where it was: that is no failure of the engine.
  */
 #include <glib/gi18n.h>
-#include <inttypes.h>
 
 #include "vmm/memory/engine.h"
 
@@ -88,14 +87,9 @@ gboolean memory_release(Memory *memory, guint64 gpa, guint64 size, GError **erro
 	gboolean done = TRUE;
 	guint64 end;
 
-	if (gpa % GUEST_PAGE_SIZE || size % GUEST_PAGE_SIZE ||
-	    !g_uint64_checked_add(&end, gpa, size)) {
-		g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-			    _("gpa %#" PRIx64 ", size %#" PRIx64 ": not a range of whole pages"),
-			    gpa, size);
+	if (!memory_check_range(gpa, size, error))
 		return FALSE;
-	}
-	end = MIN(end, memory->ram.high_end);
+	end = MIN(gpa + size, memory->ram.high_end);
 	while (done && gpa < end) {
 		guint64 slice = MIN(end - gpa, SLICE_SIZE - gpa % SLICE_SIZE);
 

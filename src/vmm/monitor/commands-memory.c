@@ -134,6 +134,53 @@ static gboolean gmem_reclaim(JsonObject *arguments, gpointer opaque, JsonNode **
 	return TRUE;
 }
 
+/* What a job takes at a time, and then looks whether it is to go on. */
+#define JOB_STEP (16ull << 20)
+
+typedef struct {
+	Memory *memory;
+	guint64 gpa;
+	guint64 size;
+} Range;
+
+static gboolean reclaim_by_steps(Job *job, void *data, GError **error)
+{
+	const Range *range = data;
+	guint64 done = 0;
+
+	while (done < range->size && job_advance(job, done)) {
+		const guint64 step = MIN(JOB_STEP, range->size - done);
+		guint64 reclaimed;
+
+		if (!memory_reclaim(range->memory, range->gpa + done, step, &reclaimed, error))
+			return FALSE;
+		done += step;
+	}
+	(void)job_advance(job, done);
+	return TRUE;
+}
+
+static const JobType reclaim_job = { "gmem-reclaim", reclaim_by_steps, g_free };
+
+static gboolean gmem_reclaim_job(JsonObject *arguments, gpointer opaque, JsonNode **result,
+				 GError **error)
+{
+	const CommandContext *context = opaque;
+	Range range = { .memory = machine_memory(context->machine) };
+	const guint64 end = memory_high_end(range.memory);
+
+	(void)result;
+	if (!get_unsigned(arguments, "gpa", 0, &range.gpa, error) ||
+	    !get_unsigned(arguments, "size", end, &range.size, error) ||
+	    !memory_check_range(range.gpa, range.size, error))
+		return FALSE;
+	/* Nothing is behind that. */
+	range.gpa = MIN(range.gpa, end);
+	range.size = MIN(range.size, end - range.gpa);
+	return jobs_start(context->jobs, json_object_get_string_member(arguments, "job-id"),
+			  &reclaim_job, range.size, g_memdup2(&range, sizeof(range)), error);
+}
+
 /* Runs on a worker thread too. */
 static gboolean gmem_touch(JsonObject *arguments, gpointer opaque, JsonNode **result,
 			   GError **error)
@@ -154,6 +201,13 @@ static const QmpArgument reclaim_arguments[] = {
 	{ NULL },
 };
 
+static const QmpArgument reclaim_job_arguments[] = {
+	{ "job-id", QMP_TYPE_STRING, FALSE },
+	{ "gpa", QMP_TYPE_INT, TRUE },
+	{ "size", QMP_TYPE_INT, TRUE },
+	{ NULL },
+};
+
 static const QmpArgument touch_arguments[] = {
 	{ "gpa", QMP_TYPE_INT, FALSE },
 	{ "size", QMP_TYPE_INT, FALSE },
@@ -163,6 +217,7 @@ static const QmpArgument touch_arguments[] = {
 const QmpCommand memory_commands[] = {
 	{ "query-conversion-stats", .handler = query_conversion_stats },
 	{ "gmem-reclaim", reclaim_arguments, gmem_reclaim, .is_slow = TRUE },
+	{ "gmem-reclaim-job", reclaim_job_arguments, gmem_reclaim_job },
 	{ "x-gmem-touch", touch_arguments, gmem_touch, .is_slow = TRUE },
 	{ NULL },
 };

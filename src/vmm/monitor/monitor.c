@@ -13,7 +13,7 @@ struct Monitor {
 
 static const QmpCommand *const tables[] = {
 	machine_commands, memory_commands, block_commands, device_commands,
-	balloon_commands, input_commands,  NULL,
+	balloon_commands, input_commands,  job_commands,   NULL,
 };
 
 JsonNode *command_result(JsonObject *object)
@@ -32,11 +32,22 @@ JsonNode *command_result_array(JsonArray *array)
 	return node;
 }
 
+static void send_job_status(void *opaque, const char *id, const char *status)
+{
+	const Monitor *monitor = opaque;
+	JsonObject *data = json_object_new();
+
+	json_object_set_string_member(data, "id", id);
+	json_object_set_string_member(data, "status", status);
+	qmp_server_send_event(monitor->context.server, "JOB_STATUS_CHANGE", data);
+}
+
 Monitor *monitor_new(GSocket *listener, Machine *machine)
 {
 	Monitor *monitor = g_new0(Monitor, 1);
 
 	monitor->context.machine = machine;
+	monitor->context.jobs = jobs_new(send_job_status, monitor);
 	monitor->context.server = qmp_server_new(listener, tables, &monitor->context);
 	return monitor;
 }
@@ -46,12 +57,13 @@ void monitor_free(Monitor *monitor)
 	if (!monitor)
 		return;
 	qmp_server_free(monitor->context.server);
+	jobs_free(monitor->context.jobs);
 	g_free(monitor);
 }
 
 gboolean monitor_is_busy(const Monitor *monitor)
 {
-	return qmp_server_is_busy(monitor->context.server);
+	return qmp_server_is_busy(monitor->context.server) || jobs_are_busy(monitor->context.jobs);
 }
 
 static JsonObject *cause_object(const MachineEvent *event)

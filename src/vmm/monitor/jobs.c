@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* jobs.c - work that goes on beside the monitor's commands */
+#include "vmm/monitor/jobs.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <glib/gi18n.h>
+#include <string.h>
+
+#include "vmm/sandbox/sandbox.h"
+
+#define ID_MAX 64u
+
+typedef enum { RUNNING, ABORTING, CONCLUDED } Status;
+
+static const char *const status_names[] = { "running", "aborting", "concluded" };
+
+struct Job {
+	gatomicrefcount references; /* the list's, and the worker's */
+	Jobs *jobs;
+	char *id;
+	const JobType *type;
+	void *data;
+	guint64 total;
+
+	GMutex lock; /* of: */
+	gboolean is_cancelled;
+	guint64 done;
+
+	/* The main thread's. */
+	Status status;
+	char *error; /* of one that has concluded, or NULL */
+};
+
+struct Jobs {
+	JobsChanged changed;
+	void *opaque;
+	GPtrArray *list; /* in the order in which they came */
+};
+
+static void job_unref(Job *job)
+{
+	if (!g_atomic_ref_count_dec(&job->references))
+		return;
+	job->type->free_data(job->data);
+	g_mutex_clear(&job->lock);
+	g_free(job->error);
+	g_free(job->id);
+	g_free(job);
+}
+
+static void unref_job(gpointer job)
+{
+	job_unref(job);
+}
+
+Jobs *jobs_new(JobsChanged changed, void *opaque)
+{
+	Jobs *jobs = g_new0(Jobs, 1);
+
+	jobs->changed = changed;
+	jobs->opaque = opaque;
+	jobs->list = g_ptr_array_new_with_free_func(unref_job);
+	return jobs;
+}
+
+void jobs_free(Jobs *jobs)
+{
+	if (!jobs)
+		return;
+	g_ptr_array_unref(jobs->list);
+	g_free(jobs);
+}
+
+static void set_status(Job *job, Status status)
+{
+	job->status = status;
+	job->jobs->changed(job->jobs->opaque, job->id, status_names[status]);
+}
+
+static gboolean is_cancelled(Job *job)
+{
+	gboolean is;
+
+	g_mutex_lock(&job->lock);
+	is = job->is_cancelled;
+	g_mutex_unlock(&job->lock);
+	return is;
+}
+
+gboolean job_advance(Job *job, guint64 done)
+{
+	gboolean goes_on;
+
+	g_mutex_lock(&job->lock);
+	job->done = MIN(done, job->total);
+	goes_on = !job->is_cancelled;
+	g_mutex_unlock(&job->lock);
+	return goes_on;
+}
+
+static guint64 how_far(Job *job)
+{
+	guint64 done;
+
+	g_mutex_lock(&job->lock);
+	done = job->done;
+	g_mutex_unlock(&job->lock);
+	return done;
+}
+
+static void run(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+	Job *job = data;
+	GError *error = NULL;
+
+	(void)source;
+	(void)cancellable;
+	sandbox_enter_thread(SANDBOX_THREAD_WORKER);
+	if (job->type->run(job, job->data, &error))
+		g_task_return_boolean(task, TRUE);
+	else
+		g_task_return_error(task, error);
+}
+
+static void on_done(GObject *source, GAsyncResult *task, gpointer data)
+{
+	Job *job = g_task_get_task_data(G_TASK(task));
+	g_autoptr(GError) error = NULL;
+
+	(void)source;
+	(void)data;
+	if (!g_task_propagate_boolean(G_TASK(task), &error))
+		job->error = g_strdup(error->message);
+	else if (is_cancelled(job) && how_far(job) < job->total)
+		job->error = g_strdup(g_strerror(ECANCELED));
+	set_status(job, CONCLUDED);
+}
+
+static Job *find(const Jobs *jobs, const char *id)
+{
+	for (guint i = 0; i < jobs->list->len; i++) {
+		Job *job = jobs->list->pdata[i];
+
+		if (strcmp(job->id, id) == 0)
+			return job;
+	}
+	return NULL;
+}
+
+/* The same for a command. */
+static Job *look_up(const Jobs *jobs, const char *id, GError **error)
+{
+	Job *job = find(jobs, id);
+
+	if (!job)
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("there is no job '%s'"), id);
+	return job;
+}
+
+static gboolean is_id(const char *id)
+{
+	if (!g_ascii_isalpha(id[0]) || strlen(id) > ID_MAX)
+		return FALSE;
+	for (const char *byte = id; *byte; byte++) {
+		if (!g_ascii_isalnum(*byte) && !strchr("-._", *byte))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean check_id(const Jobs *jobs, const char *id, GError **error)
+{
+	if (!is_id(id)) {
+		g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+				    _("a job's id has letters, digits, '-', '.' and '_', a letter "
+				      "first"));
+		return FALSE;
+	}
+	if (find(jobs, id)) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS, _("there is a job '%s' already"),
+			    id);
+		return FALSE;
+	}
+	if (jobs->list->len < JOBS_MAX)
+		return TRUE;
+	g_set_error(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+		    _("there are %u jobs: dismiss one that has concluded"), JOBS_MAX);
+	return FALSE;
+}
+
+gboolean jobs_start(Jobs *jobs, const char *id, const JobType *type, guint64 total, void *data,
+		    GError **error)
+{
+	g_autoptr(GTask) task = NULL;
+	Job *job;
+
+	if (!check_id(jobs, id, error)) {
+		type->free_data(data);
+		return FALSE;
+	}
+	job = g_new0(Job, 1);
+	g_atomic_ref_count_init(&job->references);
+	g_mutex_init(&job->lock);
+	job->jobs = jobs;
+	job->id = g_strdup(id);
+	job->type = type;
+	job->data = data;
+	job->total = total;
+	g_ptr_array_add(jobs->list, job);
+	set_status(job, RUNNING);
+	task = g_task_new(NULL, NULL, on_done, NULL);
+	g_atomic_ref_count_inc(&job->references);
+	g_task_set_task_data(task, job, unref_job);
+	g_task_run_in_thread(task, run);
+	return TRUE;
+}
+
+gboolean jobs_cancel(Jobs *jobs, const char *id, GError **error)
+{
+	Job *job = look_up(jobs, id, error);
+
+	if (!job)
+		return FALSE;
+	if (job->status == CONCLUDED) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, _("job '%s' has concluded"), id);
+		return FALSE;
+	}
+	if (job->status == ABORTING)
+		return TRUE;
+	g_mutex_lock(&job->lock);
+	job->is_cancelled = TRUE;
+	g_mutex_unlock(&job->lock);
+	set_status(job, ABORTING);
+	return TRUE;
+}
+
+gboolean jobs_dismiss(Jobs *jobs, const char *id, GError **error)
+{
+	Job *job = look_up(jobs, id, error);
+
+	if (!job)
+		return FALSE;
+	if (job->status != CONCLUDED) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_BUSY, _("job '%s' has not concluded"),
+			    id);
+		return FALSE;
+	}
+	jobs->changed(jobs->opaque, id, "null");
+	g_ptr_array_remove(jobs->list, job);
+	return TRUE;
+}
+
+JsonArray *jobs_query(const Jobs *jobs)
+{
+	JsonArray *array = json_array_new();
+
+	for (guint i = 0; i < jobs->list->len; i++) {
+		Job *job = jobs->list->pdata[i];
+		JsonObject *object = json_object_new();
+
+		json_object_set_string_member(object, "id", job->id);
+		json_object_set_string_member(object, "type", job->type->name);
+		json_object_set_string_member(object, "status", status_names[job->status]);
+		json_object_set_int_member(object, "current-progress", (gint64)how_far(job));
+		json_object_set_int_member(object, "total-progress", (gint64)job->total);
+		if (job->error)
+			json_object_set_string_member(object, "error", job->error);
+		json_array_add_object_element(array, object);
+	}
+	return array;
+}
+
+gboolean jobs_are_busy(const Jobs *jobs)
+{
+	for (guint i = 0; i < jobs->list->len; i++) {
+		if (((Job *)jobs->list->pdata[i])->status != CONCLUDED)
+			return TRUE;
+	}
+	return FALSE;
+}
