@@ -401,6 +401,40 @@ static void test_dma(void)
 }
 
 /* When there would be too many mappings, all go, and content stays. */
+typedef struct {
+	DmaChannel *channel;
+	guint8 out[PAGE];
+} Transfer;
+
+static gpointer transfer_page(gpointer data)
+{
+	Transfer *transfer = data;
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(dma_device_write(transfer->channel, GROUND, transfer->out, PAGE, &error));
+	return NULL;
+}
+
+/* A channel's transfer goes on while another channel is at a part of its own, which is what shares
+ * the lock. */
+static void test_beside_another_channel(void)
+{
+	Fixture fixture;
+
+	if (set_up(&fixture, MEMORY_POLICY_GUEST_ONLY)) {
+		Transfer transfer = { dma_channel_new(fixture.memory, NULL), { 1, 2, 3 } };
+		GThread *thread;
+
+		fair_lock_lock_shared(&fixture.memory->lock);
+		thread = g_thread_new("transfer", transfer_page, &transfer);
+		g_thread_join(thread);
+		fair_lock_unlock_shared(&fixture.memory->lock);
+		g_assert_cmpmem(fixture.guest, PAGE, transfer.out, PAGE);
+		dma_channel_free(transfer.channel);
+	}
+	tear_down(&fixture);
+}
+
 static void test_bound(void)
 {
 	Fixture fixture;
@@ -707,6 +741,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/windows/shown-and-hidden", test_shown_and_hidden);
 	g_test_add_func("/windows/hypercall", test_hypercall);
 	g_test_add_func("/windows/dma", test_dma);
+	g_test_add_func("/windows/beside-another-channel", test_beside_another_channel);
 	g_test_add_func("/windows/bound", test_bound);
 	g_test_add_func("/windows/bound-of-pins", test_bound_of_pins);
 	g_test_add_func("/windows/discard", test_discard);
