@@ -11,6 +11,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../integration"))
@@ -162,25 +163,57 @@ class Debian(AgentTests, PlugTests, unittest.TestCase):
                 print(f"# {name}: {value}")
         self.assertLess(statistics["vm.gmem.shared.bytes.max"], 0.03 * statistics["vm.gmem.mapped.bytes.cur"])
 
-    def test_content_of_a_disk_agrees_while_memory_is_in_use(self):
-        """Written past the page cache and read again, beside processes that use all memory and processors there are."""
-        self.ssh("systemd-run --quiet --unit=stress stress-ng --vm 2 --vm-bytes 60% --timeout 3600")
-        try:
-            written = self.text(f"head -c {CONTENT} /dev/urandom >/tmp/content && "
-                                "dd if=/tmp/content of=/dev/vdc bs=64k oflag=direct status=none && "
-                                "sha256sum </tmp/content && rm /tmp/content").split()[0]
-            read = self.text(f"sync; echo 3 >/proc/sys/vm/drop_caches; head -c {CONTENT} /dev/vdc | sha256sum")
-            direct = self.text(f"dd if=/dev/vdc bs=4k count={CONTENT // 4096} iflag=direct status=none | sha256sum")
-        finally:
-            self.ssh("systemctl stop stress", check=False)
+    def write_content(self, path):
+        """Random content past the page cache, once written and then read back in two ways; its checksum, if all agree."""
+        written = self.text(f"head -c {CONTENT} /dev/urandom >/tmp/content && "
+                            f"dd if=/tmp/content of={path} bs=64k oflag=direct conv=fsync status=none && "
+                            "sha256sum </tmp/content && rm /tmp/content").split()[0]
+        read = self.text(f"sync; echo 3 >/proc/sys/vm/drop_caches; head -c {CONTENT} {path} | sha256sum")
+        direct = self.text(f"dd if={path} bs=4k count={CONTENT // 4096} iflag=direct status=none | sha256sum")
         self.assertEqual([read.split()[0], direct.split()[0]], [written, written])
+        return written
+
+    def check_network(self):
+        content = os.urandom(CONTENT // 4)
+        self.assertEqual(self.text("cat >/tmp/sent && sha256sum </tmp/sent", data=content).split()[0],
+                         hashlib.sha256(content).hexdigest())
+        self.assertEqual(self.ssh("cat /tmp/sent; rm /tmp/sent"), content)
+
+    @staticmethod
+    def move_balloon(sizes, is_over):
+        """Has the guest give memory and get it again, until that is over."""
+        while not is_over.is_set():
+            virsh("setmem", NAME, f"{sizes[0]}M", "--live")
+            sizes.reverse()
+            is_over.wait(2)
+
+    def test_content_agrees_while_memory_moves(self):
+        """
+        On both disks and over the network, beside processes that use the memory and all processors, a balloon that
+        moves, pages that become shared and go back.
+        """
+        before = vm_statistics(NAME)
+        is_over = threading.Event()
+        balloon = threading.Thread(target=self.move_balloon, args=([MEMORY_MIB - 256, MEMORY_MIB], is_over))
+        self.ssh("systemd-run --quiet --unit=stress stress-ng --vm 2 --vm-bytes 40% --timeout 3600")
+        balloon.start()
+        try:
+            written = self.write_content("/dev/vdc")
+            self.write_content("/root/content")
+            self.check_network()
+        finally:
+            is_over.set()
+            balloon.join()
+            self.ssh("systemctl stop stress; rm -f /root/content", check=False)
+            virsh("setmem", NAME, f"{MEMORY_MIB}M", "--live")
         self.assertEqual(self.checksum_of_image("data.raw", CONTENT), written)
+        after = vm_statistics(NAME)
+        for name in ("vm.gmem.convert.to-shared.host-touch-vcpu.count.sum",
+                     "vm.gmem.convert.to-private.reclaim.count.sum", "vm.gmem.released.private.bytes.sum"):
+            self.assertGreater(after[name], before[name], name)
 
     def test_content_of_the_network_agrees(self):
-        content = os.urandom(CONTENT // 4)
-        self.assertEqual(self.text("cat >/tmp/content && sha256sum </tmp/content", data=content).split()[0],
-                         hashlib.sha256(content).hexdigest())
-        self.assertEqual(self.ssh("cat /tmp/content; rm /tmp/content"), content)
+        self.check_network()
 
     def test_a_disk_comes_and_goes(self):
         image = self.attach_extra_disk()
