@@ -63,16 +63,19 @@ static const ErrorWords error_words[] = {
 
 typedef struct {
 	char *detail;
+	virErrorDomain origin;
 } DriverErrorPrivate;
 
 static void driver_error_private_init(DriverErrorPrivate *private)
 {
 	private->detail = NULL;
+	private->origin = VIR_FROM_DOMAIN;
 }
 
 static void driver_error_private_copy(const DriverErrorPrivate *source, DriverErrorPrivate *private)
 {
 	private->detail = g_strdup(source->detail);
+	private->origin = source->origin;
 }
 
 static void driver_error_private_clear(DriverErrorPrivate *private)
@@ -126,6 +129,18 @@ const char *driver_error_detail(const GError *cause)
 		return cause->message;
 	private = driver_error_get_private(cause);
 	return private->detail ? private->detail : cause->message;
+}
+
+void driver_error_set_origin(GError **error, virErrorDomain origin)
+{
+	if (error && *error)
+		driver_error_get_private(*error)->origin = origin;
+}
+
+virErrorDomain driver_error_origin(const GError *error)
+{
+	return error->domain == DRIVER_ERROR ? driver_error_get_private(error)->origin :
+					       VIR_FROM_DOMAIN;
 }
 
 void driver_error_from(GError **error, virErrorNumber code, const GError *cause, const char *format,

@@ -36,6 +36,17 @@ gboolean driver_error(GError **error, virErrorNumber code, const char *format, .
 const char *driver_error_detail(const GError *cause);
 
 /*
+ * driver_error_set_origin - say which part of libvirt would have raised an error
+ * @error: one that driver_error() has set; nothing happens where there is none
+ *
+ * For errors that clients tell apart by that; others are of VIR_FROM_DOMAIN.
+ */
+void driver_error_set_origin(GError **error, virErrorDomain origin);
+
+/* Of an error of any domain. */
+virErrorDomain driver_error_origin(const GError *error);
+
+/*
  * driver_error_from - turn an error of any domain into one of ours
  * @code:   used when @cause is not a DRIVER_ERROR; otherwise the cause's own code is kept
  * @cause:  what went wrong; still the caller's, who frees it

@@ -187,6 +187,23 @@ class DomainDevices(DaemonTest):
         self.assertEqual(parsed().find("devices/disk/source").get("name"), "one")
         virsh("destroy", "test")
 
+    def test_the_size_of_a_disk_on_the_network(self):
+        other = self.make_image("other.raw", 2 * MIB)
+        source = f"<source protocol='nbd' name='one'><host transport='unix' socket='{self.serve()}'/></source>"
+        self.define(devices=f"<disk type='network'>{source}<target dev='vda'/></disk>" + disk_xml(other, "vdb"))
+        self.assert_refused("known while the domain runs", "domblkinfo", "test", "vda")
+        rows = [line.split() for line in virsh("domblkinfo", "test", "--all").splitlines()]
+        self.assertEqual(rows[0], ["vda", "-", "-", "-"])
+        self.assertEqual(rows[1][:2], ["vdb", str(2 * MIB)])
+        self.run_tiny()
+        lines = virsh("domblkinfo", "test", "vda", readonly=True).splitlines()
+        self.assertEqual([line.split() for line in lines if line],
+                         [["Capacity:", str(MIB)], ["Allocation:", "0"], ["Physical:", "0"]])
+        rows = [line.split() for line in virsh("domblkinfo", "test", "--all").splitlines()]
+        self.assertEqual(rows[0], ["vda", str(MIB), "0", "0"])
+        self.assertEqual(rows[1][:2], ["vdb", str(2 * MIB)])
+        virsh("destroy", "test")
+
     def test_server_that_has_no_such_disk(self):
         source = f"<source protocol='nbd' name='two'><host transport='unix' socket='{self.serve()}'/></source>"
         self.define(devices=f"<disk type='network'>{source}<target dev='vda'/></disk>")

@@ -87,7 +87,10 @@ static void test_detail_is_copied_with_the_error(void)
 	g_autoptr(GError) copy = NULL;
 
 	driver_error(&error, VIR_ERR_XML_ERROR, "element 'name' is empty");
+	g_assert_cmpint(driver_error_origin(error), ==, VIR_FROM_DOMAIN);
+	driver_error_set_origin(&error, VIR_FROM_STORAGE);
 	copy = g_error_copy(error);
+	g_assert_cmpint(driver_error_origin(copy), ==, VIR_FROM_STORAGE);
 	g_assert_cmpstr(copy->message, ==, "XML error: element 'name' is empty");
 	g_assert_cmpstr(driver_error_detail(copy), ==, "element 'name' is empty");
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "driver/calls/calls.h"
+#include "driver/domain/block-state.h"
 #include "driver/domain/block-statistics.h"
 #include "driver/error.h"
 #include "driver/host/image-size.h"
@@ -20,37 +21,85 @@ static const DomainDisk *find_disk(const Domain *domain, const char *name, GErro
 	return disk;
 }
 
-/* Return: the source and its format for g_free(), or NULL with @error set. */
-static char *find_path(Domain *domain, const char *name, char **format, GError **error)
-{
-	const DomainDisk *disk;
-	char *path = NULL;
+/* Where the size of a disk is looked up. */
+typedef struct {
+	char *path; /* on the host, or NULL: the VMM knows */
+	char *format;
+	char *alias;
+	DomainVmm *vmm; /* a reference, or NULL */
+} SizedDisk;
 
-	g_mutex_lock(&domain->lock);
-	disk = find_disk(domain, name, error);
-	if (disk && disk->type == DOMAIN_DISK_NETWORK)
-		driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
-			     _("disk '%s' is on the network: its size is not known"), disk->target);
-	else if (disk && !disk->path)
-		driver_error(error, VIR_ERR_INVALID_ARG, _("disk '%s' has no source"),
-			     disk->target);
-	if (disk && disk->type != DOMAIN_DISK_NETWORK && disk->path) {
-		path = g_strdup(disk->path);
-		*format = g_strdup(disk->format);
+static void sized_disk_clear(SizedDisk *sized)
+{
+	g_free(sized->path);
+	g_free(sized->format);
+	g_free(sized->alias);
+	g_clear_pointer(&sized->vmm, domain_vmm_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SizedDisk, sized_disk_clear)
+
+/* With the lock. What is on the network nobody asks for its size but a VMM that has it open. */
+static gboolean take_network_disk(const Domain *domain, const DomainDisk *disk, SizedDisk *sized,
+				  GError **error)
+{
+	if (domain->vmm && disk->info.alias) {
+		sized->vmm = domain_vmm_ref(domain->vmm);
+		sized->alias = g_strdup(disk->info.alias);
+		return TRUE;
 	}
-	g_mutex_unlock(&domain->lock);
-	return path;
+	driver_error(error, VIR_ERR_INTERNAL_ERROR,
+		     _("disk '%s' is on the network: its size is known while the domain runs"),
+		     disk->target);
+	/* By that, and its code, virsh domblkinfo --all knows that it is to go on. */
+	driver_error_set_origin(error, VIR_FROM_STORAGE);
+	return FALSE;
+}
+
+static gboolean take_disk(const Domain *domain, const char *name, SizedDisk *sized, GError **error)
+{
+	const DomainDisk *disk = find_disk(domain, name, error);
+
+	if (!disk)
+		return FALSE;
+	if (disk->type == DOMAIN_DISK_NETWORK)
+		return take_network_disk(domain, disk, sized, error);
+	if (!disk->path)
+		return driver_error(error, VIR_ERR_INVALID_ARG, _("disk '%s' has no source"),
+				    disk->target);
+	sized->path = g_strdup(disk->path);
+	sized->format = g_strdup(disk->format);
+	return TRUE;
+}
+
+/* What its server has given for it nobody knows: as with libvirt's QEMU driver, that is 0. */
+static gboolean ask_size(const SizedDisk *sized, ImageSize *size, GError **error)
+{
+	g_autoptr(JsonNode) reply = block_state_ask(sized->vmm, error);
+
+	*size = (ImageSize){ 0 };
+	if (!reply)
+		return FALSE;
+	return block_state_size(reply, sized->alias, &size->capacity) ||
+	       driver_error(error, VIR_ERR_INTERNAL_ERROR,
+			    _("the VMM does not say how large disk '%s' is"), sized->alias);
 }
 
 static gboolean get_block_info(RpcCall *call, const void *args, void *result, GError **error)
 {
 	const DomainGetBlockInfo_args *request = args;
 	DomainGetBlockInfo_ret *ret = result;
-	g_autofree char *format = NULL;
-	g_autofree char *path = find_path(call->object, request->path, &format, error);
+	g_auto(SizedDisk) sized = { 0 };
+	Domain *domain = call->object;
+	gboolean is_found;
 	ImageSize size;
 
-	if (!path || !image_size_read("/", path, format, &size, error))
+	g_mutex_lock(&domain->lock);
+	is_found = take_disk(domain, request->path, &sized, error);
+	g_mutex_unlock(&domain->lock);
+	if (!is_found)
+		return FALSE;
+	if (sized.path ? !image_size_read("/", sized.path, sized.format, &size, error) :
+			 !ask_size(&sized, &size, error))
 		return FALSE;
 	ret->allocation = size.allocation;
 	ret->capacity = size.capacity;

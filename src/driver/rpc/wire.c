@@ -136,7 +136,7 @@ GBytes *wire_encode_error(const WireHeader *header, const GError *error)
 	g_autofree char *valid = g_utf8_make_valid(message, -1);
 	const RpcError rpc_error = {
 		.code = error->domain == DRIVER_ERROR ? error->code : VIR_ERR_INTERNAL_ERROR,
-		.domain = VIR_FROM_DOMAIN,
+		.domain = driver_error_origin(error),
 		.message = &valid,
 		.level = VIR_ERR_ERROR,
 		.int1 = -1,

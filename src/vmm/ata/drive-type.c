@@ -445,7 +445,6 @@ gboolean ata_drive_look_at_tray(void *device, AtaTray *tray)
 	*tray = (AtaTray){
 		.is_open = ata_cdrom_is_open(drive_of(drive)),
 		.is_locked = ata_cdrom_is_locked(drive_of(drive)),
-		.has_medium = ata_drive_backend(device) != NULL,
 	};
 	return TRUE;
 }

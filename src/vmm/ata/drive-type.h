@@ -21,8 +21,7 @@ BlockBackend *ata_drive_backend(void *device);
 /* Of a CD-ROM drive. */
 typedef struct {
 	gboolean is_open;
-	gboolean is_locked;  /* by the guest */
-	gboolean has_medium; /* in it, also where it is open */
+	gboolean is_locked; /* by the guest */
 } AtaTray;
 
 /*

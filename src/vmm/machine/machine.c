@@ -921,45 +921,41 @@ void machine_foreach_device(Machine *machine,
 
 typedef struct {
 	const DeviceRegistry *registry;
-	void (*function)(const char *id, const BlockStatistics statistics[BLOCK_N_OPERATIONS],
-			 void *opaque);
+	void (*function)(const char *id, const MachineDisk *disk, void *opaque);
 	void *opaque;
 } DiskWalk;
-
-static void visit_backend(const DiskWalk *walk, const char *id, const BlockBackend *backend)
-{
-	BlockStatistics statistics[BLOCK_N_OPERATIONS] = { 0 };
-
-	if (backend)
-		block_backend_get_statistics(backend, statistics);
-	walk->function(id, statistics, walk->opaque);
-}
 
 static void visit_virtio(const char *id, void *device, void *opaque)
 {
 	const DiskWalk *walk = opaque;
 	const VirtioBlk *blk = virtio_pci_find(walk->registry, id, &virtio_blk_operations);
+	const MachineDisk disk = { .backend = blk ? virtio_blk_backend(blk) : NULL };
 
 	(void)device;
 	if (blk)
-		visit_backend(walk, id, virtio_blk_backend(blk));
+		walk->function(id, &disk, walk->opaque);
 }
 
 static void visit_drive(const char *id, void *device, void *opaque)
 {
-	visit_backend(opaque, id, ata_drive_backend(device));
+	const DiskWalk *walk = opaque;
+	AtaTray tray;
+	const gboolean has_tray = ata_drive_look_at_tray(device, &tray);
+	const MachineDisk disk = { ata_drive_backend(device), has_tray ? &tray : NULL };
+
+	walk->function(id, &disk, walk->opaque);
 }
 
 void machine_foreach_disk(Machine *machine,
-			  void (*function)(const char *id,
-					   const BlockStatistics statistics[BLOCK_N_OPERATIONS],
-					   void *opaque),
+			  void (*function)(const char *id, const MachineDisk *disk, void *opaque),
 			  void *opaque)
 {
 	DiskWalk walk = { machine->devices.registry, function, opaque };
 
+	g_mutex_lock(&machine->device_lock);
 	device_registry_foreach(walk.registry, &virtio_pci_device_operations, visit_virtio, &walk);
 	device_registry_foreach(walk.registry, &ata_drive_device_operations, visit_drive, &walk);
+	g_mutex_unlock(&machine->device_lock);
 }
 
 typedef struct {
@@ -1013,32 +1009,6 @@ void machine_foreach_io_thread(Machine *machine,
 
 	device_registry_foreach(machine->devices.registry, &io_thread_device_operations,
 				visit_thread, &walk);
-}
-
-typedef struct {
-	void (*function)(const char *id, const AtaTray *tray, void *opaque);
-	void *opaque;
-} TrayWalk;
-
-static void visit_tray(const char *id, void *device, void *opaque)
-{
-	const TrayWalk *walk = opaque;
-	AtaTray tray;
-
-	if (ata_drive_look_at_tray(device, &tray))
-		walk->function(id, &tray, walk->opaque);
-}
-
-void machine_foreach_tray(Machine *machine,
-			  void (*function)(const char *id, const AtaTray *tray, void *opaque),
-			  void *opaque)
-{
-	TrayWalk walk = { function, opaque };
-
-	g_mutex_lock(&machine->device_lock);
-	device_registry_foreach(machine->devices.registry, &ata_drive_device_operations, visit_tray,
-				&walk);
-	g_mutex_unlock(&machine->device_lock);
 }
 
 gboolean machine_change_medium(Machine *machine, const char *id, JsonObject *blockdev,

@@ -206,16 +206,15 @@ void machine_foreach_device(Machine *machine,
 			    void (*function)(const char *id, const char *type, void *opaque),
 			    void *opaque);
 
-/* Calls @function for each disk, with what it has read and written since it is there. */
-void machine_foreach_disk(Machine *machine,
-			  void (*function)(const char *id,
-					   const BlockStatistics statistics[BLOCK_N_OPERATIONS],
-					   void *opaque),
-			  void *opaque);
+/* One disk, or CD-ROM drive. */
+typedef struct {
+	const BlockBackend *backend; /* NULL: a drive that is empty */
+	const AtaTray *tray;	     /* NULL: it has none */
+} MachineDisk;
 
-/* Calls @function for each CD-ROM drive. */
-void machine_foreach_tray(Machine *machine,
-			  void (*function)(const char *id, const AtaTray *tray, void *opaque),
+/* Calls @function for each disk. */
+void machine_foreach_disk(Machine *machine,
+			  void (*function)(const char *id, const MachineDisk *disk, void *opaque),
 			  void *opaque);
 
 /*

@@ -24,12 +24,14 @@ static void set_operation(JsonObject *object, const char *prefix, const BlockSta
 	set_count(object, "failed_", prefix, statistics->failed + (more ? more->failed : 0));
 }
 
-static void add_disk(const char *id, const BlockStatistics statistics[BLOCK_N_OPERATIONS],
-		     void *opaque)
+static void add_statistics(const char *id, const MachineDisk *machine_disk, void *opaque)
 {
+	BlockStatistics statistics[BLOCK_N_OPERATIONS] = { 0 };
 	JsonObject *disk = json_object_new();
 	JsonObject *stats = json_object_new();
 
+	if (machine_disk->backend)
+		block_backend_get_statistics(machine_disk->backend, statistics);
 	set_operation(stats, "rd", &statistics[BLOCK_READ], NULL);
 	set_operation(stats, "wr", &statistics[BLOCK_WRITE], &statistics[BLOCK_WRITE_ZEROES]);
 	set_operation(stats, "flush", &statistics[BLOCK_FLUSH], NULL);
@@ -48,37 +50,49 @@ static gboolean query_blockstats(JsonObject *arguments, gpointer opaque, JsonNod
 
 	(void)arguments;
 	(void)error;
-	machine_foreach_disk(context->machine, add_disk, disks);
+	machine_foreach_disk(context->machine, add_statistics, disks);
 	*result = command_result_array(disks);
 	return TRUE;
 }
 
-/* QEMU says what the medium is; here it is enough that there is one. */
-static void add_tray(const char *id, const AtaTray *tray, void *opaque)
+/* Of what QEMU says of a medium, what is asked for here. */
+static JsonObject *medium_object(const BlockBackend *backend)
 {
-	JsonObject *drive = json_object_new();
+	JsonObject *medium = json_object_new();
+	JsonObject *image = json_object_new();
 
-	json_object_set_string_member(drive, "device", "");
-	json_object_set_string_member(drive, "qdev", id);
-	json_object_set_string_member(drive, "type", "unknown");
-	json_object_set_boolean_member(drive, "removable", TRUE);
-	json_object_set_boolean_member(drive, "locked", tray->is_locked);
-	json_object_set_boolean_member(drive, "tray_open", tray->is_open);
-	if (tray->has_medium)
-		json_object_set_object_member(drive, "inserted", json_object_new());
-	json_array_add_object_element(opaque, drive);
+	json_object_set_int_member(image, "virtual-size",
+				   (gint64)block_backend_limits(backend)->size);
+	json_object_set_object_member(medium, "image", image);
+	return medium;
+}
+
+static void add_disk(const char *id, const MachineDisk *disk, void *opaque)
+{
+	JsonObject *object = json_object_new();
+
+	json_object_set_string_member(object, "device", "");
+	json_object_set_string_member(object, "qdev", id);
+	json_object_set_string_member(object, "type", "unknown");
+	json_object_set_boolean_member(object, "removable", disk->tray != NULL);
+	json_object_set_boolean_member(object, "locked", disk->tray && disk->tray->is_locked);
+	if (disk->tray)
+		json_object_set_boolean_member(object, "tray_open", disk->tray->is_open);
+	if (disk->backend)
+		json_object_set_object_member(object, "inserted", medium_object(disk->backend));
+	json_array_add_object_element(opaque, object);
 }
 
 static gboolean query_block(JsonObject *arguments, gpointer opaque, JsonNode **result,
 			    GError **error)
 {
 	const CommandContext *context = opaque;
-	JsonArray *drives = json_array_new();
+	JsonArray *disks = json_array_new();
 
 	(void)arguments;
 	(void)error;
-	machine_foreach_tray(context->machine, add_tray, drives);
-	*result = command_result_array(drives);
+	machine_foreach_disk(context->machine, add_disk, disks);
+	*result = command_result_array(disks);
 	return TRUE;
 }
 

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* block-state.c - how a domain's disks are */
+#include "driver/domain/block-state.h"
+
+#include "driver/domain/follow.h"
+
+JsonNode *block_state_ask(const DomainVmm *vmm, GError **error)
+{
+	const gint64 deadline = g_get_monotonic_time() + QMP_SHARED_SECONDS * G_TIME_SPAN_SECOND;
+	QmpCommandTicket *ticket = qmp_client_share(vmm->monitor, "query-block", error);
+
+	return ticket ? qmp_client_wait(vmm->monitor, ticket, deadline, error) : NULL;
+}
+
+/* What is said of one disk; NULL: nothing. */
+static JsonObject *find(JsonNode *reply, const char *alias)
+{
+	return JSON_NODE_HOLDS_ARRAY(reply) ?
+		       follow_find(json_node_get_array(reply), "qdev", alias) :
+		       NULL;
+}
+
+/* @object: or NULL */
+static JsonObject *member_object(JsonObject *object, const char *name)
+{
+	JsonNode *node = object ? json_object_get_member(object, name) : NULL;
+
+	return node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+}
+
+gboolean block_state_size(JsonNode *reply, const char *alias, guint64 *size)
+{
+	JsonObject *medium = member_object(find(reply, alias), "inserted");
+	const gint64 said = follow_number(member_object(medium, "image"), "virtual-size");
+
+	*size = (guint64)MAX(said, 0);
+	return said >= 0;
+}
