@@ -34,6 +34,7 @@ typedef struct {
 	guint64 file_size; /* in bytes, at the beginning or when it was last looked at */
 	gboolean is_device;
 	gboolean is_direct;
+	int sync_error;	      /* why nothing can be made to be on the disk any more, or 0 */
 	gboolean lacks_holes; /* fallocate() has said so */
 	gboolean lacks_zero_range;
 	guint8 *zeroes;
@@ -69,6 +70,7 @@ struct RawRequest {
 
 static LogLimit shrunk_limit;
 static LogLimit end_limit;
+static LogLimit sync_limit;
 
 static BlockRaw *raw_of(BlockBackend *backend)
 {
@@ -126,13 +128,38 @@ static void finish_later(RawRequest *self, int error)
 	start_waiting(raw);
 }
 
+/*
+ * What the kernel could not write of its cache it forgets, and tells once: the next fdatasync()
+ * would find nothing to do, and the guest would believe that what is lost is on the disk.
+ */
+static void sync_failed(BlockRaw *raw, int error)
+{
+	if (raw->is_direct)
+		return;
+	raw->sync_error = error;
+	log_limited(
+		&sync_limit, "block",
+		_("%s: the host's cache could not be written to the disk: what the guest flushes "
+		  "from now on fails, until the disk is opened again"),
+		raw->backend.name);
+}
+
 static void sync_ended(IoRingEntry *entry, gint64 result)
 {
-	finish((RawRequest *)entry, result < 0 ? (int)-result : 0);
+	RawRequest *self = (RawRequest *)entry;
+	const int error = result < 0 ? (int)-result : 0;
+
+	if (error)
+		sync_failed(self->raw, error);
+	finish(self, error);
 }
 
 static void start_sync(RawRequest *self)
 {
+	if (self->raw->sync_error) {
+		finish_later(self, self->raw->sync_error);
+		return;
+	}
 	self->entry.complete = sync_ended;
 	io_ring_sync_data(self->raw->ring, &self->entry, self->raw->fd);
 }
