@@ -28,24 +28,8 @@ GROUND = 4 << 20
 _PRESENT_OR_SWAPPED = 3 << 62
 
 
-class Agent(Vmm):
-    """A guest of one payload, ready for orders."""
-
-    def __init__(self, *arguments, image=f"--payload={payload('agent')}", is_ready=True, seconds=60,
-                 **popen):
-        """
-        @image: the option that brings the agent in. A guest under guest-only may never be
-        ready: @is_ready False does not wait. @seconds: how long a large one may take.
-        """
-        super().__init__(image, f"--debug-exit={DEBUG_EXIT_PORT:#x}", "--trace=memslot",
-                         *arguments, **popen)
-        try:
-            if is_ready:
-                self.wait_ready(seconds)
-        except BaseException as error:
-            print(f"# the VMM's log ends in: {self.log()[-2000:]!r}")
-            self.end()
-            raise
+class Orders:
+    """What a guest that does what it is told is told: by a `console`, with a `log()` of its VMM's beside it."""
 
     def wait_ready(self, seconds=60):
         self.console.wait_for(r"agent [0-9a-f]+\n", seconds)
@@ -109,6 +93,26 @@ class Agent(Vmm):
 
     def map(self, gpa, pages, attributes, vcpu=0):
         return self.call("map", gpa, pages, attributes, vcpu=vcpu)
+
+
+class Agent(Orders, Vmm):
+    """A guest of one payload, ready for orders."""
+
+    def __init__(self, *arguments, image=f"--payload={payload('agent')}", is_ready=True, seconds=60,
+                 **popen):
+        """
+        @image: the option that brings the agent in. A guest under guest-only may never be
+        ready: @is_ready False does not wait. @seconds: how long a large one may take.
+        """
+        super().__init__(image, f"--debug-exit={DEBUG_EXIT_PORT:#x}", "--trace=memslot",
+                         *arguments, **popen)
+        try:
+            if is_ready:
+                self.wait_ready(seconds)
+        except BaseException as error:
+            print(f"# the VMM's log ends in: {self.log()[-2000:]!r}")
+            self.end()
+            raise
 
     # The host's side.
 

@@ -283,6 +283,11 @@ class Events:
         """Waits for a device to be 'added' or 'removed', or for a 'removal-failed'."""
         self._console.wait_for(rf"'device-{kind}' for domain '{re.escape(name)}': {re.escape(alias)}\r?\n", seconds)
 
+    def wait_io_error(self, alias, action, reason="", name="test", seconds=60):
+        """Waits for an error of a disk's: what is done about it, and 'enospc' where that is why."""
+        self._console.wait_for(rf"'io-error-reason' for domain '{re.escape(name)}': \S+ \({re.escape(alias)}\) "
+                               rf"{action} due to {reason}\r?\n", seconds)
+
     def wait_reboot(self, name="test", seconds=60):
         self._console.wait_for(rf"'reboot' for domain '{re.escape(name)}'", seconds)
 
