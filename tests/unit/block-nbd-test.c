@@ -276,13 +276,38 @@ static void test_refused(void)
 }
 
 /*
- * A server that says of each read that it is done, and sends no data: NBD's protocol, "fixed
- * newstyle negotiation" and "structured replies".
+ * A server of the tests' own, which keeps what it is asked and does nothing: NBD's protocol, "fixed
+ * newstyle negotiation" and "structured replies". So it says of each read that it is done, and
+ * sends no data.
  */
 
-static void get(int fd, void *data, gsize size)
+enum {
+	EXPORT_HAS_FLAGS = 1 << 0,
+	EXPORT_FLUSH = 1 << 2,
+	EXPORT_FUA = 1 << 3,
+	EXPORT_ZEROES = 1 << 6,
+
+	COMMAND_READ = 0,
+	COMMAND_WRITE = 1,
+	COMMAND_END = 2,
+	COMMAND_FLUSH = 3,
+	COMMAND_ZEROES = 6,
+	WITH_FUA = 1 << 16, /* above the command's number */
+
+	MAX_COMMANDS = 16,
+};
+
+typedef struct {
+	GThread *thread;
+	int fd;
+	guint16 flags; /* of the export */
+	guint32 commands[MAX_COMMANDS];
+	gint n_commands; /* atomic */
+} Server;
+
+static gboolean get(int fd, void *data, gsize size)
 {
-	g_assert_true(size == 0 || recv(fd, data, size, MSG_WAITALL) == (gssize)size);
+	return size == 0 || recv(fd, data, size, MSG_WAITALL) == (gssize)size;
 }
 
 static void put(int fd, guint64 value, gsize size)
@@ -302,74 +327,199 @@ static void answer_option(int fd, guint32 option, guint32 type, guint32 size)
 }
 
 /* Return: whether the negotiation goes on. */
-static gboolean serve_option(int fd)
+static gboolean serve_option(const Server *server)
 {
 	enum { OPTION_GO = 7, OPTION_STRUCTURED = 8, ACK = 1, INFO = 3, INFO_SIZE = 12 };
 	guint32 header[4];
 	guint8 data[256];
 	guint32 option, size;
 
-	get(fd, header, sizeof(header));
+	g_assert_true(get(server->fd, header, sizeof(header)));
 	option = GUINT32_FROM_BE(header[2]);
 	size = GUINT32_FROM_BE(header[3]);
 	g_assert_cmpuint(size, <=, sizeof(data));
-	get(fd, data, size);
+	g_assert_true(get(server->fd, data, size));
 	if (option == OPTION_GO) {
-		answer_option(fd, option, INFO, INFO_SIZE);
-		put(fd, 0, 2);
-		put(fd, SIZE, 8);
-		put(fd, 1, 2);
+		answer_option(server->fd, option, INFO, INFO_SIZE);
+		put(server->fd, 0, 2);
+		put(server->fd, SIZE, 8);
+		put(server->fd, server->flags, 2);
 	}
-	answer_option(fd, option,
+	answer_option(server->fd, option,
 		      option == OPTION_GO || option == OPTION_STRUCTURED ? ACK : 0x80000001, 0);
 	return option != OPTION_GO;
 }
 
-static gpointer serve_nothing(gpointer data)
+/* Return: whether the connection goes on. */
+static gboolean serve_command(Server *server)
 {
-	const int fd = GPOINTER_TO_INT(data);
-	guint8 flags[4], request[28];
+	g_autofree guint8 *data = g_malloc(SIZE);
+	guint8 request[28];
+	guint16 flags, command;
 	guint64 cookie;
+	guint32 size;
+	gint n;
 
-	put(fd, 0x4e42444d41474943, 8);
-	put(fd, 0x49484156454f5054, 8);
-	put(fd, 3, 2);
-	get(fd, flags, sizeof(flags));
-	while (serve_option(fd))
-		;
-	get(fd, request, sizeof(request));
+	if (!get(server->fd, request, sizeof(request)))
+		return FALSE;
+	memcpy(&flags, request + 4, sizeof(flags));
+	memcpy(&command, request + 6, sizeof(command));
 	memcpy(&cookie, request + 8, sizeof(cookie));
-	put(fd, 0x668e33ef, 4);
-	put(fd, 1, 2); /* the last chunk, */
-	put(fd, 0, 2); /* which has none of the content */
-	put(fd, GUINT64_FROM_BE(cookie), 8);
-	put(fd, 0, 4);
+	memcpy(&size, request + 24, sizeof(size));
+	flags = GUINT16_FROM_BE(flags);
+	command = GUINT16_FROM_BE(command);
+	if (command == COMMAND_END)
+		return FALSE;
+	if (command == COMMAND_WRITE)
+		g_assert_true(get(server->fd, data, GUINT32_FROM_BE(size)));
+	n = g_atomic_int_get(&server->n_commands);
+	g_assert_cmpint(n, <, MAX_COMMANDS);
+	server->commands[n] = command | (flags & 1 ? WITH_FUA : 0);
+	g_atomic_int_set(&server->n_commands, n + 1);
+	put(server->fd, 0x668e33ef, 4);
+	put(server->fd, 1, 2); /* the last chunk, */
+	put(server->fd, 0, 2); /* which has none of the content */
+	put(server->fd, GUINT64_FROM_BE(cookie), 8);
+	put(server->fd, 0, 4);
+	return TRUE;
+}
+
+static gpointer serve(gpointer data)
+{
+	Server *server = data;
+	guint8 flags[4];
+
+	put(server->fd, 0x4e42444d41474943, 8);
+	put(server->fd, 0x49484156454f5054, 8);
+	put(server->fd, 3, 2);
+	g_assert_true(get(server->fd, flags, sizeof(flags)));
+	while (serve_option(server))
+		;
+	while (serve_command(server))
+		;
 	return NULL;
+}
+
+/* A disk at a server whose export has @flags besides. */
+static void set_up_own(Fixture *fixture, Server *server, guint16 flags)
+{
+	g_autoptr(GError) error = NULL;
+	int fds[2];
+
+	*fixture = (Fixture){ .context = g_main_context_new() };
+	g_main_context_push_thread_default(fixture->context);
+	g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+	*server = (Server){ .fd = fds[1], .flags = EXPORT_HAS_FLAGS | flags };
+	server->thread = g_thread_new("server", serve, server);
+	fixture->backend = block_nbd_new(fds[0], "disk", &plain, &error);
+	g_assert_no_error(error);
+	block_backend_attach(fixture->backend, fixture->context, NULL);
+}
+
+static void tear_down_own(Fixture *fixture, Server *server)
+{
+	block_backend_free(fixture->backend);
+	g_thread_join(server->thread);
+	close(server->fd);
+	g_main_context_pop_thread_default(fixture->context);
+	g_main_context_unref(fixture->context);
+}
+
+static void assert_commands(Server *server, const guint32 *commands, guint count)
+{
+	const guint n = (guint)g_atomic_int_get(&server->n_commands);
+
+	g_assert_cmpmem(server->commands, n * sizeof(*commands), commands,
+			count * sizeof(*commands));
+	g_atomic_int_set(&server->n_commands, 0);
+}
+
+#define ASSERT_COMMANDS(server, ...)                                       \
+	do {                                                               \
+		const guint32 commands[] = { __VA_ARGS__ };                \
+                                                                           \
+		assert_commands(server, commands, G_N_ELEMENTS(commands)); \
+	} while (0)
+
+/* With a write cache what is written stays there until it is flushed; without one it does not. */
+static void check_flush(guint16 flags)
+{
+	const guint32 through = flags & EXPORT_FUA ? WITH_FUA : 0;
+	guint8 data[512] = { 0 };
+	Server server;
+	Fixture fixture;
+
+	set_up_own(&fixture, &server, flags);
+	g_assert_cmpint(run(&fixture, BLOCK_WRITE, 0, data, sizeof(data)), ==, 0);
+	ASSERT_COMMANDS(&server, COMMAND_WRITE);
+	g_assert_cmpint(run(&fixture, BLOCK_FLUSH, 0, NULL, 0), ==, 0);
+	ASSERT_COMMANDS(&server, COMMAND_FLUSH);
+	block_backend_set_write_cache(fixture.backend, FALSE);
+	g_assert_cmpint(run(&fixture, BLOCK_WRITE, 0, data, sizeof(data)), ==, 0);
+	if (through)
+		ASSERT_COMMANDS(&server, COMMAND_WRITE | through);
+	else
+		ASSERT_COMMANDS(&server, COMMAND_WRITE, COMMAND_FLUSH);
+	g_assert_cmpint(run(&fixture, BLOCK_WRITE_ZEROES, 0, NULL, sizeof(data)), ==, 0);
+	if (through)
+		ASSERT_COMMANDS(&server, COMMAND_ZEROES | through);
+	else
+		ASSERT_COMMANDS(&server, COMMAND_ZEROES, COMMAND_FLUSH);
+	g_assert_cmpint(run(&fixture, BLOCK_READ, 0, data, sizeof(data)), ==, 0);
+	ASSERT_COMMANDS(&server, COMMAND_READ);
+	tear_down_own(&fixture, &server);
+}
+
+static void test_flush(void)
+{
+	check_flush(EXPORT_FLUSH | EXPORT_ZEROES);
+}
+
+static void test_fua(void)
+{
+	check_flush(EXPORT_FLUSH | EXPORT_FUA | EXPORT_ZEROES);
+}
+
+/* Zeroes that are written, since the server knows no others. */
+static void test_fua_of_written_zeroes(void)
+{
+	Server server;
+	Fixture fixture;
+
+	set_up_own(&fixture, &server, EXPORT_FLUSH | EXPORT_FUA);
+	block_backend_set_write_cache(fixture.backend, FALSE);
+	g_assert_cmpint(run(&fixture, BLOCK_WRITE_ZEROES, 0, NULL, 384 << 10), ==, 0);
+	ASSERT_COMMANDS(&server, COMMAND_WRITE | WITH_FUA, COMMAND_WRITE | WITH_FUA);
+	tear_down_own(&fixture, &server);
+}
+
+/* Nothing is asked of a server that has nothing to flush. */
+static void test_no_flush(void)
+{
+	guint8 data[512] = { 0 };
+	Server server;
+	Fixture fixture;
+
+	set_up_own(&fixture, &server, 0);
+	block_backend_set_write_cache(fixture.backend, FALSE);
+	g_assert_cmpint(run(&fixture, BLOCK_WRITE, 0, data, sizeof(data)), ==, 0);
+	g_assert_cmpint(run(&fixture, BLOCK_FLUSH, 0, NULL, 0), ==, 0);
+	ASSERT_COMMANDS(&server, COMMAND_WRITE);
+	tear_down_own(&fixture, &server);
 }
 
 /* What is left of others in the buffer is not the guest's to see. */
 static void test_nothing_read(void)
 {
-	g_autoptr(GError) error = NULL;
 	guint8 data[512], zeroes[512] = { 0 };
-	Fixture fixture = { .context = g_main_context_new() };
-	GThread *server;
-	int fds[2];
+	Server server;
+	Fixture fixture;
 
-	g_main_context_push_thread_default(fixture.context);
-	g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
-	server = g_thread_new("server", serve_nothing, GINT_TO_POINTER(fds[1]));
-	fixture.backend = block_nbd_new(fds[0], "disk", &plain, &error);
-	g_assert_no_error(error);
-	block_backend_attach(fixture.backend, fixture.context, NULL);
+	set_up_own(&fixture, &server, 0);
 	memset(data, 0x5a, sizeof(data));
 	g_assert_cmpint(run(&fixture, BLOCK_READ, 0, data, sizeof(data)), ==, 0);
 	g_assert_cmpmem(data, sizeof(data), zeroes, sizeof(zeroes));
-	g_thread_join(server);
-	block_backend_free(fixture.backend);
-	close(fds[1]);
-	g_main_context_pop_thread_default(fixture.context);
-	g_main_context_unref(fixture.context);
+	tear_down_own(&fixture, &server);
 }
 
 /* What answers is no NBD server. */
@@ -399,5 +549,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/block-nbd/refused", test_refused);
 	g_test_add_func("/block-nbd/no-server", test_no_server);
 	g_test_add_func("/block-nbd/nothing-read", test_nothing_read);
+	g_test_add_func("/block-nbd/flush", test_flush);
+	g_test_add_func("/block-nbd/fua", test_fua);
+	g_test_add_func("/block-nbd/fua-of-written-zeroes", test_fua_of_written_zeroes);
+	g_test_add_func("/block-nbd/no-flush", test_no_flush);
 	return g_test_run();
 }
