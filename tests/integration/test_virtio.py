@@ -14,7 +14,7 @@ from support.devices import device, root_port
 from support.virtio import (ACCESS_PLATFORM, DRIVER_OK, EVENT_IDX, FEATURES_OK, INDIRECT, INDIRECT_DESC, MSIX_CAPABILITY,
                             NEEDS_RESET, NEXT, NO_VECTOR, PCI_ACCESS, RING_PACKED, RING_RESET, Ring, STRUCTURES,
                             VERSION_1, VirtioDevice, WRITE, bits)
-from support.vmm import MEMORY_KIND
+from support.vmm import MEMORY_KIND, payload
 from support.waiting import wait_until
 from support.where import EVERYWHERE, HOSTS, NATIVE, everywhere
 
@@ -344,15 +344,48 @@ class Source(RngTest):
             self.assertEqual(ring.await_used(), 8)
 
 
-class Mistakes(RngTest):
-    """A guest that breaks its device, and can reset it."""
-
-    def setUp(self):
-        self.start()
+class MistakesTest(RngTest):
+    """What is a mistake."""
 
     def assertBrokenAndResets(self):
         self.assertBroken()
         self.assertWorks(self.set_up())
+
+    def assertRefused(self, size, areas):
+        """No queue has rings there."""
+        self.device.reset()
+        self.assertTrue(self.device.agree(bits(VERSION_1)))
+        self.device.set_queue(size, *areas)
+        self.assertEqual(self.device.get("queue_enable"), 0)
+        self.assertTrue(self.device.is_broken())
+        self.device.go()
+        self.device.kick()
+
+
+class MistakesWithFirmware(MistakesTest):
+    """Memory that a guest can read and not write is none for rings, whoever writes them."""
+
+    def check(self, image):
+        self.start(image=f"{image}={payload('firmware')}")
+        places = (GROUND, GROUND + PAGE, GROUND + 2 * PAGE)
+        for i in range(3):
+            for area in (0xffff0000, 0xfffff000, 0xf0000):
+                with self.subTest(ring=i, area=hex(area)):
+                    self.assertRefused(8, (*places[:i], area, *places[i + 1:]))
+        self.assertBrokenAndResets()
+
+    def test_rings_in_rom(self):
+        self.check("--bios")
+
+    def test_rings_in_flash(self):
+        self.check("--pflash-code")
+
+
+class Mistakes(MistakesTest):
+    """A guest that breaks its device, and can reset it."""
+
+    def setUp(self):
+        self.start()
 
     def test_rings_that_cannot_be(self):
         places = (GROUND, GROUND + PAGE, GROUND + 2 * PAGE)
@@ -362,13 +395,7 @@ class Mistakes(RngTest):
                      for i in range(3) for area in wrong + [places[i] + 1]]
         for size, areas in sizes + misplaced:
             with self.subTest(size=size, areas=[hex(area) for area in areas]):
-                self.device.reset()
-                self.assertTrue(self.device.agree(bits(VERSION_1)))
-                self.device.set_queue(size, *areas)
-                self.assertEqual(self.device.get("queue_enable"), 0)
-                self.assertTrue(self.device.is_broken())
-                self.device.go()
-                self.device.kick()
+                self.assertRefused(size, areas)
         self.assertBrokenAndResets()
 
     def test_out_of_order(self):
