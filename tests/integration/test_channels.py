@@ -109,6 +109,25 @@ class Plug(DaemonTest):
         self.assertFalse(os.path.exists(path))
         virsh("destroy", "test")
 
+    def test_a_channel_that_is_a_socket_of_the_network(self):
+        self.define(devices=self.controller)
+        self.run_tiny()
+        events = self.daemon.events()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(30)
+            port = server.getsockname()[1]
+            channel = (f"<channel type='tcp'><source mode='connect' host='127.0.0.1' service='{port}'/>"
+                       "<protocol type='raw'/><target type='virtio' name='t'/></channel>")
+            self.attach(channel, "--live")
+            events.wait_device("added", "channel0")
+            connection, _ = server.accept()
+        with connection:
+            connection.settimeout(30)
+            self.detach(channel, "--live")
+            events.wait_device("removed", "channel0")
+            self.assertEqual(connection.recv(1), b"")
+        virsh("destroy", "test")
+
     def test_a_console_in_both(self):
         self.define(devices=self.controller)
         self.run_tiny()
@@ -187,6 +206,31 @@ class Sockets(DaemonTest):
             connection, _ = server.accept()
             with connection:
                 self.assert_ready(connection)
+
+    def define_on_network(self, mode, port):
+        source = f"<source mode='{mode}' host='127.0.0.1' service='{port}'/><protocol type='raw'/>"
+        self.define(does="o", serial=f"<serial type='tcp'>{source}</serial>")
+
+    def test_one_of_the_network_that_is_connected_to(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(30)
+            self.define_on_network("connect", server.getsockname()[1])
+            virsh("start", "test")
+            connection, _ = server.accept()
+            with connection:
+                self.assert_ready(connection)
+
+    def test_one_of_the_network_that_listens_goes_with_the_run(self):
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            address = probe.getsockname()
+        self.define_on_network("bind", address[1])
+        virsh("start", "test", "--paused")
+        with socket.create_connection(address, 30) as client:
+            virsh("resume", "test")
+            self.assert_ready(client)
+        virsh("destroy", "test")
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(address, 30)
 
     def test_one_that_listens_goes_with_the_run(self):
         self.define_socket("bind")
