@@ -302,6 +302,24 @@ class Questions(Devices):
         os.unlink(self.image)
         self.assert_refused("No such file", "domblkinfo", "test", "vda")
 
+    def test_the_list_of_disks(self):
+        drive = ("<disk type='file' device='cdrom'><target dev='sda' bus='sata'/></disk>"
+                 "<disk type='network' device='disk'><source protocol='nbd' name='one'><host name='192.0.2.1'/></source>"
+                 "<target dev='vdb' bus='virtio'/></disk>")
+        self.define(serial=disk(self.image, "vda") + drive)
+
+        def rows(*options):
+            return sorted(line.split() for line in virsh("domblklist", "test", *options).splitlines() if line.strip())
+
+        self.assertEqual(rows(), [["sda", "-"], ["vda", self.image], ["vdb", "one"]])
+        self.assertEqual(rows("--details"), [["file", "cdrom", "sda", "-"], ["file", "disk", "vda", self.image],
+                                             ["network", "disk", "vdb", "one"]])
+        virsh("detach-disk", "test", "vdb", "--config")
+        virsh("start", "--paused", "test")
+        virsh("attach-disk", "test", self.image + "2", "vdc", "--targetbus", "virtio", "--config")
+        self.assertEqual(rows(), [["sda", "-"], ["vda", self.image]])
+        self.assertEqual(rows("--inactive"), [["sda", "-"], ["vda", self.image], ["vdc", self.image + "2"]])
+
     def test_what_a_disk_has_read_and_written(self):
         self.define(serial=disk(self.image, "vda") + disk(self.image + "2", "vdb"))
         with open(self.image + "2", "wb") as file:

@@ -147,6 +147,44 @@ class Devices(DomainNetwork):
         self.destroy()
         self.assertFalse(has_interface(name))
 
+    def rows(self, *options):
+        return [line.split() for line in virsh("domiflist", "test", *options).splitlines() if line.strip()]
+
+    def test_list(self):
+        run("ip link add br7 type bridge; ip link set br7 up")
+        wire = "52:54:00:a1:b2:c4"
+        self.define(devices=interface_xml("bridge", "<source bridge='br7'/>") +
+                    interface_xml("ethernet", "<target dev='wire'/>", wire))
+        defined = [["-", "bridge", "br7", "virtio", MAC], ["wire", "ethernet", "-", "virtio", wire]]
+        self.assertEqual(self.rows(), defined)
+        self.run_tiny("test")
+        self.assertEqual(self.rows(), [["vnet0", *defined[0][1:]], defined[1]])
+        self.assertEqual(self.rows("--inactive"), defined)
+        self.destroy()
+        self.assertEqual(self.rows(), defined)
+
+    def link(self, name, *options):
+        return virsh("domif-getlink", "test", name, *options)
+
+    def test_link_of_the_next_start(self):
+        self.define(devices=interface_xml("ethernet", "<target dev='wire'/>"))
+        self.assertEqual(self.link(MAC, "--config"), f"{MAC} up")
+        virsh("domif-setlink", "test", MAC, "down", "--config")
+        self.assertEqual(self.link(MAC, "--config"), f"{MAC} down")
+        self.assertEqual(self.link("wire"), "wire down")
+        self.run_tiny("test")
+        self.assertEqual(self.link("wire"), "wire down")
+        virsh("domif-setlink", "test", "wire", "up", "--config")
+        self.assertEqual(self.link("wire", "--config"), "wire up")
+        # The card that is there has not changed.
+        self.assertEqual(self.link("wire"), "wire down")
+        virsh("domif-setlink", "test", "wire", "up")
+        self.assertEqual(self.link("wire"), "wire up")
+        self.assert_refused("(?i)interface .*not found", "domif-setlink", "test", "52:54:00:00:00:01", "down", "--config")
+        self.assert_refused("(?i)interface .*not found", "domif-getlink", "test", "52:54:00:00:00:01")
+        self.destroy()
+        self.assertEqual(self.link(MAC), f"{MAC} up")
+
     def test_device_that_is_removed(self):
         self.start(interface_xml("ethernet", "<target dev='gone'/>"))
         run("ip link delete gone")
