@@ -321,7 +321,7 @@ static void by_ring_guest(Bench *bench, guint64 gpa, guint64 pages)
 	while (!direct_memory_begin(bench->direct, gpa, pages * PAGE, &use))
 		;
 	by_ring(bench, use.address, pages, use.buffer);
-	direct_memory_end(bench->direct, &use);
+	direct_memory_end(bench->direct, &use, TRUE);
 }
 
 /* One request for each of pages that are no neighbours, all in one system call. */
@@ -338,7 +338,7 @@ static void by_ring_apart(Bench *bench, guint64 gpa, guint64 pages,
 	}
 	finish_ring(bench, pages, PAGE);
 	for (guint64 i = 0; i < pages; i++)
-		direct_memory_end(bench->direct, &uses[i]);
+		direct_memory_end(bench->direct, &uses[i], TRUE);
 }
 
 static void prepare_scatter(const Bench *bench, struct io_uring_sqe *entry, const DirectUse *use,
@@ -372,7 +372,7 @@ static void by_register(Bench *bench, guint64 gpa, guint64 pages)
 
 	while (!direct_memory_begin(bench->narrow, gpa, pages * PAGE, &use))
 		;
-	direct_memory_end(bench->narrow, &use);
+	direct_memory_end(bench->narrow, &use, TRUE);
 }
 
 /* ---- Times --------------------------------------------------------------------------------- */

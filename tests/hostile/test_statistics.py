@@ -11,7 +11,7 @@ import unittest
 
 from support import rpc
 from support.adopted import PAUSED, has_kvm, ordinary, wait_adopted
-from support.daemon import Daemon, SOCKET_READONLY, virsh
+from support.daemon import Daemon, SOCKET_READONLY, virsh, vm_statistics
 from support.fake_vmm import FakeVmm
 from support.procfs import resident_mib
 from support.rpc import Rpc
@@ -109,6 +109,18 @@ class Mentions(unittest.TestCase):
         self.vmm.release()
         virsh("suspend", "test")
         self.assertIn(b"vm.gmem.policy", self.ask(1))
+
+    def test_what_devices_have_moved(self):
+        statistics = vm_statistics("test")
+        self.assertEqual(statistics["vm.gmem.registered.bytes.cur"], 8192)
+        moved = {name: value for name, value in statistics.items() if ".transfer." in name}
+        # Of a way that the VMM does not tell as it should, and of what is none, there is nothing.
+        self.assertEqual(moved, {"vm.gmem.transfer.plain.count.sum": 1,
+                                 "vm.gmem.transfer.plain.bytes.sum": 512,
+                                 "vm.gmem.transfer.window.count.sum": 2,
+                                 "vm.gmem.transfer.window.bytes.sum": 1024,
+                                 "vm.gmem.transfer.registered.count.sum": 3,
+                                 "vm.gmem.transfer.registered.bytes.sum": 4096})
 
     def test_its_memory_is_bounded(self):
         self.ask(MENTIONS_MAX, 0)

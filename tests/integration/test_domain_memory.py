@@ -65,6 +65,9 @@ class DomainMemory(DaemonTest):
         self.assertEqual(statistics()["vm.gmem.kind"], kind)
         self.assertEqual(statistics()["vm.gmem.policy"], policy)
         self.assertEqual(statistics()["vm.gmem.refused.count.sum"], "0")
+        self.assertEqual(statistics()["vm.gmem.registered.bytes.cur"], "0")
+        for way in ("plain", "courier", "window", "registered"):
+            self.assertEqual(statistics()[f"vm.gmem.transfer.{way}.bytes.sum"], "0")
         virsh("destroy", "test")
 
     def test_two_sided(self):

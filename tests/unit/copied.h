@@ -273,14 +273,23 @@ static void test_served(void)
 		{ PIECE_C + 5 * PAGE, 2048 }, { PIECE_B - 50, 100 },
 		{ PIECE_A + 9 * PAGE, 0 },    { PIECE_A + 8 * PAGE + 1, 9 * PAGE },
 	};
+	MemoryStatistics before;
 	Card card;
 
 	if (set_up_served(&card)) {
 		g_assert_false(is_served(&card, pieces, G_N_ELEMENTS(pieces), 1));
 		for (guint8 i = 0; i < OFTEN; i++)
 			check_served(&card, pieces, G_N_ELEMENTS(pieces), i);
+		memory_statistics(card.fixture.memory, &before);
 		for (guint8 i = 0; i < 3; i++)
 			g_assert_true(is_served(&card, pieces, G_N_ELEMENTS(pieces), i));
+		/* A piece over two of the kernel's is two; there and back. */
+		assert_moved(&card.fixture, DMA_WAY_REGISTERED,
+			     before.transfers[DMA_WAY_REGISTERED].count + 2 * 3 * 6,
+			     before.transfers[DMA_WAY_REGISTERED].bytes +
+				     2 * 3 * size_of(pieces, G_N_ELEMENTS(pieces)));
+		assert_moved(&card.fixture, DMA_WAY_WINDOW, before.transfers[DMA_WAY_WINDOW].count,
+			     before.transfers[DMA_WAY_WINDOW].bytes);
 		g_assert_cmpuint(runs(&card.fixture), ==, 0);
 		g_assert_cmpint(g_atomic_int_get(&card.fixture.host_touches), ==, 0);
 		/* A piece that is known no more is the channel's again, and nothing is left of what

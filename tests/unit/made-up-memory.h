@@ -101,7 +101,8 @@ gboolean direct_memory_begin(DirectMemory *direct G_GNUC_UNUSED, guint64 gpa, gu
 	return TRUE;
 }
 
-void direct_memory_end(DirectMemory *direct G_GNUC_UNUSED, const DirectUse *use G_GNUC_UNUSED)
+void direct_memory_end(DirectMemory *direct G_GNUC_UNUSED, const DirectUse *use G_GNUC_UNUSED,
+		       gboolean is_done G_GNUC_UNUSED)
 {
 	made_up_direct_uses--;
 }

@@ -96,6 +96,16 @@ static guint64 registered_bytes(Fixture *fixture)
 	return statistics.registered_bytes;
 }
 
+/* What devices have moved by a way. */
+static void assert_moved(Fixture *fixture, DmaWay way, guint64 count, guint64 bytes)
+{
+	MemoryStatistics statistics;
+
+	memory_statistics(fixture->memory, &statistics);
+	g_assert_cmpuint(statistics.transfers[way].count, ==, count);
+	g_assert_cmpuint(statistics.transfers[way].bytes, ==, bytes);
+}
+
 /* Return: whether it is, having been asked for often. */
 static gboolean begin(Disk *disk, guint64 gpa, guint64 size, DirectUse *use)
 {
@@ -148,7 +158,7 @@ static void test_registered(void)
 		g_assert_cmpint(read_into(&disk, &use, 1), ==, PAGE);
 		g_assert_cmpint(disk.fixture.guest[5 * PAGE], ==, 0xd2);
 		g_assert_cmpint(disk.fixture.guest[4 * PAGE], ==, 0);
-		direct_memory_end(disk.direct, &use);
+		direct_memory_end(disk.direct, &use, TRUE);
 		memory_statistics(disk.fixture.memory, &statistics);
 		g_assert_cmpuint(statistics.registered_bytes, ==, DIRECT_PIECE_SIZE);
 		g_assert_cmpuint(statistics.shared_bytes, ==, 0);
@@ -157,8 +167,14 @@ static void test_registered(void)
 		g_assert_cmpuint(other.size, ==, PAGE);
 		g_assert_cmpint(read_into(&disk, &other, 0), ==, PAGE);
 		g_assert_cmpint(disk.fixture.guest[DIRECT_PIECE_SIZE - PAGE], ==, 0xd1);
-		direct_memory_end(disk.direct, &other);
+		direct_memory_end(disk.direct, &other, TRUE);
 		g_assert_cmpint(g_atomic_int_get(&disk.sets), ==, 1);
+		assert_moved(&disk.fixture, DMA_WAY_REGISTERED, 2, 2 * PAGE);
+		/* What the kernel has not done was not moved. */
+		g_assert_true(direct_memory_begin(disk.direct, PIECE_A, PAGE, &use));
+		direct_memory_end(disk.direct, &use, FALSE);
+		assert_moved(&disk.fixture, DMA_WAY_REGISTERED, 2, 2 * PAGE);
+		assert_moved(&disk.fixture, DMA_WAY_WINDOW, 0, 0);
 	}
 	tear_down_disk(&disk);
 }
@@ -184,13 +200,13 @@ static void test_registered_dropped(void)
 			g_assert_true(begin(&disk, i % 2 ? PIECE_C : PIECE_B, PAGE, &later));
 			g_assert_cmpint(later.buffer, !=, use.buffer);
 			g_assert_cmpint(read_into(&disk, &use, 0), ==, -EFAULT);
-			direct_memory_end(disk.direct, &later);
+			direct_memory_end(disk.direct, &later, TRUE);
 		}
-		direct_memory_end(disk.direct, &use);
+		direct_memory_end(disk.direct, &use, TRUE);
 		g_assert_true(begin(&disk, PIECE_A, PAGE, &use));
 		g_assert_cmpint(read_into(&disk, &use, 0), ==, PAGE);
 		g_assert_cmpint(disk.fixture.guest[0], ==, 0xd1);
-		direct_memory_end(disk.direct, &use);
+		direct_memory_end(disk.direct, &use, TRUE);
 		g_assert_cmpuint(registered_bytes(&disk.fixture), ==, 2 * DIRECT_PIECE_SIZE);
 
 		g_assert_true(memory_release_touches(disk.fixture.memory, &error));
@@ -216,7 +232,7 @@ static void test_registered_released(void)
 		g_assert_cmpuint(registered_bytes(&disk.fixture), ==, 0);
 		g_assert_cmpint(read_into(&disk, &use, 0), ==, -EFAULT);
 		g_assert_cmpint(disk.fixture.guest[0], ==, 0);
-		direct_memory_end(disk.direct, &use);
+		direct_memory_end(disk.direct, &use, TRUE);
 	}
 	tear_down_disk(&disk);
 }
@@ -229,17 +245,17 @@ static void test_registered_bound(void)
 
 	if (set_up_disk(&disk)) {
 		g_assert_true(begin(&disk, PIECE_A, PAGE, &a));
-		direct_memory_end(disk.direct, &a);
+		direct_memory_end(disk.direct, &a, TRUE);
 		g_assert_true(begin(&disk, PIECE_B, PAGE, &b));
-		direct_memory_end(disk.direct, &b);
+		direct_memory_end(disk.direct, &b, TRUE);
 		g_assert_true(direct_memory_begin(disk.direct, PIECE_A, PAGE, &a));
-		direct_memory_end(disk.direct, &a);
+		direct_memory_end(disk.direct, &a, TRUE);
 		g_assert_true(begin(&disk, PIECE_C, PAGE, &c));
 		g_assert_cmpint(c.buffer, ==, b.buffer);
 		g_assert_true(direct_memory_begin(disk.direct, PIECE_A, PAGE, &a));
 		g_assert_false(begin(&disk, PIECE_B, PAGE, &b));
-		direct_memory_end(disk.direct, &a);
-		direct_memory_end(disk.direct, &c);
+		direct_memory_end(disk.direct, &a, TRUE);
+		direct_memory_end(disk.direct, &c, TRUE);
 		g_assert_cmpuint(registered_bytes(&disk.fixture), ==, 2 * DIRECT_PIECE_SIZE);
 
 		/* As many as the kernel lets it have. */
@@ -248,7 +264,7 @@ static void test_registered_bound(void)
 		g_atomic_int_set(&disk.is_refusing, FALSE);
 		for (guint i = 0; i < 4; i++) {
 			g_assert_true(begin(&disk, i % 2 ? PIECE_B : PIECE_C, PAGE, &b));
-			direct_memory_end(disk.direct, &b);
+			direct_memory_end(disk.direct, &b, TRUE);
 			g_assert_cmpuint(registered_bytes(&disk.fixture), ==, DIRECT_PIECE_SIZE);
 		}
 	}
@@ -284,8 +300,8 @@ static void test_registered_kept(void)
 
 		g_assert_true(begin(&disk, PIECE_A, PAGE, &a));
 		g_assert_true(begin(&disk, PIECE_B, PAGE, &b));
-		direct_memory_end(disk.direct, &a);
-		direct_memory_end(disk.direct, &b);
+		direct_memory_end(disk.direct, &a, TRUE);
+		direct_memory_end(disk.direct, &b, TRUE);
 		g_atomic_int_set(&disk.is_keeping, TRUE);
 		g_assert_false(begin(&disk, PIECE_C, PAGE, &c));
 		g_assert_cmpuint(registered_bytes(&disk.fixture), ==, 2 * DIRECT_PIECE_SIZE);
@@ -319,7 +335,7 @@ static gpointer keep_reading(gpointer data)
 		result = read_into(reader->disk, &use, 0);
 		g_assert_true(result == PAGE || result == -EFAULT);
 		reader->read += result == PAGE;
-		direct_memory_end(reader->disk->direct, &use);
+		direct_memory_end(reader->disk->direct, &use, TRUE);
 	}
 	return NULL;
 }

@@ -359,6 +359,16 @@ static guint64 trips(Fixture *fixture)
 	return statistics.courier.trips;
 }
 
+/* What devices have moved by a way. */
+static void assert_moved(Fixture *fixture, DmaWay way, guint64 count, guint64 bytes)
+{
+	MemoryStatistics statistics;
+
+	memory_statistics(fixture->memory, &statistics);
+	g_assert_cmpuint(statistics.transfers[way].count, ==, count);
+	g_assert_cmpuint(statistics.transfers[way].bytes, ==, bytes);
+}
+
 static DmaChannel *new_channel(Fixture *fixture)
 {
 	g_autoptr(GError) error = NULL;
@@ -431,6 +441,10 @@ static void test_each_state(void)
 		g_assert_no_error(error);
 		g_assert_cmpmem(in, size, out, size);
 		g_assert_cmpuint(trips(&fixture) - before, ==, 1);
+		/* Each time a piece in each state, of which the absent one goes by a request. */
+		assert_moved(&fixture, DMA_WAY_COURIER, 6, 3 * (2 * PAGE - 200));
+		assert_moved(&fixture, DMA_WAY_PLAIN, 5, 3 * 2 * PAGE);
+		assert_moved(&fixture, DMA_WAY_WINDOW, 0, 0);
 		dma_channel_free(channel);
 	}
 	tear_down(&fixture);

@@ -383,6 +383,7 @@ static void test_dma(void)
 		g_autofree guint8 *in = g_malloc0(size);
 		g_autoptr(GError) error = NULL;
 		DmaChannel *channel = dma_channel_new(fixture.memory, &error);
+		MemoryStatistics statistics;
 
 		for (gsize i = 0; i < size; i++)
 			out[i] = i * 7 + i / PAGE;
@@ -391,6 +392,10 @@ static void test_dma(void)
 		g_assert_true(dma_device_read(channel, GROUND + 100, in, size, &error));
 		g_assert_cmpmem(in, size, out, size);
 		g_assert_false(is_open(&fixture, GROUND));
+		memory_statistics(fixture.memory, &statistics);
+		g_assert_cmpuint(statistics.transfers[DMA_WAY_WINDOW].bytes, ==, 2 * size);
+		g_assert_cmpuint(statistics.transfers[DMA_WAY_REGISTERED].count, ==, 0);
+		g_assert_cmpuint(statistics.transfers[DMA_WAY_COURIER].count, ==, 0);
 		check_chain(&fixture, channel);
 		check_bad_pieces(&fixture, channel);
 		dma_channel_free(channel);

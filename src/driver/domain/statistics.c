@@ -214,6 +214,27 @@ static void add_conversion(Params *params, JsonObject *conversion)
 	add_latency(params, get_array(conversion, "latency-log2-ns"), direction, cause);
 }
 
+/* How devices have read and written guest memory. */
+static void add_transfers(Params *params, JsonObject *reply)
+{
+	static const char *const ways[] = { "plain", "courier", "window", "registered" };
+	JsonNode *node = json_object_get_member(reply, "transfers");
+
+	if (!node || !JSON_NODE_HOLDS_OBJECT(node))
+		return;
+	for (gsize i = 0; i < G_N_ELEMENTS(ways); i++) {
+		JsonNode *way = json_object_get_member(json_node_get_object(node), ways[i]);
+		guint64 count, bytes;
+
+		if (!way || !JSON_NODE_HOLDS_OBJECT(way) ||
+		    !get_number(json_node_get_object(way), "count", &count) ||
+		    !get_number(json_node_get_object(way), "bytes", &bytes))
+			continue;
+		add_number(params, count, "vm.gmem.transfer.%s.count.sum", ways[i]);
+		add_number(params, bytes, "vm.gmem.transfer.%s.bytes.sum", ways[i]);
+	}
+}
+
 static void add_memory(Params *params, JsonObject *reply)
 {
 	JsonNode *courier = json_object_get_member(reply, "courier");
@@ -248,6 +269,7 @@ static void add_memory(Params *params, JsonObject *reply)
 		add_member(params, counts, "pinned-bytes", "released.pinned.bytes.sum");
 		add_member(params, counts, "time-ns", "released.time.sum");
 	}
+	add_transfers(params, reply);
 	for (guint i = 0; conversions && i < json_array_get_length(conversions) && i < 64; i++) {
 		JsonNode *node = json_array_get_element(conversions, i);
 

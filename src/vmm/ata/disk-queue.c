@@ -109,7 +109,7 @@ static void backend_done(BlockRequest *block, int error)
 	DiskQueue *queue = transfer->queue;
 
 	queue->n_busy--;
-	direct_part_end(&transfer->direct, io_thread_direct(queue->thread));
+	direct_part_end(&transfer->direct, io_thread_direct(queue->thread), error == 0);
 	if (block->is_direct && error == EFAULT) {
 		/* The guest took the memory away, or the backend could not do with it. */
 		transfer->is_copied = TRUE;

@@ -37,14 +37,14 @@ gboolean direct_part_begin(DirectPart *part, DirectMemory *direct, const DmaPiec
 		is_direct &= use_piece(part, direct, &pieces[i]);
 	if (is_direct && part->size > 0 && part->size % BLOCK_SECTOR_SIZE == 0)
 		return TRUE;
-	direct_part_end(part, direct);
+	direct_part_end(part, direct, FALSE);
 	return FALSE;
 }
 
-void direct_part_end(DirectPart *part, DirectMemory *direct)
+void direct_part_end(DirectPart *part, DirectMemory *direct, gboolean is_done)
 {
 	for (guint i = 0; part->uses && i < part->uses->len; i++)
-		direct_memory_end(direct, &g_array_index(part->uses, DirectUse, i));
+		direct_memory_end(direct, &g_array_index(part->uses, DirectUse, i), is_done);
 	g_clear_pointer(&part->uses, g_array_unref);
 	g_clear_pointer(&part->iovecs, g_array_unref);
 }

@@ -25,8 +25,11 @@ typedef struct {
 gboolean direct_part_begin(DirectPart *part, DirectMemory *direct, const DmaPiece *pieces,
 			   guint count);
 
-/* The kernel is done with it, or will not begin; also where there is none. */
-void direct_part_end(DirectPart *part, DirectMemory *direct);
+/*
+ * direct_part_end - the kernel is done with it, or will not begin; also where there is none
+ * @is_done: all of it was read or written
+ */
+void direct_part_end(DirectPart *part, DirectMemory *direct, gboolean is_done);
 
 /* Has a request read or write the part. */
 void direct_part_submit(const DirectPart *part, BlockRequest *request);

@@ -272,7 +272,7 @@ static gboolean await(GuestCopy *copy, guint n)
 static void end_uses(GuestCopy *copy)
 {
 	for (guint i = 0; i < copy->n_parts; i++)
-		direct_memory_end(copy->direct, &copy->parts[i].use);
+		direct_memory_end(copy->direct, &copy->parts[i].use, copy->parts[i].is_done);
 }
 
 /* Has the kernel copy all parts, as far as it does. */

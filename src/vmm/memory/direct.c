@@ -399,8 +399,13 @@ gboolean direct_memory_begin(DirectMemory *direct, guint64 gpa, guint64 size, Di
 	return use_registered(direct, gpa, size, use);
 }
 
-void direct_memory_end(DirectMemory *direct, const DirectUse *use)
+void direct_memory_end(DirectMemory *direct, const DirectUse *use, gboolean is_done)
 {
+	const DmaWay way = use->buffer < 0 ? DMA_WAY_PLAIN : DMA_WAY_REGISTERED;
+	const TransferCounter moved = { .count = 1, .bytes = use->size };
+
+	if (is_done)
+		engine_count_transfer(direct->memory, way, &moved);
 	if (use->buffer < 0)
 		return;
 	g_mutex_lock(&direct->lock);

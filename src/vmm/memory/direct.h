@@ -83,4 +83,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DirectMemory, direct_memory_free)
  * it is to be carried by a channel, since it is not registered, or no RAM.
  */
 gboolean direct_memory_begin(DirectMemory *direct, guint64 gpa, guint64 size, DirectUse *use);
-void direct_memory_end(DirectMemory *direct, const DirectUse *use);
+
+/* @is_done: all of it was read or written, which is counted */
+void direct_memory_end(DirectMemory *direct, const DirectUse *use, gboolean is_done);

@@ -30,6 +30,7 @@ typedef struct {
 	guint64 done; /* of the first piece */
 	guint8 *data;
 	guint64 absent; /* bytes of what is next that only the memory thread can write */
+	TransferCounter moved[DMA_N_WAYS];
 } Transfer;
 
 /* What a part came to. */
@@ -111,6 +112,27 @@ static DmaStep move_piece(DmaChannel *channel, MemoryAccess access, const Memory
 	return is_moved ? DMA_STEP_MOVED : DMA_STEP_FAILED;
 }
 
+static DmaWay way_of(const Memory *memory, const MemoryPiece *piece)
+{
+	if (memory->kind->dma)
+		return piece->is_shared ? DMA_WAY_PLAIN : DMA_WAY_COURIER;
+	return memory->kind->has_states ? DMA_WAY_WINDOW : DMA_WAY_PLAIN;
+}
+
+static void count(Transfer *transfer, DmaWay way, guint64 size)
+{
+	transfer->moved[way].count++;
+	transfer->moved[way].bytes += size;
+}
+
+static void count_for_all(Memory *memory, const Transfer *transfer)
+{
+	for (guint i = 0; i < DMA_N_WAYS; i++) {
+		if (transfer->moved[i].count > 0)
+			engine_count_transfer(memory, i, &transfer->moved[i]);
+	}
+}
+
 /* With Memory.lock shared. */
 static PartResult move_pieces(DmaChannel *channel, MemoryAccess access, Transfer *transfer,
 			      GError **error)
@@ -135,6 +157,7 @@ static PartResult move_pieces(DmaChannel *channel, MemoryAccess access, Transfer
 		case DMA_STEP_FAILED:
 			return PART_FAILED;
 		}
+		count(transfer, way_of(channel->memory, &piece), piece.size);
 		advance(transfer, piece.size);
 		offset += piece.size;
 		if (offset == DMA_CHANNEL_PART)
@@ -194,6 +217,7 @@ static gboolean write_absent(DmaChannel *channel, Transfer *transfer, GError **e
 
 	if (!engine_request(channel->memory, &request, error))
 		return FALSE;
+	count(transfer, DMA_WAY_PLAIN, transfer->absent);
 	advance(transfer, transfer->absent);
 	return TRUE;
 }
@@ -214,19 +238,19 @@ static gboolean check_pieces(const DmaPiece *pieces, guint count, GError **error
 	return TRUE;
 }
 
-static gboolean move_parts(DmaChannel *channel, MemoryAccess access, Transfer transfer,
+static gboolean move_parts(DmaChannel *channel, MemoryAccess access, Transfer *transfer,
 			   GError **error)
 {
-	while (has_more(&transfer)) {
-		switch (move_part_locked(channel, access, &transfer, error)) {
+	while (has_more(transfer)) {
+		switch (move_part_locked(channel, access, transfer, error)) {
 		case PART_DONE:
 			break;
 		case PART_NO_RAM:
 			g_set_error(error, KVM_ERROR, KVM_ERROR_UNSUPPORTED,
-				    _("gpa %#" PRIx64 " is not guest RAM"), next_gpa(&transfer));
+				    _("gpa %#" PRIx64 " is not guest RAM"), next_gpa(transfer));
 			return FALSE;
 		case PART_ABSENT:
-			if (!write_absent(channel, &transfer, error))
+			if (!write_absent(channel, transfer, error))
 				return FALSE;
 			break;
 		case PART_BUSY:
@@ -244,8 +268,9 @@ static gboolean carry_out(DmaChannel *channel, MemoryAccess access, Transfer tra
 {
 	const DmaKind *kind = channel->memory->kind->dma;
 	gboolean is_done = check_pieces(transfer.pieces, transfer.count, error) &&
-			   move_parts(channel, access, transfer, error);
+			   move_parts(channel, access, &transfer, error);
 
+	count_for_all(channel->memory, &transfer);
 	/* What it waited for may have come to nothing. */
 	if (kind)
 		kind->release(channel);

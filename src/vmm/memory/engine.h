@@ -102,6 +102,8 @@ struct Memory {
 	gboolean has_failed;	/* nothing is converted any more */
 	gboolean is_discarding; /* all content is about to go: no touch has to wait */
 
+	TransferCounter transfers[DMA_N_WAYS]; /* each number atomic: see engine_count_transfer() */
+
 	/* Guarded by request_lock; of the other locks the device lock alone may be held. */
 	GMutex request_lock;
 	GCond request_done;
@@ -240,6 +242,9 @@ gboolean engine_show_rom(Memory *memory, guint rom, gboolean is_shown, GError **
 
 /* Tells the users of pins that have been lost; no lock of the engine is held. */
 void engine_tell_lost_pins(Memory *memory);
+
+/* Counts what devices have read or written; any thread, with any lock. */
+void engine_count_transfer(Memory *memory, DmaWay way, const TransferCounter *moved);
 
 /* io_uring forgets what has a page of a run; before that goes. */
 gboolean engine_drop_direct(Memory *memory, const RamRun *run, GError **error);

@@ -404,6 +404,25 @@ gboolean memory_touch(Memory *memory, guint64 gpa, guint64 size, GError **error)
 	return is_ram;
 }
 
+/* Each number for itself: those of a transfer that is being counted may be there in part. */
+void engine_count_transfer(Memory *memory, DmaWay way, const TransferCounter *moved)
+{
+	TransferCounter *counter = &memory->transfers[way];
+
+	__atomic_fetch_add(&counter->count, moved->count, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&counter->bytes, moved->bytes, __ATOMIC_RELAXED);
+}
+
+static void read_transfers(const Memory *memory, TransferCounter *transfers)
+{
+	for (guint i = 0; i < DMA_N_WAYS; i++) {
+		const TransferCounter *counter = &memory->transfers[i];
+
+		transfers[i].count = __atomic_load_n(&counter->count, __ATOMIC_RELAXED);
+		transfers[i].bytes = __atomic_load_n(&counter->bytes, __ATOMIC_RELAXED);
+	}
+}
+
 void memory_statistics(Memory *memory, MemoryStatistics *statistics)
 {
 	fair_lock_lock(&memory->lock);
@@ -412,6 +431,7 @@ void memory_statistics(Memory *memory, MemoryStatistics *statistics)
 	if (memory->kind->count)
 		memory->kind->count(memory, statistics);
 	fair_lock_unlock(&memory->lock);
+	read_transfers(memory, statistics->transfers);
 	statistics->mapped_bytes = kvm_vm_mapped_bytes(memory->vm);
 }
 

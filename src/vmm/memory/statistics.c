@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* statistics.c - names and arithmetic of the conversion counters */
+/* statistics.c - names and arithmetic of counters */
 #include "vmm/memory/statistics.h"
 
 #include <time.h>
@@ -24,6 +24,19 @@ const char *conversion_cause_name(ConversionCause cause)
 const char *conversion_direction_name(ConversionDirection direction)
 {
 	return direction == CONVERSION_TO_SHARED ? "to-shared" : "to-private";
+}
+
+const char *dma_way_name(DmaWay way)
+{
+	static const char *const names[DMA_N_WAYS] = {
+		[DMA_WAY_PLAIN] = "plain",
+		[DMA_WAY_COURIER] = "courier",
+		[DMA_WAY_WINDOW] = "window",
+		[DMA_WAY_REGISTERED] = "registered",
+	};
+
+	g_return_val_if_fail(way < DMA_N_WAYS, NULL);
+	return names[way];
 }
 
 gint64 statistics_now_ns(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * statistics.h - what conversions cost, by direction and by cause
+ * statistics.h - what conversions cost, by direction and by cause, and how devices get at memory
  *
  * Plain data: the memory engine fills a MemoryStatistics under its lock, the monitor prints
  * a copy of it.
@@ -53,6 +53,21 @@ typedef struct {
 	guint64 time_ns;
 } ReleaseCounter;
 
+/* How content gets between guest memory and devices. */
+typedef enum {
+	DMA_WAY_PLAIN,	 /* the host sees it anyway: two-sided memory's shared pages, ordinary's */
+	DMA_WAY_COURIER, /* copied by a vCPU that the guest does not know of: see courier.h */
+	DMA_WAY_WINDOW,	 /* mapped for as long as it is copied: see dma.h */
+	DMA_WAY_REGISTERED, /* known to io_uring, and mapped nowhere: see direct.h */
+	DMA_N_WAYS,
+} DmaWay;
+
+/* What devices have read and written by a way. */
+typedef struct {
+	guint64 count; /* pieces of guest memory */
+	guint64 bytes;
+} TransferCounter;
+
 typedef struct {
 	ConversionCounter conversions[CONVERSION_N_DIRECTIONS][CONVERSION_N_CAUSES];
 	guint64 private_bytes; /* RAM whose state is private now */
@@ -64,12 +79,16 @@ typedef struct {
 	guint64 mapped_bytes;	/* what KVM maps in the guest's second-level page tables now */
 	CourierCounter courier; /* two-sided memory's */
 	ReleaseCounter released;
+	TransferCounter transfers[DMA_N_WAYS];
 	guint64 refused_touches; /* by threads of other processes, which wait: of windows */
 } MemoryStatistics;
 
 /* Names as the monitor and libvirt show them, such as "guest-hypercall". */
 const char *conversion_cause_name(ConversionCause cause);
 const char *conversion_direction_name(ConversionDirection direction);
+
+/* The same of ways, such as "registered". */
+const char *dma_way_name(DmaWay way);
 
 /* The clock that what is counted is timed by. */
 gint64 statistics_now_ns(void);

@@ -49,6 +49,20 @@ static JsonObject *released_object(const ReleaseCounter *counter)
 	return object;
 }
 
+static JsonObject *transfers_object(const TransferCounter *transfers)
+{
+	JsonObject *object = json_object_new();
+
+	for (guint way = 0; way < DMA_N_WAYS; way++) {
+		JsonObject *counter = json_object_new();
+
+		json_object_set_int_member(counter, "count", transfers[way].count);
+		json_object_set_int_member(counter, "bytes", transfers[way].bytes);
+		json_object_set_object_member(object, dma_way_name(way), counter);
+	}
+	return object;
+}
+
 static gboolean query_conversion_stats(JsonObject *arguments, gpointer opaque, JsonNode **result,
 				       GError **error)
 {
@@ -80,6 +94,7 @@ static gboolean query_conversion_stats(JsonObject *arguments, gpointer opaque, J
 	json_object_set_int_member(courier, "time-ns", statistics.courier.time_ns);
 	json_object_set_object_member(object, "courier", courier);
 	json_object_set_object_member(object, "released", released_object(&statistics.released));
+	json_object_set_object_member(object, "transfers", transfers_object(statistics.transfers));
 	for (guint direction = 0; direction < CONVERSION_N_DIRECTIONS; direction++) {
 		for (guint cause = 0; cause < CONVERSION_N_CAUSES; cause++) {
 			if (can_occur(direction, cause))

@@ -138,15 +138,15 @@ static void give_staging(Request *self)
 		staging_give(self->blk->staging, memory, self->part_size);
 }
 
-static void end_direct(Request *self)
+static void end_direct(Request *self, gboolean is_done)
 {
-	direct_part_end(&self->direct, direct_of(self->blk));
+	direct_part_end(&self->direct, direct_of(self->blk), is_done);
 }
 
 /* Frees a request that the guest does not get back, or has got back. */
 static void free_request(Request *self)
 {
-	end_direct(self);
+	end_direct(self, FALSE);
 	give_staging(self);
 	self->blk->n_pieces -= self->n_pieces;
 	g_free(self);
@@ -383,7 +383,7 @@ static void backend_done(BlockRequest *block, int error)
 	VirtioBlk *blk = self->blk;
 
 	blk->n_busy--;
-	end_direct(self);
+	end_direct(self, error == 0);
 	if (blk->is_left)
 		keep_end(self, error);
 	else

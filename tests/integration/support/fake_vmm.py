@@ -158,7 +158,12 @@ class _Vmm:
         elif command == "query-block":
             result = self._drives
         elif command == "query-conversion-stats":
-            result = {"policy": "on-demand", "private-bytes": 4096, "conversions": []}
+            result = {"policy": "on-demand", "private-bytes": 4096, "registered-bytes": 8192,
+                      "transfers": {"plain": {"count": 1, "bytes": 512},
+                                    "window": {"count": 2, "bytes": 1024},
+                                    "registered": {"count": 3, "bytes": 4096},
+                                    "courier": "none", "pigeon": {"count": 4, "bytes": 8}},
+                      "conversions": []}
         elif command == "stop" and self._status == "running":
             self._status = "paused"
             self._event("STOP")
