@@ -222,11 +222,11 @@ class Works(DiskTest):
 class Direct(DiskTest):
     """Guest memory that the kernel reads into and writes from, with windows after it is registered."""
 
-    def check(self, blockdev=()):
+    def check(self, blockdev=(), **members):
         image = self.make_image(MIB)
         content = os.urandom(MIB)
         os.pwrite(image.fileno(), content, 0)
-        self.start(image, blockdev)
+        self.start(image, blockdev, **members)
         self.assertEqual(self.guest.qmp.registered(), 0)
         # Over the ends of pieces, and in what has been read before, until each has been used enough.
         for offset in [0, 4096, 128 << 10, 512 << 10] * 5:
@@ -238,8 +238,12 @@ class Direct(DiskTest):
                                  int.from_bytes(content[offset + at:offset + at + 8], "little"))
         if MEMORY_KIND == "windows":
             self.assertGreaterEqual(self.guest.qmp.registered(), 300 << 10)
+            # What came first went by windows, as it was not known to be used again.
+            self.assertGreater(self.guest.qmp.moved()["registered"], 10 * size)
+            self.assertGreater(self.guest.qmp.moved()["window"], 0)
         else:
             self.assertEqual(self.guest.qmp.registered(), 0)
+            self.assertGreaterEqual(self.guest.qmp.moved()["courier"], 20 * size)
         self.guest.call("fill", DATA, 300 << 10, 0x5a)
         self.assertEqual(self.run_request(OUT, 8, DATA, 300 << 10), OK)
         # Not by the descriptor that the VMM has, too: that may be direct now.
@@ -261,6 +265,32 @@ class Direct(DiskTest):
 
     def test_registered_without_page_cache(self):
         self.check({"direct": True})
+
+    @unittest.skipUnless(MEMORY_KIND == "windows", "nothing is registered with another kind of memory")
+    def test_registered_by_choice(self):
+        self.check(dma="registered")
+
+    @everywhere
+    def test_the_other_way(self):
+        """A disk that is to have windows has nothing registered, and all that it moves goes by them."""
+        other = "window" if MEMORY_KIND == "windows" else "courier"
+        image = self.make_image(MIB)
+        content = os.urandom(64 << 10)
+        os.pwrite(image.fileno(), content, 0)
+        self.start(image, dma=other)
+        before = self.guest.qmp.moved()
+        for seed in range(20):
+            self.assertEqual(self.run_request(IN, 0, DATA, 64 << 10), OK)
+            self.assertEqual(self.guest.call("read", DATA + 4088) & (1 << 64) - 1,
+                             int.from_bytes(content[4088:4096], "little"))
+            self.guest.call("fill", DATA, 64 << 10, seed)
+            self.assertEqual(self.run_request(OUT, 512, DATA, 64 << 10), OK)
+            self.assertFilled(image, 512 * SECTOR, 64 << 10, seed)
+        after = self.guest.qmp.moved()
+        moved = {way: after[way] - before[way] for way in after if after[way] != before[way]}
+        # Each with its header and its status.
+        self.assertEqual(moved, {other: 40 * ((64 << 10) + 16 + 1)})
+        self.assertEqual(self.guest.qmp.registered(), 0)
 
 
 class Tuned(DiskTest):
@@ -598,12 +628,20 @@ class Refused(DiskTest):
                 ({}, {"logical_block_size": 513}, "logical_block_size"),
                 ({}, {"num-queues": 257}, "num-queues"),
                 ({}, {"werror": "panic"}, "werror"),
+                ({}, {"dma": "pigeon"}, "dma"),
                 ({"driver": "qcow2"}, {}, "driver"),
                 ({"export": "a"}, {}, "blockdev.export"),
                 ({"fd": "999"}, {}, "no open descriptor"),
                 ({"cache": "none"}, {}, "cache")):
             with self.subTest(said):
                 self.assertIn(said, self.refused(image, blockdev, **members))
+
+    def test_a_way_that_the_kind_of_memory_has_not(self):
+        image = self.make_image(MIB)
+        others = ("courier",) if MEMORY_KIND == "windows" else ("registered", "window")
+        for other in others:
+            self.assertIn(f"device 'disk0': member 'dma': there is no '{other}' with memory of the kind "
+                          f"'{MEMORY_KIND}'", self.refused(image, dma=other))
 
     def test_read_only_descriptor(self):
         image = self.make_image(MIB)

@@ -14,7 +14,8 @@ import tempfile
 import time
 from xml.etree import ElementTree
 
-from support.daemon import DaemonTest, STDIN, VirshError, virsh, vmm_pid
+from support.daemon import DaemonTest, STDIN, VirshError, virsh, vm_statistics, vmm_pid
+from support.vmm import MEMORY_KIND
 from support.waiting import wait_until
 from support.where import NATIVE, everywhere
 
@@ -89,6 +90,19 @@ class DomainDevices(DaemonTest):
         self.assertEqual([alias.get("name") for alias in running.iterfind("devices/rng/alias")], ["rng0", "rng1"])
         self.assertEqual([address(rng) for rng in running.iter("rng")], [(2, 0, 0), (3, 0, 0)])
         virsh("destroy", "test")
+
+    def test_the_way_to_guest_memory(self):
+        way, other = ("window", "courier") if MEMORY_KIND == "windows" else ("courier", "window")
+        self.define(devices=disk_xml(self.image, driver=f"dma='{way}'"))
+        self.run_tiny()
+        self.assertEqual(parsed().find("devices/disk/driver").get("dma"), way)
+        statistics = vm_statistics("test")
+        for name in ("registered.bytes.cur", "transfer.registered.bytes.sum", f"transfer.{other}.bytes.sum"):
+            self.assertEqual(statistics[f"vm.gmem.{name}"], 0)
+        virsh("destroy", "test")
+        with self.assertRaisesRegex(VirshError, f"disk vda has dma='{other}', which there is not with memory of the "
+                                                f"kind '{MEMORY_KIND}'"):
+            self.define(devices=disk_xml(self.image, driver=f"dma='{other}'"))
 
     def test_file_stays_its_owners(self):
         before = os.stat(self.image)

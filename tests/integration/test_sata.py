@@ -18,7 +18,7 @@ from support.devices import device
 from support.media import BOOT_SECTOR, CD_BLOCK, cd_that_boots
 from support.qmp import QmpError
 from support.virtio import X2APIC_REQUESTS, X2APIC_SPURIOUS
-from support.vmm import CMDLINE, GUEST, Vmm, payload, refused
+from support.vmm import CMDLINE, GUEST, MEMORY_KIND, Vmm, payload, refused
 from support.waiting import wait_until
 from support.where import HOSTS, NATIVE, everywhere
 from test_firmware import BIOS
@@ -197,6 +197,35 @@ class Works(SataTest):
         self.assertEqual(self.guest.call("check", DATA + PAGE, SECTOR, 1), 0)
         disks = {disk["qdev"]: disk["stats"]["rd_bytes"] for disk in self.guest.qmp.execute("query-blockstats")}
         self.assertEqual(disks, {"sata0-0-0": SECTOR, "sata0-0-5": SECTOR})
+
+    def read_often(self, port, count=20, size=64 << 10):
+        """Reads into the same memory again and again. Return: by which ways that went, in bytes."""
+        before = self.guest.qmp.moved()
+        for _ in range(count):
+            self.assertEqual(port.run(ahci.READ_DMA, 0, size // SECTOR, [(DATA, size)]), (READY, 0))
+        after = self.guest.qmp.moved()
+        return {way: after[way] - before[way] for way in after if after[way] > before[way]}
+
+    @unittest.skipUnless(MEMORY_KIND == "windows", "another kind of memory has one way")
+    def test_two_disks_by_two_ways_on_an_io_thread(self):
+        images = [self.make_image(MIB, bytes([i]) * SECTOR) for i in range(2)]
+        self.start_with(device("iothread", "iothread1"), disk(images[0].fileno(), iothread="iothread1"),
+                        disk(images[1].fileno(), 5, iothread="iothread1", dma="window"), images=images)
+        other = AhciPort(self.controller, 5, GROUND + 16 * PAGE)
+        other.start()
+        self.assertEqual(self.read_often(other).keys(), {"window"})
+        self.assertEqual(self.guest.qmp.registered(), 0)
+        self.assertEqual(self.guest.call("check", DATA, SECTOR, 1), 0)
+        moved = self.read_often(self.port)
+        self.assertGreater(moved["registered"], 10 * (64 << 10))
+        self.assertEqual(self.guest.call("check", DATA, SECTOR, 0), 0)
+        # That the memory is known by now makes no difference to the other one.
+        registered = self.guest.qmp.registered()
+        self.assertGreater(registered, 0)
+        moved = self.read_often(other)
+        self.assertEqual(moved.keys(), {"window"})
+        self.assertGreaterEqual(moved["window"], 20 * (64 << 10))
+        self.assertEqual(self.guest.qmp.registered(), registered)
 
     def put_read(self, slot, lba):
         self.port.put(slot, ahci.READ_DMA, lba, 128, [(DATA + slot * 65536, 65536)])

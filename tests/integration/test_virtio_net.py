@@ -144,6 +144,19 @@ class Works(NetTest):
         self.check_frames(is_packed=True)
         # By the kernel, which knows the memory that they are in by now; where it can.
         self.assertEqual(self.guest.qmp.registered() > 0, MEMORY_KIND == "windows")
+        self.assertEqual(self.guest.qmp.moved()["registered"] > 0, MEMORY_KIND == "windows")
+
+    @everywhere
+    def test_frames_by_windows(self):
+        """Or by the courier, of which there is no choice."""
+        other = "window" if MEMORY_KIND == "windows" else "courier"
+        self.start(dma=other)
+        before = self.guest.qmp.moved()
+        self.check_frames(is_packed=False)
+        self.check_frames(is_packed=True)
+        after = self.guest.qmp.moved()
+        self.assertEqual({way for way in after if after[way] > before[way]}, {other})
+        self.assertEqual(self.guest.qmp.registered(), 0)
 
     def test_frame_in_several_buffers(self):
         self.start()

@@ -65,6 +65,12 @@ DmaChannel *io_thread_dma(IoThread *thread G_GNUC_UNUSED)
 	return NULL;
 }
 
+/* What carries is asked for nothing but its pieces. */
+DmaChannel *io_thread_window_dma(IoThread *thread, GError **error G_GNUC_UNUSED)
+{
+	return (DmaChannel *)(void *)thread;
+}
+
 IoRing *io_thread_ring(IoThread *thread G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
 {
 	return NULL;
@@ -79,6 +85,16 @@ DirectMemory *io_thread_direct(const IoThread *thread)
 gboolean memory_can_be_registered(const Memory *memory G_GNUC_UNUSED)
 {
 	return TRUE;
+}
+
+gboolean memory_has_dma_way(const Memory *memory G_GNUC_UNUSED, DmaWay way)
+{
+	return way != DMA_WAY_COURIER;
+}
+
+KvmMemoryKind memory_kind(const Memory *memory G_GNUC_UNUSED)
+{
+	return KVM_MEMORY_WINDOWS;
 }
 
 gboolean io_thread_is_current(const IoThread *thread G_GNUC_UNUSED)

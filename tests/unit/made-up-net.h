@@ -73,9 +73,9 @@ GMainContext *io_thread_context(IoThread *thread)
 	return NULL;
 }
 
-DmaChannel *io_thread_dma(IoThread *thread)
+DmaChannel *virtio_device_dma(VirtioDevice *device)
 {
-	(void)thread;
+	(void)device;
 	return NULL;
 }
 

@@ -65,14 +65,14 @@ GMainContext *io_thread_context(IoThread *thread)
 	return thread->context;
 }
 
-DmaChannel *io_thread_dma(IoThread *thread G_GNUC_UNUSED)
+DmaChannel *virtio_device_dma(VirtioDevice *device G_GNUC_UNUSED)
 {
 	return NULL;
 }
 
-DirectMemory *io_thread_direct(const IoThread *thread)
+DirectMemory *virtio_device_direct(VirtioDevice *device)
 {
-	return (DirectMemory *)thread;
+	return (DirectMemory *)device;
 }
 
 void io_thread_call(IoThread *thread G_GNUC_UNUSED, void (*function)(void *opaque), void *opaque)

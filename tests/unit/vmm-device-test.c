@@ -182,7 +182,7 @@ static void test_disk_with_all(Fixture *fixture, gconstpointer data G_GNUC_UNUSE
 		fixture, "vdb",
 		"cache='none' discard='unmap' detect_zeroes='unmap' iothread='7' queues='2' "
 		"queue_size='128' error_policy='enospace' rerror_policy='stop' iommu='on' "
-		"packed='off'",
+		"packed='off' dma='window'",
 		"<shareable/><serial>0123456789012345678901234</serial><boot order='3'/>"
 		"<blockio logical_block_size='512' physical_block_size='4096'/>"
 		"<alias name='ua-mine'/>");
@@ -197,7 +197,8 @@ static void test_disk_with_all(Fixture *fixture, gconstpointer data G_GNUC_UNUSE
 			"\"serial\":\"01234567890123456789\",\"iothread\":\"iothread7\","
 			"\"num-queues\":2,\"queue-size\":128,\"logical_block_size\":512,"
 			"\"physical_block_size\":4096,\"write-cache\":true,\"rerror\":\"stop\","
-			"\"werror\":\"enospc\",\"share-rw\":true,\"iommu_platform\":true,"
+			"\"werror\":\"enospc\",\"share-rw\":true,\"dma\":\"window\","
+			"\"iommu_platform\":true,"
 			"\"packed\":false,\"blockdev\":{\"driver\":\"raw\",\"fd\":\"3\","
 			"\"filename\":\"IMAGE\","
 			"\"read-only\":false,\"direct\":true,\"no-flush\":false,"
@@ -399,6 +400,7 @@ static void test_interfaces(Fixture *fixture G_GNUC_UNUSED, gconstpointer data G
 	interface.mtu = 9000;
 	interface.queues = 2;
 	interface.link = DOMAIN_LINK_DOWN;
+	interface.dma = DOMAIN_DMA_COURIER;
 	bridge = vmm_device_describe_interface(&interface, taps, 0);
 	bridge_text = vmm_device_text(bridge);
 	g_assert_cmpstr(user_text, ==,
@@ -408,7 +410,7 @@ static void test_interfaces(Fixture *fixture G_GNUC_UNUSED, gconstpointer data G
 	g_assert_cmpstr(bridge_text, ==,
 			"{\"driver\":\"virtio-net-pci\",\"id\":\"net0\",\"bus\":\"pci.4\","
 			"\"addr\":\"0x0\",\"mac\":\"52:54:00:01:02:ab\",\"host_mtu\":9000,"
-			"\"mq\":true,\"queues\":2,\"link\":false,"
+			"\"mq\":true,\"queues\":2,\"link\":false,\"dma\":\"courier\","
 			"\"netdev\":{\"type\":\"tap\",\"fds\":[\"6\",\"7\"]}}");
 }
 
@@ -630,7 +632,8 @@ static void test_tcp(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 /* The controller comes before its drives, of which one may be empty. */
 static void test_sata(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-	g_autofree char *disk = disk_xml(fixture, "sda", "", "<wwn>5000c50015ea71ac</wwn>");
+	g_autofree char *disk = disk_xml(fixture, "sda", "dma='registered'",
+					 "<wwn>5000c50015ea71ac</wwn>");
 	g_autofree char *devices = g_strconcat(
 		disk, "<disk type='file' device='cdrom'><target dev='sdb'/></disk>", NULL);
 	g_autoptr(DomainDef) def = domain_with("", "<boot dev='cdrom'/>", devices);
@@ -642,6 +645,7 @@ static void test_sata(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 	assert_argument(fixture, 1,
 			"--device={\"driver\":\"ide-hd\",\"id\":\"sata0-0-0\","
 			"\"bus\":\"sata0.0\",\"wwn\":5764824127192592812,\"write-cache\":true,"
+			"\"dma\":\"registered\","
 			"\"blockdev\":{\"driver\":\"raw\",\"fd\":\"3\",\"filename\":\"IMAGE\","
 			"\"read-only\":false,\"direct\":false,\"no-flush\":false,"
 			"\"discard\":\"ignore\",\"detect-zeroes\":\"off\"}}");

@@ -273,6 +273,14 @@ gboolean domain_def_memory_kind(const DomainDef *def, KvmMemoryKind *kind);
 /* Has the definition say a kind of memory, windows or two-sided, where it says none. */
 void domain_def_set_memory_kind(DomainDef *def, KvmMemoryKind kind);
 
+/*
+ * domain_check_dma - whether each <driver dma=> goes together with the kind of memory
+ *
+ * Return: FALSE with VIR_ERR_CONFIG_UNSUPPORTED that names the device; TRUE where the kind is yet
+ * to be chosen.
+ */
+gboolean domain_check_dma(const DomainDef *def, GError **error);
+
 /* The element that asks for a kind, for messages. */
 const char *domain_memory_kind_element(KvmMemoryKind kind);
 

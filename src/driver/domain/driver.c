@@ -495,7 +495,7 @@ static gboolean choose_memory(Driver *driver, DomainDef *def, GError **error)
 		if (support->reasons[kind])
 			continue;
 		domain_def_set_memory_kind(def, kind);
-		return TRUE;
+		return domain_check_dma(def, error);
 	}
 	return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
 			    _("neither element 'launchSecurity' nor 'memoryBacking/private' says "

@@ -101,6 +101,12 @@ static void set_virtio_options(JsonObject *object, const DomainVirtioOptions *op
 	set_switch(object, "packed", options->packed);
 }
 
+static void set_dma(JsonObject *object, DomainDma dma)
+{
+	if (dma != DOMAIN_DMA_DEFAULT)
+		json_object_set_string_member(object, "dma", domain_dma_name(dma));
+}
+
 JsonObject *vmm_device_describe_medium(const DomainDisk *disk, const char *fd)
 {
 	static const char *const detect_zeroes[] = {
@@ -191,6 +197,7 @@ JsonObject *vmm_device_describe_disk(const DomainDisk *disk, const char *fd, gui
 	set_policy(object, "werror", disk->write_error);
 	if (disk->is_shareable)
 		json_object_set_boolean_member(object, "share-rw", TRUE);
+	set_dma(object, disk->dma);
 	set_virtio_options(object, &disk->virtio);
 	if (!domain_iotune_is_empty(&disk->iotune))
 		json_object_set_object_member(object, "throttling",
@@ -272,6 +279,7 @@ JsonObject *vmm_device_describe_interface(const DomainInterface *interface, cons
 		json_object_set_int_member(object, "queues", interface->queues);
 	}
 	json_object_set_boolean_member(object, "link", interface->link != DOMAIN_LINK_DOWN);
+	set_dma(object, interface->dma);
 	set_virtio_options(object, &interface->virtio);
 	json_object_set_object_member(object, "netdev",
 				      interface->type == DOMAIN_INTERFACE_USER ?

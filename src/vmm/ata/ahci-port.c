@@ -68,6 +68,11 @@ typedef struct {
 
 static LogLimit error_limit;
 
+static DmaChannel *dma_of(const AhciPort *port)
+{
+	return disk_queue_dma(port->drive->queue);
+}
+
 static guint32 get32(const guint8 *bytes)
 {
 	return bytes[0] | bytes[1] << 8 | bytes[2] << 16 | (guint32)bytes[3] << 24;
@@ -177,7 +182,7 @@ gboolean ata_command_take(AtaCommand *command, void *data, gsize size)
 		ata_command_abort(command);
 		return FALSE;
 	}
-	if (!dma_channel_read(io_thread_dma(command->port->thread), slice, count, data, NULL)) {
+	if (!dma_channel_read(dma_of(command->port), slice, count, data, NULL)) {
 		ata_command_lose(command);
 		return FALSE;
 	}
@@ -255,7 +260,7 @@ static void gather_slice(AhciPort *port, const AtaCommand *command, guint64 offs
 static gboolean write_gathered(AhciPort *port)
 {
 	const gboolean is_written = port->n_gathered == 0 ||
-				    dma_channel_write(io_thread_dma(port->thread),
+				    dma_channel_write(dma_of(port),
 						      (DmaPiece *)(void *)port->pieces->data,
 						      port->pieces->len, port->gathered, NULL);
 
@@ -554,7 +559,7 @@ static gboolean read_headers(AhciPort *port, Issued *issued, guint count)
 
 	for (guint i = 0; i < count; i++)
 		pieces[i] = (DmaPiece){ issued[i].gpa, AHCI_HEADER_SIZE };
-	if (!dma_channel_read(io_thread_dma(port->thread), pieces, count, headers, NULL))
+	if (!dma_channel_read(dma_of(port), pieces, count, headers, NULL))
 		return FALSE;
 	for (guint i = 0; i < count; i++)
 		memcpy(issued[i].header, headers + i * AHCI_HEADER_SIZE, AHCI_HEADER_SIZE);
@@ -580,7 +585,7 @@ static DmaPiece table_piece(const Issued *issued)
 /* Return: how many of the tables could be read, from the first one on. */
 static guint read_tables(AhciPort *port, Issued *issued, guint count)
 {
-	DmaChannel *channel = io_thread_dma(port->thread);
+	DmaChannel *channel = dma_of(port);
 	DmaPiece pieces[AHCI_SLOTS];
 	guint8 *at = port->tables;
 	guint n_read = 0;
@@ -622,7 +627,7 @@ static gboolean read_prds(AtaCommand *command, const Issued *issued)
 			part * AHCI_PRD_SIZE,
 		};
 
-		if (!dma_channel_read(io_thread_dma(command->port->thread), &piece, 1, prds, NULL))
+		if (!dma_channel_read(dma_of(command->port), &piece, 1, prds, NULL))
 			return FALSE;
 		for (guint i = 0; i < part; i++)
 			add_prd(command, prds + i * AHCI_PRD_SIZE);

@@ -9,6 +9,7 @@
 
 struct DiskQueue {
 	IoThread *thread;
+	DmaChannel *window_dma; /* or NULL: what the thread has */
 	IoRing *ring;
 	Staging *staging;
 	StagingWaiter waiter;
@@ -23,6 +24,16 @@ struct DiskQueue {
 };
 
 static void go_on(DiskQueue *queue);
+
+DmaChannel *disk_queue_dma(const DiskQueue *queue)
+{
+	return queue->window_dma ? queue->window_dma : io_thread_dma(queue->thread);
+}
+
+static DirectMemory *direct_of(const DiskQueue *queue)
+{
+	return queue->window_dma ? NULL : io_thread_direct(queue->thread);
+}
 
 static gboolean has_data(const DiskTransfer *transfer)
 {
@@ -41,7 +52,7 @@ static guint slice(const DiskTransfer *transfer, guint64 size)
 
 static gboolean carry_part(DiskTransfer *transfer)
 {
-	DmaChannel *channel = io_thread_dma(transfer->queue->thread);
+	DmaChannel *channel = disk_queue_dma(transfer->queue);
 	const guint count = slice(transfer, transfer->part_size);
 	const DmaPiece *pieces = (DmaPiece *)(void *)transfer->queue->pieces->data;
 
@@ -109,7 +120,7 @@ static void backend_done(BlockRequest *block, int error)
 	DiskQueue *queue = transfer->queue;
 
 	queue->n_busy--;
-	direct_part_end(&transfer->direct, io_thread_direct(queue->thread), error == 0);
+	direct_part_end(&transfer->direct, direct_of(queue), error == 0);
 	if (block->is_direct && error == EFAULT) {
 		/* The guest took the memory away, or the backend could not do with it. */
 		transfer->is_copied = TRUE;
@@ -145,7 +156,7 @@ static void submit_part(DiskTransfer *transfer)
 static gboolean take_direct(DiskTransfer *transfer)
 {
 	DiskQueue *queue = transfer->queue;
-	DirectMemory *direct = io_thread_direct(queue->thread);
+	DirectMemory *direct = direct_of(queue);
 	guint count;
 
 	if (!has_data(transfer) || transfer->is_copied || !direct ||
@@ -323,6 +334,11 @@ DiskQueue *disk_queue_new(IoThread *thread, IoRing *ring, Staging *staging,
 	queue->errors.id = queue->id;
 	queue->pieces = g_array_new(FALSE, FALSE, sizeof(DmaPiece));
 	return queue;
+}
+
+void disk_queue_use_windows(DiskQueue *queue, DmaChannel *channel)
+{
+	queue->window_dma = channel;
 }
 
 void disk_queue_free(DiskQueue *queue)

@@ -72,6 +72,17 @@ struct DiskTransfer {
 DiskQueue *disk_queue_new(IoThread *thread, IoRing *ring, Staging *staging,
 			  const DiskErrorHandler *errors);
 
+/*
+ * disk_queue_use_windows - have all that the drive reads and writes go by a window
+ * @channel: the thread's, for that; outlives the queue
+ *
+ * Before it is used.
+ */
+void disk_queue_use_windows(DiskQueue *queue, DmaChannel *channel);
+
+/* What the drive, and its port, read and write guest memory by. */
+DmaChannel *disk_queue_dma(const DiskQueue *queue);
+
 /* With nothing in flight. */
 void disk_queue_free(DiskQueue *queue);
 

@@ -16,6 +16,7 @@
 #include "vmm/ata/cdrom.h"
 #include "vmm/ata/disk.h"
 #include "vmm/device/blockdev.h"
+#include "vmm/device/dma-choice.h"
 #include "vmm/device/io-thread-type.h"
 #include "vmm/device/paced-signal.h"
 #include "vmm/device/throttling.h"
@@ -48,6 +49,7 @@ typedef struct {
 	char *model;
 	guint read_policy;
 	guint write_policy;
+	guint dma; /* DmaChoice */
 	JsonObject *blockdev;
 } DriveOptions;
 
@@ -87,6 +89,7 @@ typedef struct {
 		  .offset = G_STRUCT_OFFSET(description, member.write_policy), \
 		  .value = DISK_POLICY_ENOSPC,                                 \
 		  .choices = disk_write_policies },                            \
+		DMA_CHOICE_FIELD(description, member.dma),                     \
 	{                                                                      \
 		.name = "blockdev", .type = JSON_FIELD_OBJECT,                 \
 		.offset = G_STRUCT_OFFSET(description, member.blockdev),       \
@@ -223,9 +226,25 @@ static DiskQueue *make_queue(const DeviceContext *context, const DriveOptions *o
 {
 	const DiskErrorHandler errors = blockdev_errors(context, options->read_policy,
 							options->write_policy);
-	IoRing *ring = io_thread_ring(thread, error);
+	const gboolean uses_windows = options->dma == DMA_CHOICE_WINDOW;
+	DmaChannel *channel = NULL;
+	DiskQueue *queue;
+	IoRing *ring;
 
-	return ring ? disk_queue_new(thread, ring, io_ring_staging(ring), &errors) : NULL;
+	if (!dma_choice_check(context, options->dma, error))
+		return NULL;
+	ring = io_thread_ring(thread, error);
+	if (!ring)
+		return NULL;
+	if (uses_windows) {
+		channel = io_thread_window_dma(thread, error);
+		if (!channel)
+			return NULL;
+	}
+	queue = disk_queue_new(thread, ring, io_ring_staging(ring), &errors);
+	if (uses_windows)
+		disk_queue_use_windows(queue, channel);
+	return queue;
 }
 
 /* The queue gets the backend that is described, before the guest runs. */

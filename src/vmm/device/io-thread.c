@@ -11,9 +11,10 @@ struct IoThread {
 	gatomicrefcount references;
 	Memory *memory;
 	DmaChannel *dma;
-	IoRing *ring;	      /* or NULL */
-	DirectMemory *direct; /* the same */
-	gpointer object;      /* that goes with it, or NULL */
+	DmaChannel *window_dma; /* NULL until a device wants it */
+	IoRing *ring;		/* or NULL */
+	DirectMemory *direct;	/* the same */
+	gpointer object;	/* that goes with it, or NULL */
 	GDestroyNotify free_object;
 	GMainContext *context;
 	GMainLoop *loop;
@@ -103,6 +104,7 @@ void io_thread_unref(IoThread *thread)
 	io_ring_free(thread->ring);
 	g_main_loop_unref(thread->loop);
 	g_main_context_unref(thread->context);
+	dma_channel_free(thread->window_dma);
 	dma_channel_free(thread->dma);
 	g_free(thread);
 }
@@ -115,6 +117,13 @@ GMainContext *io_thread_context(IoThread *thread)
 DmaChannel *io_thread_dma(IoThread *thread)
 {
 	return thread->dma;
+}
+
+DmaChannel *io_thread_window_dma(IoThread *thread, GError **error)
+{
+	if (!thread->window_dma)
+		thread->window_dma = dma_channel_new(thread->memory, error);
+	return thread->window_dma;
 }
 
 void io_thread_own(IoThread *thread, gpointer object, GDestroyNotify free_object)

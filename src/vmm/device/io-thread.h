@@ -43,6 +43,16 @@ GMainContext *io_thread_context(IoThread *thread);
 /* The thread's channel, to be used on the thread. */
 DmaChannel *io_thread_dma(IoThread *thread);
 
+/*
+ * io_thread_window_dma - another channel of the thread's, for which nobody copies
+ *
+ * To be used on the thread, for a device that is to have a window for all that it reads and writes.
+ * On the main thread, while devices are made; the first call makes it.
+ *
+ * Return: a channel that goes with the thread, or NULL with @error set.
+ */
+DmaChannel *io_thread_window_dma(IoThread *thread, GError **error);
+
 /* Has something go with the thread: it is freed when the thread has ended, and before its channel
  * is. Once. */
 void io_thread_own(IoThread *thread, gpointer object, GDestroyNotify free_object);

@@ -42,6 +42,24 @@ typedef enum {
 	PART_FAILED,
 } PartResult;
 
+gboolean memory_has_dma_way(const Memory *memory, DmaWay way)
+{
+	const MemoryKind *kind = memory->kind;
+
+	switch (way) {
+	case DMA_WAY_PLAIN:
+		return !kind->has_states;
+	case DMA_WAY_COURIER:
+		return kind->dma != NULL;
+	case DMA_WAY_WINDOW:
+		return kind->has_states && !kind->dma;
+	case DMA_WAY_REGISTERED:
+		return memory_can_be_registered(memory);
+	default:
+		g_return_val_if_reached(FALSE);
+	}
+}
+
 DmaChannel *dma_channel_new(Memory *memory, GError **error)
 {
 	DmaChannel *channel = g_new0(DmaChannel, 1);

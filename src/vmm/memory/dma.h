@@ -39,6 +39,9 @@ typedef struct {
 	guint64 size;
 } DmaPiece;
 
+/* Whether devices have that way to what is private, with this kind of memory. */
+gboolean memory_has_dma_way(const Memory *memory, DmaWay way);
+
 /*
  * dma_channel_new - make a channel
  * @memory: outlives it

@@ -67,6 +67,7 @@ typedef struct {
 	void *opaque;				  /* for them */
 	int rom_fd; /* of an expansion ROM, where has_rom; lent for the call */
 	gboolean has_rom;
+	gboolean uses_windows; /* DMA_CHOICE_WINDOW: see device/dma-choice.h */
 } VirtioDeviceConfig;
 
 #define VIRTIO_DEVICE_QUEUES_MAX 256u
@@ -74,6 +75,11 @@ typedef struct {
 
 VirtioQueue *virtio_device_queue(VirtioDevice *device, guint index);
 IoThread *virtio_device_io_thread(VirtioDevice *device);
+
+/* What the device reads and writes guest memory by, and what its disk may have of that without a
+ * copy: NULL where there is none. Both the I/O thread's, to be used on it. */
+DmaChannel *virtio_device_dma(VirtioDevice *device);
+DirectMemory *virtio_device_direct(VirtioDevice *device);
 
 /*
  * virtio_device_broken - tell the guest that it has to reset the device

@@ -110,6 +110,7 @@ struct VirtioDevice {
 	PciMsix *msix;
 	const DeviceDoorbells *doorbells;
 	IoThread *io;
+	DmaChannel *dma;   /* the I/O thread's, for this device */
 	DeviceSignal intx; /* the ISR has changed */
 	LogLimit failures;
 	guint cfg_access; /* offset of the capability by which configuration space reaches BARs */
@@ -252,7 +253,7 @@ static void begin_queue(Queue *queue)
 		.descriptors = memory_pin_address(queue->pins[AREA_DESCRIPTORS]),
 		.driver = memory_pin_address(queue->pins[AREA_DRIVER]),
 		.device = memory_pin_address(queue->pins[AREA_DEVICE]),
-		.channel = io_thread_dma(device->io),
+		.channel = device->dma,
 	};
 
 	forget_kicks(queue);
@@ -1033,6 +1034,16 @@ static gboolean find_io_thread(VirtioDevice *device, const DeviceContext *contex
 	return TRUE;
 }
 
+static gboolean find_dma(VirtioDevice *device, GError **error)
+{
+	if (!device->config.uses_windows) {
+		device->dma = io_thread_dma(device->io);
+		return TRUE;
+	}
+	device->dma = io_thread_window_dma(device->io, error);
+	return device->dma != NULL;
+}
+
 static gboolean add_rom(VirtioDevice *device, GError **error)
 {
 	PciRom *rom;
@@ -1052,6 +1063,7 @@ static gboolean make_parts(VirtioDevice *device, const DeviceContext *context,
 	const DeviceSurroundings *surroundings = context->surroundings;
 
 	if (!make_queues(device, error) || !find_io_thread(device, context, options, error) ||
+	    !find_dma(device, error) ||
 	    !device_make_signal(surroundings, update_intx, device, &device->intx, error))
 		return FALSE;
 	device->function = make_function(device, context);
@@ -1108,6 +1120,16 @@ VirtioQueue *virtio_device_queue(VirtioDevice *device, guint index)
 IoThread *virtio_device_io_thread(VirtioDevice *device)
 {
 	return device->io;
+}
+
+DmaChannel *virtio_device_dma(VirtioDevice *device)
+{
+	return device->dma;
+}
+
+DirectMemory *virtio_device_direct(VirtioDevice *device)
+{
+	return device->config.uses_windows ? NULL : io_thread_direct(device->io);
 }
 
 void *virtio_pci_find(const DeviceRegistry *registry, const char *id,

@@ -12,6 +12,7 @@
 #include <glib/gi18n.h>
 
 #include "vmm/device/blockdev.h"
+#include "vmm/device/dma-choice.h"
 #include "vmm/device/throttling.h"
 #include "vmm/virtio/pci.h"
 #include "vmm/virtio/virtio-blk.h"
@@ -32,6 +33,7 @@ typedef struct {
 	gboolean is_shared;
 	guint read_policy;
 	guint write_policy;
+	guint dma; /* DmaChoice */
 	JsonObject *blockdev;
 	JsonObject *throttling;
 } DiskDescription;
@@ -79,6 +81,7 @@ static const JsonField fields[] = {
 	  .offset = G_STRUCT_OFFSET(DiskDescription, write_policy),
 	  .value = DISK_POLICY_ENOSPC,
 	  .choices = disk_write_policies },
+	DMA_CHOICE_FIELD(DiskDescription, dma),
 	{ .name = "blockdev",
 	  .type = JSON_FIELD_OBJECT,
 	  .offset = G_STRUCT_OFFSET(DiskDescription, blockdev),
@@ -150,6 +153,7 @@ static gboolean create(const DeviceContext *context, const void *opaque, GError 
 	IoRing *ring;
 
 	if (!check(context, description, error) ||
+	    !dma_choice_check(context, description->dma, error) ||
 	    !throttling_read(description->throttling, context->owner, &limits, error))
 		return FALSE;
 	backend = blockdev_open(context, description->blockdev, description->is_shared, error);
@@ -161,6 +165,7 @@ static gboolean create(const DeviceContext *context, const void *opaque, GError 
 	}
 	throttle_set(block_backend_throttle(backend), &limits);
 	blk = make_disk(context, description, backend, &config);
+	config.uses_windows = description->dma == DMA_CHOICE_WINDOW;
 	virtio = virtio_pci_new(context, &description->options, &config, error);
 	if (!virtio) {
 		virtio_blk_free(blk);

@@ -94,7 +94,7 @@ struct VirtioBlk {
 
 static DmaChannel *dma_of(const VirtioBlk *blk)
 {
-	return io_thread_dma(virtio_device_io_thread(blk->virtio));
+	return virtio_device_dma(blk->virtio);
 }
 
 /* Queues may be used. */
@@ -117,7 +117,7 @@ static void break_device(VirtioBlk *blk, const GError *error)
 
 static DirectMemory *direct_of(const VirtioBlk *blk)
 {
-	return io_thread_direct(virtio_device_io_thread(blk->virtio));
+	return virtio_device_direct(blk->virtio);
 }
 
 static guint64 data_out_size(const Request *self)

@@ -9,6 +9,7 @@
 #include "vmm/backend/guest-copy.h"
 #include "vmm/backend/io-ring.h"
 #include "vmm/backend/net.h"
+#include "vmm/device/dma-choice.h"
 #include "vmm/log.h"
 #include "vmm/virtio/pci.h"
 #include "vmm/virtio/virtio-net.h"
@@ -29,6 +30,7 @@ typedef struct {
 	guint64 queues;
 	gboolean link;
 	guint64 rx_queue_size;
+	guint dma; /* DmaChoice */
 	JsonObject *netdev;
 	char *rom_fd;
 } NetDescription;
@@ -62,6 +64,7 @@ static const JsonField fields[] = {
 	  .value = QUEUE_SIZE_DEFAULT,
 	  .minimum = 64,
 	  .maximum = VIRTIO_QUEUE_SIZE_MAX },
+	DMA_CHOICE_FIELD(NetDescription, dma),
 	{ .name = "netdev",
 	  .type = JSON_FIELD_OBJECT,
 	  .offset = G_STRUCT_OFFSET(NetDescription, netdev),
@@ -209,13 +212,13 @@ static VirtioDevice *make_device(const DeviceContext *context, const NetDescript
 
 G_STATIC_ASSERT(VIRTIO_NET_BATCH <= GUEST_COPY_SIZE);
 
-/* NULL where it is not needed, or cannot be had. */
-static GuestCopy *make_copy(const DeviceContext *context)
+/* NULL where it is not needed, or not wanted, or cannot be had. */
+static GuestCopy *make_copy(const DeviceContext *context, const NetDescription *description)
 {
 	g_autoptr(GError) error = NULL;
 	GuestCopy *copy;
 
-	if (!memory_can_be_registered(context->memory))
+	if (description->dma == DMA_CHOICE_WINDOW || !memory_can_be_registered(context->memory))
 		return NULL;
 	copy = guest_copy_new(context->memory, &error);
 	if (!copy)
@@ -238,12 +241,14 @@ static gboolean create(const DeviceContext *context, const void *opaque, GError 
 		.queue_size = (guint16)description->rx_queue_size,
 		.config_size = VIRTIO_NET_CONFIG_SIZE,
 		.operations = &virtio_net_operations,
+		.uses_windows = description->dma == DMA_CHOICE_WINDOW,
 	};
 	NetBackend *backend;
 	VirtioDevice *device;
 	VirtioNet *net;
 
-	if (!check(context, description, &config, error))
+	if (!check(context, description, &config, error) ||
+	    !dma_choice_check(context, description->dma, error))
 		return FALSE;
 	backend = open_netdev(context, description->netdev, error);
 	if (!backend)
@@ -261,7 +266,7 @@ static gboolean create(const DeviceContext *context, const void *opaque, GError 
 		virtio_net_operations.free(net);
 		return FALSE;
 	}
-	virtio_net_attach(net, device, make_copy(context));
+	virtio_net_attach(net, device, make_copy(context, description));
 	return TRUE;
 }
 

@@ -98,7 +98,7 @@ struct VirtioNet {
 	NetBackend *backend;
 	VirtioDevice *device;
 	IoThread *thread;
-	GuestCopy *copy; /* of frames that come; NULL: the thread's channel carries them */
+	GuestCopy *copy; /* of frames that come; NULL: the channel carries them */
 
 	GMutex lock; /* of: */
 	gboolean is_plugged;
@@ -278,7 +278,7 @@ static void give_back(Pair *pair, gboolean is_good)
 
 static gboolean copy_came(VirtioNet *net, GError **error)
 {
-	DmaChannel *channel = io_thread_dma(net->thread);
+	DmaChannel *channel = virtio_device_dma(net->device);
 	const DmaPiece *pieces = batch_pieces(&net->came);
 	const guint count = net->came.pieces->len;
 
@@ -504,7 +504,7 @@ static guint fill_batch(Pair *pair)
 		break_device(net, error);
 	g_clear_error(&error);
 	if (pair->n_frames > 0 &&
-	    !dma_channel_read(io_thread_dma(net->thread), batch_pieces(&pair->sent),
+	    !dma_channel_read(virtio_device_dma(net->device), batch_pieces(&pair->sent),
 			      pair->sent.pieces->len, batch_data(&pair->sent), &error)) {
 		break_device(net, error);
 		pair->n_frames = 0;
@@ -720,7 +720,7 @@ static gboolean run_command(VirtioNet *net, const guint8 *data, gsize size)
 /* Return: whether the chain was one of a command; what became of that is in it. */
 static gboolean serve_command(VirtioNet *net, const VirtioChain *chain)
 {
-	DmaChannel *channel = io_thread_dma(net->thread);
+	DmaChannel *channel = virtio_device_dma(net->device);
 	g_autoptr(GError) error = NULL;
 	guint8 data[COMMAND_MAX];
 	guint8 answer = VIRTIO_NET_ERR;

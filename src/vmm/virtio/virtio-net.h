@@ -38,8 +38,8 @@ VirtioNet *virtio_net_new(const VirtioNetConfig *config, NetBackend *backend);
 #define VIRTIO_NET_BATCH (256u << 10)
 
 /*
- * Joins it with its transport; once, before the guest runs. @copy: taken over; NULL: the I/O
- * thread's DMA channel carries all.
+ * Joins it with its transport; once, before the guest runs. @copy: taken over; NULL: the
+ * device's DMA channel carries all.
  */
 void virtio_net_attach(VirtioNet *net, VirtioDevice *device, GuestCopy *copy);
 

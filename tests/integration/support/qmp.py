@@ -86,6 +86,10 @@ class Qmp:
             for counter in statistics["conversions"]}
         return statistics
 
+    def moved(self):
+        """Bytes that devices have read and written, by the way that they went."""
+        return {way: counter["bytes"] for way, counter in self.conversions()["transfers"].items()}
+
     def registered(self):
         """Bytes of guest memory that the kernel knows, and reads files into and copies to and from."""
         return self.conversions()["registered-bytes"]

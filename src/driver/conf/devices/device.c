@@ -173,6 +173,34 @@ void domain_format_virtio_options(XmlWriter *writer, const DomainVirtioOptions *
 	domain_format_switch(writer, "packed", options->packed, "off", "on");
 }
 
+static const char *const dma_names[] = {
+	[DOMAIN_DMA_REGISTERED - 1] = "registered",
+	[DOMAIN_DMA_WINDOW - 1] = "window",
+	[DOMAIN_DMA_COURIER - 1] = "courier",
+	NULL,
+};
+
+DomainDma domain_parse_dma(XmlWalk *walk, xmlNode *driver)
+{
+	return (DomainDma)(domain_parse_choice(walk, driver, "dma", dma_names) + 1);
+}
+
+const char *domain_dma_name(DomainDma dma)
+{
+	return dma == DOMAIN_DMA_DEFAULT ? NULL : dma_names[dma - 1];
+}
+
+gboolean domain_dma_is_with(DomainDma dma, KvmMemoryKind kind)
+{
+	return dma == DOMAIN_DMA_DEFAULT ||
+	       (dma == DOMAIN_DMA_COURIER) == (kind == KVM_MEMORY_TWO_SIDED);
+}
+
+void domain_format_dma(XmlWriter *writer, DomainDma dma)
+{
+	xml_writer_attribute(writer, "dma", domain_dma_name(dma));
+}
+
 gboolean domain_virtio_options_are_set(const DomainVirtioOptions *options)
 {
 	return options->iommu != DOMAIN_SWITCH_ABSENT || options->packed != DOMAIN_SWITCH_ABSENT;

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "common/kvm-support.h"
 #include "driver/conf/domain-types.h"
 #include "driver/conf/xml-walk.h"
 #include "driver/conf/xml-writer.h"
@@ -30,6 +31,14 @@ typedef struct {
 	DomainSwitch iommu;
 	DomainSwitch packed;
 } DomainVirtioOptions;
+
+/* <driver dma=> of disks and network cards: the way to guest memory, which is ours to name. */
+typedef enum {
+	DOMAIN_DMA_DEFAULT, /* the best that the kind of memory has */
+	DOMAIN_DMA_REGISTERED,
+	DOMAIN_DMA_WINDOW,
+	DOMAIN_DMA_COURIER,
+} DomainDma;
 
 void domain_device_info_clear(DomainDeviceInfo *info);
 void domain_device_info_copy(DomainDeviceInfo *copy, const DomainDeviceInfo *info);
@@ -62,6 +71,15 @@ void domain_format_device_info(XmlWriter *writer, const DomainDeviceInfo *info, 
 
 void domain_parse_virtio_options(XmlWalk *walk, xmlNode *driver, DomainVirtioOptions *options);
 void domain_format_virtio_options(XmlWriter *writer, const DomainVirtioOptions *options);
+
+DomainDma domain_parse_dma(XmlWalk *walk, xmlNode *driver);
+void domain_format_dma(XmlWriter *writer, DomainDma dma);
+
+/* Return: the name, which is the VMM's too; NULL of the default. */
+const char *domain_dma_name(DomainDma dma);
+
+/* Whether devices have that way to memory of that kind. */
+gboolean domain_dma_is_with(DomainDma dma, KvmMemoryKind kind);
 
 /* Whether @options asks for anything, so that <driver> has to be printed. */
 gboolean domain_virtio_options_are_set(const DomainVirtioOptions *options);

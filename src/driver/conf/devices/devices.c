@@ -110,6 +110,39 @@ static gboolean check_disks(const DomainDef *def, GError **error)
 	return TRUE;
 }
 
+static gboolean check_dma(const char *device, const char *name, DomainDma dma, KvmMemoryKind kind,
+			  GError **error)
+{
+	return domain_dma_is_with(dma, kind) ||
+	       driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+			    _("%s %s has dma='%s', which there is not with memory of the kind "
+			      "'%s'"),
+			    device, name, domain_dma_name(dma), kvm_memory_kind_name(kind));
+}
+
+gboolean domain_check_dma(const DomainDef *def, GError **error)
+{
+	KvmMemoryKind kind;
+
+	if (!domain_def_memory_kind(def, &kind))
+		return TRUE;
+	for (guint i = 0; i < def->disks->len; i++) {
+		const DomainDisk *disk = def->disks->pdata[i];
+
+		if (!check_dma("disk", disk->target, disk->dma, kind, error))
+			return FALSE;
+	}
+	for (guint i = 0; i < def->interfaces->len; i++) {
+		const DomainInterface *interface = def->interfaces->pdata[i];
+		char mac[DOMAIN_MAC_STRING_SIZE];
+
+		domain_mac_format(interface->mac, mac);
+		if (!check_dma("interface", mac, interface->dma, kind, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
 gboolean domain_check_devices(const DomainDef *def, GError **error)
 {
 	if (!domain_check_path("devices/emulator", def->emulator, error) ||
@@ -122,6 +155,6 @@ gboolean domain_check_devices(const DomainDef *def, GError **error)
 	for (guint i = 0; i < def->rngs->len; i++)
 		if (!domain_check_rng(def->rngs->pdata[i], error))
 			return FALSE;
-	return domain_check_watchdogs(def, error) && domain_check_inputs(def, error) &&
-	       domain_check_device_infos(def, error);
+	return domain_check_dma(def, error) && domain_check_watchdogs(def, error) &&
+	       domain_check_inputs(def, error) && domain_check_device_infos(def, error);
 }

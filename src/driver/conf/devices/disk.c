@@ -342,6 +342,7 @@ static void parse_driver(XmlWalk *walk, xmlNode *node, DomainDisk *disk)
 	disk->read_error = (DomainDiskErrorPolicy)choice_or_default(walk, driver, "rerror_policy",
 								    read_error_names);
 	parse_queues(walk, driver, disk);
+	disk->dma = domain_parse_dma(walk, driver);
 	domain_parse_virtio_options(walk, driver, &disk->virtio);
 }
 
@@ -649,6 +650,7 @@ static void format_driver(XmlWriter *writer, const DomainDisk *disk)
 	attribute_choice(writer, "detect_zeroes", detect_zeroes_names, (int)disk->detect_zeroes);
 	attribute_if(writer, "queues", disk->queues);
 	attribute_if(writer, "queue_size", disk->queue_size);
+	domain_format_dma(writer, disk->dma);
 	domain_format_virtio_options(writer, &disk->virtio);
 	xml_writer_end(writer);
 }

@@ -102,6 +102,7 @@ typedef struct {
 	guint queues;	  /* 0: not given, one */
 	guint queue_size; /* 0: the VMM's choice */
 	guint iothread;	  /* the id of one, or 0: its own */
+	DomainDma dma;
 	DomainVirtioOptions virtio;
 
 	char *target;	       /* "vda": unique, and gives the alias its number */

@@ -381,6 +381,7 @@ static void parse_driver(XmlWalk *walk, xmlNode *node, DomainInterface *interfac
 	domain_parse_only(walk, driver, "name", "qemu");
 	domain_parse_number(walk, driver, "queues", DOMAIN_INTERFACE_MAX_QUEUES,
 			    &interface->queues);
+	interface->dma = domain_parse_dma(walk, driver);
 	domain_parse_virtio_options(walk, driver, &interface->virtio);
 }
 
@@ -506,11 +507,13 @@ static void format_port_forwards(XmlWriter *writer, const DomainInterface *inter
 
 static void format_driver(XmlWriter *writer, const DomainInterface *interface)
 {
-	if (interface->queues == 0 && !domain_virtio_options_are_set(&interface->virtio))
+	if (interface->queues == 0 && interface->dma == DOMAIN_DMA_DEFAULT &&
+	    !domain_virtio_options_are_set(&interface->virtio))
 		return;
 	xml_writer_start(writer, "driver");
 	if (interface->queues > 0)
 		xml_writer_attribute_number(writer, "queues", interface->queues);
+	domain_format_dma(writer, interface->dma);
 	domain_format_virtio_options(writer, &interface->virtio);
 	xml_writer_end(writer);
 }

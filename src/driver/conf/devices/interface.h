@@ -76,6 +76,7 @@ typedef struct {
 	char *rom;	      /* <rom file=>; empty: none; NULL: by vmm_device_open_rom() */
 	DomainBandwidth bandwidth;
 	guint queues; /* of pairs; 0: not given, one */
+	DomainDma dma;
 	DomainVirtioOptions virtio;
 	DomainDeviceInfo info;
 } DomainInterface;
