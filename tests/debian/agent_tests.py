@@ -3,6 +3,7 @@
 
 import json
 import os
+import tempfile
 import time
 from xml.etree import ElementTree
 
@@ -115,6 +116,19 @@ class AgentTests:
                                    "print(crypt.crypt(\"open sesame\", hash) == hash)' 2>/dev/null"), "True")
         with self.assertRaisesRegex(VirshError, "password"):
             virsh("set-user-password", self.name, "nobody-of-that-name", "secret")
+
+    def test_agent_has_keys_for_ssh(self):
+        self.wait_agent()
+        key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA agent@test"
+        before = virsh("get-user-sshkeys", self.name, "gmem")
+        self.assertNotIn(key, before)
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(key)
+            file.flush()
+            virsh("set-user-sshkeys", self.name, "gmem", "--file", file.name)
+            self.assertIn(key, virsh("get-user-sshkeys", self.name, "gmem"))
+            virsh("set-user-sshkeys", self.name, "gmem", "--file", file.name, "--remove")
+        self.assertEqual(virsh("get-user-sshkeys", self.name, "gmem"), before)
 
     def test_agent_comes_and_goes(self):
         self.wait_agent()

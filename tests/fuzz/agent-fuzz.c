@@ -9,6 +9,7 @@
  */
 #include <glib.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "driver/agent/agent-reader.h"
@@ -19,9 +20,14 @@ static void look_at(const char *line)
 {
 	g_autoptr(JsonObject) object = agent_parse_line(line);
 	g_autoptr(GPtrArray) objects = NULL;
+	g_autoptr(GPtrArray) lines = NULL;
 
 	if (!object)
 		return;
+	lines = agent_lines(agent_array(object, "return"));
+	for (guint i = 0; i < lines->len; i++)
+		if (strpbrk(lines->pdata[i], "\r\n\x1b"))
+			abort();
 	(void)agent_number(object, "return", -1);
 	(void)agent_boolean(object, "return");
 	(void)agent_string(agent_object(object, "error"), "desc");

@@ -6,8 +6,10 @@ import json
 import os
 import socket
 import struct
+import tempfile
 import threading
 import unittest
+import unittest.mock
 from xml.etree import ElementTree
 
 from support import rpc
@@ -28,6 +30,10 @@ ANSWERS = {
     "guest-fsfreeze-thaw": 2,
     "guest-fstrim": {"paths": []},
     "guest-set-user-password": {},
+    "guest-ssh-get-authorized-keys": {"keys": ["ssh-ed25519 AAAA me@there", 7, None, {"a": "b"}, "two\nlines",
+                                               "\x1b[2J", "ssh-rsa\tBBBB"]},
+    "guest-ssh-add-authorized-keys": {},
+    "guest-ssh-remove-authorized-keys": {},
     "guest-get-vcpus": [{"logical-id": 0, "online": True, "can-offline": False},
                         {"logical-id": 1, "online": True, "can-offline": True}],
     "guest-set-vcpus": 1,
@@ -185,6 +191,40 @@ class Agents(unittest.TestCase):
             "disk.2.dependency.0.name": "/dev/vdb"})
         # What is of another type than it should be is left out.
         self.assertNotIn("kernel-release", info)
+
+    def test_ssh_keys(self):
+        self.connect()
+        # What is no line is left out. virsh prints one behind the other, with nothing in between.
+        self.assertEqual(virsh("get-user-sshkeys", "test", "root"), "ssh-ed25519 AAAA me@theressh-rsa\tBBBB")
+        self.assertEqual(self.agent.asked[-1]["arguments"], {"username": "root"})
+        file = self.enterContext(tempfile.NamedTemporaryFile("w"))
+        # virsh makes a key of what is between two ends of a line, empty or not.
+        file.write("ssh-rsa AAAA one\nssh-rsa BBBB two")
+        file.flush()
+        keys = ["ssh-rsa AAAA one", "ssh-rsa BBBB two"]
+        for options, command, arguments in (
+                (["--file", file.name], "guest-ssh-add-authorized-keys", {"keys": keys, "reset": False}),
+                (["--file", file.name, "--reset"], "guest-ssh-add-authorized-keys", {"keys": keys, "reset": True}),
+                (["--reset"], "guest-ssh-add-authorized-keys", {"keys": [], "reset": True}),
+                (["--file", file.name, "--remove"], "guest-ssh-remove-authorized-keys", {"keys": keys})):
+            with self.subTest(options=options):
+                virsh("set-user-sshkeys", "test", "gmem", *options)
+                self.assertEqual(self.agent.asked[-1],
+                                 {"execute": command, "arguments": {"username": "gmem", **arguments}})
+        for command in (["get-user-sshkeys", "test", "root"], ["set-user-sshkeys", "test", "root", "--reset"]):
+            with self.assertRaisesRegex(VirshError, "read only|forbidden"):
+                virsh(*command, readonly=True)
+
+    def test_ssh_keys_of_an_agent_that_means_harm(self):
+        self.connect()
+        for answer in ({}, [], 7, {"keys": "ssh-rsa AAAA"}, {"keys": ["ssh-rsa AAAA"] * 2049}):
+            with self.subTest(answer=str(answer)[:40]), unittest.mock.patch.dict(
+                    ANSWERS, {"guest-ssh-get-authorized-keys": answer}):
+                with self.assertRaisesRegex(VirshError, "no list of at most 2048 keys"):
+                    virsh("get-user-sshkeys", "test", "root")
+        with unittest.mock.patch.dict(ANSWERS, {"guest-ssh-get-authorized-keys": {"keys": []}}):
+            self.assertEqual(virsh("get-user-sshkeys", "test", "root"), "")
+        self.assertEqual(self.command("guest-ping"), {"return": {}})
 
     def test_shutdown_and_reboot(self):
         with self.assertRaisesRegex(VirshError, "connected"):

@@ -306,6 +306,22 @@ static void test_pass(void)
 	world_end(&world);
 }
 
+/* Texts that would be several where each is a line, or change a terminal, are none. */
+static void test_lines(void)
+{
+	g_autoptr(JsonObject)
+		object = agent_parse_line("{\"return\": [\"a\\tb\", 7, null, [\"c\"], \"d\\ne\", "
+					  "\"f\\r\", \"\\u001b[2J\", \"\", \"\u00fc\"]}");
+	g_autoptr(GPtrArray) lines = agent_lines(agent_array(object, "return"));
+	g_autoptr(GPtrArray) none = agent_lines(NULL);
+
+	g_assert_cmpuint(lines->len, ==, 3);
+	g_assert_cmpstr(lines->pdata[0], ==, "a\tb");
+	g_assert_cmpstr(lines->pdata[1], ==, "");
+	g_assert_cmpstr(lines->pdata[2], ==, "\u00fc");
+	g_assert_cmpuint(none->len, ==, 0);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -317,5 +333,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/agent/tell", test_tell);
 	g_test_add_func("/agent/tell-nobody", test_tell_nobody);
 	g_test_add_func("/agent/pass", test_pass);
+	g_test_add_func("/agent/lines", test_lines);
 	return g_test_run();
 }

@@ -154,3 +154,26 @@ GPtrArray *agent_objects(JsonArray *array)
 	}
 	return objects;
 }
+
+/* Who writes texts into a file, one a line, would have more of them from one that is none. */
+static gboolean is_line(const char *text)
+{
+	for (const char *at = text; *at; at++)
+		if (g_ascii_iscntrl(*at) && *at != '\t')
+			return FALSE;
+	return TRUE;
+}
+
+GPtrArray *agent_lines(JsonArray *array)
+{
+	GPtrArray *lines = g_ptr_array_new();
+
+	for (guint i = 0; array && i < json_array_get_length(array); i++) {
+		JsonNode *node = json_array_get_element(array, i);
+		const char *text = JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
+
+		if (text && is_line(text))
+			g_ptr_array_add(lines, (gpointer)text);
+	}
+	return lines;
+}

@@ -60,3 +60,6 @@ JsonArray *agent_array(JsonObject *object, const char *name);
 /* The elements of an array that are objects, for g_ptr_array_unref(); the tree's. @array: or NULL
  */
 GPtrArray *agent_objects(JsonArray *array);
+
+/* Those that are texts of one line: without control characters but tabs. As agent_objects() */
+GPtrArray *agent_lines(JsonArray *array);

@@ -146,6 +146,67 @@ static gboolean set_user_password(RpcCall *call, const void *args, void *result,
 	return tell(call->object, "guest-set-user-password", arguments, error);
 }
 
+static gboolean fill_keys(DomainAuthorizedSshKeysGet_ret *ret, JsonNode *answer, GError **error)
+{
+	JsonArray *array = JSON_NODE_HOLDS_OBJECT(answer) ?
+				   agent_array(json_node_get_object(answer), "keys") :
+				   NULL;
+	g_autoptr(GPtrArray) keys = agent_lines(array);
+
+	if (!array || keys->len > RPC_SSH_KEYS_MAX)
+		return driver_error(error, VIR_ERR_INTERNAL_ERROR,
+				    _("the guest agent's answer has no list of at most %d keys"),
+				    RPC_SSH_KEYS_MAX);
+	ret->keys.keys_len = keys->len;
+	ret->keys.keys_val = g_new0(RpcString, keys->len + 1);
+	for (guint i = 0; i < keys->len; i++)
+		ret->keys.keys_val[i] = g_strdup(keys->pdata[i]);
+	return TRUE;
+}
+
+static gboolean get_ssh_keys(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainAuthorizedSshKeysGet_args *request = args;
+	g_autoptr(AgentSession) session = agent_begin(call->object, error);
+	g_autoptr(JsonNode) answer = NULL;
+	JsonObject *arguments;
+
+	if (!session)
+		return FALSE;
+	arguments = json_object_new();
+	json_object_set_string_member(arguments, "username", request->user);
+	answer = agent_ask(session, "guest-ssh-get-authorized-keys", arguments, error);
+	return answer && fill_keys(result, answer, error);
+}
+
+static gboolean set_ssh_keys(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainAuthorizedSshKeysSet_args *request = args;
+	const gboolean is_removal = (request->flags & VIR_DOMAIN_AUTHORIZED_SSH_KEYS_SET_REMOVE) !=
+				    0;
+	const gboolean is_more = (request->flags & VIR_DOMAIN_AUTHORIZED_SSH_KEYS_SET_APPEND) != 0;
+	JsonObject *arguments;
+	JsonArray *keys;
+
+	(void)result;
+	if (is_removal && is_more)
+		return driver_error(error, VIR_ERR_INVALID_ARG,
+				    _("flags for keys to append and to remove exclude each "
+				      "other"));
+	keys = json_array_new();
+	for (guint i = 0; i < request->keys.keys_len; i++)
+		json_array_add_string_element(keys, request->keys.keys_val[i]);
+	arguments = json_object_new();
+	json_object_set_string_member(arguments, "username", request->user);
+	json_object_set_array_member(arguments, "keys", keys);
+	if (!is_removal)
+		json_object_set_boolean_member(arguments, "reset", !is_more);
+	return tell(call->object,
+		    is_removal ? "guest-ssh-remove-authorized-keys" :
+				 "guest-ssh-add-authorized-keys",
+		    arguments, error);
+}
+
 /* The first that a network knows. Return: for g_free(). */
 static char *find_leased_name(Domain *domain, GError **error)
 {
@@ -225,6 +286,12 @@ const RpcProcedure calls_agent[] = {
 	RPC_PROCEDURE_ARGS_FLAGS(RPC_DOMAIN_SET_USER_PASSWORD, RPC_ACCESS_WRITE, CALLS_DOMAIN,
 				 DomainSetUserPassword, set_user_password,
 				 VIR_DOMAIN_PASSWORD_ENCRYPTED),
+	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_AUTHORIZED_SSH_KEYS_GET, RPC_ACCESS_WRITE, CALLS_DOMAIN,
+			    DomainAuthorizedSshKeysGet, get_ssh_keys, 0),
+	RPC_PROCEDURE_ARGS_FLAGS(RPC_DOMAIN_AUTHORIZED_SSH_KEYS_SET, RPC_ACCESS_WRITE, CALLS_DOMAIN,
+				 DomainAuthorizedSshKeysSet, set_ssh_keys,
+				 VIR_DOMAIN_AUTHORIZED_SSH_KEYS_SET_APPEND |
+					 VIR_DOMAIN_AUTHORIZED_SSH_KEYS_SET_REMOVE),
 	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_GET_HOSTNAME, RPC_ACCESS_WRITE, CALLS_DOMAIN,
 			    DomainGetHostname, get_hostname,
 			    VIR_DOMAIN_GET_HOSTNAME_AGENT | VIR_DOMAIN_GET_HOSTNAME_LEASE),
