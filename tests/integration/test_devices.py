@@ -8,6 +8,8 @@ import tempfile
 from support.daemon import DaemonTest, STDIN, virsh, vmm_pid
 from support.where import NATIVE
 
+PORT = "<controller type='pci' model='pcie-root-port'/>"
+WATCHDOG = "<watchdog model='i6300esb' action='reset'/>"
 RNG = "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
 
 
@@ -73,6 +75,59 @@ class Attach(Devices):
         # Of a domain that is off, that is what happens without a word.
         virsh("detach-device", "test", STDIN, "--current", text=disk(self.image, "vda"))
         self.assertEqual(self.targets(), [])
+
+    def test_what_comes_with_the_next_start_only(self):
+        """A watchdog, a balloon, ports and controllers: what is attached starts, and what is detached is gone."""
+        documents = [("<memballoon", "<memballoon model='virtio'/>"), ("i6300esb", WATCHDOG),
+                     ("<panic", "<panic model='isa'/>"),
+                     ("<serial type='null'", "<serial type='null'><target port='1'/></serial>"),
+                     ("type='isa-debug'", "<serial type='null'><target type='isa-debug'/></serial>"),
+                     ("type='virtio-serial'", "<controller type='virtio-serial' index='0'/>"),
+                     ("type='sata'", "<controller type='sata' index='0'/>")]
+        self.define(serial="<serial type='pty'/><memballoon model='none'/>")
+        before = virsh("dumpxml", "test")
+        for words, document in documents:
+            with self.subTest(document=document):
+                self.assertNotIn(words, before.replace("<memballoon model='none'/>", ""))
+                virsh("attach-device", "test", STDIN, "--config", text=document)
+                self.assertIn(words, virsh("dumpxml", "test"))
+                if words != "i6300esb":
+                    self.assert_refused("already has|is in use", "attach-device", "test", STDIN, "--config",
+                                        text=document)
+        virsh("start", "--paused", "test")
+        for words, document in documents:
+            self.assertIn(words, virsh("dumpxml", "test"))
+            virsh("detach-device", "test", STDIN, "--config", text=document)
+        self.assertIn("<memballoon model='none'/>", virsh("dumpxml", "--inactive", "test"))
+        virsh("destroy", "test")
+        # Root ports that they were behind stay.
+        after = virsh("dumpxml", "test")
+        for words, _ in documents[1:]:
+            self.assertNotIn(words, after)
+        virsh("start", "--paused", "test")
+
+    def test_root_ports(self):
+        self.define(serial="<serial type='pty'/>")
+
+        def ports():
+            return virsh("dumpxml", "--inactive", "test").count("model='pcie-root-port'")
+
+        virsh("start", "--paused", "test")
+        self.assert_refused("no root port is free", "attach-device", "test", STDIN, "--live", text=RNG)
+        count = ports()
+        for _ in range(2):
+            virsh("attach-device", "test", STDIN, "--config", text=PORT)
+        self.assertEqual(ports(), count + 2)
+        virsh("destroy", "test")
+        virsh("start", "--paused", "test")
+        virsh("attach-device", "test", STDIN, "--live", text=RNG)
+        last = PORT.replace("type=", f"index='{count + 2}' type=")
+        virsh("detach-device", "test", STDIN, "--config", text=last)
+        self.assertEqual(ports(), count + 1)
+        for pattern, index in (("memballoon virtio is at it", 1), ("device not found", count + 2)):
+            with self.subTest(pattern=pattern):
+                self.assert_refused(pattern, "detach-device", "test", STDIN, "--config",
+                                    text=PORT.replace("type=", f"index='{index}' type="))
 
     def test_a_device_goes_by_its_alias(self):
         self.define()
@@ -161,6 +216,22 @@ class Live(Devices):
         events = self.daemon.events()
         virsh("detach-device-alias", "test", "rng0", "--live")
         events.wait_device("removed", "rng0")
+
+    def test_what_neither_comes_nor_goes(self):
+        self.define(serial="<serial type='pty'/><panic/><controller type='virtio-serial' index='0'/>")
+        virsh("start", "--paused", "test")
+        live = virsh("dumpxml", "test")
+        for document in ("<memballoon model='virtio'/>", "<panic/>", "<serial type='pty'/>", PORT,
+                         "<controller type='virtio-serial' index='0'/>", "<controller type='sata' index='0'/>",
+                         "<watchdog model='itco' action='reset'/>"):
+            name = document.split()[0].strip("<>/")
+            for command in ("attach-device", "detach-device"):
+                with self.subTest(command=command, document=document):
+                    self.assert_refused(f"Operation not supported: .*{name}", command, "test", STDIN, "--live",
+                                        text=document)
+        for alias in ("balloon0", "virtio-serial0", "watchdog0"):
+            self.assert_refused("device not found", "detach-device-alias", "test", alias, "--live")
+        self.assertEqual(virsh("dumpxml", "test"), live)
 
     def test_what_cannot_be(self):
         self.start()

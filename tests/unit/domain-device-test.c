@@ -184,6 +184,280 @@ static void test_input_of_the_chipset(void)
 	g_assert_true(domain_def_has_alias(live, "input1"));
 }
 
+static void assert_incomplete(Change function, const char *devices, const char *xml,
+			      const char *words)
+{
+	g_autoptr(DomainDef) def = definition(devices);
+	g_autoptr(DomainDevice) device = device_of(xml);
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(function(def, device, &error));
+	g_assert_no_error(error);
+	g_assert_null(domain_def_complete_change(def, &error));
+	if (!strstr(error->message, words))
+		g_error("'%s' is not in '%s'", words, error->message);
+}
+
+#define WATCHDOG(model, action) "<watchdog model='" model "' action='" action "'/>"
+
+static void test_watchdog(void)
+{
+	g_autoptr(DomainDef) with = change(domain_def_attach, "", WATCHDOG("i6300esb", "reset"));
+	g_autoptr(DomainDef) without = change(domain_def_detach, WATCHDOG("i6300esb", "reset"),
+					      WATCHDOG("i6300esb", "reset"));
+	const DomainWatchdog *watchdog = with->watchdogs->pdata[1];
+
+	/* One is the chipset's. */
+	g_assert_cmpuint(with->watchdogs->len, ==, 2);
+	g_assert_true(watchdog->info.address.is_set);
+	g_assert_cmpuint(without->watchdogs->len, ==, 1);
+	assert_refused(domain_def_attach, "", WATCHDOG("itco", "reset"), VIR_ERR_OPERATION_INVALID,
+		       "domain already has a watchdog of model 'itco'");
+	assert_refused(domain_def_detach, "", WATCHDOG("itco", "reset"),
+		       VIR_ERR_OPERATION_UNSUPPORTED, "stays");
+	assert_refused(domain_def_detach, WATCHDOG("i6300esb", "reset"),
+		       WATCHDOG("i6300esb", "pause"), VIR_ERR_DEVICE_MISSING,
+		       "no device 'watchdog'");
+	assert_refused(domain_def_update, WATCHDOG("i6300esb", "reset"),
+		       WATCHDOG("i6300esb", "reset"), VIR_ERR_OPERATION_UNSUPPORTED,
+		       "device 'watchdog' cannot be updated");
+	assert_incomplete(domain_def_attach, "", WATCHDOG("i6300esb", "pause"),
+			  "have the actions 'reset' and 'pause'");
+}
+
+#define NO_BALLOON    "<memballoon model='none'/>"
+#define BALLOON(more) "<memballoon model='virtio'>" more "</memballoon>"
+
+static void test_memballoon(void)
+{
+	g_autoptr(DomainDef) with = change(domain_def_attach, NO_BALLOON, BALLOON(""));
+	g_autoptr(DomainDef) without = change(domain_def_detach, BALLOON(""), BALLOON(""));
+	g_autoptr(DomainDef)
+		updated = change(domain_def_update,
+				 "<memballoon model='virtio'><alias name='ua-balloon'/>"
+				 "<address type='pci' bus='3'/></memballoon>",
+				 "<memballoon model='virtio' freePageReporting='on'>"
+				 "<stats period='7'/></memballoon>");
+
+	g_assert_nonnull(with->memballoon);
+	g_assert_true(with->memballoon->info.address.is_set);
+	g_assert_false(with->says & DOMAIN_SAYS_NO_MEMBALLOON);
+	g_assert_null(without->memballoon);
+	g_assert_true(without->says & DOMAIN_SAYS_NO_MEMBALLOON);
+	g_assert_cmpuint(updated->memballoon->period, ==, 7);
+	g_assert_cmpint(updated->memballoon->free_page_reporting, ==, DOMAIN_SWITCH_YES);
+	g_assert_cmpuint(updated->memballoon->info.address.bus, ==, 3);
+	g_assert_cmpstr(updated->memballoon->info.alias, ==, "ua-balloon");
+	assert_refused(domain_def_attach, "", BALLOON(""), VIR_ERR_OPERATION_INVALID,
+		       "domain already has a device 'memballoon'");
+	for (gsize i = 0; i < 2; i++)
+		assert_refused(i == 0 ? domain_def_detach : domain_def_update, NO_BALLOON,
+			       BALLOON(""), VIR_ERR_DEVICE_MISSING, "no device 'memballoon'");
+	assert_refused(domain_def_detach, BALLOON("<address type='pci' bus='3'/>"),
+		       BALLOON("<address type='pci' bus='4'/>"), VIR_ERR_DEVICE_MISSING,
+		       "no device 'memballoon'");
+	assert_refused(domain_def_attach, NO_BALLOON, NO_BALLOON, VIR_ERR_OPERATION_UNSUPPORTED,
+		       "is no device");
+}
+
+static void test_panic(void)
+{
+	g_autoptr(DomainDef) with = change(domain_def_attach, "", "<panic model='isa'/>");
+	g_autoptr(DomainDef)
+		without = change(domain_def_detach, "<panic model='isa'/>", "<panic/>");
+
+	g_assert_nonnull(with->panic);
+	g_assert_null(without->panic);
+	assert_refused(domain_def_attach, "<panic/>", "<panic/>", VIR_ERR_OPERATION_INVALID,
+		       "domain already has a device 'panic'");
+	assert_refused(domain_def_detach, "", "<panic/>", VIR_ERR_DEVICE_MISSING,
+		       "no device 'panic'");
+	assert_refused(domain_def_update, "<panic/>", "<panic/>", VIR_ERR_OPERATION_UNSUPPORTED,
+		       "device 'panic' cannot be updated");
+}
+
+#define SERIAL(type, port) "<serial type='" type "'><target port='" port "'/></serial>"
+#define DEBUG_CONSOLE	   "<serial type='null'><target type='isa-debug'/></serial>"
+
+static void test_serial(void)
+{
+	g_autoptr(DomainDef) first = change(domain_def_attach, "", "<serial type='pty'/>");
+	g_autoptr(DomainDef) second = change(domain_def_attach, SERIAL("pty", "0") DEBUG_CONSOLE,
+					     "<serial type='null'/>");
+	g_autoptr(DomainDef)
+		without = change(domain_def_detach, SERIAL("pty", "0"), "<serial type='pty'/>");
+	g_autoptr(DomainDef) one = change(domain_def_detach, SERIAL("pty", "0") SERIAL("pty", "1"),
+					  SERIAL("pty", "1"));
+
+	g_assert_cmpuint(first->n_serials, ==, 1);
+	g_assert_true(first->console_present);
+	g_assert_cmpuint(second->n_serials, ==, 2);
+	g_assert_cmpint(second->serials[1].chardev.type, ==, DOMAIN_CHARDEV_NULL);
+	g_assert_cmpuint(second->debug_console->port, ==, 2);
+	g_assert_cmpuint(without->n_serials, ==, 0);
+	g_assert_false(without->console_present);
+	g_assert_cmpuint(one->n_serials, ==, 1);
+	g_assert_cmpuint(one->serials[0].port, ==, 0);
+	assert_refused(domain_def_attach, SERIAL("pty", "0"), SERIAL("null", "0"),
+		       VIR_ERR_OPERATION_INVALID, "domain already has a serial port 0");
+	assert_refused(domain_def_attach, SERIAL("pty", "0") SERIAL("pty", "1"),
+		       "<serial type='pty'/>", VIR_ERR_CONFIG_UNSUPPORTED, "no more than 2");
+	assert_refused(domain_def_detach, SERIAL("pty", "0") SERIAL("pty", "1"),
+		       "<serial type='pty'/>", VIR_ERR_OPERATION_FAILED, "say which");
+	assert_refused(domain_def_detach, SERIAL("pty", "0"), SERIAL("null", "0"),
+		       VIR_ERR_DEVICE_MISSING, "no device 'serial'");
+	assert_refused(domain_def_update, SERIAL("pty", "0"), SERIAL("pty", "0"),
+		       VIR_ERR_OPERATION_UNSUPPORTED, "device 'serial' cannot be updated");
+	assert_incomplete(domain_def_attach, "", SERIAL("pty", "1"), "needs one with port 0");
+	assert_incomplete(domain_def_detach, SERIAL("pty", "0") SERIAL("null", "1"),
+			  SERIAL("pty", "0"), "needs one with port 0");
+}
+
+static void test_debug_console(void)
+{
+	g_autoptr(DomainDef) with = change(domain_def_attach, SERIAL("pty", "0"), DEBUG_CONSOLE);
+	g_autoptr(DomainDef) without = change(domain_def_detach, SERIAL("pty", "0") DEBUG_CONSOLE,
+					      DEBUG_CONSOLE);
+
+	g_assert_nonnull(with->debug_console);
+	g_assert_cmpuint(with->n_serials, ==, 1);
+	g_assert_null(without->debug_console);
+	g_assert_cmpuint(without->n_serials, ==, 1);
+	assert_refused(domain_def_attach, DEBUG_CONSOLE, DEBUG_CONSOLE, VIR_ERR_OPERATION_INVALID,
+		       "domain already has a debug console");
+	assert_refused(domain_def_detach, SERIAL("null", "0"), DEBUG_CONSOLE,
+		       VIR_ERR_DEVICE_MISSING, "no device 'serial'");
+}
+
+#define NEW_PORT(more) "<controller type='pci' " more " model='pcie-root-port'/>"
+#define PORTS(more)    "<controller type='virtio-serial' " more "/>"
+#define SATA	       "<controller type='sata' index='0'/>"
+
+static void test_root_port(void)
+{
+	/* One is the balloon's. */
+	g_autoptr(DomainDef) with = change(domain_def_attach, "", NEW_PORT(""));
+	g_autoptr(DomainDef)
+		placed = change(domain_def_attach, "",
+				"<controller type='pci' index='2' model='pcie-root-port'>"
+				"<target chassis='9' port='0x30'/>"
+				"<address type='pci' slot='6'/></controller>");
+	g_autoptr(DomainDef)
+		without = change(domain_def_detach, NEW_PORT("index='2'"), NEW_PORT("index='2'"));
+	const DomainPciController *port = placed->pci_controllers->pdata[2];
+
+	g_assert_cmpuint(with->pci_controllers->len, ==, 3);
+	g_assert_cmpuint(port->chassis, ==, 9);
+	g_assert_cmpuint(port->address.slot, ==, 6);
+	g_assert_cmpuint(without->pci_controllers->len, ==, 2);
+	assert_refused(domain_def_attach, "", NEW_PORT("index='1'"), VIR_ERR_OPERATION_INVALID,
+		       "already has a controller of type 'pci' with index 1");
+	assert_refused(domain_def_attach, "",
+		       "<controller type='pci' index='0' model='pcie-root'/>",
+		       VIR_ERR_OPERATION_INVALID, "already has a controller");
+	assert_refused(domain_def_detach, "", NEW_PORT("index='1'"), VIR_ERR_OPERATION_FAILED,
+		       "memballoon virtio is at it");
+	assert_refused(domain_def_detach, NEW_PORT("index='3'"), NEW_PORT("index='2'"),
+		       VIR_ERR_OPERATION_UNSUPPORTED, "there is one with index 3");
+	assert_refused(domain_def_detach, "", NEW_PORT("index='5'"), VIR_ERR_DEVICE_MISSING,
+		       "no device 'controller'");
+	assert_refused(domain_def_detach, "", NEW_PORT(""), VIR_ERR_DEVICE_MISSING,
+		       "no device 'controller'");
+	assert_refused(domain_def_detach, "",
+		       "<controller type='pci' index='0' model='pcie-root'/>",
+		       VIR_ERR_OPERATION_UNSUPPORTED, "it is the root");
+	assert_refused(domain_def_update, "", NEW_PORT("index='1'"), VIR_ERR_OPERATION_UNSUPPORTED,
+		       "device 'controller' cannot be updated");
+	assert_refused(domain_def_attach, "", "<controller type='usb' model='none'/>",
+		       VIR_ERR_OPERATION_UNSUPPORTED, "is no device");
+}
+
+static void test_controllers(void)
+{
+	const char *sata_disk = "<disk type='file' device='disk'><source file='/a'/>"
+				"<target dev='sda' bus='sata'/></disk>";
+	const char *channel = "<channel type='pty'><target type='virtio' name='a'/>"
+			      "<address type='virtio-serial' controller='1' port='2'/></channel>";
+	g_autoptr(DomainDef) ports = change(domain_def_attach, "", PORTS("ports='4'"));
+	g_autoptr(DomainDef) more = change(domain_def_attach, PORTS("index='0'"), PORTS(""));
+	g_autoptr(DomainDef) sata = change(domain_def_attach, "", SATA);
+	g_autoptr(DomainDef)
+		no_ports = change(domain_def_detach, PORTS("index='0'"), PORTS("index='0'"));
+	g_autoptr(DomainDef) no_sata = change(domain_def_detach, SATA, SATA);
+	const DomainVirtioSerial *added = ports->virtio_serials->pdata[0];
+
+	g_assert_cmpuint(added->index, ==, 0);
+	g_assert_true(added->info.address.is_set);
+	g_assert_cmpuint(more->virtio_serials->len, ==, 2);
+	g_assert_true(sata->has_sata);
+	g_assert_cmpuint(no_ports->virtio_serials->len, ==, 0);
+	g_assert_false(no_sata->has_sata);
+	assert_refused(domain_def_attach, PORTS("index='0'"), PORTS("index='0'"),
+		       VIR_ERR_OPERATION_INVALID, "already has a controller");
+	assert_refused(domain_def_attach, SATA, SATA, VIR_ERR_OPERATION_INVALID,
+		       "already has a controller");
+	assert_refused(domain_def_detach, channel, PORTS("index='1'"), VIR_ERR_OPERATION_FAILED,
+		       "channel 2 is at it");
+	assert_refused(domain_def_detach, channel, PORTS("index='0'"),
+		       VIR_ERR_OPERATION_UNSUPPORTED, "there is one with index 1");
+	assert_refused(domain_def_detach, sata_disk, SATA, VIR_ERR_OPERATION_FAILED,
+		       "disk sda is at it");
+	assert_refused(domain_def_detach, "", SATA, VIR_ERR_DEVICE_MISSING,
+		       "no device 'controller'");
+	assert_refused(domain_def_detach, "", PORTS("index='0'"), VIR_ERR_DEVICE_MISSING,
+		       "no device 'controller'");
+}
+
+/* What is in the machine from its start on neither comes nor goes, and nobody misses it. */
+static void test_parts_while_it_runs(void)
+{
+	static const char *const documents[] = {
+		BALLOON(""),
+		"<panic/>",
+		SERIAL("pty", "0"),
+		DEBUG_CONSOLE,
+		NEW_PORT("index='1'"),
+		PORTS("index='0'"),
+		SATA,
+	};
+	g_autoptr(DomainDef) live = definition(SERIAL("pty", "0") DEBUG_CONSOLE
+					       "<panic/>" SATA PORTS("index='0'"));
+
+	domain_assign_aliases(live);
+	for (gsize i = 0; i < G_N_ELEMENTS(documents); i++) {
+		g_autoptr(DomainDevice) device = device_of(documents[i]);
+		g_autoptr(GError) error = NULL;
+
+		g_assert_null(domain_def_attach_live(live, device, &error));
+		g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_UNSUPPORTED);
+		g_clear_error(&error);
+		g_assert_null(domain_def_find_alias(live, device, &error));
+		g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_UNSUPPORTED);
+	}
+	g_assert_false(domain_def_has_alias(live, "balloon0"));
+	g_assert_false(domain_def_has_alias(live, "virtio-serial0"));
+}
+
+static void test_parts_by_their_aliases(void)
+{
+	g_autoptr(DomainDef) def = definition(
+		BALLOON("<alias name='ua-a'/>") "<panic><alias name='ua-b'/></panic>"
+						"<controller type='virtio-serial' index='0'>"
+						"<alias name='ua-c'/></controller>");
+	static const char *const aliases[] = { "ua-a", "ua-b", "ua-c" };
+	g_autoptr(GError) error = NULL;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(aliases); i++) {
+		g_assert_true(domain_def_detach_alias(def, aliases[i], &error));
+		g_assert_no_error(error);
+	}
+	g_assert_null(def->memballoon);
+	g_assert_null(def->panic);
+	g_assert_cmpuint(def->virtio_serials->len, ==, 0);
+	g_assert_false(domain_def_detach_alias(def, "ua-a", &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_DEVICE_MISSING);
+}
+
 /* Interfaces as they are known by, whatever is behind them. */
 static void add_interface(DomainDef *def, guint8 last, guint8 bus)
 {
@@ -358,6 +632,15 @@ int main(int argc, char **argv)
 	g_test_add_func("/device/rng", test_rng);
 	g_test_add_func("/device/input", test_input);
 	g_test_add_func("/device/input-of-the-chipset", test_input_of_the_chipset);
+	g_test_add_func("/device/watchdog", test_watchdog);
+	g_test_add_func("/device/memballoon", test_memballoon);
+	g_test_add_func("/device/panic", test_panic);
+	g_test_add_func("/device/serial", test_serial);
+	g_test_add_func("/device/debug-console", test_debug_console);
+	g_test_add_func("/device/root-port", test_root_port);
+	g_test_add_func("/device/controllers", test_controllers);
+	g_test_add_func("/device/parts-live", test_parts_while_it_runs);
+	g_test_add_func("/device/parts-by-alias", test_parts_by_their_aliases);
 	g_test_add_func("/device/interface", test_interfaces_are_known_by_their_addresses);
 	g_test_add_func("/device/attached-live", test_attached_live);
 	g_test_add_func("/device/alias", test_alias);

@@ -10,17 +10,30 @@
 #include "driver/error.h"
 
 static const char *const kind_names[] = {
-	[DOMAIN_DEVICE_DISK] = "disk",	     [DOMAIN_DEVICE_INTERFACE] = "interface",
-	[DOMAIN_DEVICE_RNG] = "rng",	     [DOMAIN_DEVICE_CHANNEL] = "channel",
-	[DOMAIN_DEVICE_CONSOLE] = "console", [DOMAIN_DEVICE_INPUT] = "input",
+	[DOMAIN_DEVICE_DISK] = "disk",
+	[DOMAIN_DEVICE_INTERFACE] = "interface",
+	[DOMAIN_DEVICE_RNG] = "rng",
+	[DOMAIN_DEVICE_CHANNEL] = "channel",
+	[DOMAIN_DEVICE_CONSOLE] = "console",
+	[DOMAIN_DEVICE_INPUT] = "input",
+	[DOMAIN_DEVICE_WATCHDOG] = "watchdog",
+	[DOMAIN_DEVICE_MEMBALLOON] = "memballoon",
+	[DOMAIN_DEVICE_SERIAL] = "serial",
+	[DOMAIN_DEVICE_PANIC] = "panic",
+	[DOMAIN_DEVICE_CONTROLLER] = "controller",
 };
 
 /* What libvirt knows besides. */
 static const char *const other_names[] = {
-	"audio", "controller", "crypto", "filesystem", "graphics", "hostdev",  "hub",	   "iommu",
-	"lease", "memballoon", "memory", "nvram",      "panic",	   "parallel", "redirdev", "serial",
-	"shmem", "smartcard",  "sound",	 "tpm",	       "video",	   "vsock",    "watchdog", NULL,
+	"audio", "crypto", "filesystem", "graphics", "hostdev",	 "hub",	  "iommu",
+	"lease", "memory", "nvram",	 "parallel", "redirdev", "shmem", "smartcard",
+	"sound", "tpm",	   "video",	 "vsock",    NULL,
 };
+
+static gboolean is_part(DomainDeviceKind kind)
+{
+	return kind >= DOMAIN_DEVICE_MEMBALLOON;
+}
 
 const char *domain_device_name(const DomainDevice *device)
 {
@@ -47,6 +60,12 @@ void domain_device_free(DomainDevice *device)
 		break;
 	case DOMAIN_DEVICE_INPUT:
 		domain_input_free(device->input);
+		break;
+	case DOMAIN_DEVICE_WATCHDOG:
+		domain_watchdog_free(device->watchdog);
+		break;
+	default:
+		domain_def_free(device->part);
 		break;
 	}
 	g_free(device);
@@ -78,6 +97,21 @@ static gboolean find_kind(XmlWalk *walk, DomainDeviceKind *kind, GError **error)
 			    xml_walk_quote(walk, name));
 }
 
+static DomainDef *parse_part(XmlWalk *walk, DomainDeviceKind kind, DomainParseFlags flags)
+{
+	DomainDef *part = domain_def_new();
+
+	if (kind == DOMAIN_DEVICE_MEMBALLOON)
+		domain_parse_one_memballoon(walk, walk->root, flags, part);
+	else if (kind == DOMAIN_DEVICE_SERIAL)
+		domain_parse_one_serial(walk, walk->root, flags, part);
+	else if (kind == DOMAIN_DEVICE_PANIC)
+		domain_parse_one_panic(walk, walk->root, flags, part);
+	else
+		domain_parse_one_controller(walk, walk->root, flags, part);
+	return part;
+}
+
 static DomainDevice *parse_kind(XmlWalk *walk, DomainDeviceKind kind, DomainParseFlags flags)
 {
 	DomainDevice *device = g_new0(DomainDevice, 1);
@@ -100,6 +134,12 @@ static DomainDevice *parse_kind(XmlWalk *walk, DomainDeviceKind kind, DomainPars
 		break;
 	case DOMAIN_DEVICE_INPUT:
 		device->input = domain_parse_input(walk, walk->root, flags);
+		break;
+	case DOMAIN_DEVICE_WATCHDOG:
+		device->watchdog = domain_parse_watchdog(walk, walk->root, flags);
+		break;
+	default:
+		device->part = parse_part(walk, kind, flags);
 		break;
 	}
 	return device;
@@ -124,20 +164,6 @@ DomainDevice *domain_device_parse(const char *xml, DomainParseFlags flags, GErro
 		return NULL;
 	device = parse_kind(&walk, kind, flags);
 	return xml_walk_finish(&walk, error) ? g_steal_pointer(&device) : NULL;
-}
-
-static gboolean is_same_place(const DomainPciAddress *a, const DomainPciAddress *b)
-{
-	return a->bus == b->bus && a->slot == b->slot && a->function == b->function;
-}
-
-/* Whether what a document says of a device's alias and place, if anything, is this one's. */
-static gboolean may_be(const DomainDeviceInfo *info, const DomainDeviceInfo *wanted)
-{
-	if (wanted->alias && info->alias && strcmp(wanted->alias, info->alias) != 0)
-		return FALSE;
-	return !wanted->address.is_set || !info->address.is_set ||
-	       is_same_place(&wanted->address, &info->address);
 }
 
 /* Return: the place in the array, or -1. */
@@ -172,7 +198,7 @@ static int find_interface(const DomainDef *def, const DomainInterface *wanted, G
 		const DomainInterface *interface = def->interfaces->pdata[i];
 
 		if (memcmp(interface->mac, wanted->mac, DOMAIN_MAC_SIZE) != 0 ||
-		    !may_be(&interface->info, &wanted->info))
+		    !domain_device_info_may_be(&interface->info, &wanted->info))
 			continue;
 		if (index >= 0) {
 			driver_error(error, VIR_ERR_OPERATION_FAILED,
@@ -207,7 +233,8 @@ static int find_rng(const DomainDef *def, const DomainRng *wanted, GError **erro
 	for (guint i = 0; i < def->rngs->len; i++) {
 		const DomainRng *rng = def->rngs->pdata[i];
 
-		if (is_same_rng(rng, wanted) && may_be(&rng->info, &wanted->info))
+		if (is_same_rng(rng, wanted) &&
+		    domain_device_info_may_be(&rng->info, &wanted->info))
 			return (int)i;
 	}
 	return find_none(DOMAIN_DEVICE_RNG, error);
@@ -257,13 +284,25 @@ static int find_input(const DomainDef *def, const DomainInput *wanted, GError **
 		const DomainInput *input = def->inputs->pdata[i];
 
 		if (input->type == wanted->type && input->bus == wanted->bus &&
-		    may_be(&input->info, &wanted->info))
+		    domain_device_info_may_be(&input->info, &wanted->info))
 			return (int)i;
 	}
 	return find_none(DOMAIN_DEVICE_INPUT, error);
 }
 
-/* The devices of a kind. */
+static int find_watchdog(const DomainDef *def, const DomainWatchdog *wanted, GError **error)
+{
+	for (guint i = 0; i < def->watchdogs->len; i++) {
+		const DomainWatchdog *watchdog = def->watchdogs->pdata[i];
+
+		if (watchdog->model == wanted->model && watchdog->action == wanted->action &&
+		    domain_device_info_may_be(&watchdog->info, &wanted->info))
+			return (int)i;
+	}
+	return find_none(DOMAIN_DEVICE_WATCHDOG, error);
+}
+
+/* The devices of a kind that is no part. */
 static GPtrArray *array_of(const DomainDef *def, DomainDeviceKind kind)
 {
 	switch (kind) {
@@ -277,6 +316,8 @@ static GPtrArray *array_of(const DomainDef *def, DomainDeviceKind kind)
 		return def->consoles;
 	case DOMAIN_DEVICE_INPUT:
 		return def->inputs;
+	case DOMAIN_DEVICE_WATCHDOG:
+		return def->watchdogs;
 	default:
 		return def->rngs;
 	}
@@ -295,6 +336,8 @@ static int find_device(const DomainDef *def, const DomainDevice *device, GError 
 		return find_port(array_of(def, device->kind), device->port, device->kind, error);
 	case DOMAIN_DEVICE_INPUT:
 		return find_input(def, device->input, error);
+	case DOMAIN_DEVICE_WATCHDOG:
+		return find_watchdog(def, device->watchdog, error);
 	default:
 		return find_rng(def, device->rng, error);
 	}
@@ -313,6 +356,8 @@ static gpointer copy_device(const DomainDevice *device)
 		return domain_port_copy(device->port);
 	case DOMAIN_DEVICE_INPUT:
 		return domain_input_copy(device->input);
+	case DOMAIN_DEVICE_WATCHDOG:
+		return domain_watchdog_copy(device->watchdog);
 	default:
 		return domain_rng_copy(device->rng);
 	}
@@ -327,6 +372,8 @@ static DomainDeviceInfo *info_of(DomainDeviceKind kind, gpointer data)
 		return &((DomainInterface *)data)->info;
 	case DOMAIN_DEVICE_INPUT:
 		return &((DomainInput *)data)->info;
+	case DOMAIN_DEVICE_WATCHDOG:
+		return &((DomainWatchdog *)data)->info;
 	default:
 		return &((DomainRng *)data)->info;
 	}
@@ -334,7 +381,7 @@ static DomainDeviceInfo *info_of(DomainDeviceKind kind, gpointer data)
 
 static gboolean has_info(DomainDeviceKind kind)
 {
-	return kind != DOMAIN_DEVICE_CHANNEL && kind != DOMAIN_DEVICE_CONSOLE;
+	return kind != DOMAIN_DEVICE_CHANNEL && kind != DOMAIN_DEVICE_CONSOLE && !is_part(kind);
 }
 
 static const char *alias_of(DomainDeviceKind kind, gpointer data)
@@ -342,11 +389,52 @@ static const char *alias_of(DomainDeviceKind kind, gpointer data)
 	return has_info(kind) ? info_of(kind, data)->alias : ((DomainPort *)data)->alias;
 }
 
+static gboolean attach_part(DomainDef *def, const DomainDevice *device, GError **error)
+{
+	switch (device->kind) {
+	case DOMAIN_DEVICE_MEMBALLOON:
+		return domain_attach_memballoon(def, device->part, error);
+	case DOMAIN_DEVICE_SERIAL:
+		return domain_attach_serial(def, device->part, error);
+	case DOMAIN_DEVICE_PANIC:
+		return domain_attach_panic(def, device->part, error);
+	default:
+		return domain_attach_controller(def, device->part, error);
+	}
+}
+
+static gboolean detach_part(DomainDef *def, DomainDeviceKind kind, const DomainDef *part,
+			    GError **error)
+{
+	switch (kind) {
+	case DOMAIN_DEVICE_MEMBALLOON:
+		return domain_detach_memballoon(def, part, error);
+	case DOMAIN_DEVICE_SERIAL:
+		return domain_detach_serial(def, part, error);
+	case DOMAIN_DEVICE_PANIC:
+		return domain_detach_panic(def, part, error);
+	default:
+		return domain_detach_controller(def, part, error);
+	}
+}
+
+/* The chipset's, which each domain has. */
+static gboolean is_itco(const DomainDevice *device)
+{
+	return device->kind == DOMAIN_DEVICE_WATCHDOG &&
+	       device->watchdog->model == DOMAIN_WATCHDOG_ITCO;
+}
+
 gboolean domain_def_attach(DomainDef *def, const DomainDevice *device, GError **error)
 {
+	if (is_part(device->kind))
+		return attach_part(def, device, error);
 	if (device->kind == DOMAIN_DEVICE_DISK && find_target(def, device->disk->target) >= 0)
 		return driver_error(error, VIR_ERR_OPERATION_INVALID,
 				    _("a disk has the target '%s' already"), device->disk->target);
+	if (is_itco(device))
+		return driver_error(error, VIR_ERR_OPERATION_INVALID,
+				    _("domain already has a watchdog of model 'itco'"));
 	g_ptr_array_add(array_of(def, device->kind), copy_device(device));
 	domain_number_consoles(def);
 	return TRUE;
@@ -354,17 +442,26 @@ gboolean domain_def_attach(DomainDef *def, const DomainDevice *device, GError **
 
 gboolean domain_def_detach(DomainDef *def, const DomainDevice *device, GError **error)
 {
-	const int index = find_device(def, device, error);
+	int index;
 
+	if (is_part(device->kind))
+		return detach_part(def, device->kind, device->part, error);
+	index = find_device(def, device, error);
 	if (index < 0)
 		return FALSE;
+	/* It would come again, as it is added where there is none. */
+	if (is_itco(device))
+		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+				    _("the watchdog of model 'itco' is in the chipset, and stays"));
 	g_ptr_array_remove_index(array_of(def, device->kind), (guint)index);
 	return TRUE;
 }
 
 /* What is in the chipset is no device of the VMM's by that name, and stays. */
-static gboolean is_in_chipset(DomainDeviceKind kind, gpointer data)
+static gboolean is_in_chipset(DomainDeviceKind kind, gconstpointer data)
 {
+	if (kind == DOMAIN_DEVICE_WATCHDOG)
+		return ((const DomainWatchdog *)data)->model == DOMAIN_WATCHDOG_ITCO;
 	return kind == DOMAIN_DEVICE_INPUT && ((const DomainInput *)data)->bus == DOMAIN_INPUT_PS2;
 }
 
@@ -374,7 +471,7 @@ static gboolean is_in_chipset(DomainDeviceKind kind, gpointer data)
  */
 static GPtrArray *find_alias(const DomainDef *def, const char *alias, guint *index)
 {
-	for (guint i = 0; i < G_N_ELEMENTS(kind_names); i++) {
+	for (guint i = 0; !is_part((DomainDeviceKind)i); i++) {
 		const DomainDeviceKind kind = (DomainDeviceKind)i;
 		GPtrArray *devices = array_of(def, kind);
 
@@ -391,6 +488,14 @@ static GPtrArray *find_alias(const DomainDef *def, const char *alias, guint *ind
 
 static gboolean check_can_move(const DomainDevice *device, GError **error)
 {
+	if (is_part(device->kind))
+		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+				    _("device '%s' cannot be attached or detached while the domain "
+				      "runs: its definition can be changed (config)"),
+				    domain_device_name(device));
+	if (is_itco(device))
+		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+				    _("the watchdog of model 'itco' is in the chipset, and stays"));
 	return !is_in_chipset(device->kind, device->input) ||
 	       driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
 			    _("an input on bus 'ps2' cannot be attached or detached while the "
@@ -404,11 +509,42 @@ gboolean domain_def_has_alias(const DomainDef *def, const char *alias)
 	return find_alias(def, alias, &index) != NULL;
 }
 
+/* One with the device that has an alias. Return: for domain_def_free(), or NULL */
+static DomainDef *find_part(const DomainDef *def, const char *alias, DomainDeviceKind *kind)
+{
+	g_autoptr(DomainDef) part = domain_def_new();
+
+	if (def->memballoon && g_strcmp0(def->memballoon->info.alias, alias) == 0) {
+		*kind = DOMAIN_DEVICE_MEMBALLOON;
+		part->memballoon = domain_memballoon_copy(def->memballoon);
+		return g_steal_pointer(&part);
+	}
+	if (def->panic && g_strcmp0(def->panic->alias, alias) == 0) {
+		*kind = DOMAIN_DEVICE_PANIC;
+		part->panic = domain_panic_copy(def->panic);
+		return g_steal_pointer(&part);
+	}
+	*kind = DOMAIN_DEVICE_CONTROLLER;
+	for (guint i = 0; i < def->virtio_serials->len; i++) {
+		const DomainVirtioSerial *controller = def->virtio_serials->pdata[i];
+
+		if (g_strcmp0(controller->info.alias, alias) != 0)
+			continue;
+		g_ptr_array_add(part->virtio_serials, domain_virtio_serial_copy(controller));
+		return g_steal_pointer(&part);
+	}
+	return NULL;
+}
+
 gboolean domain_def_detach_alias(DomainDef *def, const char *alias, GError **error)
 {
 	guint index;
 	GPtrArray *devices = find_alias(def, alias, &index);
+	DomainDeviceKind kind = DOMAIN_DEVICE_CONTROLLER;
+	g_autoptr(DomainDef) part = devices ? NULL : find_part(def, alias, &kind);
 
+	if (part)
+		return detach_part(def, kind, part, error);
 	if (!devices)
 		return driver_error(error, VIR_ERR_DEVICE_MISSING,
 				    _("no device has the alias '%s'"), alias);
@@ -473,28 +609,28 @@ static void keep_unit(DomainDisk *updated, const DomainDisk *previous)
 	updated->unit = previous->unit;
 }
 
+static gboolean check_can_be_updated(const DomainDevice *device, GError **error)
+{
+	return (has_info(device->kind) && device->kind != DOMAIN_DEVICE_WATCHDOG) ||
+	       driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+			    _("device '%s' cannot be updated: detach it, and attach another"),
+			    domain_device_name(device));
+}
+
 gboolean domain_def_update(DomainDef *def, const DomainDevice *device, GError **error)
 {
 	GPtrArray *devices = array_of(def, device->kind);
-	const int index = find_device(def, device, error);
-	const DomainDeviceInfo *previous;
-	DomainDeviceInfo *info;
 	gpointer updated;
+	int index;
 
-	if (index < 0)
+	if (device->kind == DOMAIN_DEVICE_MEMBALLOON)
+		return domain_update_memballoon(def, device->part, error);
+	index = is_part(device->kind) ? 0 : find_device(def, device, error);
+	if (index < 0 || !check_can_be_updated(device, error))
 		return FALSE;
-	if (!has_info(device->kind))
-		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
-				    _("device '%s' cannot be updated: detach it, and attach "
-				      "another"),
-				    domain_device_name(device));
-	previous = info_of(device->kind, devices->pdata[index]);
 	updated = copy_device(device);
-	info = info_of(device->kind, updated);
-	if (!info->alias)
-		info->alias = g_strdup(previous->alias);
-	if (!info->address.is_set)
-		info->address = previous->address;
+	domain_device_info_keep(info_of(device->kind, updated),
+				info_of(device->kind, devices->pdata[index]));
 	if (device->kind == DOMAIN_DEVICE_DISK)
 		keep_unit(updated, devices->pdata[index]);
 	g_ptr_array_insert(devices, index, updated);
@@ -509,7 +645,7 @@ static const DomainInterface *find_by_place(const DomainDef *def, const DomainIn
 		const DomainInterface *interface = def->interfaces->pdata[i];
 
 		if ((wanted->info.alias || wanted->info.address.is_set) &&
-		    may_be(&interface->info, &wanted->info))
+		    domain_device_info_may_be(&interface->info, &wanted->info))
 			return interface;
 	}
 	return NULL;

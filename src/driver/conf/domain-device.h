@@ -6,9 +6,13 @@
  *
  * A client sends the XML of one device, which is read and printed as in a domain. How a device is
  * found that is to go or to change is libvirt's: a disk by its target, an interface by its MAC
- * address, and by alias and place where the document has these, an rng by all that it says, and an
- * input by its type and bus. A channel is found by its name, a console by its number, and both by
- * their place, where they are given.
+ * address, and by alias and place where the document has these, an rng by all that it says, an
+ * input by its type and bus, a watchdog by its model and action. A channel is found by its name, a
+ * console by its number, and both by their place, where they are given. A serial port is found by
+ * its number, a controller by its type and index; of a balloon and a panic device there is one.
+ *
+ * Some are no element of an array, or several kinds of one name: they are in a definition that has
+ * nothing else, a part of one, and come and go with the definition alone.
  *
  * A definition that has been changed is not complete: a new device has no place yet, and nobody has
  * checked it against the others. domain_def_complete_change() does what defining does.
@@ -24,6 +28,12 @@ typedef enum {
 	DOMAIN_DEVICE_CHANNEL,
 	DOMAIN_DEVICE_CONSOLE, /* of virtio */
 	DOMAIN_DEVICE_INPUT,
+	DOMAIN_DEVICE_WATCHDOG,
+	/* Parts, from here on. */
+	DOMAIN_DEVICE_MEMBALLOON,
+	DOMAIN_DEVICE_SERIAL, /* or the debug console */
+	DOMAIN_DEVICE_PANIC,
+	DOMAIN_DEVICE_CONTROLLER,
 } DomainDeviceKind;
 
 typedef struct {
@@ -34,6 +44,8 @@ typedef struct {
 		DomainRng *rng;
 		DomainPort *port; /* a channel or a console */
 		DomainInput *input;
+		DomainWatchdog *watchdog;
+		DomainDef *part;
 	};
 } DomainDevice;
 

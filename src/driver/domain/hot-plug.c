@@ -226,6 +226,8 @@ static gboolean prepare(DomainVmm *vmm, DomainDef *def, const DomainDevice *devi
 		return prepare_port(vmm, def, device, plug, error);
 	case DOMAIN_DEVICE_INPUT:
 		return prepare_input(def, plug);
+	default:
+		break;
 	}
 	return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
 			    _("device '%s' cannot be attached while the domain runs"),
@@ -426,7 +428,7 @@ static void remove_device(DomainVmm *vmm, const char *alias, gboolean was_there)
 	Domain *domain = vmm->domain;
 	DomainDef *def = definition_copy_live(domain);
 
-	if (!domain_def_detach_alias(def, alias, NULL)) {
+	if (!domain_def_has_alias(def, alias) || !domain_def_detach_alias(def, alias, NULL)) {
 		domain_def_free(def);
 		return;
 	}

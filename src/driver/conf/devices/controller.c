@@ -13,6 +13,7 @@
 #include "driver/conf/domain-def.h"
 #include "driver/conf/pci.h"
 #include "driver/conf/values.h"
+#include "driver/error.h"
 
 static void free_pci_controller(gpointer data)
 {
@@ -183,31 +184,35 @@ static void parse_sata_controller(XmlWalk *walk, xmlNode *controller, DomainDef 
 	def->has_sata = TRUE;
 }
 
+void domain_parse_one_controller(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
+				 DomainDef *def)
+{
+	const char *type = xml_walk_attribute_required(walk, node, "type");
+
+	if (!type)
+		return;
+	if (strcmp(type, "pci") == 0)
+		parse_pci_controller(walk, node, def);
+	else if (strcmp(type, "usb") == 0)
+		parse_usb_controller(walk, node, def);
+	else if (strcmp(type, "sata") == 0)
+		parse_sata_controller(walk, node, def);
+	else if (strcmp(type, "virtio-serial") == 0)
+		parse_virtio_serial_controller(walk, node, flags, def);
+	else
+		xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
+			       _("attribute 'type' of element 'devices/controller' is '%s': "
+				 "supported are 'pci', 'sata', 'usb' and 'virtio-serial'"),
+			       xml_walk_quote(walk, type));
+}
+
 void domain_parse_controllers(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags,
 			      DomainDef *def)
 {
 	xmlNode *controller = NULL;
 
-	while ((controller = xml_walk_next(walk, devices, controller, "controller"))) {
-		const char *type = xml_walk_attribute_required(walk, controller, "type");
-
-		if (!type)
-			return;
-		if (strcmp(type, "pci") == 0)
-			parse_pci_controller(walk, controller, def);
-		else if (strcmp(type, "usb") == 0)
-			parse_usb_controller(walk, controller, def);
-		else if (strcmp(type, "sata") == 0)
-			parse_sata_controller(walk, controller, def);
-		else if (strcmp(type, "virtio-serial") == 0)
-			parse_virtio_serial_controller(walk, controller, flags, def);
-		else
-			xml_walk_error(walk, VIR_ERR_CONFIG_UNSUPPORTED,
-				       _("attribute 'type' of element 'devices/controller' is "
-					 "'%s': supported are 'pci', 'sata', 'usb' and "
-					 "'virtio-serial'"),
-				       xml_walk_quote(walk, type));
-	}
+	while ((controller = xml_walk_next(walk, devices, controller, "controller")))
+		domain_parse_one_controller(walk, controller, flags, def);
 }
 
 static void format_pci_controller(XmlWriter *writer, const DomainPciController *controller,
@@ -266,4 +271,211 @@ void domain_format_controllers(XmlWriter *writer, const DomainDef *def, gboolean
 		format_sata_controller(writer, live);
 	for (guint i = 0; i < def->pci_controllers->len; i++)
 		format_pci_controller(writer, def->pci_controllers->pdata[i], live);
+}
+
+/*
+ * Controllers that come and go.
+ */
+
+static gboolean refuse_second(const char *type, guint index, GError **error)
+{
+	return driver_error(error, VIR_ERR_OPERATION_INVALID,
+			    _("domain already has a controller of type '%s' with index %u"), type,
+			    index);
+}
+
+static gboolean refuse_missing(GError **error)
+{
+	return driver_error(error, VIR_ERR_DEVICE_MISSING,
+			    _("no device '%s' is as the document says"), "controller");
+}
+
+static gboolean refuse_busy(const char *type, guint index, const char *kind, const char *name,
+			    GError **error)
+{
+	return driver_error(error, VIR_ERR_OPERATION_FAILED,
+			    _("controller of type '%s' with index %u cannot be detached: %s %s is "
+			      "at it"),
+			    type, index, kind, name);
+}
+
+/* Those of a type are numbered without gaps, up to the last that is needed. */
+static gboolean refuse_gap(const char *type, guint index, guint last, GError **error)
+{
+	return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+			    _("controller of type '%s' with index %u cannot be detached: there is "
+			      "one with index %u, and those before it come again"),
+			    type, index, last);
+}
+
+static gboolean attach_pci(DomainDef *def, const DomainPciController *wanted, GError **error)
+{
+	for (guint i = 0; i < def->pci_controllers->len; i++) {
+		const DomainPciController *controller = def->pci_controllers->pdata[i];
+
+		if (controller->index == wanted->index)
+			return refuse_second("pci", wanted->index, error);
+	}
+	g_ptr_array_add(def->pci_controllers, domain_copy_pci_controller(wanted, NULL));
+	return domain_pci_complete(def, error);
+}
+
+static gboolean attach_virtio_serial(DomainDef *def, const DomainVirtioSerial *wanted,
+				     GError **error)
+{
+	for (guint i = 0; i < def->virtio_serials->len; i++) {
+		const DomainVirtioSerial *controller = def->virtio_serials->pdata[i];
+
+		if (controller->index == wanted->index)
+			return refuse_second("virtio-serial", wanted->index, error);
+	}
+	g_ptr_array_add(def->virtio_serials, domain_virtio_serial_copy(wanted));
+	return domain_virtio_serial_complete(def, error);
+}
+
+static gboolean attach_sata(DomainDef *def, GError **error)
+{
+	if (def->has_sata)
+		return refuse_second("sata", 0, error);
+	def->has_sata = TRUE;
+	return TRUE;
+}
+
+/* What says that there is none. */
+static gboolean refuse_usb(GError **error)
+{
+	return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+			    _("controller of type 'usb' and model 'none' is no device"));
+}
+
+gboolean domain_attach_controller(DomainDef *def, const DomainDef *part, GError **error)
+{
+	if (part->has_sata)
+		return attach_sata(def, error);
+	if (part->virtio_serials->len > 0)
+		return attach_virtio_serial(def, part->virtio_serials->pdata[0], error);
+	return part->pci_controllers ? attach_pci(def, part->pci_controllers->pdata[0], error) :
+				       refuse_usb(error);
+}
+
+static gboolean is_pci(const DomainPciController *controller, const DomainPciController *wanted)
+{
+	if (controller->is_root != wanted->is_root ||
+	    (wanted->index == DOMAIN_PCI_UNASSIGNED && !wanted->address.is_set))
+		return FALSE;
+	return (wanted->index == DOMAIN_PCI_UNASSIGNED || wanted->index == controller->index) &&
+	       (!wanted->address.is_set ||
+		(wanted->address.slot == controller->address.slot &&
+		 wanted->address.function == controller->address.function));
+}
+
+static gboolean check_pci_is_free(const DomainDef *def, guint index, GError **error)
+{
+	g_auto(DomainDeviceList) list = { 0 };
+
+	domain_device_list_init(&list, def);
+	for (guint i = 0; i < list.count; i++) {
+		const DomainDeviceEntry *entry = &list.entries[i];
+
+		if (entry->info->address.is_set && entry->info->address.bus == index)
+			return refuse_busy("pci", index, entry->kind, entry->name, error);
+	}
+	return TRUE;
+}
+
+static gboolean detach_pci(DomainDef *def, const DomainPciController *wanted, GError **error)
+{
+	const guint last = def->pci_controllers->len - 1;
+	guint index = 0;
+
+	while (index <= last && !is_pci(def->pci_controllers->pdata[index], wanted))
+		index++;
+	if (index > last)
+		return refuse_missing(error);
+	if (wanted->is_root)
+		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+				    _("controller of type 'pci' with index 0 cannot be detached: "
+				      "it is the root"));
+	if (!check_pci_is_free(def, index, error))
+		return FALSE;
+	if (index < last)
+		return refuse_gap("pci", index, last, error);
+	g_ptr_array_remove_index(def->pci_controllers, index);
+	return TRUE;
+}
+
+/* The last that a port of @ports is at, or -1. */
+static int last_of(const GPtrArray *ports)
+{
+	int last = -1;
+
+	for (guint i = 0; i < ports->len; i++) {
+		const DomainPort *port = ports->pdata[i];
+
+		last = MAX(last, (int)port->controller);
+	}
+	return last;
+}
+
+static gboolean check_ports_are_free(const DomainDef *def, guint index, GError **error)
+{
+	const GPtrArray *const arrays[] = { def->consoles, def->channels };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(arrays); i++)
+		for (guint j = 0; j < arrays[i]->len; j++) {
+			const DomainPort *port = arrays[i]->pdata[j];
+			g_autofree char *number = g_strdup_printf("%u", port->port);
+
+			if (port->controller == index)
+				return refuse_busy("virtio-serial", index,
+						   port->is_console ? "console" : "channel", number,
+						   error);
+		}
+	return TRUE;
+}
+
+/* Those behind the last with ports are not needed, and may have any indexes. */
+static gboolean detach_virtio_serial(DomainDef *def, const DomainVirtioSerial *wanted,
+				     GError **error)
+{
+	const int last = MAX(last_of(def->consoles), last_of(def->channels));
+
+	for (guint i = 0; i < def->virtio_serials->len; i++) {
+		const DomainVirtioSerial *controller = def->virtio_serials->pdata[i];
+
+		if (controller->index != wanted->index ||
+		    !domain_device_info_may_be(&controller->info, &wanted->info))
+			continue;
+		if (!check_ports_are_free(def, controller->index, error))
+			return FALSE;
+		if ((int)controller->index < last)
+			return refuse_gap("virtio-serial", controller->index, (guint)last, error);
+		g_ptr_array_remove_index(def->virtio_serials, i);
+		return TRUE;
+	}
+	return refuse_missing(error);
+}
+
+static gboolean detach_sata(DomainDef *def, GError **error)
+{
+	if (!def->has_sata)
+		return refuse_missing(error);
+	for (guint i = 0; i < def->disks->len; i++) {
+		const DomainDisk *disk = def->disks->pdata[i];
+
+		if (disk->bus == DOMAIN_DISK_SATA)
+			return refuse_busy("sata", 0, "disk", disk->target, error);
+	}
+	def->has_sata = FALSE;
+	return TRUE;
+}
+
+gboolean domain_detach_controller(DomainDef *def, const DomainDef *part, GError **error)
+{
+	if (part->has_sata)
+		return detach_sata(def, error);
+	if (part->virtio_serials->len > 0)
+		return detach_virtio_serial(def, part->virtio_serials->pdata[0], error);
+	return part->pci_controllers ? detach_pci(def, part->pci_controllers->pdata[0], error) :
+				       refuse_usb(error);
 }

@@ -22,6 +22,27 @@ void domain_device_info_copy(DomainDeviceInfo *copy, const DomainDeviceInfo *inf
 	copy->alias = g_strdup(info->alias);
 }
 
+static gboolean is_same_place(const DomainPciAddress *a, const DomainPciAddress *b)
+{
+	return a->bus == b->bus && a->slot == b->slot && a->function == b->function;
+}
+
+gboolean domain_device_info_may_be(const DomainDeviceInfo *info, const DomainDeviceInfo *wanted)
+{
+	if (wanted->alias && info->alias && strcmp(wanted->alias, info->alias) != 0)
+		return FALSE;
+	return !wanted->address.is_set || !info->address.is_set ||
+	       is_same_place(&wanted->address, &info->address);
+}
+
+void domain_device_info_keep(DomainDeviceInfo *updated, const DomainDeviceInfo *previous)
+{
+	if (!updated->alias)
+		updated->alias = g_strdup(previous->alias);
+	if (!updated->address.is_set)
+		updated->address = previous->address;
+}
+
 gboolean domain_alias_is_users(const char *alias)
 {
 	return alias && g_str_has_prefix(alias, USER_ALIAS_PREFIX);

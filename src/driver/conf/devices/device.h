@@ -43,6 +43,12 @@ typedef enum {
 void domain_device_info_clear(DomainDeviceInfo *info);
 void domain_device_info_copy(DomainDeviceInfo *copy, const DomainDeviceInfo *info);
 
+/* Whether what a document says of a device's alias and place, if anything, is this one's. */
+gboolean domain_device_info_may_be(const DomainDeviceInfo *info, const DomainDeviceInfo *wanted);
+
+/* What an update does not say of a device's alias and its place stays. */
+void domain_device_info_keep(DomainDeviceInfo *updated, const DomainDeviceInfo *previous);
+
 /* Whether an alias is one that the user has chosen. */
 gboolean domain_alias_is_users(const char *alias);
 

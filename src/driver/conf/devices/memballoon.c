@@ -7,6 +7,7 @@
 
 #include "driver/conf/domain-def.h"
 #include "driver/conf/values.h"
+#include "driver/error.h"
 
 DomainMemballoon *domain_memballoon_copy(const DomainMemballoon *memballoon)
 {
@@ -40,15 +41,12 @@ static void parse_virtio(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
 	domain_parse_device_info(walk, node, flags, FALSE, &memballoon->info);
 }
 
-void domain_parse_memballoon(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags,
-			     DomainDef *def)
+void domain_parse_one_memballoon(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
+				 DomainDef *def)
 {
-	xmlNode *node = xml_walk_child(walk, devices, "memballoon");
 	const char *model = xml_walk_attribute_required(walk, node, "model");
 
-	if (!node) {
-		def->memballoon = g_new0(DomainMemballoon, 1);
-	} else if (model && strcmp(model, "none") == 0) {
+	if (model && strcmp(model, "none") == 0) {
 		def->says |= DOMAIN_SAYS_NO_MEMBALLOON;
 	} else if (model && strcmp(model, "virtio") == 0) {
 		def->memballoon = g_new0(DomainMemballoon, 1);
@@ -59,6 +57,17 @@ void domain_parse_memballoon(XmlWalk *walk, xmlNode *devices, DomainParseFlags f
 				 "'virtio' and 'none'"),
 			       xml_walk_path(walk, node), xml_walk_quote(walk, model));
 	}
+}
+
+void domain_parse_memballoon(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags,
+			     DomainDef *def)
+{
+	xmlNode *node = xml_walk_child(walk, devices, "memballoon");
+
+	if (node)
+		domain_parse_one_memballoon(walk, node, flags, def);
+	else
+		def->memballoon = g_new0(DomainMemballoon, 1);
 }
 
 void domain_format_memballoon(XmlWriter *writer, const DomainDef *def, gboolean live)
@@ -86,4 +95,60 @@ void domain_format_memballoon(XmlWriter *writer, const DomainDef *def, gboolean 
 	}
 	domain_format_device_info(writer, &memballoon->info, live);
 	xml_writer_end(writer);
+}
+
+/* The one that a change is about. Return: NULL with @error. */
+static const DomainMemballoon *wanted_of(const DomainDef *part, GError **error)
+{
+	if (!part->memballoon)
+		driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+			     _("device 'memballoon' of model 'none' is no device"));
+	return part->memballoon;
+}
+
+gboolean domain_attach_memballoon(DomainDef *def, const DomainDef *part, GError **error)
+{
+	const DomainMemballoon *wanted = wanted_of(part, error);
+
+	if (!wanted)
+		return FALSE;
+	if (def->memballoon)
+		return driver_error(error, VIR_ERR_OPERATION_INVALID,
+				    _("domain already has a device '%s'"), "memballoon");
+	def->memballoon = domain_memballoon_copy(wanted);
+	def->says &= ~(guint)DOMAIN_SAYS_NO_MEMBALLOON;
+	return TRUE;
+}
+
+static gboolean find(const DomainDef *def, const DomainMemballoon *wanted, GError **error)
+{
+	return (def->memballoon &&
+		domain_device_info_may_be(&def->memballoon->info, &wanted->info)) ||
+	       driver_error(error, VIR_ERR_DEVICE_MISSING,
+			    _("no device '%s' is as the document says"), "memballoon");
+}
+
+gboolean domain_detach_memballoon(DomainDef *def, const DomainDef *part, GError **error)
+{
+	const DomainMemballoon *wanted = wanted_of(part, error);
+
+	if (!wanted || !find(def, wanted, error))
+		return FALSE;
+	g_clear_pointer(&def->memballoon, domain_memballoon_free);
+	def->says |= DOMAIN_SAYS_NO_MEMBALLOON;
+	return TRUE;
+}
+
+gboolean domain_update_memballoon(DomainDef *def, const DomainDef *part, GError **error)
+{
+	const DomainMemballoon *wanted = wanted_of(part, error);
+	DomainMemballoon *updated;
+
+	if (!wanted || !find(def, wanted, error))
+		return FALSE;
+	updated = domain_memballoon_copy(wanted);
+	domain_device_info_keep(&updated->info, &def->memballoon->info);
+	domain_memballoon_free(def->memballoon);
+	def->memballoon = updated;
+	return TRUE;
 }

@@ -19,7 +19,19 @@ typedef struct {
 DomainMemballoon *domain_memballoon_copy(const DomainMemballoon *memballoon);
 void domain_memballoon_free(DomainMemballoon *memballoon);
 
+/* One that stands on its own: @def becomes as if its document had this element. */
+void domain_parse_one_memballoon(XmlWalk *walk, xmlNode *node, DomainParseFlags flags,
+				 DomainDef *def);
+
 /* At most one. */
 void domain_parse_memballoon(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags,
 			     DomainDef *def);
 void domain_format_memballoon(XmlWriter *writer, const DomainDef *def, gboolean live);
+
+/*
+ * Changes of a definition by the balloon of @part, which has nothing else. As domain_def_attach()
+ * and what is beside it. A domain whose balloon goes says that it has none.
+ */
+gboolean domain_attach_memballoon(DomainDef *def, const DomainDef *part, GError **error);
+gboolean domain_detach_memballoon(DomainDef *def, const DomainDef *part, GError **error);
+gboolean domain_update_memballoon(DomainDef *def, const DomainDef *part, GError **error);

@@ -194,6 +194,16 @@ static void number_ports(XmlWalk *walk, DomainDef *def)
 			       serials[0].port);
 }
 
+void domain_parse_one_serial(XmlWalk *walk, xmlNode *node, DomainParseFlags flags, DomainDef *def)
+{
+	if (is_debug_console(walk, node)) {
+		parse_debug_console(walk, node, flags, def);
+	} else {
+		def->serials = g_new0(DomainSerial, 1);
+		parse_serial(walk, node, flags, &def->serials[def->n_serials++]);
+	}
+}
+
 static void parse_serials(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags, DomainDef *def)
 {
 	xmlNode *node = NULL;
@@ -336,4 +346,128 @@ gboolean domain_check_serials(const DomainDef *def, GError **error)
 
 	return !def->debug_console ||
 	       domain_check_chardev("devices/serial", &def->debug_console->chardev, error);
+}
+
+/*
+ * Ports that come and go.
+ */
+
+static gboolean attach_debug_console(DomainDef *def, const DomainSerial *wanted, GError **error)
+{
+	if (def->debug_console)
+		return driver_error(error, VIR_ERR_OPERATION_INVALID,
+				    _("domain already has a debug console"));
+	def->debug_console = domain_copy_serials(wanted, 1);
+	if (def->debug_console->port == UNASSIGNED_PORT)
+		def->debug_console->port = def->n_serials;
+	return TRUE;
+}
+
+static guint find_port(const DomainDef *def, guint port)
+{
+	guint i = 0;
+
+	while (i < def->n_serials && def->serials[i].port != port)
+		i++;
+	return i;
+}
+
+static guint choose_port(const DomainDef *def)
+{
+	guint port = 0;
+
+	while (find_port(def, port) < def->n_serials)
+		port++;
+	return port;
+}
+
+/* At the place of its number. */
+static void insert_port(DomainDef *def, const DomainSerial *wanted, guint port)
+{
+	g_autofree DomainSerial *copy = domain_copy_serials(wanted, 1);
+	guint place = 0;
+
+	copy->port = port;
+	while (place < def->n_serials && def->serials[place].port < port)
+		place++;
+	def->serials = g_renew(DomainSerial, def->serials, def->n_serials + 1);
+	memmove(&def->serials[place + 1], &def->serials[place],
+		(def->n_serials - place) * sizeof(*def->serials));
+	def->serials[place] = *copy;
+	def->n_serials++;
+	def->console_present = TRUE;
+}
+
+gboolean domain_attach_serial(DomainDef *def, const DomainDef *part, GError **error)
+{
+	const DomainSerial *wanted = part->serials;
+	guint port;
+
+	if (part->debug_console)
+		return attach_debug_console(def, part->debug_console, error);
+	port = wanted->port == UNASSIGNED_PORT ? choose_port(def) : wanted->port;
+	if (find_port(def, port) < def->n_serials)
+		return driver_error(error, VIR_ERR_OPERATION_INVALID,
+				    _("domain already has a serial port %u"), port);
+	if (port >= DOMAIN_MAX_SERIALS)
+		return driver_error(error, VIR_ERR_CONFIG_UNSUPPORTED,
+				    _("the machine has no more than %d serial ports"),
+				    DOMAIN_MAX_SERIALS);
+	insert_port(def, wanted, port);
+	/* It has a number that no port has. */
+	if (def->debug_console && def->debug_console->port < def->n_serials)
+		def->debug_console->port = def->n_serials;
+	return TRUE;
+}
+
+static gboolean may_be(const DomainSerial *serial, const DomainSerial *wanted)
+{
+	return serial->chardev.type == wanted->chardev.type &&
+	       (wanted->port == UNASSIGNED_PORT || wanted->port == serial->port);
+}
+
+static gboolean refuse_missing(GError **error)
+{
+	return driver_error(error, VIR_ERR_DEVICE_MISSING,
+			    _("no device '%s' is as the document says"), "serial");
+}
+
+static gboolean detach_debug_console(DomainDef *def, const DomainSerial *wanted, GError **error)
+{
+	if (!def->debug_console || !may_be(def->debug_console, wanted))
+		return refuse_missing(error);
+	domain_free_serials(def->debug_console, 1);
+	def->debug_console = NULL;
+	return TRUE;
+}
+
+static void remove_port(DomainDef *def, guint place)
+{
+	domain_serial_clear(&def->serials[place]);
+	def->n_serials--;
+	memmove(&def->serials[place], &def->serials[place + 1],
+		(def->n_serials - place) * sizeof(*def->serials));
+	def->console_present = def->n_serials > 0;
+}
+
+gboolean domain_detach_serial(DomainDef *def, const DomainDef *part, GError **error)
+{
+	guint place = def->n_serials;
+
+	if (part->debug_console)
+		return detach_debug_console(def, part->debug_console, error);
+	for (guint i = 0; i < def->n_serials; i++) {
+		if (!may_be(&def->serials[i], part->serials))
+			continue;
+		if (place < def->n_serials)
+			return driver_error(error, VIR_ERR_OPERATION_FAILED,
+					    _("several devices '%s' are as the document says: say "
+					      "which by its target's port"),
+					    "serial");
+		place = i;
+	}
+	if (place == def->n_serials)
+		return refuse_missing(error);
+	remove_port(def, place);
+	return TRUE;
 }

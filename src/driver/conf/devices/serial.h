@@ -25,6 +25,20 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DomainSerial, domain_serial_clear)
 DomainSerial *domain_copy_serials(const DomainSerial *serials, guint count);
 void domain_free_serials(DomainSerial *serials, guint count);
 
+/*
+ * domain_parse_one_serial - one that stands on its own
+ * @def: has no serial port yet, and gets this one or the debug console
+ */
+void domain_parse_one_serial(XmlWalk *walk, xmlNode *node, DomainParseFlags flags, DomainDef *def);
+
 void domain_parse_serials(XmlWalk *walk, xmlNode *devices, DomainParseFlags flags, DomainDef *def);
 void domain_format_serials(XmlWriter *writer, const DomainDef *def, gboolean live);
 gboolean domain_check_serials(const DomainDef *def, GError **error);
+
+/*
+ * Changes of a definition by the serial port or the debug console of @part, which has nothing else.
+ * One without a number gets the lowest that is free, and is any one where it is to go. The first
+ * brings its <console>, and takes it along.
+ */
+gboolean domain_attach_serial(DomainDef *def, const DomainDef *part, GError **error);
+gboolean domain_detach_serial(DomainDef *def, const DomainDef *part, GError **error);
