@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 
 from support.daemon import DaemonTest, STDIN, virsh, vmm_pid
-from support.where import NATIVE
+from support.where import NATIVE, everywhere
 
 PORT = "<controller type='pci' model='pcie-root-port'/>"
 WATCHDOG = "<watchdog model='i6300esb' action='reset'/>"
@@ -217,6 +217,43 @@ class Live(Devices):
         virsh("detach-device-alias", "test", "rng0", "--live")
         events.wait_device("removed", "rng0")
 
+    def test_a_watchdog_comes_and_goes(self):
+        self.start()
+        events = self.daemon.events()
+        virsh("attach-device", "test", STDIN, "--live", text=WATCHDOG)
+        events.wait_device("added", "watchdog1")
+        live = virsh("dumpxml", "test")
+        self.assertIn("<watchdog model='i6300esb' action='reset'>", live)
+        self.assertNotIn("i6300esb", virsh("dumpxml", "--inactive", "test"))
+        # The next daemon knows of it.
+        self.daemon.close_clients()
+        self.daemon.restart()
+        self.assertEqual(virsh("dumpxml", "test"), live)
+        events = self.daemon.events()
+        self.assert_refused("device not found", "detach-device", "test", STDIN, "--live",
+                            text=WATCHDOG.replace("reset", "pause"))
+        virsh("detach-device", "test", STDIN, "--live", text=WATCHDOG)
+        events.wait_device("removed", "watchdog1")
+        self.assertNotIn("i6300esb", virsh("dumpxml", "test"))
+        self.assert_refused("actions 'reset' and 'pause'", "attach-device", "test", STDIN, "--live",
+                            text=WATCHDOG.replace("reset", "pause"))
+
+    def test_the_period_of_a_balloon(self):
+        self.start()
+        balloon = "<memballoon model='virtio'><stats period='{}'/></memballoon>"
+        virsh("update-device", "test", STDIN, "--live", text=balloon.format(3))
+        self.assertIn("<stats period='3'/>", virsh("dumpxml", "test"))
+        self.assertNotIn("<stats", virsh("dumpxml", "--inactive", "test"))
+        virsh("update-device", "test", STDIN, "--live", "--config", text=balloon.format(5))
+        for options in ([], ["--inactive"]):
+            self.assertIn("<stats period='5'/>", virsh("dumpxml", *options, "test"))
+        self.assert_refused("'freePageReporting' of device 'memballoon' cannot be changed", "update-device", "test",
+                            STDIN, "--live", "--config", text="<memballoon model='virtio' freePageReporting='on'/>")
+        for options in ([], ["--inactive"]):
+            self.assertIn("<stats period='5'/>", virsh("dumpxml", *options, "test"))
+        virsh("update-device", "test", STDIN, "--config", text="<memballoon model='virtio' freePageReporting='on'/>")
+        self.assertIn("freePageReporting='on'", virsh("dumpxml", "--inactive", "test"))
+
     def test_what_neither_comes_nor_goes(self):
         self.define(serial="<serial type='pty'/><panic/><controller type='virtio-serial' index='0'/>")
         virsh("start", "--paused", "test")
@@ -232,6 +269,31 @@ class Live(Devices):
         for alias in ("balloon0", "virtio-serial0", "watchdog0"):
             self.assert_refused("device not found", "detach-device-alias", "test", alias, "--live")
         self.assertEqual(virsh("dumpxml", "test"), live)
+
+    @everywhere
+    def test_a_guest_that_does_not_let_go(self):
+        """It is asked, and nobody waits for it; the device is the domain's until its end."""
+        self.define(serial=f"<serial type='pty'/>{RNG}{disk(self.image)}")
+        self.run_tiny()
+        live = virsh("dumpxml", "test")
+        for document in (RNG, disk(self.image)):
+            virsh("detach-device", "test", STDIN, "--live", text=document)
+            # It may be asked again.
+            virsh("detach-device", "test", STDIN, "--live", text=document)
+        virsh("detach-device-alias", "test", "rng0", "--live")
+        self.assertEqual(virsh("dumpxml", "test"), live)
+        self.assertIn("rd_bytes", virsh("domblkstat", "test", "vda"))
+        # So it is for the next daemon, and with the definition changed besides.
+        self.daemon.close_clients()
+        self.daemon.restart()
+        self.assertEqual(virsh("dumpxml", "test"), live)
+        virsh("detach-device", "test", STDIN, "--live", "--config", text=RNG)
+        self.assertEqual(virsh("dumpxml", "test"), live)
+        self.assertNotIn("<rng", virsh("dumpxml", "--inactive", "test"))
+        self.assertEqual(self.state(), "running (unpaused)")
+        virsh("destroy", "test")
+        self.assertEqual(self.state(), "shut off (destroyed)")
+        self.assertEqual(self.targets(), ["vda"])
 
     def test_what_cannot_be(self):
         self.start()

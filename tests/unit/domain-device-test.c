@@ -225,6 +225,32 @@ static void test_watchdog(void)
 			  "have the actions 'reset' and 'pause'");
 }
 
+/* The one on PCI comes and goes; the chipset's is no device of the VMM's. */
+static void test_watchdog_while_it_runs(void)
+{
+	g_autoptr(DomainDef) live = definition("<controller type='pci' model='pcie-root-port'/>"
+					       "<controller type='pci' model='pcie-root-port'/>");
+	g_autoptr(DomainDevice) device = device_of(WATCHDOG("i6300esb", "reset"));
+	g_autoptr(DomainDevice) itco = device_of(WATCHDOG("itco", "reset"));
+	g_autoptr(GError) error = NULL;
+	g_autoptr(DomainDef) def = NULL;
+	const DomainWatchdog *watchdog;
+
+	domain_assign_aliases(live);
+	def = domain_def_attach_live(live, device, &error);
+	g_assert_no_error(error);
+	watchdog = def->watchdogs->pdata[1];
+	g_assert_cmpstr(watchdog->info.alias, ==, "watchdog1");
+	g_assert_true(watchdog->info.address.is_set);
+	g_assert_cmpstr(domain_def_find_alias(def, device, &error), ==, "watchdog1");
+	g_assert_false(domain_def_has_alias(def, "watchdog0"));
+	g_assert_null(domain_def_find_alias(def, itco, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_UNSUPPORTED);
+	g_clear_error(&error);
+	g_assert_null(domain_def_attach_live(live, itco, &error));
+	g_assert_error(error, DRIVER_ERROR, VIR_ERR_OPERATION_UNSUPPORTED);
+}
+
 #define NO_BALLOON    "<memballoon model='none'/>"
 #define BALLOON(more) "<memballoon model='virtio'>" more "</memballoon>"
 
@@ -258,6 +284,36 @@ static void test_memballoon(void)
 		       "no device 'memballoon'");
 	assert_refused(domain_def_attach, NO_BALLOON, NO_BALLOON, VIR_ERR_OPERATION_UNSUPPORTED,
 		       "is no device");
+}
+
+static void test_memballoon_while_it_is_used(void)
+{
+	static const struct {
+		const char *xml;
+		int code; /* or 0 */
+	} cases[] = {
+		{ BALLOON("<stats period='3'/>"), 0 },
+		{ BALLOON(""), 0 },
+		{ "<memballoon model='virtio' autodeflate='on'/>", 0 },
+		{ "<memballoon model='virtio' autodeflate='off'/>", VIR_ERR_OPERATION_UNSUPPORTED },
+		{ "<memballoon model='virtio' freePageReporting='on'/>",
+		  VIR_ERR_OPERATION_UNSUPPORTED },
+		{ BALLOON("<driver iommu='on'/>"), VIR_ERR_OPERATION_UNSUPPORTED },
+		{ BALLOON("<address type='pci' bus='9'/>"), VIR_ERR_DEVICE_MISSING },
+		{ NO_BALLOON, VIR_ERR_OPERATION_UNSUPPORTED },
+	};
+	g_autoptr(DomainDef) live = definition("<memballoon model='virtio' autodeflate='on'/>");
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autoptr(DomainDevice) device = device_of(cases[i].xml);
+		g_autoptr(GError) error = NULL;
+
+		g_test_message("%s", cases[i].xml);
+		g_assert_cmpint(domain_check_memballoon_update(live, device->part, &error), ==,
+				cases[i].code == 0);
+		if (cases[i].code)
+			g_assert_error(error, DRIVER_ERROR, cases[i].code);
+	}
 }
 
 static void test_panic(void)
@@ -633,7 +689,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/device/input", test_input);
 	g_test_add_func("/device/input-of-the-chipset", test_input_of_the_chipset);
 	g_test_add_func("/device/watchdog", test_watchdog);
+	g_test_add_func("/device/watchdog-live", test_watchdog_while_it_runs);
 	g_test_add_func("/device/memballoon", test_memballoon);
+	g_test_add_func("/device/memballoon-live", test_memballoon_while_it_is_used);
 	g_test_add_func("/device/panic", test_panic);
 	g_test_add_func("/device/serial", test_serial);
 	g_test_add_func("/device/debug-console", test_debug_console);

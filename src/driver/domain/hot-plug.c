@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "driver/domain/balloon.h"
 #include "driver/domain/definition.h"
 #include "driver/domain/disk-size.h"
 #include "driver/domain/driver.h"
@@ -211,6 +212,15 @@ static gboolean prepare_input(const DomainDef *def, Plug *plug)
 	return TRUE;
 }
 
+static gboolean prepare_watchdog(const DomainDef *def, Plug *plug)
+{
+	const DomainWatchdog *watchdog = def->watchdogs->pdata[def->watchdogs->len - 1];
+
+	plug_init(plug, watchdog->info.alias);
+	plug->description = vmm_device_describe_watchdog(watchdog);
+	return TRUE;
+}
+
 static gboolean prepare(DomainVmm *vmm, DomainDef *def, const DomainDevice *device, Plug *plug,
 			GError **error)
 {
@@ -226,6 +236,8 @@ static gboolean prepare(DomainVmm *vmm, DomainDef *def, const DomainDevice *devi
 		return prepare_port(vmm, def, device, plug, error);
 	case DOMAIN_DEVICE_INPUT:
 		return prepare_input(def, plug);
+	case DOMAIN_DEVICE_WATCHDOG:
+		return prepare_watchdog(def, plug);
 	default:
 		break;
 	}
@@ -375,6 +387,14 @@ static gboolean update_interface(DomainVmm *vmm, const DomainInterface *was,
 	return FALSE;
 }
 
+static gboolean update_memballoon(DomainVmm *vmm, const DomainDef *part, GError **error)
+{
+	g_autoptr(DomainDef) live = definition_copy_live(vmm->domain);
+
+	return domain_check_memballoon_update(live, part, error) &&
+	       balloon_set_period(vmm, part->memballoon->period, error);
+}
+
 gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, gboolean is_forced,
 			 GError **error)
 {
@@ -384,6 +404,8 @@ gboolean hot_plug_update(DomainVmm *vmm, const DomainDevice *device, gboolean is
 
 	if (device->kind == DOMAIN_DEVICE_DISK)
 		return medium_change(vmm, device->disk, is_forced, error);
+	if (device->kind == DOMAIN_DEVICE_MEMBALLOON)
+		return update_memballoon(vmm, device->part, error);
 	if (device->kind != DOMAIN_DEVICE_INTERFACE)
 		return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
 				    _("device '%s' cannot be updated while the domain runs"),

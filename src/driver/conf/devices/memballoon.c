@@ -152,3 +152,35 @@ gboolean domain_update_memballoon(DomainDef *def, const DomainDef *part, GError 
 	def->memballoon = updated;
 	return TRUE;
 }
+
+static gboolean check_update(const DomainMemballoon *balloon, const DomainMemballoon *wanted,
+			     GError **error)
+{
+	const struct {
+		const char *name;
+		DomainSwitch is;
+		DomainSwitch wanted;
+	} switches[] = {
+		{ "autodeflate", balloon->autodeflate, wanted->autodeflate },
+		{ "freePageReporting", balloon->free_page_reporting, wanted->free_page_reporting },
+		{ "iommu", balloon->virtio.iommu, wanted->virtio.iommu },
+		{ "packed", balloon->virtio.packed, wanted->virtio.packed },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(switches); i++)
+		if (switches[i].wanted != DOMAIN_SWITCH_ABSENT &&
+		    switches[i].wanted != switches[i].is)
+			return driver_error(error, VIR_ERR_OPERATION_UNSUPPORTED,
+					    _("'%s' of device '%s' cannot be changed while the "
+					      "domain runs"),
+					    switches[i].name, "memballoon");
+	return TRUE;
+}
+
+gboolean domain_check_memballoon_update(const DomainDef *live, const DomainDef *part,
+					GError **error)
+{
+	const DomainMemballoon *wanted = wanted_of(part, error);
+
+	return wanted && find(live, wanted, error) && check_update(live->memballoon, wanted, error);
+}

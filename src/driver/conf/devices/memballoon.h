@@ -35,3 +35,14 @@ void domain_format_memballoon(XmlWriter *writer, const DomainDef *def, gboolean 
 gboolean domain_attach_memballoon(DomainDef *def, const DomainDef *part, GError **error);
 gboolean domain_detach_memballoon(DomainDef *def, const DomainDef *part, GError **error);
 gboolean domain_update_memballoon(DomainDef *def, const DomainDef *part, GError **error);
+
+/*
+ * domain_check_memballoon_update - whether a balloon can become another one while it is used
+ *
+ * Its period can change. What @part does not say is no change.
+ *
+ * Return: FALSE with VIR_ERR_DEVICE_MISSING, or with VIR_ERR_OPERATION_UNSUPPORTED that names what
+ * cannot change.
+ */
+gboolean domain_check_memballoon_update(const DomainDef *live, const DomainDef *part,
+					GError **error);
