@@ -261,6 +261,17 @@ class Devices(VmmTest):
         while not holds(virsh("dumpxml", "test")):
             self.assertFalse(deadline.is_over(), what)
 
+    def test_errors_of_disks(self):
+        for drives, errors in (([], "No errors found"),
+                               ([{"qdev": "virtio-disk0", "io-status": "ok"}], "No errors found"),
+                               ([{"qdev": "virtio-disk0", "io-status": "nospace"}], "vda: no space"),
+                               ([{"qdev": "another", "io-status": "failed"},
+                                 {"qdev": "virtio-disk0", "io-status": "failed"}], "vda: unspecified error"),
+                               ([1, {"qdev": []}, {"qdev": "virtio-disk0", "io-status": {}}], "No errors found")):
+            with self.subTest(drives=drives):
+                self.vmm.order("drives", drives=drives)
+                self.assertEqual(virsh("domblkerror", "test", readonly=True), errors)
+
     def test_one_that_the_guest_keeps(self):
         events = self.daemon.events()
         for _ in range(2):

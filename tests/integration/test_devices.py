@@ -464,6 +464,7 @@ class Questions(Devices):
                 numbers = [line.split()[-2:] for line in virsh("domblkstat", "test", *name).splitlines()]
                 self.assertIn(["rd_bytes", "0"], numbers)
                 self.assertIn(["flush_operations", "0"], numbers)
+        self.assertEqual(virsh("domblkerror", "test", readonly=True), "No errors found")
         lines = [line.strip() for line in virsh("domstats", "test", "--block").splitlines()[1:]]
         for line in ("block.count=2", "block.0.rd.reqs=0", "block.1.wr.bytes=0", "block.1.fl.times=0"):
             self.assertIn(line, lines)
@@ -478,10 +479,12 @@ class Questions(Devices):
     def test_a_domain_without_devices(self):
         self.define()
         self.assert_refused("'test' is not running", "domblkstat", "test", "vda")
+        self.assert_refused("'test' is not running", "domblkerror", "test")
         self.assert_refused("'test' is not running", "domifstat", "test", "vnet0")
         self.assert_refused("'test' is not running", "domifaddr", "test")
         virsh("start", "--paused", "test")
         self.assert_refused("has no disk 'vda'", "domblkstat", "test", "vda")
+        self.assertEqual(virsh("domblkerror", "test"), "No errors found")
         self.assert_refused("has no interface 'vnet0'", "domifstat", "test", "vnet0")
         self.assertNotIn("vnet", virsh("domiflist", "test"))
         for source in ("lease", "arp"):

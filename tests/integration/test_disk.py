@@ -368,12 +368,18 @@ class Tuned(DiskTest):
 class Fails(DiskTest):
     """What the image does not do, or the guest asks for in vain."""
 
+    def io_status(self):
+        disk, = self.guest.qmp.execute("query-block")
+        return disk["io-status"]
+
     def test_short_image(self):
         image = self.make_image(MIB)
         self.start(image, rerror="report")
         image.truncate(65536)
         self.assertEqual(self.run_request(IN, 0, DATA, 65536), OK)
+        self.assertEqual(self.io_status(), "ok")
         self.assertEqual(self.run_request(IN, 128, DATA, 512), IOERR)
+        self.assertEqual(self.io_status(), "failed")
         event = self.guest.qmp.wait_event("BLOCK_IO_ERROR")["data"]
         self.assertEqual((event["device"], event["operation"], event["action"], event["nospace"]),
                          ("disk0", "read", "report", False))
@@ -397,10 +403,12 @@ class Fails(DiskTest):
         self.guest.qmp.wait_event("STOP")
         image.truncate(MIB)
         os.pwrite(image.fileno(), b"x" * 2048, 256 * SECTOR)
+        self.assertEqual(self.io_status(), "failed")
         self.guest.qmp.execute("cont")
         self.guest.answer()
         for _ in range(4):
             self.ring.await_used()
+        self.assertEqual(self.io_status(), "ok")
         self.assertEqual([self.status(slot) for slot in range(4)], [OK] * 4)
         self.assertEqual(self.guest.call("check", DATA, 2048, ord("x")), 0)
 
@@ -423,6 +431,7 @@ class Fails(DiskTest):
         event = self.guest.qmp.wait_event("BLOCK_IO_ERROR")["data"]
         self.assertEqual((event["operation"], event["action"], event["nospace"]), ("write", "stop", True))
         self.guest.qmp.wait_event("STOP")
+        self.assertEqual(self.io_status(), "nospace")
         subprocess.run(["mount", "-o", "remount,size=8m", folder], check=True)
         self.guest.qmp.execute("cont")
         self.guest.answer()
@@ -438,7 +447,9 @@ class Fails(DiskTest):
         self.device.begin_kick()
         self.guest.qmp.wait_event("STOP")
         image.truncate(MIB)
+        self.assertEqual(self.io_status(), "failed")
         self.guest.qmp.execute("system_reset")
+        self.assertEqual(self.io_status(), "ok")
         self.guest.qmp.execute("cont")
         self.guest.wait_ready()
         self.set_up()

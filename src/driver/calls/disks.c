@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* disks.c - procedures that say how large disks are, and what they have read and written */
+/* disks.c - procedures that say how large disks are, what they have read, written, and could not */
 #include <glib/gi18n.h>
 #include <string.h>
 
@@ -222,7 +222,81 @@ static gboolean block_stats_flags(RpcCall *call, const void *args, void *result,
 	return TRUE;
 }
 
+/* A disk of a domain that runs. */
+typedef struct {
+	char *target;
+	char *alias;
+} NamedDisk;
+
+static void clear_named(gpointer data)
+{
+	NamedDisk *named = data;
+
+	g_free(named->target);
+	g_free(named->alias);
+}
+
+/* Return: of NamedDisk; NULL with @error set. */
+static GArray *list_disks(Domain *domain, DomainVmm **vmm, GError **error)
+{
+	GArray *list = g_array_new(FALSE, FALSE, sizeof(NamedDisk));
+
+	g_array_set_clear_func(list, clear_named);
+	g_mutex_lock(&domain->lock);
+	*vmm = domain_get_vmm(domain, error);
+	for (guint i = 0; *vmm && i < domain->live->disks->len; i++) {
+		const DomainDisk *disk = domain->live->disks->pdata[i];
+		const NamedDisk named = { g_strdup(disk->target), g_strdup(disk->info.alias) };
+
+		g_array_append_val(list, named);
+	}
+	g_mutex_unlock(&domain->lock);
+	if (!*vmm)
+		g_clear_pointer(&list, g_array_unref);
+	return list;
+}
+
+static void fill_errors(JsonNode *reply, const GArray *disks, guint max,
+			DomainGetDiskErrors_ret *ret)
+{
+	ret->errors.errors_val = g_new0(RpcFailedDisk, MIN(disks->len, max) + 1);
+	for (guint i = 0; i < disks->len && ret->errors.errors_len < max; i++) {
+		const NamedDisk *named = &g_array_index(disks, NamedDisk, i);
+		const int failure = named->alias ? block_state_error(reply, named->alias) :
+						   VIR_DOMAIN_DISK_ERROR_NONE;
+
+		if (failure != VIR_DOMAIN_DISK_ERROR_NONE)
+			ret->errors.errors_val[ret->errors.errors_len++] =
+				(RpcFailedDisk){ g_strdup(named->target), failure };
+	}
+	ret->nerrors = (int)ret->errors.errors_len;
+}
+
+static gboolean get_disk_errors(RpcCall *call, const void *args, void *result, GError **error)
+{
+	const DomainGetDiskErrors_args *request = args;
+	g_autoptr(DomainVmm) vmm = NULL;
+	g_autoptr(GArray) disks = list_disks(call->object, &vmm, error);
+	DomainGetDiskErrors_ret *ret = result;
+	g_autoptr(JsonNode) reply = NULL;
+
+	if (!disks)
+		return FALSE;
+	/* A client asks first how many there can be. */
+	if (request->maxerrors == 0) {
+		ret->nerrors = (int)MIN(disks->len, RPC_DISK_ERRORS_MAX);
+		return TRUE;
+	}
+	reply = block_state_ask(vmm, error);
+	if (!reply)
+		return FALSE;
+	fill_errors(reply, disks, MIN(request->maxerrors, RPC_DISK_ERRORS_MAX), ret);
+	return TRUE;
+}
+
 const RpcProcedure calls_disks[] = {
+	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_GET_DISK_ERRORS, RPC_ACCESS_READ, CALLS_DOMAIN,
+			    DomainGetDiskErrors, get_disk_errors, 0),
 	RPC_PROCEDURE_FLAGS(RPC_DOMAIN_GET_BLOCK_INFO, RPC_ACCESS_READ, CALLS_DOMAIN,
 			    DomainGetBlockInfo, get_block_info, 0),
 	RPC_PROCEDURE(RPC_DOMAIN_BLOCK_STATS, RPC_ACCESS_READ, CALLS_DOMAIN, DomainBlockStats,

@@ -2,6 +2,9 @@
 /* block-state.c - how a domain's disks are */
 #include "driver/domain/block-state.h"
 
+#include <libvirt/libvirt.h>
+#include <string.h>
+
 #include "driver/domain/follow.h"
 
 JsonNode *block_state_ask(const DomainVmm *vmm, GError **error)
@@ -35,4 +38,15 @@ gboolean block_state_size(JsonNode *reply, const char *alias, guint64 *size)
 
 	*size = (guint64)MAX(said, 0);
 	return said >= 0;
+}
+
+int block_state_error(JsonNode *reply, const char *alias)
+{
+	JsonObject *disk = find(reply, alias);
+	const char *status = follow_string(disk, "io-status");
+
+	if (strcmp(status, "nospace") == 0)
+		return VIR_DOMAIN_DISK_ERROR_NO_SPACE;
+	return strcmp(status, "failed") == 0 ? VIR_DOMAIN_DISK_ERROR_UNSPEC :
+					       VIR_DOMAIN_DISK_ERROR_NONE;
 }

@@ -30,3 +30,10 @@ JsonNode *block_state_ask(const DomainVmm *vmm, GError **error);
  * Return: FALSE where the reply does not say it.
  */
 gboolean block_state_size(JsonNode *reply, const char *alias, guint64 *size);
+
+/*
+ * block_state_error - what a disk's last error was since the machine was reset or went on
+ *
+ * Return: VIR_DOMAIN_DISK_ERROR_*; NONE also where the reply does not say it.
+ */
+int block_state_error(JsonNode *reply, const char *alias);

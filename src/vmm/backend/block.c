@@ -137,6 +137,16 @@ void block_backend_get_statistics(const BlockBackend *backend,
 	}
 }
 
+void block_backend_note_failure(BlockBackend *backend, int error)
+{
+	g_atomic_int_set(&backend->failure, error);
+}
+
+int block_backend_failure(const BlockBackend *backend)
+{
+	return g_atomic_int_get(&backend->failure);
+}
+
 void block_complete(BlockRequest *request, int error)
 {
 	const gint64 now = g_get_monotonic_time();

@@ -146,6 +146,17 @@ gboolean block_backend_discards(const BlockBackend *backend);
 void block_backend_get_statistics(const BlockBackend *backend,
 				  BlockStatistics statistics[BLOCK_N_OPERATIONS]);
 
+/*
+ * block_backend_note_failure - remember the last error that somebody was told of
+ * @error: an errno; 0 to forget
+ *
+ * This, and looking at it, on any thread.
+ */
+void block_backend_note_failure(BlockBackend *backend, int error);
+
+/* Return: an errno, or 0. */
+int block_backend_failure(const BlockBackend *backend);
+
 /* A disk has one at first. On the I/O thread. */
 void block_backend_set_write_cache(BlockBackend *backend, gboolean has_write_cache);
 
@@ -207,6 +218,7 @@ struct BlockBackend {
 	BlockDiscard discard;
 	BlockDetectZeroes detect_zeroes;
 	BlockStatistics statistics[BLOCK_N_OPERATIONS]; /* the I/O thread's to write */
+	gint failure;					/* atomic: an errno, or 0 */
 	gint64 patience;				/* BLOCK_PATIENCE, or less for tests */
 	guint n_under_way;				/* the I/O thread's */
 	gint64 last_answer; /* or since when there is something under way; the same */

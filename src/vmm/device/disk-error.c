@@ -41,6 +41,8 @@ DiskErrorAction disk_error_handle(const DiskErrorHandler *handler, const BlockRe
 			      _("%s: writing %" PRIu64 " bytes at %" PRIu64 " failed: %s"),
 		    block_backend_name(request->backend), request->size, request->offset,
 		    g_strerror(error));
+	if (action != DISK_ERROR_IGNORE)
+		block_backend_note_failure(request->backend, error);
 	if (handler->failed)
 		handler->failed(handler->opaque, &told);
 	return action;

@@ -1234,6 +1234,14 @@ gboolean machine_pause(Machine *machine, GError **error)
 	return TRUE;
 }
 
+static void forget_failure(const char *id, const MachineDisk *disk, void *opaque)
+{
+	(void)id;
+	(void)opaque;
+	if (disk->backend)
+		block_backend_note_failure(disk->backend, 0);
+}
+
 gboolean machine_resume(Machine *machine, GError **error)
 {
 	switch (machine->state) {
@@ -1252,6 +1260,8 @@ gboolean machine_resume(Machine *machine, GError **error)
 			    run_state_name(machine->state));
 		return FALSE;
 	}
+	/* What has failed is tried again, and may fail again. */
+	machine_foreach_disk(machine, forget_failure, NULL);
 	machine->state = RUN_STATE_RUNNING;
 	emit_type(machine, MACHINE_EVENT_RESUME);
 	resume_vcpus(machine);
@@ -1303,6 +1313,7 @@ gboolean machine_reset(Machine *machine, gboolean guest, GError **error)
 		g_set_error_literal(error, cause->domain, cause->code, message);
 		return FALSE;
 	}
+	machine_foreach_disk(machine, forget_failure, NULL);
 	machine->exit_status = 0;
 	emit(machine, &event);
 	if (machine->state == RUN_STATE_RUNNING)

@@ -208,8 +208,8 @@ void machine_foreach_device(Machine *machine,
 
 /* One disk, or CD-ROM drive. */
 typedef struct {
-	const BlockBackend *backend; /* NULL: a drive that is empty */
-	const AtaTray *tray;	     /* NULL: it has none */
+	BlockBackend *backend; /* NULL: a drive that is empty */
+	const AtaTray *tray;   /* NULL: it has none */
 } MachineDisk;
 
 /* Calls @function for each disk. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* commands-block.c - disks */
+#include <errno.h>
 #include <gio/gio.h>
 #include <glib/gi18n.h>
 
@@ -67,6 +68,15 @@ static JsonObject *medium_object(const BlockBackend *backend)
 	return medium;
 }
 
+static const char *status_of(const BlockBackend *backend)
+{
+	const int failure = block_backend_failure(backend);
+
+	if (failure == ENOSPC)
+		return "nospace";
+	return failure ? "failed" : "ok";
+}
+
 static void add_disk(const char *id, const MachineDisk *disk, void *opaque)
 {
 	JsonObject *object = json_object_new();
@@ -78,8 +88,10 @@ static void add_disk(const char *id, const MachineDisk *disk, void *opaque)
 	json_object_set_boolean_member(object, "locked", disk->tray && disk->tray->is_locked);
 	if (disk->tray)
 		json_object_set_boolean_member(object, "tray_open", disk->tray->is_open);
-	if (disk->backend)
+	if (disk->backend) {
+		json_object_set_string_member(object, "io-status", status_of(disk->backend));
 		json_object_set_object_member(object, "inserted", medium_object(disk->backend));
+	}
 	json_array_add_object_element(opaque, object);
 }
 
