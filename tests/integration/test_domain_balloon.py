@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-How much memory a domain has, through stock virsh: its balloon's XML, setmem and setmaxmem, statistics. The guest has no
-driver for it, so that nothing changes what it has; Linux' is in test_balloon.
+How much memory a domain has, through stock virsh: its balloon's XML, setmem and setmaxmem, statistics. Most guests here
+have no driver for it, so that nothing changes what they have. What Linux' does to the host's memory is in test_balloon.
 """
 
 from xml.etree import ElementTree
 
-from support.daemon import DaemonTest, virsh
-from support.where import NATIVE, everywhere
+from support.daemon import DaemonTest, domain_xml, virsh
+from support.waiting import wait_until
+from support.where import HOSTS, NATIVE, everywhere
 
 NONE = "<memballoon model='none'/>"
 
@@ -100,3 +101,68 @@ class Balloon(DaemonTest):
         self.daemon.restart()
         self.assertEqual(statistics()["last_update"], "0")
         virsh("destroy", "test")
+
+
+class Linux(DaemonTest):
+    """Debian's driver, in a domain of 512 MiB that is to have 384."""
+
+    where = HOSTS
+    limit = 300
+
+    MIB = 1024
+
+    def setUp(self):
+        super().setUp()
+        self.daemon.define(domain_xml(memory=512).replace(
+            "</memory>", "</memory><currentMemory unit='MiB'>384</currentMemory>", 1))
+
+    def guest(self, *names):
+        """What the guest's kernel says of its memory, in KiB."""
+        text = self.console.run(f"grep -E '^({'|'.join(names)}):' /proc/meminfo")
+        found = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()}
+        return [found[name] for name in names]
+
+    def wait_current(self, size):
+        """Waits until the guest has so many KiB; what its kernel says that it has."""
+        self.events.wait_balloon(size, seconds=100)
+        self.assertEqual(current(), size)
+        self.assertEqual(statistics()["actual"], str(size))
+        return self.guest("MemTotal")[0]
+
+    def fresh_statistics(self):
+        """Those that the guest gives from now on."""
+        before = int(statistics()["last_update"])
+        wait_until(lambda: int(statistics()["last_update"]) > before + 1, 60, "statistics of the guest's")
+        return {name: int(value) for name, value in statistics().items()}
+
+    def test_memory_and_statistics(self):
+        mib = self.MIB
+        self.events = self.daemon.events()
+        self.console = self.daemon.start_guest()
+        # What it has from its boot on is what the definition says.
+        total = self.wait_current(384 * mib)
+        self.assertLess(total, 384 * mib)
+        # It goes, and comes again.
+        virsh("setmem", "test", "256M", "--live")
+        self.assertEqual(self.wait_current(256 * mib), total - 128 * mib)
+        virsh("setmem", "test", "448M", "--live")
+        self.assertEqual(self.wait_current(448 * mib), total + 64 * mib)
+        self.assertEqual(current("--inactive"), 384 * mib)
+
+        # What the guest says of itself is what is so there. It says so once, and then as often as it is asked.
+        virsh("dommemstat", "test", "--period", "1", "--live")
+        found = self.fresh_statistics()
+        total, free, available = self.guest("MemTotal", "MemFree", "MemAvailable")
+        self.assertEqual((found["actual"], found["available"]), (448 * mib, total))
+        self.assertAlmostEqual(found["unused"], free, delta=8 * mib)
+        self.assertAlmostEqual(found["usable"], available, delta=8 * mib)
+        self.console.run("mkdir /t; mount -t tmpfs -o size=100m tmpfs /t; head -c 64m /dev/zero >/t/some")
+        less = self.fresh_statistics()
+        self.assertAlmostEqual(found["unused"] - less["unused"], 64 * mib, delta=8 * mib)
+        self.assertAlmostEqual(found["usable"] - less["usable"], 64 * mib, delta=8 * mib)
+        # The next daemon knows.
+        self.daemon.close_clients()
+        self.daemon.restart()
+        wait_until(lambda: "running" in self.state(), 30, "the domain")
+        self.assertEqual(current(), 448 * mib)
+        self.assertEqual(statistics()["available"], str(total))

@@ -283,6 +283,10 @@ class Events:
         """Waits for a device to be 'added' or 'removed', or for a 'removal-failed'."""
         self._console.wait_for(rf"'device-{kind}' for domain '{re.escape(name)}': {re.escape(alias)}\r?\n", seconds)
 
+    def wait_balloon(self, size, name="test", seconds=60):
+        """Waits until the domain has so many KiB."""
+        self._console.wait_for(rf"'balloon-change' for domain '{re.escape(name)}': {size}KiB\r?\n", seconds)
+
     def wait_io_error(self, alias, action, reason="", name="test", seconds=60):
         """Waits for an error of a disk's: what is done about it, and 'enospc' where that is why."""
         self._console.wait_for(rf"'io-error-reason' for domain '{re.escape(name)}': \S+ \({re.escape(alias)}\) "
