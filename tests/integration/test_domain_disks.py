@@ -168,6 +168,7 @@ class Full(SmallTest):
         events.wait_io_error("virtio-disk0", "pause", "enospc")
         events.wait("Suspended I/O Error")
         self.assertEqual(self.state(), "paused (I/O error)")
+        self.assertEqual(virsh("domblkerror", "test"), "vda: no space")
         # Nobody has made room: the same again.
         virsh("resume", "test")
         events.wait_io_error("virtio-disk0", "pause", "enospc")
@@ -178,6 +179,7 @@ class Full(SmallTest):
         self.ring.await_used()
         self.assertEqual(self.status(), OK)
         self.assertEqual(self.state(), "running (unpaused)")
+        self.assertEqual(virsh("domblkerror", "test"), "No errors found")
         self.assert_read(8, 64 * KIB, 0x44)
         virsh("destroy", "test")
 
