@@ -30,64 +30,13 @@ static GPtrArray *cells_new(void)
 #define DISTANCE_LOCAL	     10
 #define DISTANCE_UNREACHABLE 255
 
-/* Reads a number without anything around it and steps over it. */
-static gboolean read_cpu(const char **at, guint *cpu)
-{
-	guint value = 0;
-	guint digits = 0;
-
-	for (; g_ascii_isdigit(**at); (*at)++, digits++) {
-		value = value * 10 + (guint)(**at - '0');
-		if (value >= DOMAIN_MAX_VCPUS)
-			return FALSE;
-	}
-	*cpu = value;
-	return digits > 0;
-}
-
-/* "0-3,^2,5": ranges, and single ones taken out again. Return: FALSE for anything else. */
-static gboolean parse_cpu_set(const char *text, CpuSet *set)
-{
-	const char *at = text;
-
-	*set = (CpuSet){ 0 };
-	for (;;) {
-		const gboolean take_out = *at == '^';
-		guint first = 0;
-		guint last = 0;
-
-		if (take_out)
-			at++;
-		if (!read_cpu(&at, &first))
-			return FALSE;
-		last = first;
-		if (!take_out && *at == '-') {
-			at++;
-			if (!read_cpu(&at, &last) || last < first)
-				return FALSE;
-		}
-
-		for (guint cpu = first; cpu <= last; cpu++) {
-			if (take_out)
-				cpu_set_remove(set, cpu);
-			else
-				cpu_set_add(set, cpu);
-		}
-
-		if (*at == '\0')
-			return TRUE;
-		if (*at++ != ',')
-			return FALSE;
-	}
-}
-
 static void parse_cpus(XmlWalk *walk, xmlNode *node, DomainNumaCell *cell)
 {
 	const char *text = xml_walk_attribute(walk, node, "cpus");
 
 	if (!text)
 		return;
-	if (!parse_cpu_set(text, &cell->cpus))
+	if (!cpu_set_parse(text, DOMAIN_MAX_VCPUS, &cell->cpus))
 		xml_walk_error(
 			walk, VIR_ERR_XML_ERROR,
 			_("attribute '%s' of element '%s' is '%s', not a set of vCPUs, as '0-1,3'"),
