@@ -188,6 +188,57 @@ class ThereFromTheStart(HotPlugTest):
         self.assertTrue(self.is_link_up())
 
 
+class IoThreads(HotPlugTest):
+    """Threads that serve devices; the guest does not hear of them."""
+
+    def threads(self):
+        return {thread["id"]: thread["thread-id"] for thread in self.qmp.execute("query-iothreads")}
+
+    def test_one_that_serves_a_device(self):
+        self.qmp.execute("device_add", driver="iothread", id="iothread1")
+        thread, = self.threads().values()
+        self.assertTrue(os.path.exists(f"/proc/{self.guest.pid}/task/{thread}"))
+        self.plug_in(iothread="iothread1")
+        self.assertWorks(self.set_up())
+        self.assertRefused("I/O thread 'iothread1' serves devices", "device_del", id="iothread1")
+        self.assertWorks(self.set_up())
+        self.plug_out()
+        self.qmp.execute("device_del", id="iothread1")
+        self.assertEqual(self.threads(), {})
+        self.assertFalse(os.path.exists(f"/proc/{self.guest.pid}/task/{thread}"))
+
+    def test_many_in_turn(self):
+        for _ in range(20):
+            for number in range(8):
+                self.qmp.execute("device_add", driver="iothread", id=f"iothread{number}")
+            self.assertEqual(len(set(self.threads().values())), 8)
+            for number in range(8):
+                self.qmp.execute("device_del", id=f"iothread{number}")
+        self.assertEqual(self.threads(), {})
+
+    def test_what_cannot_be(self):
+        self.qmp.execute("device_add", driver="iothread", id="iothread1")
+        self.assertRefused("another device is called so", "device_add", driver="iothread", id="iothread1")
+        self.assertRefused("letters, digits", "device_add", driver="iothread", id="")
+        self.assertRefused("member 'polls' is unknown", "device_add", driver="iothread", id="iothread2", polls=1)
+        self.assertRefused("there is no such I/O thread", "device_add", **RNG, iothread="iothread2")
+        self.assertEqual(list(self.threads()), ["iothread1"])
+
+
+class IoThreadsOfTwoSided(unittest.TestCase):
+    """With two-sided memory each thread is there from the start."""
+
+    where = HOSTS
+
+    def test_none_comes_later_and_one_may_go(self):
+        with Agent("--memory=64M", "--memory-kind=two-sided", *PORTS, device("iothread", "iothread1")) as guest:
+            with self.assertRaises(QmpError) as caught:
+                guest.qmp.execute("device_add", driver="iothread", id="iothread2")
+            self.assertIn("no I/O thread comes later", caught.exception.description)
+            guest.qmp.execute("device_del", id="iothread1")
+            self.assertEqual(guest.qmp.execute("query-iothreads"), [])
+
+
 class Refused(HotPlugTest):
     """Each error says what is wrong, and leaves nothing behind."""
 

@@ -2,7 +2,8 @@
 /*
  * io-thread-type.c - I/O threads that are described
  *
- * One has nothing to reset or to pause: devices stop what they do there.
+ * One has nothing to reset or to pause: devices stop what they do there. It comes and goes while
+ * the guest runs, too, which is told nothing of it.
  */
 #include "vmm/device/io-thread-type.h"
 
@@ -62,9 +63,14 @@ static const JsonField fields[] = {
 
 static gboolean create(const DeviceContext *context, const void *description, GError **error)
 {
-	IoThread *thread = io_thread_get(context, context->id, error);
+	IoThread *thread;
 
 	(void)description;
+	/* Another name for the thread of all devices that come later would be no other thread. */
+	if (context->surroundings->late_io_thread)
+		return json_fields_refuse(error, context->owner, "driver",
+					  _("with two-sided memory no I/O thread comes later"));
+	thread = io_thread_get(context, context->id, error);
 	if (!thread)
 		return FALSE;
 	device_registry_add(context->surroundings->registry, context->id,

@@ -161,6 +161,11 @@ pid_t io_thread_id(const IoThread *thread)
 	return thread->id;
 }
 
+gboolean io_thread_is_shared(const IoThread *thread)
+{
+	return !g_atomic_ref_count_compare((gatomicrefcount *)&thread->references, 1);
+}
+
 gboolean io_thread_is_current(const IoThread *thread)
 {
 	return g_thread_self() == thread->thread;

@@ -76,6 +76,9 @@ DirectMemory *io_thread_direct(const IoThread *thread);
 /* Its number (gettid), for query-iothreads and for thread pinning. */
 pid_t io_thread_id(const IoThread *thread);
 
+/* Whether somebody besides one owner has a reference. */
+gboolean io_thread_is_shared(const IoThread *thread);
+
 /* Whether the caller is on it. */
 gboolean io_thread_is_current(const IoThread *thread);
 

@@ -6,6 +6,7 @@
 #include <glib/gi18n.h>
 #include <string.h>
 
+#include "vmm/device/io-thread-type.h"
 #include "vmm/pci/pcie-root-port.h"
 
 /* The ids of what is in a slot, in the order of functions. */
@@ -89,10 +90,25 @@ static gboolean refuse(const DeviceShop *shop, const char *id, GError **error)
 	return FALSE;
 }
 
+static gboolean remove_io_thread(const DeviceShop *shop, const char *id, const IoThread *thread,
+				 GPtrArray *gone, GError **error)
+{
+	if (io_thread_is_shared(thread)) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_BUSY,
+			    _("I/O thread '%s' serves devices, and cannot be taken away"), id);
+		return FALSE;
+	}
+	append_gone(shop, id, gone);
+	device_registry_remove(shop->surroundings->registry, id);
+	return TRUE;
+}
+
 gboolean hot_plug_ask(const DeviceShop *shop, const char *id, gboolean is_running, GPtrArray *gone,
 		      GError **error)
 {
 	PcieRootPort *port = find_port(shop, id);
+	const IoThread *thread = device_registry_find(shop->surroundings->registry, id,
+						      &io_thread_device_operations);
 
 	/* What is on another device goes at once: its guest is told, not asked. */
 	if (device_registry_is_child(shop->surroundings->registry, id)) {
@@ -100,6 +116,8 @@ gboolean hot_plug_ask(const DeviceShop *shop, const char *id, gboolean is_runnin
 		device_registry_remove(shop->surroundings->registry, id);
 		return TRUE;
 	}
+	if (thread)
+		return remove_io_thread(shop, id, thread, gone, error);
 	if (!port)
 		return refuse(shop, id, error);
 	if (!is_running) {
