@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from support import rpc
 from support.adopted import PAUSED, wait_adopted
-from support.daemon import Daemon, SOCKET_READONLY, STATE_FOLDER, STDIN, run_virsh, virsh
+from support.daemon import Daemon, SOCKET_READONLY, STATE_FOLDER, STDIN, VirshError, run_virsh, virsh
 from support.fake_vmm import FakeVmm
 from support.procfs import resident_mib, threads
 from support.rpc import Rpc
@@ -593,3 +593,83 @@ class NewDaemon(unittest.TestCase):
                 wait_adopted("test")
                 self.assertEqual(virsh("domstate", "test", "--reason"), "running (unpaused)")
                 virsh("suspend", "test")
+class IoThreads(VmmTest):
+    """What a VMM says of its threads is checked, and taken over when it is reached again."""
+
+    extra = "<iothreads>2</iothreads>"
+
+    def say_threads(self, *threads):
+        self.vmm.order("iothreads", threads=[{"id": name, "thread-id": number} for name, number in threads])
+
+    def wait_threads(self, *wanted):
+        """Those that the domain has, as soon as they are those."""
+        deadline = Deadline(60)
+        while True:
+            root = ElementTree.fromstring(virsh("dumpxml", "test"))
+            found = [int(thread.get("id")) for thread in root.iterfind("iothreadids/iothread")]
+            if found == list(wanted):
+                return
+            self.assertFalse(deadline.is_over(), f"{found}, not {wanted}")
+
+    def assert_refused(self, pattern, *command):
+        with self.assertRaisesRegex(VirshError, pattern):
+            virsh(*command)
+
+    def test_another_process_is_none_of_its_threads(self):
+        before = os.sched_getaffinity(os.getpid())
+        for number in (os.getpid(), 0, -1, 1 << 31, 1 << 40, "1", None, [1]):
+            with self.subTest(number=number):
+                self.say_threads(("iothread1", number), ("iothread2", self.vmm.pid))
+                self.assert_refused("cannot be pinned: the VMM has no thread", "iothreadpin", "test", "1", "0", "--live")
+                self.assert_refused("the VMM has no thread", "iothreadinfo", "test", "--live")
+        self.assertEqual(os.sched_getaffinity(os.getpid()), before)
+        self.say_threads(("iothread1", self.vmm.pid), ("iothread2", self.vmm.pid))
+        virsh("iothreadpin", "test", "1", str(min(before)), "--live")
+        self.assertEqual(os.sched_getaffinity(self.vmm.pid), {min(before)})
+
+    def test_answers_that_are_none(self):
+        for threads in ({}, 1, [1, "iothread1", None, []]):
+            with self.subTest(threads=threads):
+                self.vmm.order("iothreads", threads=threads)
+                self.assert_refused("the VMM", "iothreadinfo", "test", "--live")
+                self.assertNotIn("iothread.", virsh("domstats", "test", "--iothread"))
+        self.assert_serves()
+
+    def test_threads_that_came_and_went_while_nobody_listened(self):
+        names = ["iothread0", "iothread", "iothread03", "iothread+4", "iothread5 ", "thread6", "iothread2147483648",
+                 "iothread9", "iothread9"]
+        self.say_threads(*((name, self.vmm.pid) for name in names))
+        self.vmm.order("leave")
+        self.wait_threads(9)
+
+    def test_more_than_there_can_be(self):
+        self.say_threads(*((f"iothread{number}", self.vmm.pid) for number in range(1, 500)))
+        self.vmm.order("leave")
+        self.wait_threads(*range(1, 65))
+
+    def add_unanswered(self, *threads):
+        """Adds a thread, and loses the connection before that is answered."""
+        self.say_threads(("iothread1", self.vmm.pid), ("iothread2", self.vmm.pid))
+        self.vmm.hold("device_add")
+        with ThreadPoolExecutor(1) as executor:
+            adding = executor.submit(run_virsh, "iothreadadd", "test", "3", "--live")
+            deadline = Deadline(30)
+            while not self.vmm.counts()[1]["device_add"]:
+                self.assertFalse(deadline.is_over(), "no thread is added")
+            self.say_threads(*((f"iothread{number}", self.vmm.pid) for number in threads))
+            asked = self.vmm.counts()[0]["query-iothreads"]
+            self.vmm.order("leave")
+            self.assertNotEqual(adding.result().returncode, 0)
+        self.vmm.release()
+        deadline = Deadline(30)
+        while self.vmm.counts()[0]["query-iothreads"] == asked:
+            self.assertFalse(deadline.is_over(), "nobody asks which threads there are")
+        wait_adopted("test")
+
+    def test_one_that_was_added_without_an_answer(self):
+        self.add_unanswered(1, 2, 3)
+        self.wait_threads(1, 2, 3)
+
+    def test_one_that_was_not_added_and_had_no_answer(self):
+        self.add_unanswered(1, 2)
+        self.wait_threads()

@@ -357,8 +357,13 @@ class Procedures(BadInput):
                   230: ("virDomainGetVcpuPinInfo", struct.pack(">ii", 0, 0)),
                   231: ("virDomainUndefineFlags", b""), 234: ("virDomainDestroyFlags", b""),
                   245: ("virDomainReset", b""), 258: ("virDomainShutdownFlags", b""),
+                  351: ("virDomainGetIOThreadInfo", b""),
+                  352: ("virDomainPinIOThread", struct.pack(">II", 1, 0)),
+                  355: ("virDomainAddIOThread", struct.pack(">I", 1)),
+                  356: ("virDomainDelIOThread", struct.pack(">I", 1)),
+                  402: ("virDomainSetIOThreadParams", struct.pack(">II", 1, 0)),
                   426: ("virDomainGetMessages", b"")}
-    writing = {9, 12, 27, 28, 29, 33, 34, 35, 196, 201, 231, 234, 245, 258}
+    writing = {9, 12, 27, 28, 29, 33, 34, 35, 196, 201, 231, 234, 245, 258, 352, 355, 356, 402}
 
     unknown = 1 << 20  # no procedure has a flag there
     nobody = rpc.string("nobody") + bytes(range(16)) + struct.pack(">i", -1)

@@ -654,6 +654,20 @@ static void test_sata(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 			"\"bus\":\"sata0.1\",\"bootindex\":1}");
 }
 
+static void test_ids_of_iothreads(void)
+{
+	static const char *const wrong[] = {
+		"",	      "iothread",   "iothread0",  "iothread01",		"iothread-1",
+		"iothread+1", "iothread 1", "iothread1 ", "iothread2147483648", "thread1",
+		"Iothread1",  "xiothread1",
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++)
+		g_assert_cmpuint(vmm_device_parse_iothread_id(wrong[i]), ==, 0);
+	g_assert_cmpuint(vmm_device_parse_iothread_id("iothread1"), ==, 1);
+	g_assert_cmpuint(vmm_device_parse_iothread_id("iothread2147483647"), ==, G_MAXINT);
+}
+
 int main(int argc, char **argv)
 {
 	int fd;
@@ -688,5 +702,6 @@ int main(int argc, char **argv)
 	add("/vmm-device/serial/tcp", test_tcp);
 
 	g_test_add("/vmm-device/sata", Fixture, NULL, start, test_sata, end);
+	g_test_add_func("/vmm-device/ids-of-iothreads", test_ids_of_iothreads);
 	return g_test_run();
 }

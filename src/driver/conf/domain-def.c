@@ -64,7 +64,7 @@ DomainDef *domain_def_new(void)
 	def->channels = g_ptr_array_new_with_free_func((GDestroyNotify)domain_port_free);
 	def->watchdogs = g_ptr_array_new_with_free_func((GDestroyNotify)domain_watchdog_free);
 	def->inputs = g_ptr_array_new_with_free_func((GDestroyNotify)domain_input_free);
-	def->iothreads = g_array_new(FALSE, FALSE, sizeof(guint));
+	def->iothreads = g_array_new(FALSE, FALSE, sizeof(DomainIothread));
 	return def;
 }
 

@@ -28,6 +28,7 @@
 #include "driver/conf/devices/virtio-serial.h"
 #include "driver/conf/devices/watchdog.h"
 #include "driver/conf/domain-types.h"
+#include "driver/conf/iothreads.h"
 #include "driver/conf/tune.h"
 #include "driver/conf/uuid.h"
 
@@ -47,7 +48,6 @@
 
 #define DOMAIN_MAX_VCPUS      LIMIT_VCPUS
 #define DOMAIN_MAX_NUMA_CELLS LIMIT_NUMA_CELLS
-#define DOMAIN_MAX_IOTHREADS  64
 
 /* More PCI buses than root ports fit: so many devices are read, to be refused. */
 #define DOMAIN_MAX_DEVICES    256
@@ -258,7 +258,7 @@ struct DomainDef {
 	GPtrArray *consoles;	   /* of DomainPort: those that are no serial port */
 	GPtrArray *channels;	   /* of DomainPort */
 
-	GArray *iothreads;	   /* of guint: the ids, ascending */
+	GArray *iothreads;	   /* of DomainIothread, by id */
 	gboolean says_iothreadids; /* <iothreadids>, else <iothreads> says how many */
 };
 

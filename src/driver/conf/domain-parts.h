@@ -30,7 +30,11 @@ gboolean domain_check_memory(const DomainDef *def, GError **error);
 
 /* iothreads.c */
 void domain_parse_iothreads(XmlWalk *walk, xmlNode *root, DomainDef *def);
+/* <iothreadpin> of <cputune>, after those that they are of. */
+void domain_parse_iothread_pins(XmlWalk *walk, xmlNode *cputune, DomainDef *def);
 void domain_format_iothreads(XmlWriter *writer, const DomainDef *def);
+void domain_format_iothread_pins(XmlWriter *writer, const DomainDef *def);
+gboolean domain_has_iothread_pins(const DomainDef *def);
 gboolean domain_check_iothreads(const DomainDef *def, GError **error);
 
 /* tune.c */

@@ -3,6 +3,7 @@
  * tune.c - <memtune> and <cputune>: what a domain may take of the host, by its control group
  *
  * The ranges are libvirt's for cgroup v2. What is for one vCPU alone would take a group for each.
+ * Where threads of devices run is iothreads.c's.
  */
 #include "driver/conf/tune.h"
 
@@ -68,6 +69,7 @@ void domain_parse_tune(XmlWalk *walk, xmlNode *root, DomainDef *def)
 	tune->global_quota = parse_in_range(walk, cputune, "global_quota", QUOTA_MIN, QUOTA_MAX);
 	if (tune->global_quota && !tune->global_period)
 		tune->global_period = PERIOD_DEFAULT;
+	domain_parse_iothread_pins(walk, cputune, def);
 }
 
 static void format_number(XmlWriter *writer, const char *name, guint64 number)
@@ -85,11 +87,13 @@ void domain_format_tune(XmlWriter *writer, const DomainDef *def)
 		domain_format_memory_size(writer, "hard_limit", tune->hard_limit_kib);
 		xml_writer_end(writer);
 	}
-	if (!tune->shares && !tune->global_period && !tune->global_quota)
+	if (!tune->shares && !tune->global_period && !tune->global_quota &&
+	    !domain_has_iothread_pins(def))
 		return;
 	xml_writer_start(writer, "cputune");
 	format_number(writer, "shares", tune->shares);
 	format_number(writer, "global_period", tune->global_period);
 	format_number(writer, "global_quota", tune->global_quota);
+	domain_format_iothread_pins(writer, def);
 	xml_writer_end(writer);
 }

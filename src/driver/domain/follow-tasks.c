@@ -8,6 +8,7 @@
 #include "driver/domain/agent.h"
 #include "driver/domain/end.h"
 #include "driver/domain/hot-plug.h"
+#include "driver/domain/iothreads.h"
 #include "driver/domain/medium.h"
 #include "driver/error.h"
 
@@ -247,7 +248,8 @@ static void handle_reached(DomainVmm *vmm)
 	g_autoptr(GError) error = NULL;
 
 	if (query_status(vmm, &error) && follow_read_threads(vmm, &error) &&
-	    hot_plug_catch_up(vmm, &error) && medium_catch_up(vmm, &error)) {
+	    iothreads_catch_up(vmm, &error) && hot_plug_catch_up(vmm, &error) &&
+	    medium_catch_up(vmm, &error)) {
 		read_channels(vmm);
 		g_mutex_lock(&domain->lock);
 		g_clear_pointer(&vmm->trouble, g_free);

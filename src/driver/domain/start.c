@@ -10,6 +10,7 @@
 #include "driver/domain/driver.h"
 #include "driver/domain/end.h"
 #include "driver/domain/follow-tasks.h"
+#include "driver/domain/iothreads.h"
 #include "driver/domain/nvram.h"
 #include "driver/domain/store.h"
 #include "driver/error.h"
@@ -185,7 +186,7 @@ static gboolean let_go(DomainVmm *vmm, guint64 memory_kib, gboolean is_paused, G
 	gboolean saved;
 
 	if (!follow_start(vmm, error) || !follow_read_threads(vmm, error) ||
-	    !balloon_begin(vmm, memory_kib, error))
+	    !iothreads_pin_all(vmm, error) || !balloon_begin(vmm, memory_kib, error))
 		return FALSE;
 	g_mutex_lock(&domain->lock);
 	saved = follow_save_status(domain, error);

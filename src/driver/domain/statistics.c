@@ -6,6 +6,7 @@
 
 #include "driver/domain/balloon.h"
 #include "driver/domain/block-statistics.h"
+#include "driver/domain/iothreads.h"
 #include "driver/host/image-size.h"
 #include "driver/host/net-device.h"
 
@@ -16,6 +17,7 @@ struct StatisticsQuestion {
 	QmpCommandTicket *memory; /* each or NULL */
 	QmpCommandTicket *blocks;
 	QmpCommandTicket *balloon;
+	QmpCommandTicket *iothreads;
 };
 
 /* Parameters, as they are put together. */
@@ -77,7 +79,7 @@ static void add_string(Params *params, const char *value, const char *format, ..
 StatisticsQuestion *statistics_ask(Domain *domain, guint groups)
 {
 	StatisticsQuestion *question = g_new0(StatisticsQuestion, 1);
-	gboolean has_disks, has_balloon;
+	gboolean has_disks, has_balloon, has_iothreads;
 
 	question->domain = domain_ref(domain);
 	question->groups = groups;
@@ -86,6 +88,7 @@ StatisticsQuestion *statistics_ask(Domain *domain, guint groups)
 		question->vmm = domain_vmm_ref(domain->vmm);
 	has_disks = domain->live && domain->live->disks->len > 0;
 	has_balloon = domain->live && domain->live->memballoon;
+	has_iothreads = domain->live && domain->live->iothreads->len > 0;
 	g_mutex_unlock(&domain->lock);
 	if (question->vmm && (groups & VIR_DOMAIN_STATS_VM))
 		question->memory = qmp_client_share(question->vmm->monitor,
@@ -96,6 +99,9 @@ StatisticsQuestion *statistics_ask(Domain *domain, guint groups)
 	if (question->vmm && has_balloon && (groups & VIR_DOMAIN_STATS_BALLOON))
 		question->balloon = qmp_client_share(question->vmm->monitor,
 						     BALLOON_STATISTICS_COMMAND, NULL);
+	if (question->vmm && has_iothreads && (groups & VIR_DOMAIN_STATS_IOTHREAD))
+		question->iothreads = qmp_client_share(question->vmm->monitor, IOTHREADS_COMMAND,
+						       NULL);
 	return question;
 }
 
@@ -412,6 +418,35 @@ static void add_balloon(Params *params, StatisticsQuestion *question, gint64 dea
 		add_number(params, vmm_process_resident_kib(question->vmm->process), "balloon.rss");
 }
 
+/*
+ * Of how a thread polls there is one thing to say, that it does not. A domain without threads has
+ * nothing to say, as with libvirt's.
+ */
+static void add_iothreads(Params *params, StatisticsQuestion *question, gint64 deadline)
+{
+	g_autoptr(JsonNode) reply = await_answer(question, &question->iothreads, deadline);
+	Domain *domain = question->domain;
+	g_autoptr(GArray) threads = NULL;
+	guint count = 0;
+
+	if (!reply)
+		return;
+	g_mutex_lock(&domain->lock);
+	threads = domain->live ? g_array_copy(domain->live->iothreads) : NULL;
+	g_mutex_unlock(&domain->lock);
+	for (guint i = 0; threads && i < threads->len; i++) {
+		const guint id = g_array_index(threads, DomainIothread, i).id;
+		guint64 poll_max_ns;
+
+		if (!iothreads_find_number(reply, id, "poll-max-ns", &poll_max_ns))
+			continue;
+		count++;
+		add_number(params, poll_max_ns, "iothread.%u.poll-max-ns", id);
+	}
+	if (count > 0)
+		add_uint(params, count, "iothread.count");
+}
+
 static void add_vm(Params *params, StatisticsQuestion *question, gint64 deadline)
 {
 	g_autoptr(JsonNode) reply = await_answer(question, &question->memory, deadline);
@@ -437,6 +472,8 @@ void statistics_answer(StatisticsQuestion *question, gint64 deadline, RpcDomainS
 		add_interfaces(&params, question);
 	if (question->groups & VIR_DOMAIN_STATS_BLOCK)
 		add_blocks(&params, question, deadline);
+	if (question->groups & VIR_DOMAIN_STATS_IOTHREAD)
+		add_iothreads(&params, question, deadline);
 	if (question->groups & VIR_DOMAIN_STATS_VM)
 		add_vm(&params, question, deadline);
 

@@ -4,10 +4,10 @@
  *
  * Theory of operation
  *
- * Most is read from the daemon's own state and from procfs. The group "vm" and what disks have
- * read and written asks the VMM, so it is done in two steps: first every domain's monitor is
- * asked, then the answers are waited for until one deadline for all. A domain that hangs loses
- * its numbers; the others keep theirs, and nobody waits twice.
+ * Most is read from the daemon's own state and from procfs. The group "vm", what disks have
+ * read and written, and which threads there are the VMM is asked for, so it is done in two steps:
+ * first every domain's monitor is asked, then the answers are waited for until one deadline for
+ * all. A domain that hangs loses its numbers; the others keep theirs, and nobody waits twice.
  *
  * Whoever may look may ask as often as he likes, so that a VMM has one such question of a kind to
  * answer at a time: all who ask while it is on its way get its answer.
@@ -23,7 +23,7 @@
 #define STATISTICS_GROUPS                                                                 \
 	(VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_CPU_TOTAL | VIR_DOMAIN_STATS_BALLOON | \
 	 VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_INTERFACE | VIR_DOMAIN_STATS_BLOCK |    \
-	 VIR_DOMAIN_STATS_VM)
+	 VIR_DOMAIN_STATS_IOTHREAD | VIR_DOMAIN_STATS_VM)
 
 typedef struct StatisticsQuestion StatisticsQuestion;
 

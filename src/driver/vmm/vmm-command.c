@@ -701,8 +701,9 @@ static void add_board(VmmCommand *command, const DomainDef *def)
 gboolean vmm_command_add_devices(VmmCommand *command, DomainDef *def, GError **error)
 {
 	for (guint i = 0; i < def->iothreads->len; i++)
-		add_description(command, vmm_device_describe_iothread(
-						 g_array_index(def->iothreads, guint, i)));
+		add_description(command,
+				vmm_device_describe_iothread(
+					g_array_index(def->iothreads, DomainIothread, i).id));
 	for (guint i = 0; i < def->interfaces->len; i++)
 		if (!add_interface(command, def, def->interfaces->pdata[i], error))
 			return FALSE;

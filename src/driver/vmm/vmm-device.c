@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <glib/gi18n.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "driver/error.h"
@@ -180,7 +181,7 @@ JsonObject *vmm_device_describe_disk(const DomainDisk *disk, const char *fd, gui
 		json_object_set_string_member(object, "serial", serial);
 	}
 	if (disk->iothread > 0) {
-		g_autofree char *iothread = g_strdup_printf("iothread%u", disk->iothread);
+		g_autofree char *iothread = vmm_device_iothread_id(disk->iothread);
 
 		json_object_set_string_member(object, "iothread", iothread);
 	}
@@ -380,9 +381,28 @@ JsonObject *vmm_device_describe_panic(const DomainPanic *panic)
 	return object;
 }
 
+#define IOTHREAD_PREFIX "iothread"
+
+char *vmm_device_iothread_id(guint id)
+{
+	return g_strdup_printf(IOTHREAD_PREFIX "%u", id);
+}
+
+guint vmm_device_parse_iothread_id(const char *name)
+{
+	g_autofree char *again = NULL;
+	guint64 id;
+
+	if (!g_str_has_prefix(name, IOTHREAD_PREFIX) ||
+	    !g_ascii_string_to_unsigned(name + strlen(IOTHREAD_PREFIX), 10, 1, G_MAXINT, &id, NULL))
+		return 0;
+	again = vmm_device_iothread_id((guint)id);
+	return strcmp(name, again) == 0 ? (guint)id : 0;
+}
+
 JsonObject *vmm_device_describe_iothread(guint id)
 {
-	g_autofree char *name = g_strdup_printf("iothread%u", id);
+	g_autofree char *name = vmm_device_iothread_id(id);
 	JsonObject *object = json_object_new();
 
 	json_object_set_string_member(object, "driver", "iothread");

@@ -53,6 +53,10 @@ JsonObject *vmm_device_describe_sata(void);
 JsonObject *vmm_device_describe_iothread(guint id);
 JsonObject *vmm_device_describe_root_port(const DomainPciController *port);
 
+/* What the VMM knows an I/O thread by, for g_free(), and back: 0 where it is none. */
+char *vmm_device_iothread_id(guint id);
+guint vmm_device_parse_iothread_id(const char *name);
+
 /*
  * vmm_device_describe_interface - a network card
  * @fds: names up to a NULL: one socket of passt's, or a tap's descriptor for each queue

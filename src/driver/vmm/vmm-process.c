@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <glib/gi18n.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,9 @@
 
 /* How long one that was killed may take to end. */
 #define KILL_SECONDS 10
+
+/* For as many processors as Linux can be built for. */
+#define AFFINITY_BYTES 1024
 
 struct VmmProcess {
 	pid_t pid;
@@ -297,6 +301,45 @@ gboolean vmm_process_cpu_time(const VmmProcess *process, pid_t tid, VmmCpuTime *
 	time->system_ns = stat_number(fields, STAT_SYSTEM_TIME) * tick_ns;
 	time->processor = (int)stat_number(fields, STAT_PROCESSOR);
 	return TRUE;
+}
+
+/* Return: FALSE with @error where it is none of the VMM's. */
+static gboolean check_thread(const VmmProcess *process, pid_t tid, GError **error)
+{
+	g_auto(GStrv) fields = tid > 0 ? read_stat(process->pid, tid) : NULL;
+
+	return fields || driver_error(error, VIR_ERR_OPERATION_FAILED,
+				      _("the VMM has no thread %d"), (int)tid);
+}
+
+gboolean vmm_process_get_affinity(const VmmProcess *process, pid_t tid, guint8 **map, gsize *length,
+				  GError **error)
+{
+	g_autofree guint8 *affinity = NULL;
+
+	if (!check_thread(process, tid, error))
+		return FALSE;
+	affinity = g_malloc0(AFFINITY_BYTES);
+	if (sched_getaffinity(tid, AFFINITY_BYTES, (cpu_set_t *)(gpointer)affinity) < 0)
+		return driver_error(error, VIR_ERR_OPERATION_FAILED,
+				    _("on which processors thread %d runs cannot be read: %s"),
+				    (int)tid, g_strerror(errno));
+	for (*length = AFFINITY_BYTES; *length > 1 && affinity[*length - 1] == 0;)
+		(*length)--;
+	*map = g_steal_pointer(&affinity);
+	return TRUE;
+}
+
+gboolean vmm_process_set_affinity(const VmmProcess *process, pid_t tid, const CpuSet *cpus,
+				  GError **error)
+{
+	if (!check_thread(process, tid, error))
+		return FALSE;
+	return sched_setaffinity(tid, sizeof(cpus->words),
+				 (const cpu_set_t *)(gconstpointer)cpus->words) == 0 ||
+	       driver_error(error, VIR_ERR_OPERATION_FAILED,
+			    _("thread %d cannot run on these processors: %s"), (int)tid,
+			    g_strerror(errno));
 }
 
 guint64 vmm_process_resident_kib(const VmmProcess *process)

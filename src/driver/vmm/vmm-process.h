@@ -15,6 +15,7 @@
 #include <glib.h>
 #include <sys/types.h>
 
+#include "common/cpu-set.h"
 #include "driver/jail/jail.h"
 
 typedef struct VmmProcess VmmProcess;
@@ -76,6 +77,26 @@ typedef struct {
 
 /* Return: FALSE when it has ended. */
 gboolean vmm_process_cpu_time(const VmmProcess *process, pid_t tid, VmmCpuTime *time);
+
+/*
+ * vmm_process_get_affinity - on which of the host's processors a thread may run
+ * @tid:    as the VMM says, which is believed if it is one of its threads
+ * @map:    bitmap, bit n of byte n / 8: processor n; for g_free()
+ * @length: bytes in @map, without zeroes at the end
+ *
+ * Return: FALSE with VIR_ERR_OPERATION_FAILED where there is no such thread of the VMM's.
+ */
+gboolean vmm_process_get_affinity(const VmmProcess *process, pid_t tid, guint8 **map, gsize *length,
+				  GError **error);
+
+/*
+ * vmm_process_set_affinity - have a thread run on some of the host's processors only
+ * @cpus: those that the host does not have, or that are offline, are left out
+ *
+ * Return: FALSE as above, or where the host has none of them online.
+ */
+gboolean vmm_process_set_affinity(const VmmProcess *process, pid_t tid, const CpuSet *cpus,
+				  GError **error);
 
 /* Resident memory in KiB; 0 when it has ended. */
 guint64 vmm_process_resident_kib(const VmmProcess *process);

@@ -85,9 +85,10 @@ class _Vmm:
         self._holding = set()
         self._failing = set()
         self._held = []
-        # None: it is one that does not know qom-list, or query-block.
+        # None: it is one that does not know qom-list, query-block or query-iothreads.
         self._devices = None
         self._drives = None
+        self._iothreads = None
 
     def run(self):
         while True:
@@ -143,7 +144,8 @@ class _Vmm:
     def _do(self, request):
         command = request["execute"]
         result = {}
-        if {"qom-list": self._devices, "query-block": self._drives}.get(command, True) is None:
+        known = {"qom-list": self._devices, "query-block": self._drives, "query-iothreads": self._iothreads}
+        if known.get(command, True) is None:
             self._refuse(request, "CommandNotFound", "no such command")
             return
         if command in self._failing:
@@ -157,6 +159,8 @@ class _Vmm:
             result = [{"name": name, "type": "child<device>"} for name in self._devices]
         elif command == "query-block":
             result = self._drives
+        elif command == "query-iothreads":
+            result = self._iothreads
         elif command == "query-conversion-stats":
             result = {"policy": "on-demand", "private-bytes": 4096, "registered-bytes": 8192,
                       "transfers": {"plain": {"count": 1, "bytes": 512},
@@ -229,6 +233,10 @@ class _Vmm:
     def _order_drives(self, drives):
         """What it says of its CD-ROM drives from now on."""
         self._drives = drives
+
+    def _order_iothreads(self, threads):
+        """What it says of its threads from now on."""
+        self._iothreads = threads
 
     def _order_leave(self):
         self._leave()
