@@ -575,31 +575,27 @@ class PluggedIn(DiskTest, test_hot_plug.HotPlugTest):
         self.command(test_hot_plug.POWER_OFF)
         self.qmp.wait_event("DEVICE_DELETED")
 
+    def check_in_and_out(self, image, byte):
+        self.plug_in_disk(image)
+        self.take_events()
+        self.power_on()
+        self.set_up()
+        self.guest.call("fill", DATA, PAGE, byte)
+        self.assertEqual(self.run_request(OUT, 0, DATA, PAGE), OK)
+        self.assertFilled(image, 0, PAGE, byte)
+        self.plug_out_disk()
+
     def test_in_and_out_and_in_again(self):
         image = self.make_image(MIB)
         for byte in (0x11, 0x22):
-            self.plug_in_disk(image)
-            self.take_events()
-            self.power_on()
-            self.set_up()
-            self.guest.call("fill", DATA, PAGE, byte)
-            self.assertEqual(self.run_request(OUT, 0, DATA, PAGE), OK)
-            self.assertFilled(image, 0, PAGE, byte)
-            self.plug_out_disk()
+            self.check_in_and_out(image, byte)
 
     def test_one_in_each_port(self):
         for slot in range(2, 9):
             self.plug_in_disk(self.make_image(MIB), f"disk{slot}", f"pci.{slot}")
         image = self.make_image(MIB)
         for byte in (0x33, 0x44):
-            self.plug_in_disk(image)
-            self.take_events()
-            self.power_on()
-            self.set_up()
-            self.guest.call("fill", DATA, PAGE, byte)
-            self.assertEqual(self.run_request(OUT, 0, DATA, PAGE), OK)
-            self.assertFilled(image, 0, PAGE, byte)
-            self.plug_out_disk()
+            self.check_in_and_out(image, byte)
 
 
 class Refused(DiskTest):
