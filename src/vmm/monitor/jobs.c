@@ -16,7 +16,6 @@ typedef enum { RUNNING, ABORTING, CONCLUDED } Status;
 static const char *const status_names[] = { "running", "aborting", "concluded" };
 
 struct Job {
-	gatomicrefcount references; /* the list's, and the worker's */
 	Jobs *jobs;
 	char *id;
 	const JobType *type;
@@ -27,7 +26,10 @@ struct Job {
 	gboolean is_cancelled;
 	guint64 done;
 
+	GError *failure; /* the work's thread's, until that has ended */
+
 	/* The main thread's. */
+	GThread *thread; /* NULL when it has ended */
 	Status status;
 	char *error; /* of one that has concluded, or NULL */
 };
@@ -38,9 +40,12 @@ struct Jobs {
 	GPtrArray *list; /* in the order in which they came */
 };
 
-static void job_unref(Job *job)
+/* @data: a Job. One whose thread still works stays for that. */
+static void free_job(gpointer data)
 {
-	if (!g_atomic_ref_count_dec(&job->references))
+	Job *job = data;
+
+	if (job->thread)
 		return;
 	job->type->free_data(job->data);
 	g_mutex_clear(&job->lock);
@@ -49,18 +54,13 @@ static void job_unref(Job *job)
 	g_free(job);
 }
 
-static void unref_job(gpointer job)
-{
-	job_unref(job);
-}
-
 Jobs *jobs_new(JobsChanged changed, void *opaque)
 {
 	Jobs *jobs = g_new0(Jobs, 1);
 
 	jobs->changed = changed;
 	jobs->opaque = opaque;
-	jobs->list = g_ptr_array_new_with_free_func(unref_job);
+	jobs->list = g_ptr_array_new_with_free_func(free_job);
 	return jobs;
 }
 
@@ -109,32 +109,29 @@ static guint64 how_far(Job *job)
 	return done;
 }
 
-static void run(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+/* The thread's end is awaited, so that all that it did has been done. */
+static gboolean on_done(gpointer data)
 {
 	Job *job = data;
-	GError *error = NULL;
 
-	(void)source;
-	(void)cancellable;
-	sandbox_enter_thread(SANDBOX_THREAD_WORKER);
-	if (job->type->run(job, job->data, &error))
-		g_task_return_boolean(task, TRUE);
-	else
-		g_task_return_error(task, error);
-}
-
-static void on_done(GObject *source, GAsyncResult *task, gpointer data)
-{
-	Job *job = g_task_get_task_data(G_TASK(task));
-	g_autoptr(GError) error = NULL;
-
-	(void)source;
-	(void)data;
-	if (!g_task_propagate_boolean(G_TASK(task), &error))
-		job->error = g_strdup(error->message);
+	g_thread_join(g_steal_pointer(&job->thread));
+	if (job->failure)
+		job->error = g_strdup(job->failure->message);
 	else if (is_cancelled(job) && how_far(job) < job->total)
 		job->error = g_strdup(g_strerror(ECANCELED));
+	g_clear_error(&job->failure);
 	set_status(job, CONCLUDED);
+	return G_SOURCE_REMOVE;
+}
+
+static gpointer run(gpointer data)
+{
+	Job *job = data;
+
+	sandbox_enter_thread(SANDBOX_THREAD_WORKER);
+	(void)job->type->run(job, job->data, &job->failure);
+	g_idle_add_full(G_PRIORITY_DEFAULT, on_done, job, NULL);
+	return NULL;
 }
 
 static Job *find(const Jobs *jobs, const char *id)
@@ -192,7 +189,6 @@ static gboolean check_id(const Jobs *jobs, const char *id, GError **error)
 gboolean jobs_start(Jobs *jobs, const char *id, const JobType *type, guint64 total, void *data,
 		    GError **error)
 {
-	g_autoptr(GTask) task = NULL;
 	Job *job;
 
 	if (!check_id(jobs, id, error)) {
@@ -200,19 +196,19 @@ gboolean jobs_start(Jobs *jobs, const char *id, const JobType *type, guint64 tot
 		return FALSE;
 	}
 	job = g_new0(Job, 1);
-	g_atomic_ref_count_init(&job->references);
 	g_mutex_init(&job->lock);
 	job->jobs = jobs;
 	job->id = g_strdup(id);
 	job->type = type;
 	job->data = data;
 	job->total = total;
+	job->thread = g_thread_try_new("job", run, job, error);
+	if (!job->thread) {
+		free_job(job);
+		return FALSE;
+	}
 	g_ptr_array_add(jobs->list, job);
 	set_status(job, RUNNING);
-	task = g_task_new(NULL, NULL, on_done, NULL);
-	g_atomic_ref_count_inc(&job->references);
-	g_task_set_task_data(task, job, unref_job);
-	g_task_run_in_thread(task, run);
 	return TRUE;
 }
 
