@@ -148,18 +148,13 @@ static gboolean sum_up(JsonNode *reply, const GPtrArray *aliases, BlockStatistic
 static gboolean ask_statistics(Domain *domain, const char *name, BlockStatistics *sum,
 			       GError **error)
 {
-	const gint64 deadline = g_get_monotonic_time() + QMP_SHARED_SECONDS * G_TIME_SPAN_SECOND;
 	g_autoptr(DomainVmm) vmm = NULL;
 	g_autoptr(GPtrArray) aliases = find_aliases(domain, name, &vmm, error);
 	g_autoptr(JsonNode) reply = NULL;
-	QmpCommandTicket *ticket;
 
 	if (!aliases)
 		return FALSE;
-	ticket = qmp_client_share(vmm->monitor, BLOCK_STATISTICS_COMMAND, error);
-	if (!ticket)
-		return FALSE;
-	reply = qmp_client_wait(vmm->monitor, ticket, deadline, error);
+	reply = qmp_client_ask_shared(vmm->monitor, BLOCK_STATISTICS_COMMAND, error);
 	return reply && sum_up(reply, aliases, sum, error);
 }
 

@@ -49,13 +49,8 @@ static gboolean choose_asked(Domain *domain, guint flags, Asked *asked, GError *
 
 static gboolean fill_live(const Asked *asked, RpcIOThreadInfo *infos, GError **error)
 {
-	QmpCommandTicket *ticket = qmp_client_share(asked->vmm->monitor, IOTHREADS_COMMAND, error);
 	g_autoptr(JsonNode)
-		reply = ticket ? qmp_client_wait(asked->vmm->monitor, ticket,
-						 g_get_monotonic_time() +
-							 QMP_SHARED_SECONDS * G_TIME_SPAN_SECOND,
-						 error) :
-				 NULL;
+		reply = qmp_client_ask_shared(asked->vmm->monitor, IOTHREADS_COMMAND, error);
 
 	if (!reply)
 		return FALSE;

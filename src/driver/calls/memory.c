@@ -170,15 +170,6 @@ static void add_statistic(const BalloonStatistic *statistic, guint64 value, gpoi
 	add_stat(data, statistic->tag, value);
 }
 
-/* What the guest says, or NULL: the host's numbers are told all the same. */
-static JsonNode *ask_balloon(QmpClient *monitor)
-{
-	const gint64 deadline = g_get_monotonic_time() + QMP_SHARED_SECONDS * G_TIME_SPAN_SECOND;
-	QmpCommandTicket *ticket = qmp_client_share(monitor, BALLOON_STATISTICS_COMMAND, NULL);
-
-	return ticket ? qmp_client_wait(monitor, ticket, deadline, NULL) : NULL;
-}
-
 /* The guest's, where it has a balloon, and the host's. */
 static gboolean memory_stats(RpcCall *call, const void *args, void *result, GError **error)
 {
@@ -200,8 +191,9 @@ static gboolean memory_stats(RpcCall *call, const void *args, void *result, GErr
 	g_mutex_unlock(&domain->lock);
 	if (!vmm)
 		return FALSE;
+	/* Where the guest says nothing the host's numbers are told all the same. */
 	if (has_balloon)
-		reply = ask_balloon(vmm->monitor);
+		reply = qmp_client_ask_shared(vmm->monitor, BALLOON_STATISTICS_COMMAND, NULL);
 	answer.stats = g_array_new(FALSE, FALSE, sizeof(RpcMemoryStat));
 	add_stat(&answer, VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON, actual);
 	add_stat(&answer, VIR_DOMAIN_MEMORY_STAT_RSS, vmm_process_resident_kib(vmm->process));

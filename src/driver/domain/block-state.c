@@ -9,10 +9,7 @@
 
 JsonNode *block_state_ask(const DomainVmm *vmm, GError **error)
 {
-	const gint64 deadline = g_get_monotonic_time() + QMP_SHARED_SECONDS * G_TIME_SPAN_SECOND;
-	QmpCommandTicket *ticket = qmp_client_share(vmm->monitor, "query-block", error);
-
-	return ticket ? qmp_client_wait(vmm->monitor, ticket, deadline, error) : NULL;
+	return qmp_client_ask_shared(vmm->monitor, "query-block", error);
 }
 
 /* What is said of one disk; NULL: nothing. */

@@ -17,7 +17,7 @@
  * Whoever may look may ask. Without the domain's lock.
  *
  * Return: the answer, whatever it is, for json_node_unref(); NULL with the error of
- * qmp_client_wait().
+ * qmp_client_ask_shared().
  */
 JsonNode *block_state_ask(const DomainVmm *vmm, GError **error);
 

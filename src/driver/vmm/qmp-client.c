@@ -698,6 +698,14 @@ QmpOutcome qmp_outcome(const GError *error)
 										QMP_UNKNOWN;
 }
 
+JsonNode *qmp_client_ask_shared(QmpClient *client, const char *command, GError **error)
+{
+	const gint64 deadline = g_get_monotonic_time() + QMP_SHARED_SECONDS * G_TIME_SPAN_SECOND;
+	QmpCommandTicket *ticket = qmp_client_share(client, command, error);
+
+	return ticket ? qmp_client_wait(client, ticket, deadline, error) : NULL;
+}
+
 gboolean qmp_client_tell(QmpClient *client, const char *command, GError **error)
 {
 	return qmp_client_tell_with(client, command, NULL, -1, error);

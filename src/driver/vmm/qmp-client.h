@@ -147,6 +147,10 @@ QmpCommandTicket *qmp_client_share(QmpClient *client, const char *command, GErro
 JsonNode *qmp_client_wait(QmpClient *client, QmpCommandTicket *ticket, gint64 deadline,
 			  GError **error);
 
+/* Asks what others may be asking, and waits QMP_SHARED_SECONDS at most; as qmp_client_share() and
+ * qmp_client_wait(). */
+JsonNode *qmp_client_ask_shared(QmpClient *client, const char *command, GError **error);
+
 /* Sends a command without arguments and waits QMP_COMMAND_SECONDS at most. */
 JsonNode *qmp_client_ask(QmpClient *client, const char *command, GError **error);
 JsonNode *qmp_client_ask_with(QmpClient *client, const char *command, JsonObject *arguments,
