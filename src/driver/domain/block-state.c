@@ -12,14 +12,6 @@ JsonNode *block_state_ask(const DomainVmm *vmm, GError **error)
 	return qmp_client_ask_shared(vmm->monitor, "query-block", error);
 }
 
-/* What is said of one disk; NULL: nothing. */
-static JsonObject *find(JsonNode *reply, const char *alias)
-{
-	return JSON_NODE_HOLDS_ARRAY(reply) ?
-		       follow_find(json_node_get_array(reply), "qdev", alias) :
-		       NULL;
-}
-
 /* @object: or NULL */
 static JsonObject *member_object(JsonObject *object, const char *name)
 {
@@ -30,7 +22,7 @@ static JsonObject *member_object(JsonObject *object, const char *name)
 
 gboolean block_state_size(JsonNode *reply, const char *alias, guint64 *size)
 {
-	JsonObject *medium = member_object(find(reply, alias), "inserted");
+	JsonObject *medium = member_object(follow_find(reply, "qdev", alias), "inserted");
 	const gint64 said = follow_number(member_object(medium, "image"), "virtual-size");
 
 	*size = (guint64)MAX(said, 0);
@@ -39,7 +31,7 @@ gboolean block_state_size(JsonNode *reply, const char *alias, guint64 *size)
 
 int block_state_error(JsonNode *reply, const char *alias)
 {
-	JsonObject *disk = find(reply, alias);
+	JsonObject *disk = follow_find(reply, "qdev", alias);
 	const char *status = follow_string(disk, "io-status");
 
 	if (strcmp(status, "nospace") == 0)

@@ -232,7 +232,7 @@ static void read_channels(DomainVmm *vmm)
 	g_mutex_lock(&domain->lock);
 	for (guint i = 0; domain->vmm == vmm && i < domain->live->channels->len; i++) {
 		const DomainPort *port = domain->live->channels->pdata[i];
-		JsonObject *object = follow_find(json_node_get_array(reply), "label", port->alias);
+		JsonObject *object = follow_find(reply, "label", port->alias);
 
 		if (object)
 			(void)agent_set_channel_state(domain, port->alias,

@@ -74,10 +74,12 @@ const char *follow_string(JsonObject *data, const char *name)
 		       "";
 }
 
-JsonObject *follow_find(JsonArray *list, const char *member, const char *text)
+JsonObject *follow_find(JsonNode *list, const char *member, const char *text)
 {
-	for (guint i = 0; i < json_array_get_length(list); i++) {
-		JsonNode *element = json_array_get_element(list, i);
+	JsonArray *array = JSON_NODE_HOLDS_ARRAY(list) ? json_node_get_array(list) : NULL;
+
+	for (guint i = 0; array && i < json_array_get_length(array); i++) {
+		JsonNode *element = json_array_get_element(array, i);
 		JsonObject *object = JSON_NODE_HOLDS_OBJECT(element) ?
 					     json_node_get_object(element) :
 					     NULL;

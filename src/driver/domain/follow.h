@@ -51,7 +51,7 @@ gboolean follow_save_status(const Domain *domain, GError **error);
 /* Members of what the VMM says: "", -1 and FALSE where they are missing or something else. */
 const char *follow_string(JsonObject *data, const char *name);
 
-/* The first object of a list whose member has that text; or NULL. */
-JsonObject *follow_find(JsonArray *list, const char *member, const char *text);
+/* The first object of a list whose member has that text; or NULL, also where it is no list. */
+JsonObject *follow_find(JsonNode *list, const char *member, const char *text);
 gint64 follow_number(JsonObject *data, const char *name);
 gboolean follow_boolean(JsonObject *data, const char *name);

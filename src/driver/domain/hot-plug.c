@@ -478,7 +478,7 @@ void hot_plug_remove_gone(DomainVmm *vmm)
 		remove_device(vmm, gone->pdata[i], TRUE);
 }
 
-static void add_missing_ports(const GPtrArray *ports, JsonArray *devices, GPtrArray *missing)
+static void add_missing_ports(const GPtrArray *ports, JsonNode *devices, GPtrArray *missing)
 {
 	for (guint i = 0; i < ports->len; i++) {
 		const DomainPort *port = ports->pdata[i];
@@ -489,7 +489,7 @@ static void add_missing_ports(const GPtrArray *ports, JsonArray *devices, GPtrAr
 }
 
 /* Return: the aliases of what the domain has and the VMM has not. */
-static GPtrArray *find_missing(const DomainDef *live, JsonArray *devices)
+static GPtrArray *find_missing(const DomainDef *live, JsonNode *devices)
 {
 	GPtrArray *missing = g_ptr_array_new_with_free_func(g_free);
 	g_auto(DomainDeviceList) list = { 0 };
@@ -507,7 +507,7 @@ static GPtrArray *find_missing(const DomainDef *live, JsonArray *devices)
 	return missing;
 }
 
-static void take_devices(DomainVmm *vmm, JsonArray *devices)
+static void take_devices(DomainVmm *vmm, JsonNode *devices)
 {
 	Domain *domain = vmm->domain;
 	g_autoptr(GPtrArray) missing = find_missing(domain->live, devices);
@@ -538,6 +538,6 @@ gboolean hot_plug_catch_up(DomainVmm *vmm, GError **error)
 		return FALSE;
 	}
 	if (domain_vmm_is_current(vmm))
-		take_devices(vmm, json_node_get_array(reply));
+		take_devices(vmm, reply);
 	return TRUE;
 }

@@ -14,10 +14,7 @@
 gboolean iothreads_find_number(JsonNode *reply, guint id, const char *member, guint64 *number)
 {
 	g_autofree char *name = vmm_device_iothread_id(id);
-	JsonObject *thread = JSON_NODE_HOLDS_ARRAY(reply) ?
-				     follow_find(json_node_get_array(reply), "id", name) :
-				     NULL;
-	const gint64 value = thread ? follow_number(thread, member) : -1;
+	const gint64 value = follow_number(follow_find(reply, "id", name), member);
 
 	if (value < 0)
 		return FALSE;

@@ -40,7 +40,7 @@ static JsonNode *ask_drives(const DomainVmm *vmm, GError **error)
 /* The first answer about a drive; or NULL. */
 static JsonObject *find_drive(JsonNode *reply, const char *alias)
 {
-	return follow_find(json_node_get_array(reply), "qdev", alias);
+	return follow_find(reply, "qdev", alias);
 }
 
 static void empty_drive(DomainVmm *vmm, guint index)
