@@ -208,28 +208,28 @@ static inline guint64 read_bar(VirtioWorld *world, guint offset, guint size)
 	return bus_read(world->surroundings.mmio, STRUCTURES + offset, size);
 }
 
-/* What the device and its transport offer now. */
-static inline guint64 offered_features(VirtioWorld *world)
+/* @select, @half: the registers by which a half is chosen, and where it is */
+static inline guint64 read_features(VirtioWorld *world, guint select, guint half)
 {
 	guint64 features = 0;
 
 	for (guint i = 0; i < 2; i++) {
-		write_bar(world, DEVICE_FEATURE_SELECT, 4, i);
-		features |= read_bar(world, DEVICE_FEATURE, 4) << i * 32;
+		write_bar(world, select, 4, i);
+		features |= read_bar(world, half, 4) << i * 32;
 	}
 	return features;
+}
+
+/* What the device and its transport offer now. */
+static inline guint64 offered_features(VirtioWorld *world)
+{
+	return read_features(world, DEVICE_FEATURE_SELECT, DEVICE_FEATURE);
 }
 
 /* What was written last, whether it was agreed on or not. */
 static inline guint64 agreed_features(VirtioWorld *world)
 {
-	guint64 features = 0;
-
-	for (guint i = 0; i < 2; i++) {
-		write_bar(world, DRIVER_FEATURE_SELECT, 4, i);
-		features |= read_bar(world, DRIVER_FEATURE, 4) << i * 32;
-	}
-	return features;
+	return read_features(world, DRIVER_FEATURE_SELECT, DRIVER_FEATURE);
 }
 
 /* @how: RINGS_* */
