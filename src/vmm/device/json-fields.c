@@ -12,6 +12,16 @@ static void *field_place(const JsonField *field, void *result)
 	return (guint8 *)result + field->offset;
 }
 
+gboolean json_fields_is_id(const char *text, gsize most)
+{
+	if (!g_ascii_isalpha(text[0]) || strlen(text) > most)
+		return FALSE;
+	for (const char *byte = text; *byte; byte++)
+		if (!g_ascii_isalnum(*byte) && !strchr("-._", *byte))
+			return FALSE;
+	return TRUE;
+}
+
 gboolean json_fields_refuse(GError **error, const char *owner, const char *name, const char *reason)
 {
 	g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("%s: member '%s': %s"), owner,

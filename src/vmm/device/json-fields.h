@@ -53,6 +53,12 @@ gboolean json_fields_read(JsonObject *object, const char *owner, const JsonField
 			  gsize n_sets, GError **error);
 void json_fields_clear(const JsonFieldSet *sets, gsize n_sets);
 
+/*
+ * Whether a text is an id as QEMU has them, which stand in paths and in lists: letters, digits,
+ * '-', '.' and '_', a letter first; @most of them.
+ */
+gboolean json_fields_is_id(const char *text, gsize most);
+
 /* Sets @error to "owner: member 'name': reason". Return: FALSE. */
 gboolean json_fields_refuse(GError **error, const char *owner, const char *name,
 			    const char *reason);

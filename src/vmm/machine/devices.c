@@ -99,24 +99,13 @@ static const char *get_text(JsonObject *object, const char *name)
 		       NULL;
 }
 
-/* As QEMU has them: they stand in paths and in lists. */
-static gboolean is_id(const char *id)
-{
-	if (!g_ascii_isalpha(id[0]) || strlen(id) > ID_MAX)
-		return FALSE;
-	for (const char *byte = id; *byte; byte++)
-		if (!g_ascii_isalnum(*byte) && !strchr("-._", *byte))
-			return FALSE;
-	return TRUE;
-}
-
 /* Who the members are of: by id, or by what it says to be where that cannot be one. */
 static char *name_owner(JsonObject *object)
 {
 	const char *id = get_text(object, "id");
 	const char *driver = get_text(object, "driver");
 
-	if (id && is_id(id))
+	if (id && json_fields_is_id(id, ID_MAX))
 		return g_strdup_printf(_("device '%s'"), id);
 	return driver ? g_strdup_printf(_("device of type '%s'"), driver) : g_strdup(_("device"));
 }
@@ -170,7 +159,7 @@ static gboolean read_description(Description *description, JsonObject *object, G
 		return refuse_type(object, description->owner, error);
 	if (!read_sets(description, object, error))
 		return FALSE;
-	if (!is_id(description->common.id))
+	if (!json_fields_is_id(description->common.id, ID_MAX))
 		return json_fields_refuse(
 			error, description->owner, "id",
 			_("letters, digits, '-', '.' and '_' are wanted, a letter "

@@ -7,6 +7,7 @@
 #include <glib/gi18n.h>
 #include <string.h>
 
+#include "vmm/device/json-fields.h"
 #include "vmm/sandbox/sandbox.h"
 
 #define ID_MAX 64u
@@ -78,16 +79,6 @@ static void set_status(Job *job, Status status)
 	job->jobs->changed(job->jobs->opaque, job->id, status_names[status]);
 }
 
-static gboolean is_cancelled(Job *job)
-{
-	gboolean is;
-
-	g_mutex_lock(&job->lock);
-	is = job->is_cancelled;
-	g_mutex_unlock(&job->lock);
-	return is;
-}
-
 gboolean job_advance(Job *job, guint64 done)
 {
 	gboolean goes_on;
@@ -117,7 +108,7 @@ static gboolean on_done(gpointer data)
 	g_thread_join(g_steal_pointer(&job->thread));
 	if (job->failure)
 		job->error = g_strdup(job->failure->message);
-	else if (is_cancelled(job) && how_far(job) < job->total)
+	else if (job->status == ABORTING && how_far(job) < job->total)
 		job->error = g_strdup(g_strerror(ECANCELED));
 	g_clear_error(&job->failure);
 	set_status(job, CONCLUDED);
@@ -155,20 +146,9 @@ static Job *look_up(const Jobs *jobs, const char *id, GError **error)
 	return job;
 }
 
-static gboolean is_id(const char *id)
-{
-	if (!g_ascii_isalpha(id[0]) || strlen(id) > ID_MAX)
-		return FALSE;
-	for (const char *byte = id; *byte; byte++) {
-		if (!g_ascii_isalnum(*byte) && !strchr("-._", *byte))
-			return FALSE;
-	}
-	return TRUE;
-}
-
 static gboolean check_id(const Jobs *jobs, const char *id, GError **error)
 {
-	if (!is_id(id)) {
+	if (!json_fields_is_id(id, ID_MAX)) {
 		g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
 				    _("a job's id has letters, digits, '-', '.' and '_', a letter "
 				      "first"));
